@@ -1,0 +1,1 @@
+"""Benchmarks: HotSync beside other ways, in one run on one machine."""

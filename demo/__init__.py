@@ -1,0 +1,1 @@
+"""The main job on real services, seen from the chairs of the people who use them."""

@@ -1,0 +1,38 @@
+"""What the lab itself needs of this machine, installed from Debian where it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from lab.command import LabError, phase, run
+
+PROGRAMS = {
+    "apt-ftparchive": "apt-utils",
+    "btrfstune": "btrfs-progs",
+    "gpg": "gnupg",
+    "ip": "iproute2",
+    "mkfs.btrfs": "btrfs-progs",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",
+    "mmdebstrap": "mmdebstrap",
+    "nsenter": "util-linux",
+    "ss": "iproute2",
+    "systemd-nspawn": "systemd-container",
+}
+
+
+def install_needs() -> None:
+    """Install what is missing here; raise LabError if this is not a Debian run by root."""
+    if os.geteuid() != 0:
+        raise LabError("the lab makes machines: it must run as root")
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+    missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        raise LabError(f"missing here, and there is no apt-get to install it: {' '.join(missing)}")
+    with phase(f"install {' '.join(missing)} on this machine"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "-q", "update"], env=env)
+        run(["apt-get", "-qy", "install", "--no-install-recommends", *missing], env=env)

@@ -1,0 +1,97 @@
+"""Runs pytest and looks for what it left behind; the last line counts.
+
+Left behind is: a process that a test started and nobody ended, a mount, a network namespace, a network interface, a
+loop device. With CI set each one is a failure; elsewhere it is said, since others may use the machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+GRACE = 5.0
+"""Seconds that an ending process may take."""
+
+
+def adopt_orphans() -> None:
+    """Make every process below us whose parent ends our own child, so that none can hide."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children() -> dict[int, str]:
+    """Return the processes that are left to us, with their command lines; ended ones are buried."""
+    found: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+            words = path.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if int(fields[1]) != os.getpid():
+            continue
+        pid = int(path.parent.name)
+        if fields[0] == "Z":
+            os.waitpid(pid, 0)
+        else:
+            found[pid] = words
+    return found
+
+
+def leftover_processes() -> list[str]:
+    """Wait a little for processes that are ending, end the others, and return their command lines."""
+    limit = time.monotonic() + GRACE
+    while children() and time.monotonic() < limit:
+        time.sleep(0.1)
+    left: list[str] = []
+    while found := children():
+        for pid, words in found.items():
+            left.append(f"process {pid}: {words}")
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return left
+
+
+def things() -> set[str]:
+    """Return what of this machine a test could leave behind, each as a line for people."""
+    mounts = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    found = {f"mount {path}" for path in mounts}
+    found |= {f"network namespace {path.name}" for path in Path("/run/netns").glob("*")}
+    found |= {f"network interface {path.name}" for path in Path("/sys/class/net").glob("*")}
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            found.add(f"loop device {path.parts[3]} of {path.read_text().strip()}")
+        except OSError:
+            continue
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Run the tests with pytest's arguments; return 0 only if all passed and nothing was left behind."""
+    adopt_orphans()
+    before = things()
+    with tempfile.TemporaryDirectory() as folder:
+        counts_file = Path(folder, "counts.json")
+        env = {**os.environ, "HOTSYNC_COUNTS": str(counts_file)}
+        status = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=env, check=False).returncode
+        counts: dict[str, int] = json.loads(counts_file.read_text()) if counts_file.exists() else {}
+    left = leftover_processes() + sorted(things() - before)
+    for line in left:
+        print(f"left behind: {line}")
+    failed = counts.get("failed", 0) + (len(left) if os.environ.get("CI") else 0)
+    if status and not failed:
+        print(f"\npytest ended with status {status}")
+        failed = 1
+    print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped", flush=True)
+    return 1 if failed or status else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""On the MASTER: pairs where that is due, then keeps a control connection to the SLAVE open and its heart beating."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+
+from hotsync.agent.here import Here, Surroundings
+from hotsync.errors import HotSyncError, NotPaired, PairingSlowed, PeerRefused, StaleEpoch
+from hotsync.model.identity import Peer, Role
+from hotsync.transport.client import HEARTBEAT_SECONDS, PeerLink
+from hotsync.transport.dial import Callee
+from hotsync.transport.pairing import Caller, pair
+
+_log = logging.getLogger("hotsync.agent")
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 60.0
+ENDING_SECONDS = 10.0
+
+
+class Heartbeat:
+    """A thread that runs while this server is MASTER."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._stop = threading.Event()
+        self._here: Here | None = None
+        self._link: PeerLink | None = None
+        self._told = ""
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what hangs on a dead line is left to itself."""
+        self._stop.set()
+        if self._link is not None:
+            self._link.cut()
+        self._thread.join(ENDING_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with self._connected() as link:
+                    self._beat(link)
+            except HotSyncError as error:
+                self._trouble(error)
+            except Exception:
+                _log.exception("a bug in HotSync, while the heartbeat ran")
+                self._stop.wait(LONGEST_RETRY)
+
+    @contextmanager
+    def _connected(self) -> Iterator[PeerLink]:
+        """Connect, however long it takes; a stopped heartbeat raises what it last met."""
+        retrying = Retrying(
+            wait=_wait,
+            sleep=self._sleep,
+            stop=lambda _: self._stop.is_set(),
+            retry=retry_if_exception_type(HotSyncError),
+            after=self._after,
+            reraise=True,
+        )
+        with retrying(self._connect) as self._link:
+            yield self._link
+
+    def _sleep(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def _after(self, state: RetryCallState) -> None:
+        if state.outcome is not None and isinstance(error := state.outcome.exception(), HotSyncError):
+            self._trouble(error)
+
+    def _connect(self) -> PeerLink:
+        here = self._around.here()
+        if here.role is not Role.MASTER or not here.settings.enabled or not here.settings.slave_host:
+            raise PeerRefused(reason="this server is no configured MASTER")
+        peer = here.peer or self._pair(here, "")
+        try:
+            return self._call(self._around.here(), peer)
+        except NotPaired:
+            if not here.settings.password or self._stop.is_set():
+                raise
+            # it has forgotten us, but is still the server that we pinned: the password can bring it back
+            return self._call(self._around.here(), self._pair(here, peer.fingerprint))
+
+    def _call(self, here: Here, peer: Peer) -> PeerLink:
+        settings = here.settings
+        link = PeerLink.connect(
+            self._around.paths,
+            settings.slave_host,
+            settings.slave_port,
+            self._around.identity,
+            peer,
+            here.ours,
+            self._around.clock,
+            here.limits,
+            heartbeat=False,
+        )
+        self._here = here
+        welcome = link.welcome
+        if self._told:
+            _log.info("The SLAVE %s at %s answers again.", welcome.host, settings.slave_host)
+        self._told = ""
+        self._around.book.seen(
+            connected=True,
+            address=settings.slave_host,
+            host=welcome.host,
+            version=welcome.version,
+            role=welcome.role,
+            epoch=welcome.epoch,
+            clock_difference=round(welcome.clock - self._around.clock.now(), 3),
+            trouble=None,
+        )
+        return link
+
+    def _pair(self, here: Here, fingerprint: str) -> Peer:
+        around, settings = self._around, here.settings
+        if not settings.password:
+            raise NotPaired(address=settings.slave_host)
+        callee = Callee(settings.slave_host, settings.slave_port, here.ours, around.identity, fingerprint)
+        return pair(Caller(callee, settings.password, around.pin), around.guard, around.clock)
+
+    def _beat(self, link: PeerLink) -> None:
+        try:
+            while not self._stop.is_set() and self._around.here() == self._here:
+                answer = link.alive()
+                self._around.book.seen(epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
+                self._stop.wait(HEARTBEAT_SECONDS)
+        finally:
+            self._around.book.gone()
+
+    def _trouble(self, error: HotSyncError) -> None:
+        if self._stop.is_set():
+            return
+        address = self._here.settings.slave_host if self._here else ""
+        if isinstance(error, StaleEpoch):
+            theirs = error.facts.get("theirs")
+            self._around.book.note(superseded_by=theirs if isinstance(theirs, int) else 0)
+        self._around.book.troubled(address, error)
+        if error.code != self._told:  # once, not with every attempt
+            self._told = error.code
+            _log.warning("The SLAVE: %s. %s", error.sentence.rstrip("."), error.hint)
+
+
+_backoff = wait_exponential_jitter(initial=FIRST_RETRY, max=LONGEST_RETRY)
+
+
+def _wait(state: RetryCallState) -> float:
+    seconds = _backoff(state)
+    if state.outcome is not None and isinstance(error := state.outcome.exception(), PairingSlowed):
+        wanted = error.facts.get("seconds")
+        seconds = max(seconds, float(wanted) if isinstance(wanted, int | float) else 0.0)
+    return seconds

@@ -1,0 +1,114 @@
+"""This server as the daemon sees it at this moment: settings, role, peer; read anew whenever their files change."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotsync import __version__
+from hotsync.config.schema import Settings
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.state import store
+from hotsync.state.settings import load_settings
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from hotsync.transport.addresses import addresses_of
+from hotsync.transport.dial import Limits, Ours
+from hotsync.transport.guessing import Guard
+from hotsync.transport.presence import PresenceBook
+from hotsync.transport.tls import Identity, load_identity
+
+_log = logging.getLogger("hotsync.agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """One consistent reading of this server."""
+
+    settings: Settings
+    record: RoleRecord
+    peer: Peer | None
+
+    @property
+    def role(self) -> Role:
+        """Return what this server is: what role.json says."""
+        return self.record.role
+
+    @property
+    def peer_host(self) -> str:
+        """Return the address that the settings give the peer, by our role."""
+        return self.settings.slave_host if self.role is Role.MASTER else self.settings.master_host
+
+    @property
+    def peer_addresses(self) -> frozenset[str]:
+        """Return where the peer may call from: the configured address, the one it was paired at, its link-local one."""
+        known = [self.peer_host]
+        if self.peer is not None:
+            known += [self.peer.address, self.peer.link_local]
+        return frozenset(address for host in known if host for address in addresses_of(host))
+
+    @property
+    def ours(self) -> Ours:
+        """Return who we are, for messages."""
+        return Ours(self.record.highest_epoch, self.role, host_name(), __version__)
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits of connections."""
+        settings = self.settings
+        return Limits(settings.stall_seconds, settings.clock_skew_seconds, settings.bandwidth_limit)
+
+
+def host_name() -> str:
+    """Return this host's name as it may be in a message."""
+    kept = "".join(sign for sign in socket.gethostname() if sign.isascii() and (sign.isalnum() or sign in ".-_"))
+    return kept.lstrip(".-_")[:253] or "localhost"
+
+
+class Surroundings:
+    """What all parts of the daemon share. Safe to use from several threads."""
+
+    def __init__(self, paths: Paths, clock: Clock) -> None:
+        self.paths = paths
+        self.clock = clock
+        self.identity: Identity = load_identity(paths)
+        self.guard = Guard(paths, clock)
+        self.book = PresenceBook(paths, clock, _log.warning)
+        self._lock = threading.Lock()
+        self._here: Here | None = None
+        self._signature: tuple[object, ...] = ()
+
+    def here(self) -> Here:
+        """Return this server as it is now; raise ConfigError if settings, role or peer cannot be read."""
+        with self._lock:
+            signature = tuple(_signature(path) for path in self._watched())
+            if self._here is None or signature != self._signature:
+                # the signature is older than what is read: a change in between is seen the next time
+                self._here = Here(load_settings(self.paths), store.load_role(self.paths), store.load_peer(self.paths))
+                self._signature = signature
+            return self._here
+
+    def pin(self, peer: Peer) -> None:
+        """Make this the paired server."""
+        store.save_peer(self.paths, peer)
+        _log.warning("Paired with %s at %s, certificate %s.", peer.name, peer.address, peer.fingerprint)
+
+    def _watched(self) -> tuple[Path, ...]:
+        return self.paths.configuration, self.paths.role_file, self.paths.peer_file
+
+
+def _signature(path: Path) -> object:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+Readiness = Callable[[], tuple[str, str]]
+"""Returns verdict (green, amber, red or "") and one sentence: could this SLAVE be promoted now?"""

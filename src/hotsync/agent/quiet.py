@@ -1,0 +1,50 @@
+"""On the SLAVE: looks once a minute whether its MASTER has gone quiet, and raises the alarm by a way of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from hotsync.agent.here import Surroundings
+from hotsync.errors import HotSyncError
+from hotsync.flows.quiet import watch
+from hotsync.transport.presence import load_presence
+
+_log = logging.getLogger("hotsync.agent")
+LOOK_SECONDS = 60.0
+
+
+class QuietWatch:
+    """A thread that runs while this server is SLAVE."""
+
+    def __init__(self, around: Surroundings, look_seconds: float = LOOK_SECONDS) -> None:
+        self._around = around
+        self._seconds = look_seconds
+        self._since = around.clock.now()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="quiet", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stop.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Look once."""
+        here, around = self._around.here(), self._around
+        if here.peer is not None and here.settings.enabled:
+            presence = load_presence(around.paths)
+            watch(around.paths, here.settings, here.record, here.peer, presence, self._since, around.clock.now())
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self.look()
+            except HotSyncError as error:
+                _log.warning("%s", error.sentence)
+            except Exception:
+                _log.exception("a bug in HotSync, while the MASTER's silence was looked at")

@@ -1,0 +1,324 @@
+"""One control connection of the paired peer: what may be asked, in which order, and the answers."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from hotsync.agent.here import Here, Readiness, Surroundings
+from hotsync.agent.slot import Slot
+from hotsync.agent.store import OpenStore
+from hotsync.errors import (
+    Busy,
+    ConnectionEnded,
+    HotSyncError,
+    NoSpace,
+    PeerBusy,
+    PeerRefused,
+    ProtocolError,
+    ReplicaError,
+    StaleEpoch,
+)
+from hotsync.manifest.store import Manifest
+from hotsync.model.changeset import EMPTY_DIGEST, render_change
+from hotsync.model.entry import Change, Verb
+from hotsync.model.generation import Generation
+from hotsync.model.identity import Role
+from hotsync.state import store as roles
+from hotsync.system import lock
+from hotsync.transport.addresses import link_local
+from hotsync.transport.bulk import read_rsync_version
+from hotsync.transport.client import HEARTBEAT_SECONDS
+from hotsync.transport.dial import check_clock
+from hotsync.transport.messages import (
+    Alive,
+    Begin,
+    Commit,
+    Committed,
+    Confirm,
+    Confirmed,
+    GetManifest,
+    Message,
+    Open,
+    Ready,
+    Welcome,
+    Working,
+    name_of,
+    plain,
+)
+from hotsync.transport.rsync import RsyncVersion
+from hotsync.transport.wire import MAX_BYTES, Channel
+
+_log = logging.getLogger("hotsync.agent")
+
+WORKING_SECONDS = 5.0
+MAX_CHANGESET = 1 << 36
+MAX_EPOCH_STEP = 1000
+_QUIET = "the line was quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What the sessions of one daemon share."""
+
+    around: Surroundings
+    open_store: OpenStore
+    slot: Slot
+    readiness: Readiness
+
+
+class Session:
+    """Serves one control connection until it ends."""
+
+    def __init__(self, channel: Channel, first: Open, duties: Duties) -> None:
+        self._channel = channel
+        self._first = first
+        self._duties = duties
+        self._around = duties.around
+        self._book = duties.around.book
+        self._store = duties.open_store()
+
+    def serve(self) -> None:
+        """Greet and answer until the peer hangs up; raise HotSyncError where it must be refused."""
+        here = self._around.here()
+        self._see(here)
+        check_role(here, self._first)
+        check_clock(self._first.clock, self._around.clock, here.settings.clock_skew_seconds)
+        if here.role is Role.SLAVE and self._first.epoch > here.record.highest_epoch:
+            here = self._adopt(self._first.epoch)
+        self._channel.send(self._welcome(here), "it was greeted")
+        idle = here.settings.stall_seconds + 2 * HEARTBEAT_SECONDS
+        try:
+            while True:
+                try:
+                    message = self._channel.receive_message(_QUIET, within=idle)
+                except ConnectionEnded:
+                    return
+                self._answer(message)
+        finally:
+            self._duties.slot.release(self._channel.socket)
+
+    def _see(self, here: Here) -> None:
+        first = self._first
+        self._book.seen(
+            connected=True,
+            address=self._channel.address,
+            host=first.host,
+            version=first.version,
+            role=first.role,
+            epoch=first.epoch,
+            clock_difference=round(first.clock - self._around.clock.now(), 3),
+        )
+        if here.role is Role.MASTER and first.epoch > here.record.highest_epoch:
+            self._book.note(superseded_by=first.epoch)
+
+    def _adopt(self, epoch: int) -> Here:
+        """Take over the MASTER's higher epoch, so that a promotion of this SLAVE claims a higher one still."""
+        record = self._around.here().record
+        if epoch > record.highest_epoch + MAX_EPOCH_STEP:
+            raise ProtocolError(reason=f"its epoch {epoch} is far beyond this server's {record.highest_epoch}")
+        try:
+            with lock.held(self._around.paths.sync_lock, "run of HotSync"):
+                record = roles.load_role(self._around.paths)
+                if record.role is Role.SLAVE and record.claim is None and epoch > record.epoch:
+                    roles.save_role(self._around.paths, replace(record, epoch=epoch))
+        except Busy as error:
+            raise PeerBusy(reason="a run on that server must end before it takes over the epoch") from error
+        return self._around.here()
+
+    def _welcome(self, here: Here) -> Welcome:
+        welcome = Welcome(
+            epoch=here.record.highest_epoch,
+            role=role_word(here),
+            host=here.ours.host,
+            version=here.ours.version,
+            clock=self._around.clock.now(),
+            link_local=link_local(self._channel.socket)[0],
+            digest=EMPTY_DIGEST,
+        )
+        if here.role is not Role.SLAVE:
+            return welcome
+        with _taken():
+            state = self._store.state()
+        rsync: RsyncVersion | None = None
+        with suppress(HotSyncError):
+            rsync = read_rsync_version()
+        return welcome.model_copy(
+            update={
+                "generation": state.generation,
+                "digest": state.digest,
+                "free_bytes": state.free_bytes,
+                "staging": state.staging,
+                "rsync": rsync,
+            }
+        )
+
+    def _answer(self, message: Message) -> None:
+        here = self._around.here()
+        check_role(here, self._first)
+        self._book.seen(epoch=message.epoch)
+        if isinstance(message, Alive):
+            self._channel.send(self._alive(here), _QUIET)
+            return
+        if here.role is not Role.SLAVE:
+            raise PeerRefused(reason="it is a MASTER itself", hint="`hotsync status` on both shows the roles.")
+        if isinstance(message, Begin):
+            self._begin(message)
+        elif isinstance(message, Commit):
+            self._commit(message)
+        elif isinstance(message, Confirm):
+            self._confirm(message)
+        elif isinstance(message, GetManifest):
+            self._send_manifest()
+        else:
+            raise ProtocolError(reason=f"{name_of(type(message))} came where nothing like it was due")
+
+    def _alive(self, here: Here) -> Alive:
+        verdict, sentence = self._duties.readiness() if here.role is Role.SLAVE else ("", "")
+        known: Literal["", "green", "amber", "red"] = ""
+        if verdict in ("green", "amber", "red"):
+            known = verdict  # type: ignore[assignment]
+        return Alive(
+            epoch=here.record.highest_epoch,
+            role=role_word(here),
+            clock=self._around.clock.now(),
+            verdict=known,
+            sentence=plain(sentence),
+        )
+
+    def _begin(self, message: Begin) -> None:
+        flight = self._duties.slot.take(message.generation, message.terms, self._channel.socket)
+        planned = self._upload("planned", "the planned changeset came")
+        with self._working("staging was prepared", message.expected_bytes):
+            answer = self._store.begin(message.generation, message.base_digest, planned, message.expected_bytes)
+        flight.ready = True
+        self._reply(lambda epoch: Ready(epoch=epoch, generation=message.generation, present=answer.present))
+
+    def _commit(self, message: Commit) -> None:
+        self._duties.slot.check(message.generation, self._channel.socket)
+        changes = self._upload("changes", "the final changeset came")
+        now = self._around.clock.now()
+        record = Generation(
+            number=message.generation,
+            digest=message.digest,
+            epoch=message.epoch,
+            collected_at=message.collected_at,
+            committed_at=now,
+            confirmed_at=now,
+            datasets=tuple(dataset.point() for dataset in message.datasets),
+        )
+        with self._duties.slot.commit(message.generation, self._channel.socket):
+            check_role(self._around.here(), self._first)  # a promotion may have begun while the lines came in
+            with self._working("the generation was committed", 0):
+                made = self._store.commit(message.generation, changes, record)
+        _log.info("Generation %d of %s is committed.", made.number, self._first.host)
+        self._reply(
+            lambda epoch: Committed(
+                epoch=epoch, generation=made.number, digest=made.digest, committed_at=made.committed_at
+            )
+        )
+
+    def _confirm(self, message: Confirm) -> None:
+        with self._working("the generation was confirmed", 0):
+            held = self._store.state().generation
+            if held != message.generation:
+                raise ReplicaError(reason=f"generation {message.generation} is not the last one; that is {held}")
+            made = self._store.confirm(self._around.clock.now())
+        self._reply(lambda epoch: Confirmed(epoch=epoch, generation=made.number, confirmed_at=made.confirmed_at))
+
+    def _send_manifest(self) -> None:
+        phase = "the manifest was fetched"
+        frame = bytearray()
+        with Manifest(self._around.paths.manifest) as manifest:
+            for entry in manifest.entries():
+                frame += render_change(Change(Verb.CONTENT, entry.path, entry))
+                if len(frame) > MAX_BYTES // 2:
+                    self._channel.send_bytes(bytes(frame), phase)
+                    frame.clear()
+        if frame:
+            self._channel.send_bytes(bytes(frame), phase)
+        self._channel.send_bytes(b"", phase)
+
+    def _reply(self, message: Callable[[int], Message]) -> None:
+        self._channel.send(message(self._around.here().record.highest_epoch), "it was answered")
+
+    def _upload(self, name: str, phase: str) -> Path:
+        """Write the stream that follows to a file, whatever its size; raise NoSpace if the disk is full."""
+        folder = self._around.paths.state / "incoming"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / name
+            with path.open("wb") as file:
+                self._channel.receive_file(file, phase, MAX_CHANGESET)
+        except OSError as error:
+            raise self._local(error, 0) from error
+        return path
+
+    @contextmanager
+    def _working(self, phase: str, needed: int) -> Iterator[None]:
+        """Tell the peer now and then that its answer is being worked on."""
+        done = threading.Event()
+        epoch = self._around.here().record.highest_epoch
+
+        def tell() -> None:
+            with suppress(HotSyncError):
+                while not done.wait(WORKING_SECONDS):
+                    self._channel.send(Working(epoch=epoch), phase)
+
+        teller = threading.Thread(target=tell, name="working", daemon=True)
+        teller.start()
+        try:
+            with _taken():
+                yield
+        except OSError as error:
+            raise self._local(error, needed) from error
+        finally:
+            done.set()
+            teller.join()
+
+    def _local(self, error: OSError, needed: int) -> HotSyncError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = 0
+            with suppress(OSError, HotSyncError):
+                free = self._store.state().free_bytes
+            return NoSpace(needed=needed, free=free)
+        return ReplicaError(reason=f"{error.strerror} ({error.filename or 'a file of HotSync'})")
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    """Turn "another command works on the replica" into what it means to the peer."""
+    try:
+        yield
+    except Busy as error:
+        raise PeerBusy(reason=f"its {error.facts.get('what')} by another command has not ended") from error
+
+
+def role_word(here: Here) -> Literal["master", "slave"]:
+    """Return our role as messages have it."""
+    return "master" if here.role is Role.MASTER else "slave"
+
+
+def check_role(here: Here, first: Open) -> None:
+    """Raise StaleEpoch or PeerRefused if this server, as it is now, must not serve that peer."""
+    record = here.record
+    if not here.settings.enabled:
+        raise PeerRefused(reason="HotSync is disabled there", hint="config setprop hotsync status enabled, there.")
+    if here.role is Role.NONE:
+        raise PeerRefused(
+            reason="it is neither MASTER nor SLAVE yet",
+            hint="Set role and addresses there, then signal-event nethserver-hotsync-save.",
+        )
+    if first.role == "master" and (record.claim is not None or record.highest_epoch > first.epoch):
+        raise StaleEpoch(ours=first.epoch, theirs=record.highest_epoch)
+    if role_word(here) == first.role:
+        raise PeerRefused(
+            reason=f"both servers are {here.role.name} (epoch {first.epoch} here, {record.highest_epoch} there)",
+            hint="`hotsync status` on both shows the roles; one of the two settings is wrong.",
+        )

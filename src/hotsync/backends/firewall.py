@@ -1,0 +1,74 @@
+"""HotSync's port is open for the other server only: a table of our own in nftables, gone when hotsyncd stops.
+
+A table of ours can keep strangers out; it cannot let anybody in whom another table turns away.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+from collections.abc import Callable, Collection
+
+from hotsync.errors import CommandFailed
+from hotsync.system import command
+
+TABLE = "inet hotsync"
+Nft = Callable[[str], object]
+
+
+def render_rules(port: int, addresses: Collection[str]) -> str:
+    """Given the port and the peer's addresses, return what `nft -f -` makes the table of, in one transaction.
+
+    Raise ValueError for what is no address: nothing else may get into the rules.
+    """
+    if any("%" in address for address in addresses):  # ip_address lets anything through as a scope
+        raise ValueError("an address with a scope is no address for a rule")
+    parsed = sorted({ipaddress.ip_address(address) for address in addresses}, key=lambda item: (item.version, item))
+    allowed = [
+        f"    tcp dport {port:d} {'ip' if item.version == 4 else 'ip6'} saddr {item} accept\n" for item in parsed
+    ]
+    return (
+        f"{render_removal()}table {TABLE} {{\n"
+        "  chain input {\n"
+        "    type filter hook input priority filter - 10; policy accept;\n"
+        f'    tcp dport {port:d} iifname "lo" accept\n'
+        f"{''.join(allowed)}"
+        f"    tcp dport {port:d} drop\n"
+        "  }\n"
+        "}\n"
+    )
+
+
+def render_removal() -> str:
+    """Return what `nft -f -` removes the table by, whether it is there or not."""
+    return f"add table {TABLE}\ndelete table {TABLE}\n"
+
+
+def available() -> bool:
+    """Return whether nftables can be used here; where it cannot, hotsyncd's own look at the address must do."""
+    return shutil.which("nft", path=command.ENVIRONMENT["PATH"]) is not None
+
+
+def _nft(rules: str) -> object:
+    return command.run(["nft", "-f", "-"], input=rules.encode("ascii"), timeout=30)
+
+
+def open_port(port: int, addresses: Collection[str], nft: Nft = _nft) -> None:
+    """Let only these addresses reach the port; raise CommandFailed if nftables does not take it."""
+    nft(render_rules(port, addresses))
+
+
+def close_port(nft: Nft = _nft) -> None:
+    """Take the table away; raise CommandFailed if nftables does not let go of it."""
+    nft(render_removal())
+
+
+def is_guarded() -> bool:
+    """Return whether our table is in force."""
+    if not available():
+        return False
+    try:
+        command.run(["nft", "list", "table", *TABLE.split()], timeout=30)
+    except CommandFailed:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""The mute: production units do not run on a waiting SLAVE, by a condition that fails closed."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from hotsync.backends.production_units import MUTE_DROP_IN
+from hotsync.model.mute import covers, mutable, template_of
+from hotsync.system import command, files
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.mute")
+UNIT_NAME = re.compile(r"^[A-Za-z0-9:_.\\@-]{1,250}\.(?:service|socket|timer|path)\Z")
+RELATIONS = ("Names", "Triggers", "TriggeredBy", "ConsistsOf", "PartOf")
+
+TEXT = b"""# Written by HotSync: this server is a SLAVE, and what the MASTER does in production does not run here.
+# Either file is enough: the first exists on a MASTER, the second while hotsync-promote works in this boot.
+[Unit]
+RequiresMountsFor=/var/lib/hotsync
+ConditionPathExists=|/var/lib/hotsync/production
+ConditionPathExists=|/run/hotsync/promoting
+"""
+
+
+Systemctl = Callable[[Sequence[str]], str]
+"""Runs systemctl with these words and returns what it prints."""
+
+
+def systemctl(words: Sequence[str]) -> str:
+    """Run this machine's systemctl; return what it prints. Raise CommandFailed if it could not even read its files."""
+    ok = (0,) if words[0] == "daemon-reload" else range(256)
+    return command.run(["systemctl", *words], ok=ok, timeout=600).text
+
+
+class Mute:
+    """The mute's drop-ins of this host."""
+
+    def __init__(self, paths: Paths, ask: Systemctl = systemctl) -> None:
+        self._folder = paths.at("/etc/systemd/system")
+        self._ask = ask
+
+    def muted(self) -> frozenset[str]:
+        """Return the units that are muted."""
+        return frozenset(
+            drop_in.parent.name.removesuffix(".d")
+            for drop_in in self._folder.glob(f"*.d/{MUTE_DROP_IN}")
+            if drop_in.is_file() and drop_in.read_bytes() == TEXT
+        )
+
+    def lacking(self, units: Iterable[str]) -> frozenset[str]:
+        """Given units that are to be muted, return those that are not, leaving out what never is.
+
+        An instance is held by its template's drop-in.
+        """
+        wanted = frozenset(unit for unit in mutable(units) if UNIT_NAME.match(unit))
+        muted = self.muted()
+        instances = {unit for unit in wanted if template_of(unit) != unit and template_of(unit) in muted | wanted}
+        return wanted - muted - instances
+
+    def apply(self, units: Iterable[str]) -> tuple[str, ...]:
+        """Mute units, existing or yet to come, and stop what runs of them; return those not muted before.
+
+        Raise OSError or CommandFailed; each drop-in appears whole, and doing it again does the rest.
+        """
+        fresh = sorted(self.lacking(units))
+        for unit in fresh:
+            folder = self._folder / f"{unit}.d"
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            files.write_atomic(folder / MUTE_DROP_IN, TEXT)
+        if fresh:
+            files.sync_directory(self._folder)
+            self._ask(["daemon-reload"])
+        running = self.running()
+        if running:
+            # sockets, timers and paths first: they would start again what was just stopped
+            order = sorted(running, key=lambda unit: unit.endswith(".service"))
+            self._ask(["stop", "--", *order])
+            for unit in order:
+                _log.info("stopped %s: it is production's, and this server is a SLAVE", unit)
+        return tuple(fresh)
+
+    def running(self) -> list[str]:
+        """Return the muted units (templates stand for their instances) that are active now."""
+        muted = self.muted()
+        return sorted(unit for unit in self._listed("--state=active,activating,reloading") if covers(muted, unit))
+
+    def related(self, units: Iterable[str]) -> frozenset[str]:
+        """Given units, return them with all that starts or stops together with them, as systemd knows it."""
+        found = set(mutable(units))
+        asked: set[str] = set()
+        while waiting := sorted(found - asked):
+            asked |= set(waiting)
+            single = [unit for unit in waiting if "@." not in unit]
+            if single:
+                shown = self._ask(["show", f"--property={','.join(RELATIONS)}", "--", *single])
+                found |= mutable(
+                    unit for record in parse_show(shown) for value in record.values() for unit in value.split()
+                )
+            templates = [unit.replace("@.", "@*.") for unit in waiting if "@." in unit]
+            if templates:
+                found |= mutable(self._listed("--all", "--", *templates))
+        return frozenset(unit for unit in found if UNIT_NAME.match(unit))
+
+    def _listed(self, *words: str) -> set[str]:
+        text = self._ask(["list-units", "--plain", "--no-legend", "--full", *words])
+        return {line.split()[0] for line in text.splitlines() if line.split()}
+
+
+def parse_show(text: str) -> list[dict[str, str]]:
+    """Given `systemctl show` of several units, return the properties of each."""
+    records: list[dict[str, str]] = []
+    for record in text.split("\n\n"):
+        lines = [line.partition("=") for line in record.splitlines() if "=" in line]
+        if lines:
+            records.append({key: value for key, _, value in lines})
+    return records

@@ -1,0 +1,134 @@
+"""Commands that only look: `hotsync status`, `hotsync explain`."""
+
+from __future__ import annotations
+
+import click
+
+from hotsync.cli.door import GuardedCommand
+from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
+from hotsync.errors import ExitCode
+from hotsync.flows.status import Status, read_status
+from hotsync.model.identity import Role
+from hotsync.model.report import Verdict, worst
+from hotsync.system import paths
+from hotsync.system.clock import SystemClock
+
+
+@click.command("status", cls=GuardedCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def status_command(as_json: bool) -> int:
+    """Show role, peer, newest generation and its age, last and next run, readiness, what is muted, warnings."""
+    status = read_status(paths.from_environment(), SystemClock())
+    if as_json:
+        print_json(status_document(status))
+    else:
+        _show(status)
+    return ExitCode.WARNINGS if status.warnings or worst(status.checks) is Verdict.RED else ExitCode.DONE
+
+
+def status_document(status: Status) -> dict[str, object]:
+    """Return the status as `--json` prints it."""
+    newest, last, peer = status.newest, status.last_run, status.peer
+    return {
+        "schema": 1,
+        "host": status.host,
+        "role": status.role.role.value,
+        "epoch": status.role.epoch,
+        "claim": status.role.claim,
+        "enabled": status.settings.enabled,
+        "peer": None
+        if peer is None
+        else {
+            "name": peer.name,
+            "address": peer.address,
+            "connected": status.presence.connected,
+            "last_seen": utc(status.presence.last_seen),
+        },
+        "generation": None
+        if newest is None
+        else {
+            "number": newest.number,
+            "digest": newest.digest,
+            "collected_at": utc(newest.collected_at),
+            "committed_at": utc(newest.committed_at),
+            "confirmed_at": utc(newest.confirmed_at),
+            "age_seconds": round(status.age, 1),
+            "datasets": [
+                {"name": point.name, "taken_at": utc(point.taken_at), "stale_since": utc(point.stale_since)}
+                for point in newest.datasets
+            ],
+        },
+        "last_run": None
+        if last is None
+        else {"ended_at": utc(last.ended_at), "exit_code": last.exit_code, "summary": last.summary},
+        "next_run": utc(status.next_run),
+        "readiness": {
+            "verdict": worst(status.checks).value if status.slave_run else None,
+            "checked_at": utc(status.slave_run.ended_at) if status.slave_run else None,
+            "checks": [
+                {"name": c.name, "title": c.title, "verdict": c.verdict.value, "detail": c.detail, "hint": c.hint}
+                for c in status.checks
+            ],
+        },
+        "muted": list(status.muted),
+        "warnings": list(status.warnings),
+    }
+
+
+def _show(status: Status) -> None:
+    role = status.role
+    word = role.role.name if role.role is not Role.NONE else "no role yet"
+    click.echo(f"{click.style(status.host, bold=True)}: {click.style(word, bold=True)}, epoch {role.epoch}")
+    if not status.settings.enabled:
+        click.echo("HotSync is disabled here.")
+    _row("peer", _peer(status))
+    _row("generation", _generation(status))
+    if status.last_run is not None:
+        _row("last run", f"{local(status.last_run.ended_at)}: {status.last_run.summary}")
+    _row("next run", local(status.next_run) if status.next_run else "none is planned")
+    if role.role is Role.SLAVE:
+        _readiness(status)
+        shown = ", ".join(status.muted[:6]) + (" ..." if len(status.muted) > 6 else "")
+        _row(
+            "muted",
+            f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
+        )
+    for warning in status.warnings:
+        click.echo(f"{click.style('Warning:', fg='yellow')} {warning}")
+
+
+def _row(name: str, value: str) -> None:
+    click.echo(f"  {name:<11} {value}")
+
+
+def _peer(status: Status) -> str:
+    if status.peer is None:
+        return "none yet"
+    seen = status.presence.last_seen
+    contact = "connected" if status.presence.connected else "not connected"
+    last = f", last heard of {age(status.now - seen)} ago" if seen and not status.presence.connected else ""
+    return f"{status.peer.name} ({status.peer.address}), {contact}{last}"
+
+
+def _generation(status: Status) -> str:
+    if status.newest is None:
+        return "none yet"
+    return f"{status.newest.number}, collected {local(status.newest.collected_at)}; the data is {age(status.age)} old"
+
+
+def _readiness(status: Status) -> None:
+    if status.slave_run is None:
+        _row("readiness", "unknown: hotsync-slave has not run yet")
+        return
+    verdict = worst(status.checks)
+    answer = {
+        Verdict.GREEN: "can be promoted now",
+        Verdict.AMBER: "can be promoted; something should be looked at",
+        Verdict.RED: "cannot be promoted, or not well",
+    }[verdict]
+    shown = click.style(verdict.value, fg=VERDICT_STYLE[verdict.value])
+    _row("readiness", f"{shown}: {answer} (checked {age(status.now - status.slave_run.ended_at)} ago)")
+    for check in status.checks:
+        if check.verdict is not Verdict.GREEN:
+            mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
+            click.echo(f"    {mark} {check.title}: {check.detail}" + (f" - {check.hint}" if check.hint else ""))

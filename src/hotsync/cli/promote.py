@@ -1,0 +1,137 @@
+"""`hotsync-promote`: shows what will happen, asks, starts the unit and follows it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+import click
+
+from hotsync.cli.door import GuardedCommand
+from hotsync.cli.promote_render import (
+    outcome_document,
+    plan_document,
+    show_outcome,
+    show_plan,
+    show_step,
+)
+from hotsync.cli.render import print_json
+from hotsync.errors import ExitCode, Refused, UsageError
+from hotsync.flows import promote as flow
+from hotsync.flows import promote_unit as unit
+from hotsync.flows.promote import Answers, Prospect
+from hotsync.flows.promote_boot import at_boot
+from hotsync.model.promotion import NetworkChoice
+from hotsync.system import log
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths, from_environment
+
+MENU = """
+No Internet connection was found. What about the network?
+
+  1. Restore the MASTER's network configuration
+     (IMPORTANT: only if the two servers are identical: number, names and positions of the network cards)
+  2. Fix the network configuration first (when restoring on different hardware), then run this command again
+  3. Continue without Internet, with this server's own network configuration (not recommended)
+"""
+
+
+@click.command(cls=GuardedCommand)
+@click.option("--dry-run", is_flag=True, help="Print the plan and how old the data is; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask. It does not mean --force.")
+@click.option("--network", type=click.IntRange(1, 4), help="Answer the menu about the network beforehand.")
+@click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
+@click.option("--at-boot", "boot", is_flag=True, hidden=True, help="The boot calls: say what is unfinished.")
+def promote(
+    dry_run: bool, yes: bool, network: int | None, force: bool, as_json: bool, in_unit: bool, boot: bool
+) -> int:
+    """Put this SLAVE into production in the place of its MASTER.
+
+    Shows what will be done and how old the data is, asks, and does it in a unit of its own: a lost terminal changes
+    nothing. Run again, it shows the promotion that is going on, or goes on with one that was interrupted.
+
+    Exit status: 0 done, 1 done with warnings, 2 usage or settings, 3 refused, 4 busy, 9 a step failed.
+    """
+    log.set_up(flow.COMMAND)
+    paths = from_environment()
+    if boot:
+        at_boot(paths)
+        return ExitCode.DONE
+    if in_unit:
+        return unit.run_in_unit(paths, SystemClock())
+    answers = Answers(_checked(network), force)
+    if dry_run:
+        _show_prospect(flow.prospect(paths, answers), as_json)
+        return ExitCode.DONE
+    if not unit.is_running():
+        seen = _settled_prospect(paths, answers, yes, as_json)
+        answers = Answers(seen.promotion.network.choice, force)
+        if not yes:
+            _confirm(seen)
+        unit.start(paths, answers)
+    return _follow(paths, as_json)
+
+
+def _checked(network: int | None) -> NetworkChoice | None:
+    choice = NetworkChoice(network) if network else None
+    if choice is NetworkChoice.MAP:
+        raise UsageError(
+            reason="mapping interfaces (--network 4) is not offered yet",
+            hint="Use --network 3 and set the network up by hand.",
+        )
+    if choice is NetworkChoice.BY_HAND:
+        raise Refused(
+            reason="the network is to be fixed first",
+            hint="Set up this server's network (network-recovery helps), then run hotsync-promote again.",
+        )
+    return choice
+
+
+def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) -> Prospect:
+    """Return what will be done, with the network's menu answered where it must be."""
+    if answers.network is None and not yes and sys.stdin.isatty():
+        # looked at first, so that a server that must not be promoted says so before it asks anything
+        seen = flow.prospect(paths, answers)
+        if not seen.resumed and not flow.internet_reached(paths):
+            click.echo(MENU)
+            answer = click.prompt("Your choice", type=click.IntRange(1, 3))
+            answers = Answers(_checked(int(answer)), answers.force)
+    seen = flow.prospect(paths, answers)
+    if not as_json:
+        show_plan(seen)
+    return seen
+
+
+def _confirm(seen: Prospect) -> None:
+    name = socket.gethostname()
+    if seen.resumed:
+        name = seen.promotion.network.host_name or name
+    click.echo("", err=True)
+    typed = click.prompt(f"Type the name of this server ({socket.gethostname()}) to go on", err=True, default="")
+    if typed.strip() not in (socket.gethostname(), name):
+        raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
+
+
+def _show_prospect(seen: Prospect, as_json: bool) -> None:
+    if as_json:
+        print_json(plan_document(seen))
+    else:
+        show_plan(seen)
+        click.echo("Nothing was changed.")
+
+
+def _follow(paths: Paths, as_json: bool) -> int:
+    clock = SystemClock()
+
+    def show(event: dict[str, Any]) -> None:
+        show_step(event)
+
+    ended = unit.follow(paths, show, clock)
+    if as_json:
+        print_json(outcome_document(paths, ended))
+    else:
+        show_outcome(paths, ended)
+    return ended.exit_code

@@ -1,0 +1,155 @@
+"""How a promotion looks: the plan before, the steps while it goes, the report after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from hotsync.cli.render import VERDICT_STYLE, age, local, table, utc
+from hotsync.flows.promote import Prospect, estimate
+from hotsync.flows.promote_unit import Ended
+from hotsync.model.promotion import How, Promotion
+from hotsync.model.readable import readable
+from hotsync.model.report import Check, Verdict
+from hotsync.state.promotion import load_promotion
+from hotsync.system.paths import Paths
+
+ONLY_A_PERSON = (
+    "People can work: log in to mail, shares and web applications as one of them would.",
+    "The switch or router has learnt where the addresses are now (reach the server from another network).",
+    "USB disks, telephone cards and UPS cables that hung on the MASTER are moved over.",
+    "The old MASTER stays off until `hotsync rejoin` has been run on it.",
+)
+
+
+def _say(text: str, *, mark: str = "", err: bool = False) -> None:
+    click.echo(f"{mark} {readable(text)}" if mark else readable(text), err=err)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table(title, columns, [[readable(cell) for cell in row] for row in rows])
+
+
+def show_plan(seen: Prospect) -> None:
+    """Print what will be done, what speaks against it, and how old the data is."""
+    promotion = seen.promotion
+    if seen.resumed:
+        began = local(promotion.started_at)
+        _say(f"A promotion that began at {began} is not finished; {len(seen.plan)} steps are left.")
+    title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
+    rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
+    _table(title, ("", "phase", "step"), rows)
+    for check in seen.checks:
+        if check.verdict is not Verdict.GREEN:
+            _show_check(check)
+    old, since = age(time.time() - promotion.confirmed_at), local(promotion.confirmed_at)
+    _say(
+        f"The data is that of generation {promotion.generation}, confirmed {old} ago ({since}). "
+        "What was done on the MASTER since then is lost unless its disks can be read."
+    )
+    _say(f"This takes about {age(estimate(seen.plan))}.")
+
+
+def plan_document(seen: Prospect) -> dict[str, object]:
+    """Return the plan as `--dry-run --json` prints it."""
+    promotion = seen.promotion
+    return {
+        "schema": 1,
+        "resumed": seen.resumed,
+        "generation": promotion.generation,
+        "epoch": promotion.epoch,
+        "data_confirmed_at": utc(promotion.confirmed_at),
+        "estimated_seconds": round(estimate(seen.plan), 1),
+        "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
+        "checks": [_check_document(check) for check in seen.checks],
+        "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
+    }
+
+
+def show_step(event: dict[str, Any]) -> None:
+    """Print one step as it begins."""
+    _say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
+
+
+def show_outcome(paths: Paths, ended: Ended) -> None:
+    """Print the report: measured times, verdicts, what only a person can check, and the one sentence."""
+    promotion = load_promotion(paths)
+    if promotion is not None and promotion.records:
+        _show_report(promotion)
+    if ended.error:
+        _say(ended.sentence, mark=click.style("Error:", fg="red", bold=True), err=True)
+        _say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
+        return
+    if promotion is not None and promotion.finished_at:
+        _say("\nOnly a person can check:")
+        for line in ONLY_A_PERSON:
+            _say(f"  - {line}")
+        _say("When all is well: signal-event post-restore-data, then reboot once and look again.\n")
+    _say(ended.sentence)
+
+
+def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
+    """Return the report as `--json` prints it."""
+    promotion = load_promotion(paths)
+    document: dict[str, object] = {"schema": 1, "exit_code": ended.exit_code, "sentence": ended.sentence}
+    if ended.error:
+        document["error"] = ended.error
+    if promotion is not None:
+        document |= {
+            "epoch": promotion.epoch,
+            "generation": promotion.generation,
+            "started_at": utc(promotion.started_at),
+            "finished_at": utc(promotion.finished_at),
+            "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
+            "steps": [
+                {
+                    "key": record.key,
+                    "phase": record.phase,
+                    "title": record.title,
+                    "seconds": round(record.ended_at - record.started_at, 3),
+                    "outcome": record.outcome.value,
+                    **({"detail": record.detail} if record.detail else {}),
+                }
+                for record in promotion.records
+            ],
+            "checks": [_check_document(check) for check in promotion.checks],
+            "notes": list(promotion.notes),
+        }
+    return document
+
+
+def _show_report(promotion: Promotion) -> None:
+    rows = [
+        (record.phase, record.title, f"{record.ended_at - record.started_at:.1f} s", record.outcome.value)
+        for record in promotion.records
+    ]
+    _table("What was done", ("phase", "step", "took", ""), rows)
+    if promotion.checks:
+        verdicts = [(check.verdict.value, check.title, check.detail) for check in promotion.checks]
+        _table("Checks", ("", "question", "answer"), verdicts)
+    for check in promotion.checks:
+        if check.verdict is not Verdict.GREEN:
+            _show_check(check)
+    for note in promotion.notes:
+        _say(note, mark=click.style("Note:", fg="yellow"))
+    _say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
+
+
+def _show_check(check: Check) -> None:
+    mark = click.style(f"{check.verdict.value}:", fg=VERDICT_STYLE[check.verdict.value])
+    _say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
+    if check.hint:
+        _say(f"       {check.hint}")
+
+
+def _check_document(check: Check) -> dict[str, str]:
+    return {
+        "name": check.name,
+        "title": check.title,
+        "verdict": check.verdict.value,
+        "detail": check.detail,
+        "hint": check.hint,
+    }

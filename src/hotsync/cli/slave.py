@@ -1,0 +1,147 @@
+"""`hotsync-slave`: what it accepts, and how it looks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+
+from hotsync.cli.door import GuardedCommand
+from hotsync.cli.render import VERDICT_STYLE, print_json, table, utc
+from hotsync.engine.slave_repositories import Keyring
+from hotsync.errors import Busy, ExitCode, NotReady, Refused
+from hotsync.flows import slave as flow
+from hotsync.model.report import Check, Verdict
+from hotsync.planning.slave import COMMAND
+from hotsync.system import log
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths, from_environment
+
+
+@click.command(cls=GuardedCommand)
+@click.argument("what", required=False, type=click.Choice(["fixperm"]))
+@click.option("--dry-run", is_flag=True, help="Print what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--accept-repositories", is_flag=True, help="Show the MASTER's repositories with their keys, and ask.")
+@click.option("--timer", is_flag=True, hidden=True, help="The timer calls: another run going on is no failure.")
+def slave(what: Literal["fixperm"] | None, dry_run: bool, as_json: bool, accept_repositories: bool, timer: bool) -> int:
+    """Keep this SLAVE ready: the MASTER's packages and accounts, nothing of production running, readiness known.
+
+    With fixperm only accounts (with the files that they own) and the mute are looked after.
+
+    Exit status: 0 done, 1 done with warnings, 2 usage or settings, 3 refused, 4 busy, 8 replica, 9 a step failed.
+    """
+    log.set_up(COMMAND)
+    paths = from_environment()
+    only_permissions = what == "fixperm"
+    if accept_repositories:
+        return _accept(paths)
+    if dry_run:
+        _show_plan(flow.prospect(paths, only_permissions=only_permissions), as_json)
+        return ExitCode.DONE
+    return _run(paths, only_permissions, as_json, timer)
+
+
+def _accept(paths: Paths) -> int:
+    offer = flow.offered_repositories(paths)
+    for refusal in offer.refused:
+        click.echo(f"{click.style('Not taken:', fg='yellow')} {refusal.what}: {refusal.reason}")
+    if not offer.repositories:
+        click.echo("The MASTER has no repository that this server lacks and could take over.")
+        return ExitCode.DONE
+    for repository, keyrings in offer.repositories:
+        click.echo(f"{repository.uri} {repository.suite} {' '.join(repository.components)}")
+        for keyring in keyrings:
+            _show_keyring(keyring)
+        if not keyrings:
+            click.echo("    trusted by the keys that this server has already")
+    click.echo("Whoever holds one of these keys can install any program on this server as root. Compare them with")
+    click.echo("what the makers of the packages publish; that they lie on the MASTER proves nothing.")
+    if not click.confirm("Accept these repositories with exactly these keys?", default=False):
+        raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
+    flow.accept_repositories(paths, SystemClock(), offer)
+    click.echo("Accepted: hotsync-slave installs from them. A later change of them on the MASTER is not followed.")
+    return ExitCode.DONE
+
+
+def _show_keyring(keyring: Keyring) -> None:
+    click.echo(f"    keys {keyring.name}")
+    for key in keyring.keys or (f"SHA-256 of the file: {keyring.digest}",):
+        click.echo(f"        {key}")
+
+
+def _run(paths: Paths, only_permissions: bool, as_json: bool, timer: bool) -> int:
+    def say(line: str) -> None:
+        if not (as_json or timer):
+            click.echo(f"{line} ...", err=True)
+
+    try:
+        done = flow.run_slave(paths, SystemClock(), say, only_permissions=only_permissions)
+    except Busy:
+        if timer:
+            return ExitCode.DONE
+        raise
+    if timer and done.report.error_code == NotReady.code:
+        return ExitCode.DONE  # a SLAVE that waits for its first generation is no unit that failed
+    if as_json:
+        print_json(_document(done))
+    else:
+        _show(done)
+    return done.report.exit_code
+
+
+def _document(done: flow.Done) -> dict[str, object]:
+    report, run = done.report, done.run
+    document: dict[str, object] = {
+        "schema": 1,
+        "command": report.command,
+        "started_at": utc(report.started_at),
+        "ended_at": utc(report.ended_at),
+        "exit_code": report.exit_code,
+        "summary": report.summary,
+    }
+    if report.error_code:
+        document["error"] = {"code": report.error_code, "sentence": report.summary, "hint": report.hint}
+    if run is not None:
+        document |= {
+            "generation": run.generation,
+            "packages_missing": [{"name": each.name, "reason": each.reason} for each in run.missing],
+            "packages_not_carried": [{"name": each.name, "reason": each.reason} for each in run.not_carried],
+            "checks": [_check_document(check) for check in run.checks],
+        }
+    return document
+
+
+def _check_document(check: Check) -> dict[str, str]:
+    return {
+        "name": check.name,
+        "title": check.title,
+        "verdict": check.verdict.value,
+        "detail": check.detail,
+        "hint": check.hint,
+    }
+
+
+def _show(done: flow.Done) -> None:
+    report = done.report
+    if report.error_code:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {report.summary}", err=True)
+        click.echo(f"{click.style('Hint:', bold=True)} {report.hint}", err=True)
+        return
+    for check in done.run.checks if done.run else ():
+        if check.verdict is not Verdict.GREEN:
+            mark = click.style(f"{check.verdict.value}:", fg=VERDICT_STYLE[check.verdict.value])
+            click.echo(f"{mark} {check.title}: {check.detail}" if check.detail else f"{mark} {check.title}")
+            if check.hint:
+                click.echo(f"       {check.hint}")
+    click.echo(report.summary)
+
+
+def _show_plan(seen: flow.Prospect, as_json: bool) -> None:
+    steps = [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan]
+    if as_json:
+        print_json({"schema": 1, "dry_run": True, "generation": seen.facts.generation, "steps": steps})
+        return
+    rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
+    table("What would be done", ("", "phase", "step"), rows)
+    click.echo("Nothing was changed." if rows else "Nothing is to be done. Nothing was changed.")

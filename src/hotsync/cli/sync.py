@@ -1,0 +1,104 @@
+"""`hotsync` without a command: one sync run, or its preview."""
+
+from __future__ import annotations
+
+import click
+
+from hotsync.cli.progress import Progress
+from hotsync.cli.render import age, path_document, print_json, size, table, utc
+from hotsync.engine.sync_host import Preview, SyncHost
+from hotsync.errors import Busy, ExitCode
+from hotsync.flows.sync import SyncOptions, preview, run_sync
+from hotsync.model.report import RunReport
+from hotsync.system import log, paths
+from hotsync.system.clock import SystemClock
+
+
+def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, timer: bool) -> int:
+    """Run `hotsync` once and return its exit code."""
+    log.set_up("hotsync")
+    progress = Progress(quiet=as_json and not dry_run)
+    host = SyncHost.of_this_machine(paths.from_environment(), SystemClock())
+    if dry_run:
+        _show_preview(preview(host, progress), as_json)
+        return ExitCode.DONE
+    try:
+        report = run_sync(host, SyncOptions(accept_changes=accept_changes, full=full), progress)
+    except Busy:
+        if timer:
+            return ExitCode.DONE
+        raise
+    finally:
+        progress.done()
+    if as_json:
+        print_json(report_document(report))
+    else:
+        _show(report)
+    return report.exit_code
+
+
+def report_document(report: RunReport) -> dict[str, object]:
+    """Return a run's record as `--json` prints it."""
+    document: dict[str, object] = {
+        "schema": 1,
+        "command": report.command,
+        "started_at": utc(report.started_at),
+        "ended_at": utc(report.ended_at),
+        "seconds": round(report.ended_at - report.started_at, 3),
+        "exit_code": report.exit_code,
+        "summary": report.summary,
+        "generation": report.generation,
+        "figures": report.figures,
+        "warnings": [
+            {"code": notice.code, "sentence": notice.sentence, **(path_document(notice.path) if notice.path else {})}
+            for notice in report.warnings
+        ],
+    }
+    if report.error_code:
+        document["error"] = {"code": report.error_code, "sentence": report.summary, "hint": report.hint}
+    return document
+
+
+def _show(report: RunReport) -> None:
+    failed = report.exit_code not in (ExitCode.DONE, ExitCode.WARNINGS)
+    for notice in report.warnings[:20]:
+        click.echo(f"{click.style('Note:', fg='yellow')} {notice.sentence}", err=True)
+    if len(report.warnings) > 20:
+        click.echo(f"... and {len(report.warnings) - 20} more: hotsync status --json", err=True)
+    if failed:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {report.summary}", err=True)
+        click.echo(f"{click.style('Hint:', bold=True)} {report.hint}", err=True)
+        return
+    click.echo(report.summary)
+    figures = report.figures
+    if "sent_bytes" in figures:
+        click.echo(
+            f"{size(figures.get('content_bytes', 0))} of content, {size(figures['sent_bytes'])} over the wire, "
+            f"in {age(report.ended_at - report.started_at)}."
+        )
+
+
+def _show_preview(shown: Preview, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "dry_run": True,
+                "entries": shown.entries,
+                "applications": [
+                    {"application": row.application, "changed": row.changed, "deleted": row.deleted, "bytes": row.bytes}
+                    for row in shown.rows
+                ],
+                "held": list(shown.held),
+            }
+        )
+        return
+    rows = [(row.application, str(row.changed), str(row.deleted), size(row.bytes)) for row in shown.rows]
+    table("What would be sent", ("application", "changed", "deleted", "content"), rows)
+    changed, deleted = sum(row.changed for row in shown.rows), sum(row.deleted for row in shown.rows)
+    click.echo(
+        f"{changed} paths would be sent, {deleted} deleted; {shown.entries} paths are protected. Nothing was changed."
+    )
+    click.echo("Databases and plugins are not asked in a dry run: their last collected copies stand in for them.")
+    for reason in shown.held:
+        click.echo(f"{click.style('Held:', fg='yellow')} {reason}")

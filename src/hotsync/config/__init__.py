@@ -1,0 +1,1 @@
+"""The settings, as values: the format they are written in, and what each of them means."""

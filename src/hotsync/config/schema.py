@@ -1,0 +1,282 @@
+"""The settings: what each prop means, which values it may have, and all faults of a configuration at once.
+
+A setting is said once, as a field of `Settings`; the table of docs/settings.md is made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from hotsync.config.values import ROLE, SWITCH, YES_NO, Host, Kind, Number, Relay, RelayHost, SecretText, Text
+from hotsync.errors import ConfigError
+from hotsync.model.identity import Role
+from hotsync.model.secret import Secret
+
+Records = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prop:
+    """One setting: where it is stored, its default as typed, and what people need to know of it."""
+
+    record: str
+    name: str
+    kind: Kind
+    default: str
+    meaning: str
+    unit: str = ""
+    example: str = ""
+
+    @property
+    def path(self) -> str:
+        """Return record and prop as one word."""
+        return f"{self.record}.{self.name}"
+
+    @property
+    def command(self) -> str:
+        """Return a command that sets this to a value which is allowed."""
+        return f"config setprop {self.record} {self.name} {self.example or self.default}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with the settings: where, what, and a thing to do about it."""
+
+    record: str
+    prop: str
+    sentence: str
+    hint: str
+
+    def __str__(self) -> str:
+        """Return the fault with its hint in one line."""
+        return f"{self.record} {self.prop}".rstrip() + f": {self.sentence}. {self.hint}"
+
+
+_rows: dict[str, Prop] = {}
+
+
+def _setting(
+    record: str, name: str, kind: Kind, default: str, meaning: str, *, unit: str = "", example: str = ""
+) -> Any:
+    row = Prop(record, name, kind, default, meaning, unit, example)
+    _rows[row.path] = row
+    return Field(default=default, validate_default=True, alias=row.path)
+
+
+class Settings(BaseModel):
+    """All settings of this server; a prop that is missing or empty has its default."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", arbitrary_types_allowed=True)
+
+    enabled: bool = _setting(
+        "hotsync", "status", SWITCH, "enabled", "`disabled` stops the daemon and the timers; data and pairing stay"
+    )
+    role: Role = _setting(
+        "hotsync",
+        "role",
+        ROLE,
+        "",
+        "what this server is to become when it is set up; once paired, the role changes only by promotion and rejoin",
+        example="master",
+    )
+    slave_host: str = _setting("hotsync", "SlaveHost", Host(), "", "on the MASTER: the SLAVE", example="<SLAVE_IP>")
+    master_host: str = _setting("hotsync", "MasterHost", Host(), "", "on the SLAVE: the MASTER", example="<MASTER_IP>")
+    slave_port: int = _setting(
+        "hotsync", "SlavePort", Number(1, 65535), "273", "TCP port of HotSync, the same on both servers"
+    )
+    databases: bool = _setting(
+        "hotsync", "databases", SWITCH, "enabled", "on the MASTER: carry MariaDB and PostgreSQL databases"
+    )
+    interval_minutes: int = _setting(
+        "hotsync", "IntervalMinutes", Number(1, 1440), "15", "on the MASTER: how often a sync starts", unit="minutes"
+    )
+    slave_interval_minutes: int = _setting(
+        "hotsync",
+        "SlaveIntervalMinutes",
+        Number(1, 1440),
+        "60",
+        "on the SLAVE: how often packages, accounts and readiness are looked after",
+        unit="minutes",
+    )
+    bandwidth_limit: int = _setting(
+        "hotsync", "BandwidthLimit", Number(0, 100_000_000), "0", "most that a sync sends; 0: no limit", unit="KiB/s"
+    )
+    keep_all_hours: int = _setting(
+        "hotsync", "KeepAllHours", Number(0, 87_600), "2", "how long every generation is kept", unit="hours"
+    )
+    keep_quarter_hours: int = _setting(
+        "hotsync",
+        "KeepQuarterHours",
+        Number(0, 87_600),
+        "24",
+        "how long one generation a quarter of an hour is kept",
+        unit="hours",
+    )
+    keep_hourly_days: int = _setting(
+        "hotsync", "KeepHourlyDays", Number(0, 3650), "3", "how long one generation an hour is kept", unit="days"
+    )
+    keep_daily_days: int = _setting(
+        "hotsync", "KeepDailyDays", Number(0, 3650), "30", "how long one generation a day is kept", unit="days"
+    )
+    floor_days: int = _setting(
+        "hotsync",
+        "FloorDays",
+        Number(0, 3650),
+        "7",
+        "history reaches back at least this far, also when space is short",
+        unit="days",
+    )
+    floor_generations: int = _setting(
+        "hotsync",
+        "FloorGenerations",
+        Number(1, 10_000),
+        "3",
+        "history holds at least this many generations, also when space is short",
+        unit="generations",
+    )
+    notify_to: str = _setting(
+        "hotsync", "NotifyTo", Text("one or more mail addresses, comma between"), "root", "who gets the mails"
+    )
+    notify_from: str = _setting(
+        "hotsync",
+        "NotifyFrom",
+        Text("a mail address"),
+        "",
+        "sender of the mails; empty: root at this server's name",
+        example="hotsync@example.org",
+    )
+    notify_relay: Relay | None = _setting(
+        "hotsync",
+        "NotifyRelay",
+        RelayHost(),
+        "",
+        "where the SLAVE hands its mails over by SMTP, since its own mail server is muted",
+        example="mail.example.org:25",
+    )
+    quiet_minutes: int = _setting(
+        "hotsync",
+        "QuietMinutes",
+        Number(1, 100_000),
+        "45",
+        "the SLAVE mails when its MASTER was quiet for longer",
+        unit="minutes",
+    )
+    guard_share: int = _setting(
+        "hotsync",
+        "GuardShare",
+        Number(1, 100),
+        "50",
+        "a run that deletes or rewrites more than this share of all files is held",
+        unit="percent",
+    )
+    guard_files: int = _setting(
+        "hotsync",
+        "GuardFiles",
+        Number(0, 1_000_000_000),
+        "1000",
+        "below this many changed files the share is not asked",
+        unit="files",
+    )
+    stall_seconds: int = _setting(
+        "hotsync",
+        "StallSeconds",
+        Number(5, 86_400),
+        "120",
+        "a connection on which nothing moves for this long is given up",
+        unit="seconds",
+    )
+    clock_skew_seconds: int = _setting(
+        "hotsync",
+        "ClockSkewSeconds",
+        Number(1, 86_400),
+        "300",
+        "most that the clocks of both servers may differ",
+        unit="seconds",
+    )
+    resume_at_boot: bool = _setting(
+        "hotsync",
+        "ResumeAtBoot",
+        YES_NO,
+        "no",
+        "whether a promotion that a power cut interrupted goes on by itself at boot",
+    )
+    internet_probe: str = _setting(
+        "hotsync",
+        "InternetProbe",
+        Text("a host and a TCP port, as host:port"),
+        "",
+        "what must answer for hotsync-promote to say that there is Internet; empty: the default gateway",
+        example="deb.example.org:443",
+    )
+    password: Secret = _setting(
+        "rsyncd",
+        "password",
+        SecretText(),
+        "",
+        "the password that pairs the servers, the same on both",
+        example="<PASSWORD>",
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _parse(cls, value: object, info: ValidationInfo) -> object:
+        row = _rows[str(cls.model_fields[str(info.field_name)].alias)]
+        return row.kind.parse(value or row.default) if isinstance(value, str) else value
+
+    @property
+    def peer_host(self) -> str:
+        """Return the address of the other server, by our role."""
+        return self.slave_host if self.role is Role.MASTER else self.master_host
+
+
+PROPS: tuple[Prop, ...] = tuple(_rows.values())
+KEYS: tuple[str, ...] = tuple(dict.fromkeys(row.record for row in PROPS))
+
+
+def read_settings(records: Records) -> tuple[Settings, tuple[Fault, ...]]:
+    """Given the props of the records, return the settings and every fault; a prop at fault has its default."""
+    given = {row.path: records[row.record][row.name] for row in PROPS if row.name in records.get(row.record, {})}
+    try:
+        return Settings.model_validate(given), ()
+    except ValidationError as error:
+        faults = {str(item["loc"][0]): str(item.get("ctx", {}).get("error", item["msg"])) for item in error.errors()}
+    good = {path: value for path, value in given.items() if path not in faults}
+    return Settings.model_validate(good), tuple(fault(_rows[path], faults[path]) for path in _rows if path in faults)
+
+
+def load_settings(records: Records) -> Settings:
+    """Given the props of the records, return the settings; raise ConfigError with every fault."""
+    settings, faults = read_settings(records)
+    raise_if_any(faults)
+    return settings
+
+
+def raise_if_any(faults: Sequence[Fault]) -> None:
+    """Raise ConfigError with all these faults, if there are any."""
+    if faults:
+        raise ConfigError(document="The configuration", faults="".join(f"\n  {item}" for item in faults))
+
+
+def fault(row: Prop, sentence: str) -> Fault:
+    """Given a setting and what is wrong with it, return the fault with a command that puts it right as its hint."""
+    return Fault(row.record, row.name, sentence, f"Set it: {row.command} (allowed: {row.kind.allowed})")
+
+
+def validate_for_save(settings: Settings) -> list[Fault]:
+    """Given settings whose values are allowed, return what is still missing for this server to do its work."""
+    if not settings.enabled:
+        return []  # switching off must not depend on anything else
+    faults: list[Fault] = []
+    if settings.role is Role.NONE:
+        faults.append(fault(_rows["hotsync.role"], "it is not said whether this server is MASTER or SLAVE"))
+    if settings.role is Role.MASTER and not settings.slave_host:
+        faults.append(fault(_rows["hotsync.SlaveHost"], "a MASTER needs the address of its SLAVE"))
+    if settings.role is Role.SLAVE and not settings.master_host:
+        faults.append(fault(_rows["hotsync.MasterHost"], "a SLAVE needs the address of its MASTER"))
+    if not settings.password:
+        faults.append(fault(_rows["rsyncd.password"], "there is no password"))
+    return faults

@@ -1,0 +1,1 @@
+"""The bridge: reads facts, makes ports real, executes plans."""

@@ -1,0 +1,38 @@
+"""Collecting on the MASTER: the sources, then the site's lists and plugins, which say what else is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hotsync.errors import SourceError
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Notice
+from hotsync.model.selection import Rule
+from hotsync.sources.plugins import site_rules
+from hotsync.sources.registry import collect_all
+from hotsync.sources.source import Context
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was collected: a point a dataset, what failed, the site's rules, what is worth a notice, when it began."""
+
+    started_at: float
+    points: tuple[DatasetPoint, ...]
+    failed: tuple[SourceError, ...]
+    rules: tuple[Rule, ...]
+    notices: tuple[Notice, ...]
+
+
+def collect(paths: Paths, clock: Clock, *, databases: bool, say: Callable[[str], None]) -> Collected:
+    """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy."""
+    notices: list[Notice] = []
+    started_at = clock.now()
+    context = Context(paths, clock, notice=notices.append)
+    done = collect_all(context, databases=databases, begin=lambda name: say(f"Collecting {name}"))
+    say("Asking plugins and lists")
+    site = site_rules(paths)
+    return Collected(started_at, done.points, done.failures, site.rules, (*notices, *site.notices))

@@ -1,0 +1,75 @@
+"""Reads the facts of a promotion: from its document, and from what lies on the disk and runs right now."""
+
+from __future__ import annotations
+
+import socket
+
+from hotsync.backends import production_units
+from hotsync.backends.production_units import permit_flag
+from hotsync.engine.prepared_etc import PreparedEtc
+from hotsync.engine.promotion_accounts import PromotionAccounts
+from hotsync.engine.promotion_files import LIVE, units_left
+from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion_network import addresses_missing
+from hotsync.engine.roles import is_settled
+from hotsync.manifest.store import Manifest
+from hotsync.model.entry import Kind
+from hotsync.model.production import is_own, units_to_restart, units_to_start
+from hotsync.model.promotion import NetworkChoice, Promotion, PromotionFacts
+from hotsync.state import store
+from hotsync.system.paths import Paths
+
+ADDRESSES_CHECK = "production.addresses"
+"""The check that the addresses of production are up here."""
+
+UNITS_CHECK = "production.units"
+"""The check that everything that ran on the MASTER runs here."""
+
+
+def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: PreparedEtc) -> PromotionFacts:
+    """Given the promotion that is claimed or would be, return the facts of this host now."""
+    active = production_units.active_units()
+    master = ground.master
+    candidates = [unit for unit in master.active_units if not is_own(unit)]
+    known = production_units.known_units(candidates) | _carried_units(ground, candidates)
+    exchanged = etc.is_exchanged(promotion)
+    takes_network = promotion.network.choice is NetworkChoice.MASTERS
+    with Manifest(paths.manifest) as manifest:
+        tree_live = manifest.meta("state") == LIVE
+        flagged = sum(1 for entry in manifest.flagged() if entry.kind in (Kind.FILE, Kind.DIRECTORY))
+    return PromotionFacts(
+        role=store.load_role(paths),
+        promotion=promotion,
+        addresses_missing=takes_network and addresses_missing(promotion.network),
+        host_name=socket.gethostname(),
+        accounts_differ=not exchanged and PromotionAccounts(paths).differ,
+        tree_live=tree_live,
+        units_left=units_left(promotion, paths),
+        etc_exchanged=exchanged,
+        databases=master.dumps,
+        servers_down=frozenset(dump.unit for dump in master.dumps) - active,
+        permitted=permit_flag(paths).exists(),
+        attributes=flagged,
+        units_to_restart=units_to_restart(candidates, promotion.running, active),
+        units_to_start=units_to_start(candidates, known, active),
+        checks=check_names(ground),
+        settled=is_settled(paths),
+        muted=production_units.has_mute(paths),
+    )
+
+
+def check_names(ground: Ground) -> tuple[str, ...]:
+    """Return the names of the checks: addresses and units first, then those of the applications."""
+    return (ADDRESSES_CHECK, UNITS_CHECK, *ground.checks)
+
+
+def _carried_units(ground: Ground, candidates: list[str]) -> frozenset[str]:
+    """Return those units that the MASTER's /etc brings: they exist here once it is exchanged."""
+    folder = ground.tree / "etc/systemd/system"
+    found: set[str] = set()
+    for unit in candidates:
+        stem, at, rest = unit.partition("@")
+        template = f"{stem}@.{rest.rpartition('.')[2]}" if at else unit
+        if (folder / unit).is_file() or (folder / template).is_file():
+            found.add(unit)
+    return frozenset(found)

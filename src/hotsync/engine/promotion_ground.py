@@ -1,0 +1,113 @@
+"""The ground of a promotion: profiles, rules, both trees and mounts, as planning asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hotsync.backends import package_files
+from hotsync.engine.checks import named_checks
+from hotsync.engine.listing import DiskListing, kept_paths, mount_points
+from hotsync.engine.master_facts import Told, read_told
+from hotsync.engine.prepared_etc import OwnEtc
+from hotsync.engine.replica_tree import names_in, read_text
+from hotsync.errors import ProfileError
+from hotsync.model.etc_files import only_here
+from hotsync.model.selection import Selection
+from hotsync.profiles import catalog
+from hotsync.profiles.resolve import resolve
+from hotsync.profiles.schema import CheckSpec, Profile
+from hotsync.system.mounts import read_mounts
+from hotsync.system.paths import Paths
+
+_SITE = "etc/hotsync/profiles.d"
+_MOST_PROFILES = 200
+_LARGEST_PROFILE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What lies on this host and in its replica; each part is read once, when it is first asked for."""
+
+    paths: Paths
+
+    @property
+    def tree(self) -> Path:
+        """Return the replica's tree."""
+        return self.paths.replica / "tree"
+
+    @cached_property
+    def master(self) -> Told:
+        """Return what the last generation tells of the MASTER."""
+        return read_told(self.paths)
+
+    @cached_property
+    def profiles(self) -> list[Profile]:
+        """Return the profiles of the applications that the MASTER had."""
+        known = {**catalog.shipped(), **{profile.name: profile for profile in self._site_profiles()}}
+        packages = self.master.packages or self.own_packages
+        return catalog.matching(known.values(), packages, frozenset(self.master.active_units), self.tree)
+
+    @cached_property
+    def own_packages(self) -> frozenset[str]:
+        """Return the names of the packages that are installed here."""
+        return package_files.read_names(self.paths.root)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Return the rules by which the MASTER selected, with what this host protects.
+
+        Every shipped profile's protect rules hold here, also of applications that only this host has.
+        """
+        known, _ = catalog.load_catalog(self.paths.site_profiles)
+        names = {profile.name for profile in self.profiles}
+        own = [profile for name, profile in sorted(known.items()) if name not in names]
+        return resolve([*self.profiles, *own], self.master.mounts, (), self._expand)
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """Return the live paths that stay this host's own."""
+        return kept_paths(self.selection.rules, self.paths.root)
+
+    @cached_property
+    def mounts(self) -> frozenset[str]:
+        """Return the mount points of this host, as paths below the root."""
+        return mount_points((mount.point for mount in read_mounts()), self.paths.root)
+
+    @property
+    def device(self) -> int:
+        """Return the file system of the replica's tree."""
+        return os.lstat(self.tree).st_dev
+
+    @property
+    def listings(self) -> tuple[DiskListing, DiskListing]:
+        """Return the tree and the live root as planning sees them."""
+        return DiskListing(self.tree), DiskListing(self.paths.root)
+
+    @cached_property
+    def checks(self) -> dict[str, CheckSpec]:
+        """Return the checks of the MASTER's applications by name."""
+        return named_checks(self.profiles)
+
+    def own_etc(self) -> OwnEtc:
+        """Return what of this host's /etc is its own."""
+        # a MASTER that did not tell its packages: nothing can be said to belong to this host's packages only
+        names = only_here(self.own_packages, self.master.packages) if self.master.packages else ()
+        return OwnEtc(self.kept, package_files.read_files(self.paths.root, names))
+
+    def _site_profiles(self) -> Iterator[Profile]:
+        """Return the MASTER's own profiles, as far as they can be read; it may say what it likes in them."""
+        for name in names_in(self.tree, _SITE)[:_MOST_PROFILES]:
+            if name.endswith(".toml"):
+                with suppress(ProfileError):
+                    yield catalog.parse_profile(read_text(self.tree, f"{_SITE}/{name}", _LARGEST_PROFILE), name)
+
+    def _expand(self, pattern: str) -> Iterable[str]:
+        relative = pattern.lstrip("/")
+        if "**" in relative:
+            return ()  # the tree itself says what was carried; a walk through all of it would say no more
+        return ("/" + os.fspath(path.relative_to(self.tree)) for path in self.tree.glob(relative))

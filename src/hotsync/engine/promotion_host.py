@@ -1,0 +1,177 @@
+"""Builds the real Host of a promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotsync.backends import production_units
+from hotsync.backends.production_units import ProductionUnits
+from hotsync.engine.checks import run_check
+from hotsync.engine.master_facts import spool_of_tree
+from hotsync.engine.prepared_etc import PreparedEtc
+from hotsync.engine.promotion_accounts import PromotionAccounts
+from hotsync.engine.promotion_facts import ADDRESSES_CHECK, UNITS_CHECK
+from hotsync.engine.promotion_files import PromotionFiles
+from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses, standby_files
+from hotsync.engine.roles import PromotionRoles
+from hotsync.errors import ReplicaError, RestoreFailed
+from hotsync.model.ports import Host
+from hotsync.model.production import is_own
+from hotsync.model.promotion import NetworkChoice, Promotion
+from hotsync.model.report import Check, Verdict
+from hotsync.sources import documents, mariadb, postgresql, postgresql_cluster
+from hotsync.sources.documents import PostgresqlCluster
+from hotsync.sources.registry import source_named
+from hotsync.sources.source import Context, Dataset
+from hotsync.state import promotion as document
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+
+_ATTEMPTS = 4
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class PromotionParts:
+    """What a promotion works with on one host."""
+
+    paths: Paths
+    ground: Ground
+    etc: PreparedEtc
+    host: Host
+
+
+def build(paths: Paths, clock: Clock | None = None) -> PromotionParts:
+    """Given the places of this host, return its ground and its ports."""
+    ground = Ground(paths)
+    etc = PreparedEtc(paths, ground.own_etc, standby_files)
+    units = ProductionUnits(paths)
+    host = Host(
+        roles=PromotionRoles(paths, clock or SystemClock()),
+        network=PromotionNetwork(paths, lambda: _claimed(paths)),
+        accounts=PromotionAccounts(paths),
+        packages=_Packages(),
+        files=PromotionFiles(paths, etc),
+        databases=PromotionDatabases(paths, units),
+        services=_Services(units),
+        checks=PromotionChecks(paths, ground, clock or SystemClock()),
+    )
+    return PromotionParts(paths, ground, etc, host)
+
+
+def _claimed(paths: Paths) -> Promotion:
+    promotion = document.load_promotion(paths)
+    if promotion is None:
+        raise ReplicaError(reason="there is no promotion to work on", hint="Run hotsync-promote.")
+    return promotion
+
+
+class PromotionDatabases:
+    """The dumps of the last generation and the servers that they belong to."""
+
+    def __init__(self, paths: Paths, units: ProductionUnits) -> None:
+        self._paths = paths
+        self._units = units
+
+    def start(self, engine: str, instance: str, unit: str) -> None:
+        """Start an instance's server; a PostgreSQL cluster that is not here yet is made first."""
+        if engine == postgresql.NAME:
+            collected = documents.load(self._folder(engine, instance) / documents.CLUSTER, PostgresqlCluster)
+            postgresql_cluster.make_cluster(collected, instance)
+        self._units.start(unit)
+
+    def load(self, engine: str, instance: str, digest: str) -> None:
+        """Load an instance's dumps into its server; raise RestoreFailed, also if they are not the ones planned."""
+        loaded = source_named(engine).restore(self._folder(engine, instance), self._server(engine, instance))
+        if loaded != digest:
+            raise RestoreFailed(dataset=f"{engine}/{instance}", reason="the dumps are not those that were planned with")
+
+    def _folder(self, engine: str, instance: str) -> Path:
+        return spool_of_tree(self._paths) / engine / instance
+
+    def _server(self, engine: str, instance: str) -> Dataset:
+        for server in source_named(engine).inspect(Context(self._paths)):
+            if server.instance == instance and not server.fault:
+                return server
+        raise RestoreFailed(dataset=f"{engine}/{instance}", reason="no such server runs here")
+
+
+class PromotionChecks:
+    """The checks of the MASTER's applications, and whether its units run."""
+
+    def __init__(self, paths: Paths, ground: Ground, clock: Clock) -> None:
+        self._paths = paths
+        self._ground = ground
+        self._clock = clock
+
+    def run(self, name: str) -> None:
+        """Run one check and keep its verdict; a service that has just been started gets a few seconds to answer."""
+        check = self._ask(name)
+        for _ in range(_ATTEMPTS):
+            if check.verdict is not Verdict.RED:
+                break
+            self._clock.sleep(_PATIENCE_SECONDS)
+            check = self._ask(name)
+        document.add_check(self._paths, check)
+
+    def _ask(self, name: str) -> Check:
+        if name == UNITS_CHECK:
+            return self._check_units()
+        if name == ADDRESSES_CHECK:
+            return self._check_addresses()
+        spec = self._ground.checks.get(name)
+        if spec is None:
+            return Check(name, name, Verdict.AMBER, "no profile of this host knows this check")
+        context = Context(self._paths)
+        sockets = [server.socket for server in mariadb.inspect(context) if server.socket]
+        clusters = [(cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked]
+        return run_check(name, spec, sockets, clusters)
+
+    def _check_addresses(self) -> Check:
+        title = "this server has the addresses of production"
+        plan = _claimed(self._paths).network
+        if plan.choice is not NetworkChoice.MASTERS:
+            hint = "Give it the MASTER's addresses by hand; until then nobody finds it."
+            return Check(ADDRESSES_CHECK, title, Verdict.AMBER, "its own network was kept", hint)
+        missing = missing_addresses(plan)
+        if missing:
+            shown = ", ".join(f"{address} on {address.interface}" for address in missing)
+            return Check(ADDRESSES_CHECK, title, Verdict.RED, f"not up: {shown}", "`ip address` shows what is.")
+        return Check(ADDRESSES_CHECK, title, Verdict.GREEN, ", ".join(str(address) for address in plan.addresses))
+
+    def _check_units(self) -> Check:
+        title = "everything that ran on the MASTER runs here"
+        wanted = {unit for unit in self._ground.master.active_units if not is_own(unit)}
+        known = production_units.known_units(wanted)
+        active = production_units.active_units()
+        missing, down = sorted(wanted - known), sorted(wanted & known - active)
+        if down:
+            hint = f"journalctl -u {down[0]} says why."
+            return Check(UNITS_CHECK, title, Verdict.RED, f"not active: {', '.join(down)}", hint)
+        if missing:
+            hint = "Install what brings them (hotsync-slave lists the packages that this server lacks)."
+            return Check(UNITS_CHECK, title, Verdict.AMBER, f"not on this server: {', '.join(missing)}", hint)
+        return Check(UNITS_CHECK, title, Verdict.GREEN, f"{len(wanted)} units")
+
+
+class _Services:
+    """The units of production, and the mute."""
+
+    def __init__(self, units: ProductionUnits) -> None:
+        self.permit, self.reload = units.permit, units.reload
+        self.start_all, self.restart_all, self.unmute = units.start_all, units.restart_all, units.unmute
+
+    def mute(self, units: Sequence[str]) -> None:
+        """A promotion mutes nothing."""
+        raise NotImplementedError
+
+
+class _Packages:
+    """A promotion asks no repository: packages are hotsync-slave's, and what it could not get is told before."""
+
+    def install(self, names: Sequence[str]) -> Sequence[str]:
+        """Return all names: none is installed here."""
+        return names

@@ -1,0 +1,97 @@
+"""The Network port of a promotion, and what is read of the MASTER's network before it is planned."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network.detect import network_system
+from hotsync.errors import ConfigError
+from hotsync.model.network import Address, NetworkState
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.network")
+
+
+class PromotionNetwork:
+    """Takes production's addresses, keeping the standby address as a second one."""
+
+    def __init__(self, paths: Paths, promotion: Callable[[], Promotion]) -> None:
+        self._paths = paths
+        self._promotion = promotion
+
+    def take_addresses(self) -> None:
+        """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away."""
+        plan = self._promotion().network
+        here = live.read_interfaces()
+        for address in (*plan.addresses, *plan.standby):
+            if address.interface in here:
+                live.add(address)
+        for address in reversed(plan.addresses):
+            if address.interface in here:
+                live.prefer(address)
+        for gateway in plan.gateways:
+            if gateway.interface in here:
+                live.set_gateway(gateway, _source_for(gateway, plan))
+        live.announce(address for address in plan.addresses if address.interface in here)
+
+    def set_host_name(self, name: str) -> None:
+        """Make `name` this host's name now."""
+        socket.sethostname(name)
+
+    def activate(self) -> None:
+        """Let the network manager read the exchanged /etc; then make sure that no address was lost on the way."""
+        etc = self._paths.at("/etc")
+        system = network_system(etc)
+        if system is not None:
+            system.activate(etc)
+        if self._promotion().network.choice is NetworkChoice.MASTERS:
+            self.take_addresses()
+
+
+def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:
+    """Return production's address in the gateway's network, if it has one."""
+    for address in plan.addresses:
+        same = address.interface == gateway.interface and address.version == gateway.version
+        if same and ipaddress.ip_address(gateway.address) in ipaddress.ip_interface(str(address)).network:
+            return address
+    return None
+
+
+def standby_files(etc: Path, promotion: Promotion) -> dict[str, str]:
+    """Given the folder that will be /etc, return the files that keep the standby address over a boot."""
+    system = network_system(etc)
+    if system is None or promotion.network.choice is not NetworkChoice.MASTERS:
+        return {}
+    try:
+        configured = set(system.read(etc).addresses)
+    except ConfigError as error:
+        _log.warning("%s", error.sentence)  # told before the claim; what we add stands beside what we do not understand
+        configured = set[Address]()
+    return system.standby(etc, [address for address in promotion.network.standby if address not in configured])
+
+
+def read_master_network(tree_etc: Path) -> NetworkState | None:
+    """Given the MASTER's /etc in the replica, return its network, None if no known system configures it.
+
+    Raise ConfigError with the line that is not understood.
+    """
+    system = network_system(tree_etc)
+    return None if system is None else system.read(tree_etc)
+
+
+def missing_addresses(plan: NetworkPlan) -> tuple[Address, ...]:
+    """Return the addresses of production that are not up on their interface."""
+    present = {(address.interface, address.address) for address in live.read_addresses()}
+    return tuple(address for address in plan.addresses if (address.interface, address.address) not in present)
+
+
+def addresses_missing(plan: NetworkPlan) -> bool:
+    """Return whether an address of production is missing that could be up: its interface exists."""
+    here = live.read_interfaces()
+    return any(address.interface in here for address in missing_addresses(plan))

@@ -1,0 +1,64 @@
+"""Is the MASTER really silent? Its agent, ping, and who holds its addresses, all asked at once."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from hotsync.backends.network import addresses as live
+from hotsync.errors import CommandFailed
+from hotsync.model.network import Address
+from hotsync.system import command
+
+SECONDS = 1.5
+
+
+def signs_of_life(peer: str, port: int, master: Iterable[Address], seconds: float = SECONDS) -> tuple[str, ...]:
+    """Given the MASTER's address, port and production addresses, return what of it answers, in words."""
+    own = {address.address for address in live.read_addresses()}
+    theirs = [address for address in master if address.address not in own]
+    asked = {address.address for address in theirs} | {address for address in (peer,) if address and address not in own}
+    questions: list[Callable[[], str]] = [partial(_arp, theirs, seconds)]
+    for address in sorted(asked):
+        questions += [partial(_agent, address, port, seconds), partial(_ping, address, seconds)]
+    with ThreadPoolExecutor(max_workers=len(questions)) as pool:
+        asking = [pool.submit(question) for question in questions]
+        return tuple(sorted({answer for each in asking if (answer := each.result())}))
+
+
+def _agent(address: str, port: int, seconds: float) -> str:
+    try:
+        with socket.create_connection((address, port), timeout=seconds):
+            return f"HotSync answers at {address} port {port}"
+    except ConnectionRefusedError:
+        return f"{address} refuses connections to port {port}, so it is on"
+    except OSError:
+        return ""
+
+
+def _ping(address: str, seconds: float) -> str:
+    try:
+        answer = command.run(["ping", "-n", "-q", "-c", "2", "-i", "0.3", "-W", f"{seconds:g}", address], ok=range(256))
+    except CommandFailed:
+        return ""  # there is no ping here: ARP and the agent must do
+    return f"{address} answers ping" if answer.returncode == 0 else ""
+
+
+def _arp(addresses: Iterable[Address], seconds: float) -> str:
+    here = live.read_interfaces()
+    found = live.holders([address for address in addresses if address.interface in here], seconds)
+    return ", ".join(f"{mac} holds {address}" for address, mac in sorted(found.items()))
+
+
+def internet_answers(probe: str, seconds: float = SECONDS) -> bool:
+    """Given HOST:PORT, or nothing (then the default gateway is asked by ping), return whether it answers."""
+    if probe:
+        host, _, port = probe.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds * 2):
+                return True
+        except (OSError, ValueError):
+            return False
+    return any(_ping(gateway.address, seconds) for gateway in live.read_gateways() if gateway.version == 4)

@@ -1,0 +1,116 @@
+"""Builds the real Host of hotsync-slave, and reads the facts that it plans with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from hotsync.backends.accounts import LocalAccounts
+from hotsync.backends.mute import Mute
+from hotsync.backends.packages.apt import Apt
+from hotsync.backends.production_units import ProductionUnits
+from hotsync.engine import promotion_host
+from hotsync.engine.replica_tree import read_text
+from hotsync.engine.slave_mute import Production, read_production
+from hotsync.engine.slave_packages import SlavePackages, Tools
+from hotsync.engine.status import holdings
+from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
+from hotsync.model.facts import MasterFacts
+from hotsync.model.identity import Role
+from hotsync.model.packages import missing_packages
+from hotsync.model.ports import Host
+from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.state.facts import load_facts
+from hotsync.state.slave_run import SlaveRun, load_slave_run
+from hotsync.state.store import load_role
+from hotsync.system import lock
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.slave")
+
+
+@dataclass(slots=True)
+class SlaveHost:
+    """This SLAVE, ready for one run: its facts, its ports, and what came of them."""
+
+    paths: Paths
+    apt: Apt
+    mute: Mute
+    accounts: LocalAccounts
+    outcome: SlaveOutcome = field(default_factory=SlaveOutcome)
+    master: MasterFacts = field(default_factory=MasterFacts)
+    users: dict[str, Account] = field(default_factory=dict[str, Account])
+    groups: dict[str, Account] = field(default_factory=dict[str, Account])
+    production: Production = field(default_factory=Production)
+
+    @classmethod
+    def of(cls, paths: Paths) -> SlaveHost:
+        """Return this host; nothing is read yet."""
+        return cls(paths, Apt(paths), Mute(paths), LocalAccounts(paths))
+
+    def read_standing(self) -> SlaveFacts:
+        """Return role and generation: enough to say whether the command may run."""
+        role = load_role(self.paths)
+        newest = holdings(self.paths, Role.SLAVE) if role.role is Role.SLAVE else None
+        return SlaveFacts(role, newest.number if newest else 0)
+
+    def read_facts(self, standing: SlaveFacts) -> SlaveFacts:
+        """Return everything that hotsync-slave plans with; raise ReplicaError if what the MASTER told is malformed."""
+        tree = self.paths.replica / "tree"
+        with lock.held(self.paths.replica_lock, "commit", wait=True):  # one generation, not the middle of a commit
+            self.master = load_facts(tree)
+            self.users = parse_users(read_text(tree, "etc/passwd"))
+            self.groups = parse_groups(read_text(tree, "etc/group"))
+        self.production = read_production(self.paths, self.mute, self.master)
+        wanted, not_carried = missing_packages(
+            self.master.packages, self.apt.installed(), frozenset(self.apt.architectures())
+        )
+        return replace(
+            standing,
+            to_mute=tuple(sorted(self.mute.lacking(self.production.units))),
+            running=tuple(self.mute.running()),
+            numbers=self.plan_numbers(),
+            move_cut=self.accounts.unfinished,
+            wanted=wanted,
+            not_carried=not_carried,
+            broken=self.apt.broken(),
+            told=bool(self.master.packages),
+        )
+
+    def plan_numbers(self) -> NumberPlan:
+        """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""
+        return plan_numbers(self.users, self.groups, self.accounts.users(), self.accounts.groups())
+
+    def ports(self, facts: SlaveFacts) -> Host:
+        """Return the Host that the steps change."""
+        last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
+        return replace(
+            promotion_host.build(self.paths).host,
+            services=_Services(self.paths, self.mute),
+            accounts=_Accounts(self),
+            packages=SlavePackages(Tools(self.paths, self.apt, self.mute), facts.wanted, self.outcome, last),
+        )
+
+
+class _Services(ProductionUnits):
+    def __init__(self, paths: Paths, mute: Mute) -> None:
+        super().__init__(paths)
+        self._mute = mute
+
+    def mute(self, units: Sequence[str]) -> None:
+        """Keep these units from running here until promotion, and stop what runs."""
+        for unit in self._mute.apply(units):
+            _log.info("muted %s", unit)
+
+
+class _Accounts:
+    def __init__(self, slave: SlaveHost) -> None:
+        self._slave = slave
+
+    def take_numbers(self) -> None:
+        """Finish a move that was cut, then make and move accounts as it is needed now."""
+        slave = self._slave
+        for moved in (slave.accounts.finish(), slave.accounts.apply(slave.plan_numbers())):
+            slave.outcome.unchanged_paths += moved.unchanged
+            slave.outcome.still_running += moved.still_running

@@ -1,0 +1,263 @@
+"""The MASTER as a sync run sees it: collects, selects, detects, guards, and delivers to the SLAVE."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from hotsync import __version__
+from hotsync.changes import guard
+from hotsync.changes.detect import Detection, detect
+from hotsync.config.schema import Settings
+from hotsync.engine.collect import Collected, collect
+from hotsync.engine.delivery import Delivery, deliver
+from hotsync.engine.select import build_selection
+from hotsync.errors import Held, HotSyncError, NotPaired
+from hotsync.manifest.changeset_file import digest_of_file, read_changes
+from hotsync.manifest.store import Manifest
+from hotsync.model.entry import Entry, Kind
+from hotsync.model.generation import Generation
+from hotsync.model.guard import GuardRule
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.report import Notice
+from hotsync.model.selection import Selection
+from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
+from hotsync.profiles.resolve import application_of
+from hotsync.state.sent import load_sent, save_sent
+from hotsync.state.settings import load_settings
+from hotsync.state.store import load_peer, load_role, save_peer
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from hotsync.transport.client import Callee, Limits, Ours, PeerLink
+from hotsync.transport.guessing import Guard as GuessGuard
+from hotsync.transport.rsync import TransferProgress
+from hotsync.transport.tls import load_identity
+
+_log = logging.getLogger("hotsync.sync")
+
+Say = Callable[[str, "TransferProgress | None"], None]
+"""Called with the phase, and with figures while content travels."""
+
+# what was collected just now must not look as if it were still being written (the coarse-clock rule asks for 20 ms)
+SETTLED_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """What a run would send of one application."""
+
+    application: str
+    changed: int
+    deleted: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would send, by application; `held` are the guard's reasons to hold it."""
+
+    rows: tuple[PreviewRow, ...]
+    entries: int
+    held: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class SyncHost:
+    """This MASTER, ready for one run."""
+
+    paths: Paths
+    clock: Clock
+    settings: Settings
+    role: RoleRecord
+    peer: Peer | None
+    notices: list[Notice] = field(default_factory=list[Notice])
+
+    @classmethod
+    def of_this_machine(cls, paths: Paths, clock: Clock) -> Self:
+        """Read settings, role and peer; raise ConfigError with all faults."""
+        return cls(paths, clock, load_settings(paths), load_role(paths), load_peer(paths))
+
+    def check_may_sync(self, *, pairing: bool) -> None:
+        """Raise the error that says why this host may not sync; with `pairing`, pair first if that is all it lacks."""
+        settings = self.settings
+        try:
+            check_may_sync(self.role, settings.role, settings.enabled, self.peer, settings.slave_host)
+        except NotPaired:
+            if not pairing or not settings.password:
+                raise
+            self.peer = self._pair()
+
+    @property
+    def _ours(self) -> Ours:
+        name = "".join(sign for sign in socket.gethostname() if sign.isalnum() or sign in ".-") or "localhost"
+        return Ours(self.role.highest_epoch, Role.MASTER, name, __version__)
+
+    def _pair(self) -> Peer:
+        """Pair now, unless the daemon just did: nobody should have to wait for its next try."""
+        from hotsync.transport.pairing import Caller, pair  # its cryptography is loaded once in a pair's life
+
+        known = load_peer(self.paths)
+        if known is not None:
+            return known
+        settings = self.settings
+        callee = Callee(settings.slave_host, settings.slave_port, self._ours, load_identity(self.paths), "")
+        caller = Caller(callee, settings.password, lambda peer: save_peer(self.paths, peer))
+        return pair(caller, GuessGuard(self.paths, self.clock), self.clock, by_hand=True)
+
+    @contextmanager
+    def connect(self) -> Iterator[PeerLink]:
+        """Return the control connection to the SLAVE."""
+        assert self.peer is not None
+        settings = self.settings
+        limits = Limits(settings.stall_seconds, settings.clock_skew_seconds, settings.bandwidth_limit)
+        with PeerLink.connect(
+            self.paths, settings.slave_host, settings.slave_port, load_identity(self.paths), self.peer, self._ours,
+            self.clock, limits,
+        ) as link:  # fmt: skip
+            yield link
+
+    # --- where both sides stand ---------------------------------------------------------------------------------------
+
+    def reconcile(self, link: PeerLink) -> None:
+        """Bring our manifest to where the SLAVE stands: it may have committed what we did not hear of."""
+        theirs = Standing(link.welcome.generation, link.welcome.digest)
+        self.paths.outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.manifest() as manifest:
+            ours = Standing(manifest.generation, manifest.digest)
+            outbox = self._outbox(ours)
+            match where_to_start(ours, theirs, outbox):
+                case Start.SAME:
+                    return
+                case Start.OUTBOX:
+                    _log.info("The SLAVE had committed generation %d; our manifest follows.", theirs.generation)
+                    manifest.apply(read_changes(self._outbox_file(theirs.generation)), theirs.generation, theirs.digest)
+                case Start.FETCH:
+                    _log.warning(
+                        "The manifest differs from the SLAVE's (here %d, there %d): taking the SLAVE's.",
+                        ours.generation, theirs.generation,
+                    )  # fmt: skip
+                    self._fetch(link, manifest, theirs)
+
+    def _fetch(self, link: PeerLink, manifest: Manifest, theirs: Standing) -> None:
+        file = self.paths.outbox / "fetched"
+        link.fetch_manifest(file)
+        manifest.replace(_entries_in(file), theirs.generation, theirs.digest)
+        file.unlink()
+
+    def _outbox(self, ours: Standing) -> Standing | None:
+        file = self._outbox_file(ours.generation + 1)
+        if not file.exists():
+            return None
+        try:
+            return Standing(ours.generation + 1, digest_of_file(file, ours.digest))
+        except HotSyncError:
+            return None  # it was cut while it was written: then it was never sent
+
+    def _outbox_file(self, number: int) -> Path:
+        return self.paths.outbox / f"{number}.changes"
+
+    @contextmanager
+    def manifest(self) -> Iterator[Manifest]:
+        """Return the manifest, open."""
+        self.paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with Manifest(self.paths.manifest) as manifest:
+            yield manifest
+
+    # --- what is to be sent -------------------------------------------------------------------------------------------
+
+    def collect(self, say: Say) -> Collected:
+        """Collect what must not be copied live; what fails keeps its last good copy."""
+        collected = collect(
+            self.paths, self.clock, databases=self.settings.databases, say=lambda phase: say(phase, None)
+        )
+        self.clock.sleep(SETTLED_SECONDS)
+        return collected
+
+    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selection]:
+        """Find what differs from the last generation."""
+        say("Looking for changes", None)
+        with self.manifest() as manifest:
+            selection, mounts = build_selection(self.paths, collected.rules)
+            detection = detect(
+                self.paths.root, selection, manifest, self._outbox_file(manifest.generation + 1), self.clock, mounts,
+                manifest.digest,
+            )  # fmt: skip
+        return detection, selection
+
+    def guard(self, detection: Detection, selection: Selection, *, accepted: bool) -> None:
+        """Raise Held if the changes look like an accident, unless they were accepted."""
+        reasons = self._reasons(detection, selection)
+        if reasons and not accepted:
+            raise Held(reason="; ".join(reasons))
+        for reason in reasons:
+            _log.warning("accepted by the administrator: %s", reason)
+
+    def _reasons(self, detection: Detection, selection: Selection) -> tuple[str, ...]:
+        rule = GuardRule(share=self.settings.guard_share, files=self.settings.guard_files)
+        with self.manifest() as manifest:
+            return guard.check(manifest, selection, detection, rule)
+
+    def preview(self, say: Say) -> Preview:
+        """Return what a run would send, from what was collected last."""
+        say("Looking for changes", None)
+        out = self.paths.run / "preview.changes"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with self.manifest() as manifest:
+            selection, mounts = build_selection(self.paths, ())
+            detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
+        changed: Counter[str] = Counter()
+        deleted: Counter[str] = Counter()
+        content: Counter[str] = Counter()
+        for change in read_changes(out):
+            application = application_of(selection.decide(change.path).rule)
+            if change.entry is None:
+                deleted[application] += 1
+            else:
+                changed[application] += 1
+                content[application] += change.entry.size if change.entry.kind is Kind.FILE else 0
+        out.unlink()
+        names = sorted(changed.keys() | deleted.keys(), key=lambda name: (-content[name], name))
+        rows = tuple(PreviewRow(name, changed[name], deleted[name], content[name]) for name in names)
+        return Preview(rows, detection.entries, self._reasons(detection, selection))
+
+    # --- how it gets there --------------------------------------------------------------------------------------------
+
+    def deliver(self, link: PeerLink, detection: Detection, collected: Collected, say: Say) -> Delivery:
+        """Send, settle, commit; return what became the next generation."""
+        with self.manifest() as manifest:
+            delivery = deliver(self.paths, self.clock, link, manifest, detection, collected, say)
+            if delivery.generation:
+                save_sent(self.paths, delivery.record)
+            for old in self.paths.outbox.glob("*.changes"):
+                old.unlink()
+        return delivery
+
+    def confirm(self, link: PeerLink) -> int:
+        """Tell the SLAVE that nothing changed; return the number of the generation that holds."""
+        with self.manifest() as manifest:
+            number = manifest.generation
+        link.confirm(number)
+        known = load_sent(self.paths)
+        if known is not None and known.number == number:
+            save_sent(self.paths, replace(known, confirmed_at=self.clock.now()))
+        else:
+            now = self.clock.now()
+            save_sent(self.paths, Generation(number, link.welcome.digest, self.role.epoch, now, now, now))
+        return number
+
+    def remember_places(self, detection: Detection) -> None:
+        """Keep what the walk met, for the guard of the next run."""
+        with self.manifest() as manifest:
+            guard.remember(manifest, detection)
+
+
+def _entries_in(file: Path) -> Iterator[Entry]:
+    for change in read_changes(file):
+        if change.entry is not None:
+            yield change.entry

@@ -1,0 +1,283 @@
+"""`hotsync-promote`: facts -> plan -> execute -> report; the part that looks, and the part that the unit runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hotsync.backends import production_units
+from hotsync.backends.network import addresses as live
+from hotsync.engine import promotion_host
+from hotsync.engine.execute import execute
+from hotsync.engine.listing import DiskListing
+from hotsync.engine.master_facts import check_told
+from hotsync.engine.open_replica import open_replica
+from hotsync.engine.promotion_facts import read_facts
+from hotsync.engine.promotion_host import PromotionParts
+from hotsync.engine.promotion_network import read_master_network
+from hotsync.engine.room import room_missing
+from hotsync.engine.silence import internet_answers, signs_of_life
+from hotsync.engine.status import holdings
+from hotsync.errors import ConfigError, ExitCode, NotReady
+from hotsync.model.entry import Kind, parent_of
+from hotsync.model.generation import Generation
+from hotsync.model.identity import Role
+from hotsync.model.network import NetworkState
+from hotsync.model.plan import Plan, Progress
+from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.report import Check, RunReport, Verdict, worst
+from hotsync.planning.addresses import plan_network
+from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
+from hotsync.planning.preflight import PreflightFacts, check_all, refuse
+from hotsync.planning.promote import plan_promote
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.state.runs import Runs
+from hotsync.state.settings import read_settings
+from hotsync.state.slave_run import load_slave_run
+from hotsync.system import flags, lock
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+from hotsync.system.trees import opened
+
+COMMAND = "hotsync-promote"
+_STEP_SECONDS = 0.1
+_SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the administrator said beforehand; no network choice means: the MASTER's, if it fits."""
+
+    network: NetworkChoice | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a promotion would do now, or what is left of one: facts, plan, and the checks that speak for or against."""
+
+    facts: PromotionFacts
+    plan: Plan
+    checks: tuple[Check, ...]
+    resumed: bool
+    layout: Layout = field(default_factory=lambda: Layout((), ()))
+
+    @property
+    def promotion(self) -> Promotion:
+        """Return the promotion that is claimed or would be."""
+        return self.facts.promotion
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a promotion ended: its document, and the one sentence."""
+
+    promotion: Promotion
+    exit_code: ExitCode
+    sentence: str
+
+
+def estimate(plan: Plan) -> float:
+    """Given the plan, return about how many seconds it takes (copies to another file system not counted)."""
+    return sum(_SLOW_SECONDS.get(step.key.partition(":")[0], _STEP_SECONDS) for step in plan)
+
+
+def slave_run_stamp(paths: Paths) -> Path:
+    """Return the file that hotsync-slave writes at the end of each run."""
+    return paths.state / "slave-run.json"
+
+
+def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Prospect:
+    """Given the answers, return what a promotion would do; nothing is changed.
+
+    Raise WrongRole, NotReady or PeerStillAlive where it must not be done; one that is claimed is never refused.
+    """
+    clock = clock or SystemClock()
+    role = store.load_role(paths)
+    parts = promotion_host.build(paths, clock)
+    if claimed := document.unfinished_promotion(paths, role):
+        facts = read_facts(paths, claimed, parts.ground, parts.etc)
+        return Prospect(facts, plan_promote(facts), (), resumed=True)
+    refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
+    generation = holdings(paths, Role.SLAVE)
+    slave_ran = slave_run_stamp(paths).exists()
+    refuse(PreflightFacts(role, generation.number if generation else 0, slave_ran), force=True)
+    assert generation is not None
+    return _fresh(parts, generation, answers, clock)
+
+
+def readiness(paths: Paths, clock: Clock) -> Prospect:
+    """Return what a promotion would do and every check, also red ones; whether the MASTER lives is not asked.
+
+    Raise NotReady if there is no generation to promote.
+    """
+    generation = holdings(paths, Role.SLAVE)
+    if generation is None:
+        raise NotReady(reason="it holds no generation yet")
+    return _fresh(promotion_host.build(paths, clock), generation, None, clock)
+
+
+def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None, clock: Clock) -> Prospect:
+    """Read, check and plan; without answers nothing is refused, and the MASTER is not asked for signs of life."""
+    paths, ground = parts.paths, parts.ground
+    answers = wanted or Answers()
+    role = store.load_role(paths)
+    choice = answers.network or NetworkChoice.MASTERS
+    network, fault = _master_network(ground.tree / ETC)
+    plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
+    tree, live_root = ground.listings
+    layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
+    promotion = Promotion(
+        epoch=role.highest_epoch + 1,
+        generation=generation.number,
+        digest=generation.digest,
+        started_at=clock.now(),
+        collected_at=generation.collected_at,
+        confirmed_at=generation.confirmed_at,
+        network=plan,
+        units=layout.units,
+        folders=layout.folders,
+        running=tuple(sorted(production_units.active_units())),
+    )
+    preflight = PreflightFacts(
+        role,
+        generation.number,
+        slave_ran=True,
+        signs_of_life=_signs_of_life(paths, plan) if wanted else (),
+        data_age=clock.now() - generation.confirmed_at,
+        blocked=layout.blocked,
+        etc_missing=not (ground.tree / ETC / "passwd").is_file(),
+        etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
+        immutable=_immutable(paths, promotion),
+        copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
+        room_missing=room_missing(paths, promotion),
+        network=choice,
+        network_fault=fault,
+        network_known=bool(plan.addresses),
+        interfaces_missing=tuple(sorted(_cards_missing(plan, network))),
+        dhcp=network.uses_dhcp if network else (),
+        dumps_fault=check_told(paths),
+        facts_missing=not ground.master.active_units,
+        packages_missing=_packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
+    )
+    if wanted:
+        refuse(preflight, force=wanted.force)
+    facts = read_facts(paths, promotion, ground, parts.etc)
+    return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
+
+
+def run(paths: Paths, answers: Answers, progress: Progress | None = None, clock: Clock | None = None) -> Outcome:
+    """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
+    clock = clock or SystemClock()
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        started = clock.now()
+        if paths.replica.is_dir():
+            open_replica(paths, clock).recover()
+        seen = prospect(paths, answers, clock)
+        parts = promotion_host.build(paths, clock)
+        execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
+        outcome = _outcome(paths)
+        Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
+        return outcome
+
+
+def _outcome(paths: Paths) -> Outcome:
+    promotion = document.load_promotion(paths)
+    if promotion is None:
+        raise NotReady(reason="its promotion has no document any more")
+    verdict = worst(promotion.checks)
+    took = sum(record.ended_at - record.started_at for record in promotion.records)
+    sentence = f"This server is MASTER now, with the data of generation {promotion.generation}; it took {took:.0f} s."
+    if verdict is Verdict.GREEN and not promotion.notes:
+        return Outcome(promotion, ExitCode.DONE, sentence)
+    bad = sum(1 for check in promotion.checks if check.verdict is not Verdict.GREEN)
+    return Outcome(promotion, ExitCode.WARNINGS, f"{sentence} Look at {bad} checks and {len(promotion.notes)} notes.")
+
+
+def _run_report(outcome: Outcome, started: float, ended: float) -> RunReport:
+    return RunReport(
+        COMMAND,
+        started,
+        ended,
+        int(outcome.exit_code),
+        outcome.sentence,
+        generation=outcome.promotion.generation,
+        figures={"seconds": ended - started, "data_age_seconds": started - outcome.promotion.confirmed_at},
+    )
+
+
+def _master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
+    try:
+        state = read_master_network(tree_etc)
+    except ConfigError as error:
+        return None, error.sentence
+    if state is None:
+        return None, "the MASTER's /etc has the files of no network system that HotSync knows"
+    return state, ""
+
+
+def _cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
+    """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
+    made = {
+        interface.name
+        for interface in (state.interfaces if state else ())
+        if any(
+            word in key for key, _ in interface.options for word in ("bridge", "bond", "vlan", "Bridge", "Bond", "VLAN")
+        )
+    }
+    return {address.interface for address in plan.addresses} - made - live.read_interfaces()
+
+
+def _packages_missing(paths: Paths) -> tuple[str, ...]:
+    last = load_slave_run(paths)
+    return tuple(package.name for package in last.missing) if last else ()
+
+
+def _signs_of_life(paths: Paths, network: NetworkPlan) -> tuple[str, ...]:
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    address = peer.address if peer else settings.master_host
+    return signs_of_life(address, settings.slave_port, network.addresses)
+
+
+def _immutable(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
+    found: list[str] = []
+    # a path cannot be renamed if it is immutable, or the folder that it lies in
+    asked = {unit.path for unit in promotion.units} | {parent_of(unit.path) for unit in promotion.units} | {ETC}
+    for path in sorted(asked):
+        node = DiskListing(paths.root).node(path)
+        if node is None or node.kind not in (Kind.FILE, Kind.DIRECTORY):
+            continue  # opening a device may do things
+        try:
+            with opened(paths.root, path, os.O_RDONLY | os.O_NONBLOCK) as place:
+                if flags.read_flags(place) & (flags.IMMUTABLE | flags.APPEND_ONLY):
+                    found.append(f"/{path}")
+        except OSError:
+            continue  # not there, or nothing that has flags
+    return tuple(found)
+
+
+def internet_reached(paths: Paths) -> bool:
+    """Return whether the Internet (or what stands for it in the settings) answers."""
+    settings, _ = read_settings(paths)
+    return internet_answers(settings.internet_probe)
+
+
+def unfinished_sentence(paths: Paths) -> str:
+    """Return what is to be said of a promotion that is not finished, "" if there is none."""
+    role = store.load_role(paths)
+    promotion = document.unfinished_promotion(paths, role)
+    if promotion is None:
+        return ""
+    if role.role is Role.MASTER:
+        return "This server is MASTER; a little of its promotion is left to do. Run hotsync-promote to finish it."
+    return (
+        f"A promotion of this server to epoch {promotion.epoch} is UNFINISHED: it serves nothing yet. "
+        "Run hotsync-promote: it goes on where it stopped."
+    )
+
+
+Say = Callable[[str], None]

@@ -1,0 +1,135 @@
+"""The promotion as a unit of its own: started, followed and joined by whoever calls `hotsync-promote`.
+
+The unit writes one JSON line for each step and, last, how it ended; the command only reads. So a lost terminal or
+browser tab changes nothing, and a second call sees the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hotsync.errors import ExitCode, HotSyncError
+from hotsync.flows import promote
+from hotsync.flows.promote import Answers
+from hotsync.flows.promote_notice import announce
+from hotsync.model.plan import Step
+from hotsync.model.promotion import NetworkChoice
+from hotsync.system import command, files
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+UNIT = "hotsync-promote.service"
+POLL_SECONDS = 0.1
+
+
+def request_path(paths: Paths) -> Path:
+    """Return where the command leaves the answers for the unit."""
+    return paths.run / "promote-request.json"
+
+
+def events_path(paths: Paths) -> Path:
+    """Return where the unit writes what it does, a JSON object a line."""
+    return paths.run / "promote-events"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the unit ended; `error` as `--json` prints errors, None if it went well."""
+
+    exit_code: int
+    sentence: str
+    error: dict[str, Any] | None
+
+
+def is_running() -> bool:
+    """Return whether a promotion runs on this host now."""
+    state = command.run(["systemctl", "is-active", UNIT], ok=range(256)).text.strip()
+    return state in ("active", "activating", "deactivating", "reloading")
+
+
+def start(paths: Paths, answers: Answers) -> None:
+    """Start the unit with these answers; raise CommandFailed if it cannot be started."""
+    paths.run.mkdir(parents=True, exist_ok=True)
+    document = {"network": int(answers.network) if answers.network else 0, "force": answers.force}
+    files.write_atomic(request_path(paths), json.dumps(document).encode(), mode=0o600)
+    files.write_atomic(events_path(paths), b"", mode=0o600)
+    command.run(["systemctl", "reset-failed", UNIT], ok=range(256))
+    command.run(["systemctl", "start", UNIT])
+
+
+def run_in_unit(paths: Paths, clock: Clock) -> int:
+    """Promote with the answers that were left for the unit, writing what happens; return the exit code."""
+    paths.run.mkdir(parents=True, exist_ok=True)
+    answers = _read_request(paths)
+    with open(events_path(paths), "a", encoding="utf-8") as file:
+
+        def tell(event: dict[str, object]) -> None:
+            file.write(json.dumps({"at": clock.now(), **event}) + "\n")
+            file.flush()
+
+        def progress(step: Step, position: int, total: int) -> None:
+            tell({"step": step.key, "title": step.title, "phase": step.phase, "position": position, "total": total})
+            if position == 2:
+                announce(paths, promote.unfinished_sentence(paths))  # claimed: whoever logs in now is to know
+
+        try:
+            outcome = promote.run(paths, answers, progress, clock)
+        except HotSyncError as error:
+            tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
+            return int(error.exit_code)
+        except BaseException as error:
+            tell({"ended": int(ExitCode.BUG), "sentence": f"a bug in HotSync: {type(error).__name__}: {error}"})
+            raise
+        finally:
+            announce(paths, promote.unfinished_sentence(paths))
+        tell({"ended": int(outcome.exit_code), "sentence": outcome.sentence})
+        return int(outcome.exit_code)
+
+
+def _read_request(paths: Paths) -> Answers:
+    try:
+        document = json.loads(request_path(paths).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return Answers()  # started by itself, at boot: everything was said at the claim
+    network = int(document.get("network", 0))
+    return Answers(NetworkChoice(network) if network else None, bool(document.get("force")))
+
+
+def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -> Ended:
+    """Show each event of the running unit as it comes, from the first; return how it ended."""
+    ended: Ended | None = None
+    for event in _events(paths, clock):
+        if "ended" in event:
+            ended = Ended(int(event["ended"]), str(event["sentence"]), event.get("error"))
+        else:
+            show(event)
+    if ended is not None:
+        return ended
+    sentence = "The promotion was ended in the middle. Run hotsync-promote: it goes on where it stopped."
+    return Ended(int(ExitCode.STEP), sentence, None)
+
+
+def _events(paths: Paths, clock: Clock) -> Iterator[dict[str, Any]]:
+    """Return the unit's events until it has ended and no more come."""
+    position, last_round = 0, False
+    while True:
+        try:
+            data = events_path(paths).read_bytes()[position:]
+        except FileNotFoundError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        position += len(whole)
+        for line in whole.splitlines():
+            event: dict[str, Any] = json.loads(line)
+            yield event
+            if "ended" in event:
+                return
+        if last_round:
+            return
+        last_round = not is_running()
+        if not last_round:
+            clock.sleep(POLL_SECONDS)

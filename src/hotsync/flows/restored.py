@@ -1,0 +1,76 @@
+"""The event `post-restore-data`: the manual's step after a promotion. It may be repeated without harm.
+
+In the original this event loaded databases once more, over what users had done since. Here a promotion has loaded them
+already, before anybody could work; what is left is to make true what follows from the role, to start what should run,
+to make anew what is made from files, and to ask every check again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hotsync.backends import production_units
+from hotsync.engine import promotion_host
+from hotsync.engine.promotion_facts import check_names
+from hotsync.engine.roles import settle_role
+from hotsync.errors import CommandFailed, NotReady, WrongRole
+from hotsync.model.identity import Role
+from hotsync.model.production import units_to_start
+from hotsync.model.report import Verdict
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.system import command
+from hotsync.system.paths import Paths
+
+MADE_ANEW = (("/usr/bin/newaliases", ("newaliases",)),)
+"""A program that makes something from files that were carried, where it is installed, and how to call it."""
+
+
+def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
+    """Complete a promotion on this MASTER; raise WrongRole elsewhere, NotReady while a promotion is unfinished."""
+    role = store.load_role(paths)
+    if role.claim is not None or document.unfinished_promotion(paths, role) is not None:
+        raise NotReady(
+            reason="a promotion is not finished", hint="Run hotsync-promote: it goes on where it stopped; then this."
+        )
+    if role.role is not Role.MASTER:
+        raise WrongRole(role=role.role.name or "not configured", command="post-restore-data", wanted="the MASTER")
+    settle_role(paths)
+    for program, argv in MADE_ANEW:
+        if Path(program).exists():
+            _try(list(argv), say)
+    promotion = document.claimed_promotion(paths, role)
+    if promotion is None:
+        say("This MASTER was not promoted: there is nothing to complete.")
+        return
+    _start(paths, say)
+    _check(paths, say)
+
+
+def _start(paths: Paths, say: Callable[[str], None]) -> None:
+    parts = promotion_host.build(paths)
+    wanted = parts.ground.master.active_units
+    missing = units_to_start(wanted, production_units.known_units(wanted), production_units.active_units())
+    if missing:
+        say(f"Starting {', '.join(missing)}")
+        parts.host.services.start_all(missing)
+
+
+def _check(paths: Paths, say: Callable[[str], None]) -> None:
+    parts = promotion_host.build(paths)
+    for name in check_names(parts.ground):
+        parts.host.checks.run(name)
+    promotion = document.load_promotion(paths)
+    for check in promotion.checks if promotion else ():
+        answer = f": {check.detail}" if check.detail else ""
+        say(f"{check.verdict.value}: {check.title}{answer}")
+        if check.verdict is not Verdict.GREEN and check.hint:
+            say(f"    {check.hint}")
+
+
+def _try(argv: list[str], say: Callable[[str], None]) -> None:
+    try:
+        command.run(argv)
+    except CommandFailed as error:
+        say(error.sentence)

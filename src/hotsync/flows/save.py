@@ -1,0 +1,80 @@
+"""The event `nethserver-hotsync-save`: check the settings, set the role of an unpaired server, arrange the units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from hotsync.backends.timers import write_intervals
+from hotsync.backends.units import OwnUnits, Units
+from hotsync.config.schema import Settings, raise_if_any, validate_for_save
+from hotsync.errors import Refused
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.state import store
+from hotsync.state.settings import read_settings
+from hotsync.system import lock
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the save reaches of the machine."""
+
+    paths: Paths
+    units: OwnUnits = field(default_factory=Units)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def save(here: Surroundings, say: Callable[[str], None]) -> None:
+    """Put the settings into force; raise ConfigError with every fault, or Refused, before anything is changed."""
+    with lock.held(here.paths.run / "save.lock", "signal-event nethserver-hotsync-save", wait=True):
+        settings = _checked_settings(here.paths)
+        record = plan_role(settings, store.load_role(here.paths), store.load_peer(here.paths), here.clock.now())
+        if record != store.load_role(here.paths):
+            store.save_role_and_flag(here.paths, record)
+        changed = write_intervals(here.paths, settings)
+        if changed:
+            here.units.reload()
+        here.units.arrange(record.role, enabled=settings.enabled, changed=changed)
+        say(describe(settings, record))
+
+
+def _checked_settings(paths: Paths) -> Settings:
+    settings, faults = read_settings(paths)
+    named = {(fault.record, fault.prop) for fault in faults}
+    lacking = [fault for fault in validate_for_save(settings) if (fault.record, fault.prop) not in named]
+    raise_if_any([*faults, *lacking])
+    return settings
+
+
+def plan_role(settings: Settings, record: RoleRecord, peer: Peer | None, now: float) -> RoleRecord:
+    """Given settings, role and peer, return the role to be; raise Refused if only another command may change it."""
+    wanted = settings.role
+    if wanted in (record.role, Role.NONE):
+        return record
+    if record.claim is None and (peer is None or record.role is Role.NONE):
+        return replace(record, role=wanted, since=now, why="set up by signal-event nethserver-hotsync-save")
+    if not settings.enabled:
+        return record  # switching off must not depend on anything else
+    if record.claim is not None:
+        raise Refused(
+            reason=f"a promotion of this server to epoch {record.claim} is not finished",
+            hint="Run hotsync-promote: it goes on where it stopped.",
+        )
+    way = "hotsync-promote puts it into production" if wanted is Role.MASTER else "hotsync rejoin makes it the SLAVE"
+    raise Refused(
+        reason=f"this server is {record.role.name} and paired, and the prop role says {wanted.value}: "
+        "settings do not change the role of a paired server",
+        hint=f"If its role is to change: {way}. If not: config setprop hotsync role {record.role.value}",
+    )
+
+
+def describe(settings: Settings, record: RoleRecord) -> str:
+    """Return in one sentence what is in force now."""
+    if not settings.enabled:
+        return "HotSync is disabled on this server: its daemon and timers are stopped, data and pairing stay."
+    if record.role is Role.MASTER:
+        return f"This server is MASTER; it syncs to {settings.slave_host} every {settings.interval_minutes} minutes."
+    every = settings.slave_interval_minutes
+    return f"This server is SLAVE of {settings.master_host}; it looks after itself every {every} minutes."

@@ -1,0 +1,202 @@
+"""`hotsync-slave`: facts -> plan -> execute -> report; packages, accounts, mute and readiness of a waiting SLAVE."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from hotsync.engine.execute import execute
+from hotsync.engine.slave_host import SlaveHost
+from hotsync.engine.slave_readiness import read_readiness
+from hotsync.engine.slave_repositories import Offer, accept, read_offer
+from hotsync.errors import ExitCode, HotSyncError, Refused
+from hotsync.flows import promote
+from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
+from hotsync.model import slave_checks
+from hotsync.model.identity import Role
+from hotsync.model.plan import Plan, Step, StepRecord
+from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
+from hotsync.model.slave import SlaveFacts
+from hotsync.planning.slave import COMMAND, check_may_run, plan_slave
+from hotsync.report.letters import Trouble
+from hotsync.state.runs import Runs
+from hotsync.state.settings import read_settings
+from hotsync.state.slave_run import MissingPackage, SlaveRun, save_slave_run
+from hotsync.system import lock
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.slave")
+Say = Callable[[str], None]
+_ALIVE = "master.silent"  # while it waits, a SLAVE's MASTER is alive, and that is well
+# told to the person who typed it; a SLAVE without a generation is new, or its MASTER's silence is mailed
+_NOT_MAILED = frozenset(("usage", "refused.role", "refused.ready"))
+_ABOUT = "readiness of this SLAVE"
+_MEANING = "A promotion now may fail, or bring up less than the MASTER had."
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run came to: its record, and what it found (None: it did not get that far)."""
+
+    report: RunReport
+    run: SlaveRun | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a run would do."""
+
+    facts: SlaveFacts
+    plan: Plan
+
+
+def prospect(paths: Paths, *, only_permissions: bool) -> Prospect:
+    """Return what a run would do; nothing is changed. Raise Refused if it may not run here."""
+    host = SlaveHost.of(paths)
+    standing = host.read_standing()
+    check_may_run(standing)
+    facts = host.read_facts(standing)
+    return Prospect(facts, plan_slave(facts, only_permissions=only_permissions))
+
+
+def offered_repositories(paths: Paths) -> Offer:
+    """Return what of the MASTER's repositories this SLAVE does not have. Raise Refused if it is no SLAVE."""
+    check_may_run(SlaveHost.of(paths).read_standing())
+    return read_offer(paths)
+
+
+def accept_repositories(paths: Paths, clock: Clock, shown: Offer) -> None:
+    """Take over what the administrator was shown; raise Refused if the MASTER sent something else meanwhile."""
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        if offered_repositories(paths).digest != shown.digest:
+            raise Refused(
+                reason="the MASTER's repositories changed while they were shown",
+                hint="Run hotsync-slave --accept-repositories again and compare anew.",
+            )
+        accept(paths, shown, clock.now())
+        _log.warning("accepted repositories of the MASTER: %s", "; ".join(each.uri for each, _ in shown.repositories))
+
+
+def run_slave(paths: Paths, clock: Clock, say: Say, *, only_permissions: bool) -> Done:
+    """Run once and return what came of it, which is kept and, where it is due, mailed; failures are in the record.
+
+    Raise Busy if another run is going: then nothing happened, and nothing is recorded.
+    """
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        started = clock.now()
+        who = _addressee(paths)
+        try:
+            run = _run(paths, clock, say, who, only_permissions)
+            done = Done(_report_of(run, started), run)
+        except HotSyncError as error:
+            ended = clock.now()
+            code, sentence = int(error.exit_code), error.sentence
+            done = Done(RunReport(COMMAND, started, ended, code, sentence, error.code, error.hint), None)
+        _conclude(paths, clock, who, done)
+        return done
+
+
+def _addressee(paths: Paths) -> Addressee:
+    settings, _ = read_settings(paths)
+    return addressee_of(settings, Role.SLAVE)
+
+
+def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions: bool) -> SlaveRun:
+    host = SlaveHost.of(paths)
+    standing = host.read_standing()
+    check_may_run(standing)
+    host.apt.tidy()
+    say("Looking at this server and at what the MASTER told")
+    facts = host.read_facts(standing)
+
+    def record(step: StepRecord) -> None:
+        _log.info("%s: %s %s", step.title, step.outcome.value, step.detail)
+
+    def progress(step: Step, _position: int, _total: int) -> None:
+        say(step.title[:1].upper() + step.title[1:])
+
+    execute(plan_slave(facts, only_permissions=only_permissions), host.ports(facts), clock, record, progress)
+    say("Checking readiness")
+    run = SlaveRun(
+        ended_at=clock.now(),
+        generation=facts.generation,
+        missing=tuple(MissingPackage(name, reason) for name, reason in sorted(host.outcome.missing.items())),
+        not_carried=tuple(MissingPackage(package.name, package.reason) for package in facts.not_carried),
+        checks=tuple(read_readiness(host, facts, only_permissions=only_permissions)),
+        digest=host.outcome.digest,
+    )
+    known = {check.name for check in run.checks}
+    more = (check for check in _checks_of_promotion(paths, clock) if check.name not in known)
+    run = replace(run, checks=(*run.checks, *more))
+    relay = slave_checks.check_relay(prove_relay(Runs(paths.runs), who, clock.now()))
+    run = replace(run, ended_at=clock.now(), checks=(*run.checks, relay))
+    save_slave_run(paths, run)
+    return run
+
+
+def _checks_of_promotion(paths: Paths, clock: Clock) -> Iterator[Check]:
+    """Return what speaks against a promotion now, and how long it would take."""
+    title = "a promotion can be planned"
+    try:
+        seen = promote.readiness(paths, clock)
+    except (HotSyncError, OSError) as error:
+        hint = error.hint if isinstance(error, HotSyncError) else ""
+        yield Check("promotion.plan", title, Verdict.RED, str(error), hint)
+        return
+    steps, seconds = len(seen.plan), promote.estimate(seen.plan)
+    yield Check("promotion.plan", title, Verdict.GREEN, f"{steps} steps, about {max(1, round(seconds))} seconds")
+    yield from (check for check in seen.checks if check.name != _ALIVE)
+
+
+def _report_of(run: SlaveRun, started: float) -> RunReport:
+    verdict = worst(run.checks)
+    bad = [check for check in run.checks if check.verdict is not Verdict.GREEN]
+    return RunReport(
+        COMMAND,
+        started,
+        run.ended_at,
+        int(ExitCode.DONE if verdict is Verdict.GREEN else ExitCode.WARNINGS),
+        summary_of(run),
+        generation=run.generation,
+        warnings=tuple(Notice(check.name, f"{check.title}: {check.detail or check.verdict.value}") for check in bad),
+        figures={"packages_missing": float(len(run.missing))},
+    )
+
+
+def summary_of(run: SlaveRun) -> str:
+    """Given what a run found, return the one sentence."""
+    verdict = worst(run.checks)
+    if verdict is Verdict.GREEN:
+        return f"This SLAVE could be promoted now, with generation {run.generation}."
+    bad = sum(1 for check in run.checks if check.verdict is not Verdict.GREEN)
+    asks = "one point asks" if bad == 1 else f"{bad} points ask"
+    if verdict is Verdict.RED:
+        return f"This SLAVE is not ready to be promoted: {asks} for attention."
+    return f"This SLAVE could be promoted now, with generation {run.generation}; {asks} for attention."
+
+
+def _conclude(paths: Paths, clock: Clock, who: Addressee, done: Done) -> None:
+    """Keep the record, write the line in the system log, and the mail that is due."""
+    report = done.report
+    (_log.error if report.error_code else _log.info)("%s", report.summary)
+    for notice in report.warnings[:50]:
+        _log.warning("%s", notice.sentence)
+    runs = Runs(paths.runs)
+    runs.add(report)
+    if report.error_code not in _NOT_MAILED:
+        notices = tuple(notice.sentence for notice in report.warnings)
+        tell(runs, who, _ABOUT, _trouble(done), clock.now(), notices)
+
+
+def _trouble(done: Done) -> Trouble | None:
+    """Return what the administrator must hear of: a run that failed, or a SLAVE that is not ready."""
+    report = done.report
+    if report.error_code:
+        return Trouble(_ABOUT, report.summary, report.hint, _MEANING, report.error_code)
+    red = [check for check in (done.run.checks if done.run else ()) if check.verdict is Verdict.RED]
+    if not red:
+        return None
+    sentence = "; ".join(f"{check.title}: {check.detail}" for check in red)
+    return Trouble(_ABOUT, sentence, red[0].hint, _MEANING, ",".join(check.name for check in red))

@@ -1,0 +1,143 @@
+"""`hotsync` on the MASTER: lock, greet, collect, select, detect, guard, transfer, settle, commit, report."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from hotsync.engine.delivery import Delivery
+from hotsync.engine.sync_host import Preview, Say, SyncHost
+from hotsync.errors import ExitCode, HotSyncError, NotPaired
+from hotsync.flows.notify import addressee_of, tell
+from hotsync.model.identity import Role
+from hotsync.model.report import Notice, RunReport
+from hotsync.model.sync_rules import exit_code_of
+from hotsync.report.letters import SYNC, trouble_of_sync
+from hotsync.state.runs import Runs
+from hotsync.state.sent import load_sent
+from hotsync.system import lock
+
+COMMAND = "hotsync"
+_NOT_MAILED = frozenset(("usage", "config", "refused.role"))  # told to the person who typed it; a timer has no such run
+_log = logging.getLogger("hotsync.sync")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What the person (or the timer) asked for."""
+
+    accept_changes: bool = False
+    full: bool = False
+
+
+@dataclass(slots=True)
+class _Story:
+    """What a run has to say, gathered while it goes."""
+
+    started_at: float
+    notices: list[Notice] = field(default_factory=list[Notice])
+    figures: dict[str, float] = field(default_factory=dict[str, float])
+    failed_sources: int = 0
+
+
+def preview(host: SyncHost, say: Say) -> Preview:
+    """Return what a run would send, by application; nothing is changed on either side, nothing dumped."""
+    with suppress(NotPaired):  # what would be sent can be seen before there is anybody to send it to
+        host.check_may_sync(pairing=False)
+    return host.preview(say)
+
+
+def run_sync(host: SyncHost, options: SyncOptions, say: Say) -> RunReport:
+    """Run once and return the record, which is kept and, where it is due, mailed; failures are in the record.
+
+    Raise Busy if another run is going: then nothing happened, and nothing is recorded.
+    """
+    with lock.held(host.paths.sync_lock, "run of HotSync"):
+        story = _Story(host.clock.now())
+        try:
+            report = _sync(host, options, say, story)
+        except HotSyncError as error:
+            report = _failed(host, story, error)
+        _conclude(host, report)
+        return report
+
+
+def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunReport:
+    host.check_may_sync(pairing=True)
+    with host.connect() as link:
+        host.reconcile(link)
+        collected = host.collect(say)
+        story.notices += collected.notices
+        story.failed_sources = len(collected.failed)
+        detection, selection = host.detect(collected, say)
+        story.notices += detection.problems
+        host.guard(detection, selection, accepted=options.accept_changes)
+        if detection.empty:
+            generation = host.confirm(link)
+            summary = f"Nothing changed; the SLAVE holds generation {generation}, confirmed now."
+        else:
+            delivery = host.deliver(link, detection, collected, say)
+            story.notices += delivery.notices
+            story.figures |= delivery.figures
+            generation = delivery.generation
+            summary = _summary(delivery)
+    host.remember_places(detection)
+    story.figures["entries"] = float(detection.entries)
+    return _report(host, story, generation, summary, [error.sentence for error in collected.failed])
+
+
+def _conclude(host: SyncHost, report: RunReport) -> None:
+    """Keep the record, write the line in the system log, and the mail that is due."""
+    runs = Runs(host.paths.runs)
+    good = report.exit_code in (ExitCode.DONE, ExitCode.WARNINGS)
+    log = _log.info if good else _log.error
+    log("%s", report.summary)
+    for notice in report.warnings[:50]:
+        _log.warning("%s", notice.sentence)
+    runs.add(report)
+    if report.error_code in _NOT_MAILED:
+        return
+    sent = load_sent(host.paths)
+    trouble = None if good else trouble_of_sync(report, sent.confirmed_at if sent else 0.0)
+    notices = tuple(notice.sentence for notice in report.warnings)
+    tell(runs, addressee_of(host.settings, Role.MASTER), SYNC, trouble, host.clock.now(), notices)
+
+
+def _summary(delivery: Delivery) -> str:
+    return (
+        f"Generation {delivery.generation} is on the SLAVE: {delivery.record.changed} paths changed, "
+        f"{delivery.record.deleted} deleted."
+    )
+
+
+def _report(host: SyncHost, story: _Story, generation: int, summary: str, failed: list[str]) -> RunReport:
+    code = exit_code_of(story.failed_sources, len(story.notices))
+    if failed:
+        summary += " Not all could be collected: " + " ".join(failed)
+    return RunReport(
+        command=COMMAND,
+        started_at=story.started_at,
+        ended_at=host.clock.now(),
+        exit_code=int(code),
+        summary=summary,
+        error_code="source" if code is ExitCode.SOURCE else "",
+        hint="The last good copy of what failed stays in the generation; repair the source." if failed else "",
+        generation=generation,
+        warnings=tuple(story.notices),
+        figures=story.figures,
+    )
+
+
+def _failed(host: SyncHost, story: _Story, error: HotSyncError) -> RunReport:
+    return RunReport(
+        command=COMMAND,
+        started_at=story.started_at,
+        ended_at=host.clock.now(),
+        exit_code=int(error.exit_code),
+        summary=error.sentence,
+        error_code=error.code,
+        hint=error.hint,
+        warnings=tuple(story.notices),
+        figures=story.figures,
+    )

@@ -1,0 +1,117 @@
+"""What the MASTER tells about itself, for the SLAVE to plan with. Only what holds still while nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFact:
+    """An installed package; `manual` is the package manager's mark, `held` that it must not change."""
+
+    name: str
+    version: str
+    architecture: str
+    manual: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFact:
+    """A user with its numbers (the passwords are in etc/shadow of the tree)."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str = ""
+    shell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFact:
+    """A group with its number and members."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """A unit: what `systemctl is-enabled` says of it, and whether it is up because the system wants it.
+
+    What runs for a moment only (started by a timer, a socket, a bus name or a login) does not count as active.
+    """
+
+    name: str
+    enabled: str = ""
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFact:
+    """An address of an interface; `dynamic` ones were given by DHCP or a router."""
+
+    address: str
+    prefix: int
+    dynamic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceFact:
+    """An interface: its hardware address, what kind it is ("" = a card), the bridge or bond that it is part of."""
+
+    name: str
+    mac: str = ""
+    kind: str = ""
+    master: str = ""
+    up: bool = False
+    addresses: tuple[AddressFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFact:
+    """A route; `destination` is "default" or a network; `gateway` is "" for what is on the wire."""
+
+    destination: str
+    interface: str
+    gateway: str = ""
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """The MASTER's network as it is in use."""
+
+    host_name: str = ""
+    interfaces: tuple[InterfaceFact, ...] = ()
+    routes: tuple[RouteFact, ...] = ()
+    dns: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MountFact:
+    """A mounted file system: where, what device or share, which kind, its options."""
+
+    point: str
+    source: str
+    kind: str
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterFacts:
+    """All that the MASTER told; what was not told is empty."""
+
+    packages: tuple[PackageFact, ...] = ()
+    users: tuple[AccountFact, ...] = ()
+    groups: tuple[GroupFact, ...] = ()
+    units: tuple[UnitFact, ...] = ()
+    network: NetworkFacts = NetworkFacts()
+    mounts: tuple[MountFact, ...] = ()
+
+    @property
+    def active_units(self) -> tuple[str, ...]:
+        """Return the units that are up because the system wants them."""
+        return tuple(unit.name for unit in self.units if unit.active)

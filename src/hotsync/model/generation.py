@@ -1,0 +1,94 @@
+"""A committed, numbered, consistent state of the MASTER on the SLAVE; and which of them are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPoint:
+    """One dataset within a generation: its name, its consistency point (MASTER's clock), and whether it is stale.
+
+    `stale_since` is 0 for a fresh one, else the moment of the last good copy; `note` says why it is stale.
+    """
+
+    name: str
+    taken_at: float
+    stale_since: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What is known of one generation.
+
+    `collected_at` is the MASTER's clock when collecting began (only shown); `committed_at` and `confirmed_at` are the
+    SLAVE's; `confirmed_at` moves while runs find nothing changed. `changed`, `deleted` count paths; `bytes` content.
+    """
+
+    number: int
+    digest: str
+    epoch: int
+    collected_at: float
+    committed_at: float
+    confirmed_at: float
+    changed: int = 0
+    deleted: int = 0
+    bytes: int = 0
+    unsettled: int = 0
+    datasets: tuple[DatasetPoint, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long generations are kept, by the SLAVE's clock; the floor is never undercut, not even for room."""
+
+    all_hours: float = 2
+    quarter_hours: float = 24
+    hourly_days: float = 3
+    daily_days: float = 30
+    floor_days: int = 7
+    floor_generations: int = 3
+
+
+def to_forget(generations: Sequence[tuple[int, float]], now: float, rule: Retention) -> list[int]:
+    """Given (number, committed_at) of what is held, oldest first, return the numbers that the rule lets go.
+
+    In each slot (a quarter of an hour, an hour, a day) the newest stays; the newest of all always stays.
+    """
+    kept: set[int] = floor(generations, now, rule)
+    taken: set[tuple[str, int]] = set()
+    for number, committed_at in reversed(generations):
+        slot = _slot(committed_at, now, rule)
+        if slot is None:
+            continue
+        if slot not in taken:
+            taken.add(slot)
+            kept.add(number)
+    return [number for number, _ in generations if number not in kept]
+
+
+def floor(generations: Sequence[tuple[int, float]], now: float, rule: Retention) -> set[int]:
+    """Return the generations that must stay: the last few, and the newest of each of the last days."""
+    kept = {number for number, _ in generations[-max(1, rule.floor_generations) :]}
+    days: set[int] = set()
+    for number, committed_at in reversed(generations):
+        day = int(committed_at // 86400)
+        if now - committed_at <= rule.floor_days * 86400 and day not in days:
+            days.add(day)
+            kept.add(number)
+    return kept
+
+
+def _slot(committed_at: float, now: float, rule: Retention) -> tuple[str, int] | None:
+    age = now - committed_at
+    if age <= rule.all_hours * 3600:
+        return ("exact", round(committed_at * 1e9))
+    if age <= rule.quarter_hours * 3600:
+        return ("quarter", int(committed_at // 900))
+    if age <= rule.hourly_days * 86400:
+        return ("hour", int(committed_at // 3600))
+    if age <= rule.daily_days * 86400:
+        return ("day", int(committed_at // 86400))
+    return None

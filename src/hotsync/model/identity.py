@@ -1,0 +1,46 @@
+"""Who is who: roles, epochs, and the other server of the pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a server is: in production, its spare, or not told yet."""
+
+    NONE = ""
+    MASTER = "master"
+    SLAVE = "slave"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRecord:
+    """The role of this server, with the number of promotions that it knows of.
+
+    `claim` is an epoch taken by a promotion that is not finished; it counts as the higher epoch.
+    `since` is in seconds since 1970; `why` is one sentence for people.
+    """
+
+    role: Role = Role.NONE
+    epoch: int = 0
+    claim: int | None = None
+    since: float = 0.0
+    why: str = ""
+
+    @property
+    def highest_epoch(self) -> int:
+        """Return the epoch that other servers must yield to."""
+        return max(self.epoch, self.claim or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The paired server: its name, address, pinned certificate (PEM) and that certificate's SHA-256 fingerprint."""
+
+    name: str
+    address: str
+    fingerprint: str
+    certificate: str
+    link_local: str = ""
+    paired_at: float = 0.0

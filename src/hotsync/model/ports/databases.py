@@ -1,0 +1,15 @@
+"""Databases as steps load them."""
+
+from typing import Protocol
+
+
+class Databases(Protocol):
+    """The dumps of the last generation and the servers that they belong to."""
+
+    def start(self, engine: str, instance: str, unit: str) -> None:
+        """Start an instance's server, making an empty one first where there is none; raise HotSyncError if it fails."""
+        ...
+
+    def load(self, engine: str, instance: str, digest: str) -> None:
+        """Load an instance's dumps (known by `digest`) into its server; loaded already is fine."""
+        ...

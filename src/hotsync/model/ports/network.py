@@ -1,0 +1,19 @@
+"""Addresses as steps change them."""
+
+from typing import Protocol
+
+
+class Network(Protocol):
+    """Takes production's addresses, keeping the standby address as a second one."""
+
+    def take_addresses(self) -> None:
+        """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away."""
+        ...
+
+    def set_host_name(self, name: str) -> None:
+        """Make `name` this host's name now; the prepared /etc makes it last."""
+        ...
+
+    def activate(self) -> None:
+        """Let the network manager read the exchanged /etc without losing an address; tell the neighbours again."""
+        ...

@@ -1,0 +1,12 @@
+"""Packages as steps change them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Packages(Protocol):
+    """The platform's package manager, with this host's own packages out of reach."""
+
+    def install(self, names: Sequence[str]) -> Sequence[str]:
+        """Install what can be had, starting nothing; return the names that could not be had."""
+        ...

@@ -1,0 +1,68 @@
+"""Which units a promotion starts and restarts: a pure function of what ran on the MASTER and what is here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
+
+OWN = (
+    ("hotsync*", "HotSync's own follow from the role"),
+    ("systemd-*", "the init system runs as this machine needs it"),
+    ("dbus*", "restarting the message bus takes half the system with it"),
+    ("user@*", "sessions of people"),
+    ("user-runtime-dir@*", "sessions of people"),
+    ("session-*", "sessions of people"),
+    ("getty@*", "consoles of this machine"),
+    ("serial-getty@*", "consoles of this machine"),
+    ("console-getty*", "consoles of this machine"),
+    ("container-getty@*", "consoles of this machine"),
+    ("autovt@*", "consoles of this machine"),
+    ("run-*", "made for a moment"),
+    ("networking.service", "addresses are taken without taking the interfaces down"),
+    ("ifup@*", "addresses are taken without taking the interfaces down"),
+    ("ifupdown-*", "addresses are taken without taking the interfaces down"),
+    ("NetworkManager*", "addresses are taken without taking the interfaces down"),
+    ("wpa_supplicant*", "the radio of this machine"),
+    ("keyboard-setup*", "the console of this machine"),
+    ("console-setup*", "the console of this machine"),
+    ("kmod*", "the kernel of this machine"),
+    ("modprobe@*", "the kernel of this machine"),
+    ("lvm2-*", "disks of this machine"),
+    ("blk-availability*", "disks of this machine"),
+    ("dm-event*", "disks of this machine"),
+    ("mdadm*", "disks of this machine"),
+    ("mdmonitor*", "disks of this machine"),
+    ("multipath*", "disks of this machine"),
+    ("iscsi*", "disks of this machine"),
+    ("zfs-*", "disks of this machine"),
+    ("e2scrub*", "disks of this machine"),
+    ("fstrim*", "disks of this machine"),
+    ("smartmontools*", "disks of this machine"),
+    ("initrd-*", "the boot of this machine"),
+    ("grub-*", "the boot of this machine"),
+    ("plymouth*", "the boot of this machine"),
+    ("qemu-guest-agent*", "the hypervisor of this machine"),
+    ("open-vm-tools*", "the hypervisor of this machine"),
+    ("vmtoolsd*", "the hypervisor of this machine"),
+    ("vgauth*", "the hypervisor of this machine"),
+    ("hyperv-*", "the hypervisor of this machine"),
+    ("cloud-*", "the cloud of this machine"),
+)
+"""Units that stay as this machine runs them, each with the reason."""
+
+
+def is_own(unit: str) -> bool:
+    """Given a unit, return whether it stays as this machine runs it."""
+    return any(fnmatchcase(unit, pattern) for pattern, _ in OWN)
+
+
+def units_to_start(master_active: Iterable[str], known: Collection[str], active: Collection[str]) -> tuple[str, ...]:
+    """Given what ran on the MASTER, what exists here and what runs here, return what is to be started, in order."""
+    return tuple(sorted(unit for unit in master_active if unit in known and unit not in active and not is_own(unit)))
+
+
+def units_to_restart(master_active: Iterable[str], before: Collection[str], active: Collection[str]) -> tuple[str, ...]:
+    """Given what ran on the MASTER, here before the claim, and here now, return the services that run on with old
+    settings (timers and sockets have read theirs when the units were read anew)."""
+    services = (unit for unit in master_active if unit.endswith(".service") and not is_own(unit))
+    return tuple(sorted(unit for unit in services if unit in before and unit in active))

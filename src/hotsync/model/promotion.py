@@ -1,0 +1,148 @@
+"""A promotion as values: what it fixes at the claim, what was read before planning, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from hotsync.model.entry import Kind
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.network import Address
+from hotsync.model.plan import Outcome, StepRecord
+from hotsync.model.report import Check
+
+ETC = "etc"
+"""The one folder that is prepared beside the live one and exchanged last."""
+
+
+class NetworkChoice(IntEnum):
+    """The answers to the manual's menu."""
+
+    MASTERS = 1
+    BY_HAND = 2
+    KEEP = 3
+    MAP = 4
+
+
+class How(StrEnum):
+    """How a unit gets into place: by one rename, by a copy on its own file system first, or only its old one leaves."""
+
+    EXCHANGE = "exchange"
+    COPY = "copy"
+    ASIDE = "aside"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeUnit:
+    """One path that moves into production whole.
+
+    `inode` and `device` are those of the tree's side (of the live side for ASIDE) when the promotion was claimed:
+    while the tree still holds that very inode there, the exchange has not happened.
+    """
+
+    path: str
+    how: How
+    kind: Kind
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """The addresses that production has, and the standby ones that this server keeps beside them."""
+
+    choice: NetworkChoice = NetworkChoice.MASTERS
+    host_name: str = ""
+    addresses: tuple[Address, ...] = ()
+    gateways: tuple[Address, ...] = ()
+    standby: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What a promotion has fixed (document promotion.json), and what its journal proves.
+
+    `folders` are selected folders that stay in place while their children move; they take the MASTER's attributes.
+    `running` are the units that were active here at the claim. `etc_inode` is that of the prepared /etc (0: not
+    prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
+    of steps; `checks` the verdicts; `notes` what a person must know.
+    """
+
+    epoch: int
+    generation: int
+    digest: str
+    started_at: float
+    collected_at: float
+    confirmed_at: float
+    network: NetworkPlan
+    units: tuple[ExchangeUnit, ...]
+    folders: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+    etc_inode: int = 0
+    copies: tuple[tuple[str, int], ...] = ()
+    records: tuple[StepRecord, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    finished_at: float = 0.0
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Return the keys of the steps that the journal proves done."""
+        return frozenset(record.key for record in self.records if record.outcome is Outcome.DONE)
+
+    def copy_of(self, path: str) -> int | None:
+        """Given a path, return the inode of its finished copy, or None."""
+        return next((inode for copied, inode in self.copies if copied == path), None)
+
+    def unit(self, path: str) -> ExchangeUnit | None:
+        """Given a path, return its unit, or None if it is none."""
+        return next((unit for unit in self.units if unit.path == path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseDump:
+    """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them."""
+
+    engine: str
+    instance: str
+    unit: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Return engine and instance as people read them."""
+        return f"{self.engine}/{self.instance}"
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionFacts:
+    """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be."""
+
+    role: RoleRecord
+    promotion: Promotion
+    addresses_missing: bool = False
+    host_name: str = ""
+    accounts_differ: bool = False
+    packages_missing: tuple[str, ...] = ()
+    tree_live: bool = False
+    units_left: tuple[ExchangeUnit, ...] = ()
+    etc_exchanged: bool = False
+    databases: tuple[DatabaseDump, ...] = ()
+    servers_down: frozenset[str] = frozenset()
+    permitted: bool = False
+    attributes: int = 0
+    units_to_restart: tuple[str, ...] = ()
+    units_to_start: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    settled: bool = False
+    muted: bool = False
+
+    @property
+    def claimed(self) -> bool:
+        """Return whether this promotion has its epoch already, as claim or as MASTER."""
+        return self.promotion.epoch in (self.role.claim, self.role.epoch if self.is_master else None)
+
+    @property
+    def is_master(self) -> bool:
+        """Return whether the role has changed."""
+        return self.role.role is Role.MASTER

@@ -1,0 +1,17 @@
+"""Text of other origins (paths, names that the MASTER told) as it may be shown: nothing in it can move a cursor."""
+
+from __future__ import annotations
+
+
+def readable(text: str) -> str:
+    """Given any text, return it with what cannot be printed, and bytes that are no UTF-8, as \\x.. escapes."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

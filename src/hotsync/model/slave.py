@@ -1,0 +1,47 @@
+"""A waiting SLAVE as values: what was read before planning, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hotsync.model.accounts import NumberPlan
+from hotsync.model.identity import RoleRecord
+from hotsync.model.packages import NotCarried, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class SlaveFacts:
+    """What was read of this SLAVE and of its replica.
+
+    `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
+    of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
+    wrong with the package database.
+    """
+
+    role: RoleRecord
+    generation: int = 0
+    to_mute: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+    numbers: NumberPlan = field(default_factory=NumberPlan)
+    move_cut: bool = False
+    wanted: tuple[Wanted, ...] = ()
+    not_carried: tuple[NotCarried, ...] = ()
+    broken: str = ""
+    told: bool = True
+
+
+@dataclass(slots=True)
+class SlaveOutcome:
+    """What a run did and could not do, gathered while it goes; empty fields are good news.
+
+    `digest` is that of all that the reasons in `missing` depend on: while it stays, they need not be asked for again.
+    """
+
+    installed: list[str] = field(default_factory=list[str])
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+    other_version: dict[str, str] = field(default_factory=dict[str, str])
+    lists_fault: str = ""
+    digest: str = ""
+    updates: int = 0
+    unchanged_paths: list[str] = field(default_factory=list[str])
+    still_running: list[str] = field(default_factory=list[str])

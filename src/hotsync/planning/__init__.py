@@ -1,0 +1,1 @@
+"""Facts in, plan out: pure functions that cannot touch the machine."""

@@ -1,0 +1,173 @@
+"""May this SLAVE be promoted now? Each question with its answer and a thing to do; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hotsync.errors import NotReady, PeerStillAlive, WrongRole
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkChoice
+from hotsync.model.report import Check, Verdict
+
+OLD_DATA_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightFacts:
+    """What was found out before anything is planned; texts are empty where all is well."""
+
+    role: RoleRecord
+    generation: int = 0
+    slave_ran: bool = False
+    signs_of_life: tuple[str, ...] = ()
+    data_age: float = 0.0
+    blocked: tuple[str, ...] = ()
+    etc_missing: bool = False
+    etc_mounts: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
+    room_missing: str = ""
+    network: NetworkChoice = NetworkChoice.MASTERS
+    network_fault: str = ""
+    network_known: bool = True
+    interfaces_missing: tuple[str, ...] = ()
+    dhcp: tuple[str, ...] = ()
+    dumps_fault: str = ""
+    facts_missing: bool = False
+    packages_missing: tuple[str, ...] = ()
+
+
+def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
+    """Given the facts, return every check."""
+    return (*_basics(facts), *_packages(facts), *_data(facts), *_network(facts))
+
+
+def refuse(facts: PreflightFacts, *, force: bool) -> None:
+    """Raise the Refused that fits best if this server must not be promoted; `force` overrules a living MASTER only."""
+    role = facts.role.role
+    if role is not Role.SLAVE:
+        shown = "the MASTER already" if role is Role.MASTER else "neither MASTER nor SLAVE (it is not configured)"
+        raise WrongRole(role=shown, command="hotsync-promote", wanted="a SLAVE")
+    if not facts.generation:
+        raise NotReady(
+            reason="it holds no generation yet", hint="Run hotsync on the MASTER until it says that it is done."
+        )
+    if not facts.slave_ran:
+        raise NotReady(
+            reason="hotsync-slave has not run yet on this server",
+            hint="Run hotsync-slave, read what it says, then run hotsync-promote again.",
+        )
+    if facts.signs_of_life and not force:
+        raise PeerStillAlive(evidence="; ".join(facts.signs_of_life))
+    red = [check for check in check_all(facts) if check.verdict is Verdict.RED and check.name != "master.silent"]
+    if red:
+        raise NotReady(reason="; ".join(check.detail for check in red), hint=red[0].hint)
+
+
+def _check(name: str, title: str, bad: str, hint: str, verdict: Verdict = Verdict.RED) -> Check:
+    return Check(name, title, verdict, bad, hint) if bad else Check(name, title, Verdict.GREEN)
+
+
+def _basics(facts: PreflightFacts) -> Iterator[Check]:
+    yield _check(
+        "master.silent",
+        "the MASTER is silent",
+        "; ".join(facts.signs_of_life),
+        "Switch the MASTER off first; --force only if you are sure that it cannot serve.",
+    )
+    old = f"the data is {facts.data_age / 60:.0f} minutes old" if facts.data_age > OLD_DATA_SECONDS else ""
+    yield _check(
+        "data.age", "the data is fresh", old, "What was done on the MASTER since then is not here.", Verdict.AMBER
+    )
+    yield _check(
+        "facts.told",
+        "the MASTER told what it is",
+        "the last generation does not say which packages and units the MASTER had" if facts.facts_missing else "",
+        "Only what the profiles name will be started.",
+        Verdict.AMBER,
+    )
+
+
+def _packages(facts: PreflightFacts) -> Iterator[Check]:
+    yield _check(
+        "packages.missing",
+        "this server has the MASTER's packages",
+        _listed("missing", facts.packages_missing),
+        "What needs them will not run; hotsync-slave says why they could not be had.",
+        Verdict.AMBER,
+    )
+
+
+def _data(facts: PreflightFacts) -> Iterator[Check]:
+    yield _check(
+        "data.blocked",
+        "everything can move into place",
+        _listed("cannot move as things lie on this server", facts.blocked),
+        "This server has a mount point or a link where the MASTER has something else: make both servers alike.",
+    )
+    yield _check(
+        "data.configuration",
+        "the MASTER's /etc is in the replica",
+        "the last generation holds no /etc with accounts" if facts.etc_missing else "",
+        "Look at what excludes /etc on the MASTER (`hotsync explain /etc`); without it nothing can be promoted.",
+    )
+    yield _check(
+        "data.etc",
+        "nothing is mounted below /etc",
+        _listed("mounted", facts.etc_mounts),
+        "Unmount it: a mount would move along when /etc is exchanged.",
+    )
+    yield _check(
+        "data.immutable",
+        "no path is immutable",
+        _listed("immutable (chattr +i)", facts.immutable),
+        "chattr -i each of them, or it cannot be set aside.",
+    )
+    yield _check(
+        "data.copied",
+        "data moves without being copied",
+        _listed("lies on another file system than /var/lib/hotsync and is copied", facts.copied),
+        "The promotion takes as long as the copy.",
+        Verdict.AMBER,
+    )
+    yield _check("data.room", "there is room for what is copied", facts.room_missing, "Free space there.")
+    yield _check(
+        "data.dumps",
+        "the collected databases can be read",
+        facts.dumps_fault,
+        "Run `hotsync verify`; an older generation may hold a good copy.",
+    )
+
+
+def _network(facts: PreflightFacts) -> Iterator[Check]:
+    if facts.network is not NetworkChoice.MASTERS:
+        return
+    without = "Run hotsync-promote --network 3 to keep this server's network, and set it up by hand."
+    yield _check(
+        "network.read",
+        "the MASTER's network is understood",
+        facts.network_fault,
+        "Its files are taken as they are, its addresses are those it last had." if facts.network_known else without,
+        Verdict.AMBER if facts.network_known else Verdict.RED,
+    )
+    yield _check(
+        "network.cards",
+        "this server has the MASTER's network cards",
+        _listed("not on this server", facts.interfaces_missing),
+        without,
+    )
+    yield _check(
+        "network.dhcp",
+        "the MASTER's addresses are fixed",
+        _listed("got its address by DHCP", facts.dhcp),
+        "This server will get another address there, unless the DHCP server knows its card.",
+        Verdict.AMBER,
+    )
+
+
+def _listed(what: str, paths: tuple[str, ...]) -> str:
+    if not paths:
+        return ""
+    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return f"{what}: {shown}"

@@ -1,0 +1,45 @@
+"""What a SLAVE needs to be ready: mute first, then accounts, then packages, so that these find the right numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hotsync.errors import NotReady, Refused, WrongRole
+from hotsync.model.identity import Role
+from hotsync.model.plan import Plan, Step, in_order
+from hotsync.model.slave import SlaveFacts
+from hotsync.steps.packages import InstallPackages, TakeNumbers
+from hotsync.steps.slave import MuteUnits
+
+COMMAND = "hotsync-slave"
+
+
+def check_may_run(facts: SlaveFacts) -> None:
+    """Raise WrongRole, Refused or NotReady if hotsync-slave has no business on this server now."""
+    role = facts.role
+    if role.role is not Role.SLAVE:
+        shown = "the MASTER" if role.role is Role.MASTER else "neither MASTER nor SLAVE (it is not configured)"
+        raise WrongRole(role=shown, command=COMMAND, wanted="a SLAVE")
+    if role.claim is not None and role.claim > role.epoch:
+        raise Refused(
+            reason=f"a promotion of this server to epoch {role.claim} is not finished",
+            hint="Run hotsync-promote: it goes on where it stopped.",
+        )
+    if not facts.generation:
+        raise NotReady(
+            reason="it holds no generation yet", hint="Run hotsync on the MASTER until it says that it is done."
+        )
+
+
+def plan_slave(facts: SlaveFacts, *, only_permissions: bool = False) -> Plan:
+    """Given the facts, return what is to be done; nothing if all is as it should be."""
+    return in_order(_steps(facts, only_permissions))
+
+
+def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
+    if facts.to_mute or facts.running:
+        yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
+    if facts.move_cut or not facts.numbers.empty:
+        yield TakeNumbers()
+    if facts.wanted and not only_permissions and not facts.broken:
+        yield InstallPackages(tuple(package.name for package in facts.wanted))

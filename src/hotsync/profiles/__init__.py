@@ -1,0 +1,1 @@
+"""What HotSync knows of applications: TOML documents that say, and never do."""

@@ -1,0 +1,76 @@
+"""Profiles, the site's lists and the host's mounts become one selection, each rule with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from hotsync.model.selection import Action, Rule, Selection
+from hotsync.profiles.schema import Profile
+
+LOCAL_FILE_SYSTEMS = frozenset(
+    (
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "jfs",
+        "f2fs",
+        "reiserfs",
+        "bcachefs",
+        "nilfs2",
+        "vfat",
+        "exfat",
+        "ntfs3",
+    )
+)
+# mounted there, it is this host's own or a medium that comes and goes
+NEVER_FROM_MOUNTS = frozenset(
+    f"/{name}"
+    for name in ("", "boot", "efi", "usr", "var", "var/log", "var/cache", "run", "tmp", "var/tmp", "dev", "proc", "sys",
+                 "media", "var/lib", "var/lib/hotsync")
+)  # fmt: skip
+
+Expand = Callable[[str], Iterable[str]]
+"""Given an include pattern with wildcards, return the paths that it names on this host now."""
+
+
+def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
+    """Given a profile, return its rules; include patterns with wildcards become the paths that they name now."""
+    origin = f"profile {profile.name}"
+    rules: list[Rule] = []
+    for pattern in profile.files.include:
+        paths = expand(pattern) if any(sign in pattern for sign in "*?[") else (pattern,)
+        rules += [Rule(path.rstrip("/"), Action.INCLUDE, origin) for path in paths]
+    rules += [Rule(path.rstrip("/"), Action.EXCLUDE, origin) for path in profile.files.exclude]
+    rules += [Rule(path.rstrip("/"), Action.PROTECT, origin) for path in profile.files.protect]
+    return rules
+
+
+def mount_rules(mounts: Iterable[tuple[str, str]]) -> list[Rule]:
+    """Given (mount point, file system) of a host, return an include for each local one that may hold data."""
+    return [
+        Rule(point, Action.INCLUDE, f"mounted {kind} file system")
+        for point, kind in mounts
+        if kind in LOCAL_FILE_SYSTEMS
+        and point not in NEVER_FROM_MOUNTS
+        and not point.startswith(("/boot/", "/run/", "/media/"))
+    ]
+
+
+def resolve(
+    profiles: Sequence[Profile], mounts: Iterable[tuple[str, str]], site: Iterable[Rule], expand: Expand
+) -> Selection:
+    """Given the matching profiles, the mounts and the site's own rules, return the selection of this run."""
+    rules = mount_rules(mounts)
+    for profile in profiles:
+        rules += profile_rules(profile, expand)
+    return Selection([*rules, *site])
+
+
+def application_of(rule: Rule | None) -> str:
+    """Given the rule that decided, return the application's name as reports show it."""
+    if rule is None:
+        return "none"
+    return rule.origin.removeprefix("profile ")

@@ -1,0 +1,147 @@
+"""The form of a profile: a pydantic model, so that a wrong key or value is a fault with its place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$", max_length=64)]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)]
+UnitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount)$")]
+AccountPair = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Header(_Strict):
+    """Who the profile is about."""
+
+    name: Name
+    title: str = Field(min_length=1, max_length=120)
+    since: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Detect(_Strict):
+    """Any one of these says: this application is here. Nothing at all says: always."""
+
+    packages: tuple[str, ...] = ()
+    paths: tuple[AbsolutePath, ...] = ()
+    units: tuple[UnitName, ...] = ()
+
+
+class Files(_Strict):
+    """Which paths are carried, which are not, and which stay the SLAVE's own."""
+
+    include: tuple[AbsolutePath, ...] = ()
+    exclude: tuple[AbsolutePath, ...] = ()
+    protect: tuple[AbsolutePath, ...] = ()
+    settled: Literal["", "required"] = ""
+
+
+class Database(_Strict):
+    """Databases that the application keeps in a server; no names means all of that engine."""
+
+    engine: Literal["mariadb", "postgresql"]
+    instance: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Services(_Strict):
+    """Production units: held on the SLAVE until promotion, then started in this order, after the databases."""
+
+    mute: tuple[UnitName, ...] = ()
+    start: tuple[UnitName, ...] = ()
+    cron: tuple[AbsolutePath, ...] = ()
+
+
+class Ownership(_Strict):
+    """Owner and group by name, for a tree whose numbers may differ between two installations."""
+
+    path: AbsolutePath
+    owner: AccountPair
+
+
+class _CheckBase(_Strict):
+    title: str = Field(min_length=1, max_length=120)
+
+
+class UnitCheck(_CheckBase):
+    """The unit is active."""
+
+    kind: Literal["unit"]
+    unit: UnitName
+
+
+class PortCheck(_CheckBase):
+    """Something accepts connections on the port; `banner` is what it must say first."""
+
+    kind: Literal["port"]
+    port: int = Field(ge=1, le=65535)
+    banner: str = ""
+
+
+class HttpCheck(_CheckBase):
+    """The URL answers with a status below 500."""
+
+    kind: Literal["http"]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+
+
+class SmtpCheck(_CheckBase):
+    """The mail server takes a mail for the recipient as far as RCPT."""
+
+    kind: Literal["smtp"]
+    port: int = 25
+    recipient: str = "postmaster"
+
+
+class ImapCheck(_CheckBase):
+    """A mailbox can be opened: with the site's check account where there is one, else as far as the greeting."""
+
+    kind: Literal["imap"]
+    port: int = 143
+
+
+class SmbCheck(_CheckBase):
+    """The file server lists its shares."""
+
+    kind: Literal["smb"]
+
+
+class MariadbCheck(_CheckBase):
+    """A login over the socket works and every database can be listed with its tables."""
+
+    kind: Literal["mariadb"]
+
+
+class PostgresqlCheck(_CheckBase):
+    """A login to every cluster works and every database can be entered."""
+
+    kind: Literal["postgresql"]
+
+
+CheckSpec = Annotated[
+    UnitCheck | PortCheck | HttpCheck | SmtpCheck | ImapCheck | SmbCheck | MariadbCheck | PostgresqlCheck,
+    Field(discriminator="kind"),
+]
+
+
+class Profile(_Strict):
+    """One application."""
+
+    profile: Header
+    detect: Detect = Detect()
+    files: Files = Files()
+    databases: tuple[Database, ...] = ()
+    services: Services = Services()
+    ownership: tuple[Ownership, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the profile's name."""
+        return self.profile.name

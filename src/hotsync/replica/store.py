@@ -1,0 +1,376 @@
+"""The replica as others see it: one object, one lock, and a journal that is rolled forward before anything else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from hotsync.errors import Busy, HotSyncError, NoSpace, ReplicaClosed, ReplicaError
+from hotsync.manifest.store import Manifest
+from hotsync.model.changeset import checked_path
+from hotsync.model.generation import Generation, Retention, to_forget
+from hotsync.replica.arrival import make_ready, mark_durable
+from hotsync.replica.commit import Applying
+from hotsync.replica.effects import Effects
+from hotsync.replica.handles import Folders
+from hotsync.replica.history import Difference, History
+from hotsync.replica.journal import Commit, read_journal, write_journal
+from hotsync.replica.layout import Layout, numbers_in
+from hotsync.replica.ledger import Ledger
+from hotsync.replica.prepare import Prepared, Sources, prepare
+from hotsync.replica.rebuild import is_lost, rebuild, render_note
+from hotsync.replica.restore import RestoreReport, Restoring, Told
+from hotsync.replica.retention import Forgetting, for_room
+from hotsync.replica.space import (
+    ballast_for,
+    free_bytes,
+    free_inodes,
+    is_full,
+    needed_for,
+    with_room,
+    write_ballast,
+)
+from hotsync.replica.verify import Verifying, VerifyReport
+from hotsync.replica.work import Work
+from hotsync.system.clock import Clock
+from hotsync.system.files import sync_filesystem, write_atomic
+from hotsync.system.lock import held
+
+PATIENCE = 15.0
+_STEP = 0.2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """What a greeting tells of the replica. `staging` is the generation of which something has arrived (0: none)."""
+
+    generation: int
+    digest: str
+    epoch: int
+    free_bytes: int
+    staging: int
+    closed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The answer to `begin`: planned paths that lie in staging already, their bytes, what was forgotten for room."""
+
+    number: int
+    present: int
+    present_bytes: int
+    free_bytes: int
+    forgotten: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The replica while its lock is held: rolled forward, its manifest open."""
+
+    layout: Layout
+    manifest: Manifest
+    ledger: Ledger
+
+
+class Replica:
+    """The SLAVE's store of one MASTER. Every method takes the lock and rolls a journal forward first."""
+
+    def __init__(
+        self,
+        root: Path,
+        manifest: Path,
+        clock: Clock,
+        retention: Retention,
+        lock: Path,
+        effects: Effects | None = None,
+    ) -> None:
+        self.layout = Layout(root)
+        self._manifest = manifest
+        self._clock = clock
+        self._retention = retention
+        self._lock = lock
+        self._effects = effects or Effects()
+        self._opened: Opened | None = None
+
+    @contextmanager
+    def hold(self, patience: float = PATIENCE) -> Iterator[Opened]:
+        """Hold the replica for several calls in a row; raise Busy if another process does for `patience` seconds."""
+        if self._opened is not None:
+            yield self._opened
+            return
+        with self._locked(patience), self._named():
+            self.layout.make()
+            with with_room(self.layout, partial(Manifest, self._manifest)) as manifest:
+                ledger = with_room(self.layout, partial(Ledger, manifest))
+                try:
+                    self._opened = Opened(self.layout, manifest, ledger)
+                    self._roll_forward(self._opened)
+                    yield self._opened
+                finally:
+                    self._opened = None
+                    ledger.close()
+
+    @contextmanager
+    def _locked(self, patience: float) -> Iterator[None]:
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(held(self._lock, "use of the replica"))
+                    break
+                except Busy:
+                    if patience <= 0:
+                        raise
+                    patience -= _STEP
+                    self._clock.sleep(_STEP)
+            yield
+
+    def recover(self) -> None:
+        """Finish what a crash interrupted; raise NoSpace if there is no room to finish it."""
+        with self.hold():
+            pass
+
+    def state(self) -> ReplicaState:
+        """Return what is held; while another process works on the replica, what was committed last."""
+        try:
+            with self.hold(patience=0) as opened:
+                return self._state(opened.manifest, opened.ledger)
+        except Busy:
+            with Manifest(self._manifest) as manifest:
+                ledger = Ledger(manifest)
+                try:
+                    return self._state(manifest, ledger)
+                finally:
+                    ledger.close()
+
+    def begin(self, number: int, base_digest: str, planned: Path, expected_bytes: int) -> Ready:
+        """Given the planned changeset, make staging ready for it and make sure of the room it needs.
+
+        Raise NoSpace before anything is sent, ReplicaClosed after a promotion, ReplicaError if the base is another.
+        """
+        with self.hold() as opened:
+            self._open_for(opened.manifest, number, base_digest)
+            present = make_ready(self.layout, number, planned, self._effects)
+            forgotten = self._make_room(opened.ledger, max(0, expected_bytes - present.bytes), present.planned)
+            write_ballast(self.layout, 0, self._effects)
+            with_room(self.layout, partial(mark_durable, self.layout, number, self._clock.now_ns(), self._effects))
+            return Ready(number, present.files, present.bytes, free_bytes(self.layout.root), tuple(forgotten))
+
+    def staging_path(self, number: int) -> Path:
+        """Return the folder that the files of a generation arrive in (0700)."""
+        return self.layout.staging(number)
+
+    def checkpoint(self, number: int) -> None:
+        """Make what has arrived so far durable: after a power cut a resumed run need not send it again."""
+        if self.layout.work(number).is_dir():
+            mark_durable(self.layout, number, self._clock.now_ns(), self._effects)
+
+    def commit(self, number: int, changes: Path, generation: Generation) -> Generation:
+        """Given the final changeset of what lies in staging, make it the next generation; repeating it does no harm.
+
+        Raise ProtocolError or ReplicaError, and leave the generation before, unless all of it is right.
+        """
+        with self.hold() as opened:
+            if opened.manifest.generation == number and opened.manifest.digest == generation.digest:
+                return self._last(opened.ledger)
+            self._open_for(opened.manifest, number, opened.manifest.digest)
+            entry = self._prepare(opened, number, changes, generation)
+            write_journal(self.layout, entry, self._effects)
+            Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
+            self._tidy(opened)
+            return entry.generation
+
+    def confirm(self, now: float) -> Generation:
+        """Note that a run found nothing changed since the last generation; return it."""
+        with self.hold() as opened:
+            last = replace(self._last(opened.ledger), confirmed_at=now)
+            with_room(self.layout, partial(opened.ledger.confirm, last))
+            return last
+
+    def generations(self) -> list[Generation]:
+        """Return the generations that are held, oldest first."""
+        with self.hold() as opened:
+            return opened.ledger.generations()
+
+    def diff(self, old: int, new: int) -> Iterator[Difference]:
+        """Given two generations, return the paths that differ between them, in order; the lock is held meanwhile."""
+        with self.hold() as opened:
+            yield from History(self.layout, opened.manifest, opened.ledger).diff(old, new)
+
+    def changed_in(self, path: str) -> list[int]:
+        """Given a path, return the generations that are held in which it changed."""
+        with self.hold() as opened:
+            return History(self.layout, opened.manifest, opened.ledger).changed_in(checked_path(path))
+
+    def restore(self, path: str, to: Path, at: int, told: Told | None = None) -> RestoreReport:
+        """Given a path, write it below the folder `to` as it was in generation `at`, with all its metadata.
+
+        Raise Refused if it exists there already (unless `to` is the root), ReplicaError if it did not exist then.
+        """
+        with self.hold() as opened:
+            history = History(self.layout, opened.manifest, opened.ledger)
+            history.held(at)
+            return Restoring(self.layout, history, at, self.closed, told).run(checked_path(path), to)
+
+    def verify(self, sample: int | None = None, seed: int | None = None) -> VerifyReport:
+        """Compare the tree with the manifest, and content with its sums (of `sample` files only); change nothing."""
+        self.recover()
+        if reason := self.closed:
+            raise ReplicaClosed(reason=reason)
+        with self._named():
+            return Verifying(self.layout, self._manifest, self.hold(), seed).run(sample)
+
+    def close(self, reason: str) -> None:
+        """Take no generation any more: a promotion has claimed, the tree is live."""
+        with self.hold(), self._effects("close"):
+            document = {"reason": reason, "closed_at": self._clock.now()}
+            write_atomic(self.layout.closed, json.dumps(document).encode(), mode=0o600)
+
+    @property
+    def closed(self) -> str:
+        """Return why the replica is closed, "" while it is open."""
+        try:
+            return str(json.loads(self.layout.closed.read_bytes())["reason"])
+        except FileNotFoundError:
+            return ""
+        except (ValueError, KeyError, TypeError):
+            return "its mark is damaged"  # closed all the same: what is live must not be written to
+
+    def _roll_forward(self, opened: Opened) -> None:
+        entry = read_journal(self.layout)
+        forgetting = Forgetting(self.layout, opened.ledger, self._effects)
+        if isinstance(entry, Commit):
+            log.warning("rolling generation %d forward", entry.number)
+            Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
+        elif entry is not None:
+            with_room(self.layout, partial(forgetting.finish, entry))
+        if is_lost(self.layout, opened.manifest) and not self.closed:
+            with_room(self.layout, partial(rebuild, self.layout, opened.manifest, opened.ledger))
+        for path in self.layout.root.glob(".*.*"):  # what a crash left of files that were being written
+            path.unlink()
+        forgetting.clean()
+        self._drop_stale(opened.manifest.generation)
+
+    def _drop_stale(self, generation: int) -> None:
+        for folder in (self.layout.stagings, self.layout.works):
+            for number in numbers_in(folder):
+                if number <= generation:
+                    with Folders(folder) as folders:
+                        folders.remove(str(number), self._effects)
+
+    def _open_for(self, manifest: Manifest, number: int, base_digest: str) -> None:
+        if reason := self.closed:
+            raise ReplicaClosed(reason=reason)
+        if number != manifest.generation + 1 or base_digest != manifest.digest:
+            raise ReplicaError(
+                reason=f"it is at generation {manifest.generation} and cannot take generation {number} on this base",
+                hint="The MASTER fetches this server's manifest and goes on from there; run hotsync again.",
+            )
+
+    def _prepare(self, opened: Opened, number: int, changes: Path, generation: Generation) -> Commit:
+        """Do all that can fail; nothing of it is seen by anybody."""
+        work = Work(self.layout.work(number))
+        for folder in (work.folder, self.layout.staging(number), self.layout.history(number)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with Folders(self.layout.tree) as tree, Folders(self.layout.staging(number)) as staging:
+            sources = Sources(tree, staging, opened.manifest, opened.ledger, self._effects)
+            prepared = prepare(sources, changes, work, opened.manifest.digest)
+        if prepared.digest != generation.digest:
+            raise ReplicaError(
+                reason=f"the changeset of generation {number} does not have the digest that was announced",
+                hint="The last generation is untouched; the next run sends it anew.",
+            )
+        for warning in prepared.warnings[:100]:
+            log.warning("generation %d: %s", number, warning)
+        completed = self._completed(generation, number, prepared)
+        work.path("generation").write_bytes(render_note(completed))
+        write_ballast(self.layout, prepared.changed + prepared.deleted, self._effects)
+        with self._effects("sync"):
+            sync_filesystem(self.layout.root)
+        return Commit(number, opened.manifest.digest, completed)
+
+    def _completed(self, generation: Generation, number: int, prepared: Prepared) -> Generation:
+        now = self._clock.now()
+        return replace(
+            generation,
+            number=number,
+            committed_at=now,
+            confirmed_at=now,
+            changed=prepared.changed,
+            deleted=prepared.deleted,
+            bytes=prepared.bytes,
+            unsettled=prepared.unsettled,
+        )
+
+    def _tidy(self, opened: Opened) -> None:
+        """After a commit: what only the commit needed goes, and what the retention lets go. Failing here is no harm."""
+        try:
+            self._drop_stale(opened.manifest.generation)
+            write_ballast(self.layout, 0, self._effects)
+            forgetting = Forgetting(self.layout, opened.ledger, self._effects)
+            points = [(one.number, one.committed_at) for one in opened.ledger.generations()]
+            for number in to_forget(points, self._clock.now(), self._retention):
+                with_room(self.layout, partial(forgetting.forget, number))
+            forgetting.clean()
+        except (OSError, HotSyncError) as error:
+            log.warning("the generation is committed; tidying up goes on at the next one: %s", error)
+
+    def _make_room(self, ledger: Ledger, expected_bytes: int, files: int) -> list[int]:
+        """Forget what may be forgotten until there is room; raise NoSpace, the floor untouched, if there is none."""
+        needed = needed_for(expected_bytes, files)
+        forgetting = Forgetting(self.layout, ledger, self._effects)
+        candidates = for_room(ledger.generations(), self._clock.now(), self._retention)
+        forgotten: list[int] = []
+        while not self._has_room(needed, files):
+            if not candidates:
+                raise NoSpace(needed=needed, free=free_bytes(self.layout.root))
+            number = candidates.pop(0)
+            log.warning("forgetting generation %d: room is needed", number)
+            with_room(self.layout, partial(forgetting.forget, number))
+            forgotten.append(number)
+        return forgotten
+
+    def _has_room(self, needed: int, files: int) -> bool:
+        inodes = free_inodes(self.layout.root)
+        return free_bytes(self.layout.root) >= needed and (inodes is None or inodes > files + files // 4)
+
+    def _last(self, ledger: Ledger) -> Generation:
+        held_generations = ledger.generations()
+        if not held_generations:
+            raise ReplicaError(reason="it holds no generation yet", hint="Run `hotsync` on the MASTER.")
+        return held_generations[-1]
+
+    def _state(self, manifest: Manifest, ledger: Ledger) -> ReplicaState:
+        generations = ledger.generations()
+        stagings = numbers_in(self.layout.stagings) if self.layout.stagings.is_dir() else []
+        return ReplicaState(
+            generation=manifest.generation,
+            digest=manifest.digest,
+            epoch=generations[-1].epoch if generations else 0,
+            free_bytes=free_bytes(self.layout.root),
+            staging=max((number for number in stagings if number > manifest.generation), default=0),
+            closed=self.closed,
+        )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Give the errors of disk and database a sentence and a hint."""
+        try:
+            yield
+        except OSError as error:
+            if is_full(error, self.layout.root):
+                raise NoSpace(needed=ballast_for(0), free=free_bytes(self.layout.root)) from error
+            raise ReplicaError(reason=f"{error.filename or self.layout.root}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise ReplicaError(reason=f"{self._manifest}: {error}") from error
+        except ReplicaError as error:
+            if not isinstance(error, NoSpace) and is_full(error, self.layout.root):
+                raise NoSpace(needed=ballast_for(0), free=free_bytes(self.layout.root)) from error
+            raise

@@ -1,0 +1,1 @@
+"""What happened, as people get it: mail now, metrics later."""

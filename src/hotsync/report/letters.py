@@ -1,0 +1,82 @@
+"""The words of the mails: what happened, since when, what it means, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.alerts import Occasion
+from hotsync.model.report import RunReport
+from hotsync.report.mail import local_time
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a mail is about: in a subject's words, one sentence, one thing to do, what it means, and a stable code."""
+
+    about: str
+    sentence: str
+    hint: str
+    meaning: str
+    code: str
+
+
+SYNC = "synchronization"
+SILENCE = "contact with the MASTER"
+
+
+def trouble_of_sync(report: RunReport, last_good: float) -> Trouble:
+    """Given a run that failed and the moment of the last good one, return what to tell."""
+    meaning = (
+        f"The SLAVE still holds the MASTER as of {local_time(last_good)}; a promotion now would lose what came after."
+        if last_good
+        else "The SLAVE holds no generation yet; a promotion is not possible."
+    )
+    code = report.error_code or f"exit-{report.exit_code}"
+    return Trouble(SYNC, report.summary, report.hint, meaning, code)
+
+
+def trouble_of_silence(master: str, last_seen: float, newest: float) -> Trouble:
+    """Given the MASTER's name, when it was last heard of and the newest generation's moment, return what to tell."""
+    seen = local_time(last_seen) if last_seen else "never since HotSync started here"
+    held = f"This SLAVE holds it as of {local_time(newest)}." if newest else "This SLAVE holds no generation of it yet."
+    return Trouble(
+        SILENCE,
+        f"The MASTER {master} is silent; last heard of: {seen}.",
+        "See whether it runs and is connected. If it is lost, run hotsync-promote on this SLAVE.",
+        held,
+        "master.silent",
+    )
+
+
+def letter(
+    trouble: Trouble, occasion: Occasion, host: str, since: float, now: float, notices: tuple[str, ...] = ()
+) -> str:
+    """Given what happened, return the body of the mail."""
+    if occasion is Occasion.RECOVERY:
+        return (
+            f"{trouble.about.capitalize()} works again on {host} since {local_time(now)}.\n"
+            f"It had failed since {local_time(since)}. Nothing needs to be done.\n"
+        )
+    first = "fails" if occasion is Occasion.FAILURE else "still fails"
+    parts = [
+        f"HotSync on {host}: {trouble.about} {first} since {local_time(since)}.",
+        f"What happened: {trouble.sentence}",
+        f"What to do:    {trouble.hint}",
+        f"What it means: {trouble.meaning}",
+    ]
+    if notices:
+        parts.append("Also noticed:\n" + "\n".join(f"  - {notice}" for notice in notices[:20]))
+    parts.append(
+        "Look closer:   hotsync status\n\n"
+        "The next mail about this comes in a day if it goes on, or at once when it is over."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def test_letter(host: str) -> str:
+    """Return the body of the mail that proves the SLAVE's way to the administrator."""
+    return (
+        f"This is HotSync on {host}, a SLAVE.\n\n"
+        "Its own mail server is held until a promotion, so alarms leave it straight through this relay.\n"
+        "You read this: the way works, and nothing needs to be done.\n"
+    )

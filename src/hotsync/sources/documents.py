@@ -1,0 +1,173 @@
+"""The documents beside collected databases: what each file holds, so that a load knows what it loads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.errors import RestoreFailed
+from hotsync.model.report import Check, Verdict
+from hotsync.sources.spool import Digest, digest_of, open_plain
+
+SCHEMA = 1
+INSTANCE = "instance.json"
+ACCOUNTS = "accounts.sql"
+CLUSTER = "cluster.json"
+GLOBALS = "globals.sql"
+TOC = "toc.dat"
+_LARGEST = 64 * 1024 * 1024
+
+T = TypeVar("T", bound="MariadbInstance | PostgresqlCluster")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    schema: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One collected file: its name in the dataset's folder, its length and SHA-256 (hex)."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbDatabase:
+    """One database of an instance; from byte `views_at` on the file holds what is loaded after all tables."""
+
+    name: str
+    content: FileRecord
+    views_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbAccounts:
+    """The accounts; from byte `grants_at` on the file holds what is loaded after all databases."""
+
+    content: FileRecord
+    grants_at: int
+    users: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbInstance:
+    """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock)."""
+
+    schema: int
+    version: str
+    digest: str
+    collected_at: float
+    databases: tuple[MariadbDatabase, ...]
+    accounts: MariadbAccounts
+    not_transactional: tuple[str, ...] = ()
+    broken_views: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[FileRecord, ...]:
+        """Return all files that belong to it."""
+        return (*(database.content for database in self.databases), self.accounts.content)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlDatabase:
+    """One database of a cluster: a folder in pg_dump's directory format."""
+
+    name: str
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    icu_locale: str
+    tablespace: str
+    is_template: bool
+    content: tuple[FileRecord, ...]
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder."""
+        return self.content[0].file.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlCluster:
+    """One collected PostgreSQL cluster. `collected_at` is when this content was first seen (MASTER's clock)."""
+
+    schema: int
+    version: str
+    digest: str
+    collected_at: float
+    databases: tuple[PostgresqlDatabase, ...]
+    globals: FileRecord
+    roles: tuple[str, ...]
+    tablespaces: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[FileRecord, ...]:
+        """Return all files that belong to it."""
+        return (*(file for database in self.databases for file in database.content), self.globals)
+
+
+def record(file: str, digest: Digest) -> FileRecord:
+    """Return a file's record."""
+    return FileRecord(file, digest.size, digest.sha256)
+
+
+def digest_of_files(files: Iterable[FileRecord]) -> str:
+    """Given the files of a dataset, return the one digest by which it is known (hex)."""
+    lines = sorted(json.dumps((file.file, file.sha256)) for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def render(document: MariadbInstance | PostgresqlCluster) -> bytes:
+    """Return a document as it lies in the spool."""
+    return (json.dumps(asdict(document), indent=1, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """Given a document's path, return it; raise RestoreFailed if it is missing, malformed or of a newer HotSync."""
+    try:
+        with open_plain(path) as file:
+            data = file.read(_LARGEST)
+        if TypeAdapter(_Head).validate_json(data).schema > SCHEMA:
+            raise RestoreFailed(
+                dataset=str(path.parent),
+                reason=f"{path.name} was written by a newer HotSync",
+                hint="Install the same HotSync version on both servers.",
+            )
+        return TypeAdapter(kind).validate_json(data, strict=True)
+    except OSError as error:
+        raise RestoreFailed(dataset=str(path.parent), reason=f"{path.name} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "its beginning"
+        reason = f"{path.name} is malformed at {place}: {first['msg']}"
+        raise RestoreFailed(dataset=str(path.parent), reason=reason) from error
+
+
+def check_files(name: str, folder: Path, files: Iterable[FileRecord]) -> list[Check]:
+    """Given a dataset's files, return one check: are they all there, and what their document says?"""
+    wrong: list[str] = []
+    for file in files:
+        try:
+            found = digest_of(folder / file.file)
+        except OSError as error:
+            wrong.append(f"{file.file}: {error.strerror}")
+        else:
+            if (found.size, found.sha256) != (file.size, file.sha256):
+                wrong.append(f"{file.file} differs from what was collected")
+    title = f"the dumps of {name} are what was collected"
+    if not wrong:
+        return [Check(f"dumps.{name}", title, Verdict.GREEN)]
+    hint = "Run `hotsync` on the MASTER; if it stays, `hotsync verify` on the SLAVE."
+    return [Check(f"dumps.{name}", title, Verdict.RED, "; ".join(wrong[:5]), hint)]

@@ -1,0 +1,115 @@
+"""Loads a collected MariaDB server into a server: accounts, then tables, then views, then grants."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.sources import documents, mariadb_accounts
+from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
+from hotsync.sources.mariadb_accounts import Account
+from hotsync.sources.mariadb_client import ask, client, detail, login, series, server_version
+from hotsync.sources.source import Dataset
+from hotsync.sources.spool import CHUNK, open_plain
+from hotsync.sources.stream import feed
+
+
+def restore(folder: Path, dataset: Dataset) -> str:
+    """Given a collected server, load all of it into the server `dataset`; return the digest of what was loaded.
+
+    Databases and accounts of the MASTER become what they were there; databases that the MASTER lacks stay; accounts
+    that it lacks go (a login that was taken away there must not work here). Raise OlderServer or RestoreFailed.
+    """
+    document = loadable(folder, dataset)
+    try:
+        accounts = _read_accounts(folder, dataset, document)
+        feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
+        dumps = [_Dump(folder, dataset, database) for database in document.databases]
+        for dump in dumps:
+            dump.load_tables()
+        for dump in dumps:
+            dump.load_views()
+        feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+        _drop_others(dataset, document)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    except OSError as error:
+        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
+    return document.digest
+
+
+def loadable(folder: Path, dataset: Dataset) -> MariadbInstance:
+    """Given a collected server, return its document; raise OlderServer if the server `dataset` is older than that one.
+
+    Raise RestoreFailed if the document cannot be read or the server does not answer.
+    """
+    document = documents.load(folder / INSTANCE, MariadbInstance)
+    try:
+        version = server_version(dataset)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    if series(version) < series(document.version):
+        raise OlderServer(dataset=dataset.name, theirs=document.version, ours=version)
+    return document
+
+
+class _Dump:
+    """One database's file while it is loaded in its two parts, and hashed on the way."""
+
+    def __init__(self, folder: Path, dataset: Dataset, database: MariadbDatabase) -> None:
+        self._path = folder / database.content.file
+        self._dataset, self._database = dataset, database
+        self._hash = hashlib.sha256()
+
+    def load_tables(self) -> None:
+        """Make the database anew, without its views."""
+        name = mariadb_accounts.quote(self._database.name)
+        drop = f"SET FOREIGN_KEY_CHECKS=0;\nDROP DATABASE IF EXISTS {name};\n"
+        self._feed(drop.encode("utf-8", "surrogateescape"), 0, self._database.views_at)
+
+    def load_views(self) -> None:
+        """Add the views; raise RestoreFailed if the file was not what the document says."""
+        if self._database.views_at < self._database.content.size:
+            self._feed(b"", self._database.views_at, self._database.content.size)
+        if self._hash.hexdigest() != self._database.content.sha256:
+            raise _damaged(self._dataset, self._database.content.file)
+
+    def _feed(self, before: bytes, start: int, end: int) -> None:
+        try:
+            feed(client(self._dataset, loading=True), self._chunks(before, start, end))
+        except CommandFailed as error:
+            reason = f"database {self._database.name}: {detail(error)}"
+            raise RestoreFailed(dataset=self._dataset.name, reason=reason) from error
+
+    def _chunks(self, before: bytes, start: int, end: int) -> Iterator[bytes]:
+        yield before
+        with open_plain(self._path) as file:
+            file.seek(start)
+            while chunk := file.read(min(CHUNK, end - file.tell())):
+                self._hash.update(chunk)
+                yield chunk
+
+
+def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) -> bytes:
+    with open_plain(folder / ACCOUNTS) as file:
+        data = file.read()
+    if hashlib.sha256(data).hexdigest() != document.accounts.content.sha256:
+        raise _damaged(dataset, ACCOUNTS)
+    return data
+
+
+def _damaged(dataset: Dataset, file: str) -> RestoreFailed:
+    hint = "Run `hotsync verify`; an older generation can be promoted with --at."
+    return RestoreFailed(dataset=dataset.name, reason=f"{file} is not what was collected", hint=hint)
+
+
+def _drop_others(dataset: Dataset, document: MariadbInstance) -> None:
+    rows = ask(dataset, "SELECT User, Host, is_role FROM mysql.user;")
+    found = [(user, host, is_role == "Y") for user, host, is_role in rows]
+    user, host = login(dataset)
+    ours = Account(user, host, is_role=False).quoted
+    sql = mariadb_accounts.drops(found, document.accounts.users, document.accounts.roles, ours)
+    if sql:
+        ask(dataset, sql.decode("utf-8", "surrogateescape"))

@@ -1,0 +1,246 @@
+"""PostgreSQL: roles and settings of a cluster, and each database in pg_dump's directory format, uncompressed.
+
+One file a table: a table that did not change is not sent again. pg_dump writes as the cluster's own user into a folder
+that is that user's; then the folder becomes root's, and each file is taken over by its descriptor. pg_restore reads as
+that user too, with the one capability that lets it read what is root's.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Check, Notice
+from hotsync.sources import documents, pgtoc
+from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
+from hotsync.sources.postgresql_cluster import NAME as NAME
+from hotsync.sources.postgresql_cluster import ask_json, detail, inspect_clusters, login_of, server_version
+from hotsync.sources.postgresql_load import restore as restore
+from hotsync.sources.source import Context, Dataset
+from hotsync.sources.spool import Collection, collecting, digest_of, file_name, open_plain
+from hotsync.system.command import run
+from hotsync.system.files import open_beneath
+
+IS_DATABASE: bool = True
+LOCK_WAIT_MS = 120_000
+_DAY = 24 * 3600.0
+
+
+class _Database(BaseModel):
+    """One row of pg_database."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    icu_locale: str
+    tablespace: str
+    is_template: bool
+    allows_connections: bool
+
+
+_DATABASES = """
+SELECT coalesce(json_agg(json_build_object(
+  'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+  'collate', d.datcollate, 'ctype', d.datctype, 'provider', coalesce(to_jsonb(d)->>'datlocprovider', 'c'),
+  'icu_locale', coalesce(to_jsonb(d)->>'daticulocale', to_jsonb(d)->>'datlocale', ''),
+  'tablespace', t.spcname, 'is_template', d.datistemplate, 'allows_connections', d.datallowconn
+) ORDER BY d.datname), '[]')
+FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
+WHERE d.datname <> 'template0' AND d.datconnlimit <> -2
+"""
+_ROLES = "SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]') FROM pg_roles WHERE rolname !~ '^pg_'"
+_SPACES = "SELECT coalesce(json_agg(spcname ORDER BY spcname), '[]') FROM pg_tablespace WHERE spcname !~ '^pg_'"
+
+
+def inspect(context: Context) -> tuple[Dataset, ...]:
+    """Given the host, return its clusters, also those that should run and do not; raise SourceError."""
+    del context
+    return inspect_clusters()
+
+
+def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
+    """Given a cluster, bring its dumps in the spool up to date; return a point for it and for each database.
+
+    A database that cannot be dumped keeps its last good copy and gets a stale point with the reason; the others go on.
+    Raise SourceError if the cluster as a whole cannot be collected.
+    """
+    if dataset.fault:
+        raise SourceError(dataset=dataset.name, reason=dataset.fault)
+    try:
+        with collecting(context.paths, dataset.name) as collection:
+            return _Collector(context, dataset, collection).run()
+    except (CommandFailed, ValueError, LookupError) as error:
+        raise SourceError(dataset=dataset.name, reason=detail(error)) from error
+
+
+def verify(folder: Path) -> list[Check]:
+    """Given a collected cluster, return whether each of its files is what the document says; raise RestoreFailed."""
+    document = documents.load(folder / CLUSTER, PostgresqlCluster)
+    return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
+
+
+def parse_globals(text: bytes) -> bytes:
+    """Given what pg_dumpall prints, return it without its \\restrict key, which differs each time.
+
+    Only the first such line opens and only the last one closes; what lies between is the server's.
+    """
+    lines = text.split(b"\n")
+    opening = next((number for number, line in enumerate(lines) if line.startswith(b"\\restrict ")), None)
+    closing = next((n for n in reversed(range(len(lines))) if lines[n].startswith(b"\\unrestrict ")), None)
+    return b"\n".join(line for number, line in enumerate(lines) if number not in (opening, closing))
+
+
+class _Collector:
+    """One cluster while it is collected."""
+
+    def __init__(self, context: Context, dataset: Dataset, collection: Collection) -> None:
+        self._context, self._dataset, self._collection = context, dataset, collection
+        self._login = login_of(dataset)
+        self._last = _last_document(collection.folder)
+        self._count = 0
+
+    def run(self) -> list[DatasetPoint]:
+        taken_at = self._context.clock.now()
+        version = str(server_version(self._login))
+        rows = TypeAdapter(list[_Database]).validate_python(ask_json(self._login, _DATABASES))
+        globals_file = self._globals()
+        points = [DatasetPoint(self._dataset.name, taken_at)]
+        collected: list[PostgresqlDatabase] = []
+        for row in rows:
+            if not row.allows_connections:
+                self._tell(f"database {row.name} of {self._dataset.name} lets nobody in and cannot be dumped")
+                continue
+            database, point = self._database(row)
+            collected += [database] if database is not None else []
+            points += [point] if point is not None else []
+        self._publish(version, taken_at, globals_file, collected)
+        return points
+
+    def _publish(
+        self, version: str, taken_at: float, globals_file: FileRecord, databases: Sequence[PostgresqlDatabase]
+    ) -> None:
+        files = [globals_file, *(file for database in databases for file in database.content)]
+        document = PostgresqlCluster(
+            documents.SCHEMA,
+            version,
+            documents.digest_of_files(files),
+            taken_at,
+            tuple(databases),
+            globals_file,
+            tuple(TypeAdapter(list[str]).validate_python(ask_json(self._login, _ROLES))),
+            tuple(TypeAdapter(list[str]).validate_python(ask_json(self._login, _SPACES))),
+        )
+        if self._last is not None:
+            same = replace(document, collected_at=self._last.collected_at)
+            document = same if same == self._last else document
+        self._collection.put(CLUSTER, documents.render(document))
+        self._collection.publish()
+
+    def _globals(self) -> FileRecord:
+        argv = [self._login.tool("pg_dumpall"), "--globals-only", *self._login.connection()]
+        environment = {**self._login.environment, "PGCLIENTENCODING": "UTF8"}
+        text = run(argv, user=self._login.user, env=environment, cwd="/").stdout
+        return documents.record(GLOBALS, self._collection.put(GLOBALS, parse_globals(text)))
+
+    def _database(self, row: _Database) -> tuple[PostgresqlDatabase | None, DatasetPoint | None]:
+        """Dump one database; if that fails return the last good copy and a stale point."""
+        name = f"{self._dataset.name}/{file_name(row.name)}"
+        folder = file_name(row.name) + ".dump"
+        taken_at = self._context.clock.now()
+        try:
+            with self._work() as work:
+                self._dump(row, work)
+                content = self._take_over(work, folder)
+        except CommandFailed as error:
+            if not self._exists(row.name):
+                return None, None  # dropped meanwhile
+            last = self._last_copy(row.name)
+            if last is not None:
+                self._collection.keep(last.folder)
+            return last, DatasetPoint(name, 0.0, taken_at, f"database {row.name}: {detail(error)}")
+        fields = row.model_dump(exclude={"allows_connections"})
+        return PostgresqlDatabase(**fields, content=content), DatasetPoint(name, taken_at)
+
+    @contextmanager
+    def _work(self) -> Iterator[int]:
+        """Return an open folder that is the cluster user's; whatever is in it goes with the rest."""
+        path = self._collection.work / secrets.token_hex(8)
+        path.mkdir(mode=0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _dump(self, row: _Database, work: int) -> None:
+        account = pwd.getpwnam(self._login.user)
+        os.fchown(work, account.pw_uid, account.pw_gid)
+        argv = [
+            self._login.tool("pg_dump"), "--format=directory", "--compress=0", f"--file=/proc/self/fd/{work}/dump",
+            f"--lock-wait-timeout={LOCK_WAIT_MS}", *self._login.connection(row.name),
+        ]  # fmt: skip
+        run(argv, user=self._login.user, env=self._login.environment, cwd="/", pass_fds=(work,), timeout=_DAY)
+
+    def _take_over(self, work: int, folder: str) -> tuple[FileRecord, ...]:
+        """Make what pg_dump wrote root's, and each file a candidate for the spool; links are not followed."""
+        os.fchown(work, 0, 0)
+        dump = open_beneath(work, "dump", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fchown(dump, 0, 0)
+            os.fchmod(dump, 0o700)
+            records: list[FileRecord] = []
+            for entry in sorted(os.listdir(dump)):
+                name = f"{folder}/{entry}"
+                if entry == TOC and self._same_toc(dump, name):
+                    self._collection.keep(name)
+                    digest = digest_of(self._collection.folder / name)
+                else:
+                    digest = self._collection.adopt(name, dump, entry)
+                records.append(documents.record(name, digest))
+                self._count += digest.size
+                self._context.progress(self._dataset.name, self._count)
+            return tuple(records)
+        finally:
+            os.close(dump)
+
+    def _same_toc(self, dump: int, name: str) -> bool:
+        """Return whether the table of contents differs from the last one by its time only."""
+        descriptor = open_beneath(dump, TOC, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            new = pgtoc.without_time(file.read())
+        try:
+            with open_plain(self._collection.folder / name) as file:
+                return new is not None and new == pgtoc.without_time(file.read())
+        except OSError:
+            return False
+
+    def _exists(self, database: str) -> bool:
+        answer = ask_json(self._login, "SELECT json_agg(datname) FROM pg_database")
+        return isinstance(answer, list) and database in answer
+
+    def _last_copy(self, database: str) -> PostgresqlDatabase | None:
+        known = self._last.databases if self._last is not None else ()
+        return next((last for last in known if last.name == database), None)
+
+    def _tell(self, sentence: str) -> None:
+        self._context.notice(Notice("source.postgresql", sentence))
+
+
+def _last_document(folder: Path) -> PostgresqlCluster | None:
+    try:
+        return documents.load(folder / CLUSTER, PostgresqlCluster)
+    except RestoreFailed:
+        return None

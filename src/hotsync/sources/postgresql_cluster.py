@@ -1,0 +1,221 @@
+"""Finds the PostgreSQL clusters of a host, speaks to them, and makes one where the SLAVE has none.
+
+Everything runs as the system user that owns the cluster (peer login): root has no role in a cluster, and needs none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.sources.documents import PostgresqlCluster
+from hotsync.sources.source import Dataset
+from hotsync.system.command import ENVIRONMENT, run
+
+NAME: str = "postgresql"
+_SOCKETS = "/var/run/postgresql"
+_MOVED = "PG_CLUSTER_CONF_ROOT"
+_LONGEST = 1800.0  # dropping a large database takes its time
+_ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC):")
+_BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach a cluster: as which system user, by which socket, with which tools."""
+
+    user: str
+    socket: str
+    port: int
+    version: str
+
+    def tool(self, name: str) -> str:
+        """Return a program of the cluster's own version."""
+        for folder in _BINARIES:
+            program = Path(folder.format(version=self.version)) / name
+            if program.exists():
+                return str(program)
+        return shutil.which(name, path=ENVIRONMENT["PATH"]) or name
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what the tools need to know of the user."""
+        return {"HOME": pwd.getpwnam(self.user).pw_dir}
+
+    def connection(self, database: str | None = None) -> list[str]:
+        """Return the arguments that name the server and, quoted against all surprises, the database."""
+        arguments = ["--no-password", f"--host={self.socket}", f"--port={self.port}"]
+        return arguments if database is None else [*arguments, f"--dbname={quoted_name(database)}"]
+
+
+def login_of(dataset: Dataset) -> Login:
+    """Given a cluster, return how to reach it."""
+    return Login(dataset.user, dataset.socket, dataset.port, dataset.version)
+
+
+def quoted_name(database: str) -> str:
+    """Given a database's name, return it as a connection string, so that `a=b` or a URI is only a name."""
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
+def parse_cluster(line: str, socket: str) -> Dataset:
+    """Given what `pg_lsclusters --no-header --start-conf` prints of a cluster, return it; raise ValueError.
+
+    The columns are version, name, port, state, owner; a cluster that is down and not to be started was parked.
+    """
+    words = line.split()
+    if len(words) < 5 or not words[2].isdigit():
+        raise ValueError(f"pg_lsclusters prints something else: {line[:200]!r}")
+    version, name, port, state, owner = words[:5]
+    states = state.split(",")
+    down, wanted = "online" not in states, "auto" in states
+    return Dataset(
+        NAME,
+        f"{version}-{name}",
+        socket=socket,
+        port=int(port),
+        user=owner,
+        version=version,
+        unit=f"postgresql@{version}-{name}.service",
+        fault=f"cluster {version}/{name} does not run" if down and wanted else "",
+        parked=down and not wanted,
+    )
+
+
+def inspect_clusters() -> tuple[Dataset, ...]:
+    """Return the clusters of this host; one that cannot be looked at has that as its fault."""
+    found: list[Dataset] = []
+    for configuration in sorted(_conf_root().glob("*/*/postgresql.conf")):
+        name, version = configuration.parent.name, configuration.parent.parent.name
+        if not re.fullmatch(r"\d+(\.\d+)?", version):
+            continue
+        try:
+            found.append(
+                parse_cluster(
+                    _ask_common("pg_lsclusters", "--no-header", "--start-conf", version, name),
+                    _setting(version, name, "unix_socket_directories") or _SOCKETS,
+                )
+            )
+        except (CommandFailed, ValueError) as error:
+            found.append(Dataset(NAME, f"{version}-{name}", version=version, fault=detail(error)))
+    return tuple(found)
+
+
+def _setting(version: str, name: str, setting: str) -> str:
+    """Return a setting of a cluster's configuration, "" if it is not set there."""
+    try:
+        value = _ask_common("pg_conftool", "--short", version, name, "show", setting)
+    except CommandFailed:
+        return ""
+    return value.split(",")[0].strip()
+
+
+def _ask_common(*argv: str) -> str:
+    """Return what a program of postgresql-common prints; its own variable moves the configuration (tests)."""
+    moved = os.environ.get(_MOVED)
+    return run(argv, env={_MOVED: moved} if moved else {}).text.strip()
+
+
+def detail(error: Exception) -> str:
+    """Given what went wrong, return it in one line for people: of what a tool said, the first line that is an error."""
+    if not isinstance(error, CommandFailed):
+        return str(error)
+    said = next((line for line in error.stderr.splitlines() if _ERROR.search(line)), str(error.facts["detail"]))
+    program = Path(str(error.facts["program"])).name
+    return said[:500] if program == "setpriv" else f"{program}: {said[:500].removeprefix(f'{program}: ')}"
+
+
+def ask(login: Login, sql: str, database: str = "") -> str:
+    """Given SQL, return what psql prints for it, unaligned; raise CommandFailed at the first error."""
+    argv = [login.tool("psql"), "--no-psqlrc", "--no-align", "--tuples-only", "--quiet", "--set=ON_ERROR_STOP=1"]
+    for maintenance in (database,) if database else ("postgres", "template1"):
+        try:
+            completed = run(
+                [*argv, *login.connection(maintenance)],
+                input=sql.encode("utf-8", "surrogateescape"),
+                user=login.user,
+                env={**login.environment, "PGCLIENTENCODING": "UTF8"},
+                cwd="/",
+                timeout=_LONGEST,
+            )
+        except CommandFailed as error:
+            # either may be gone for a moment: a load that died made neither of them anew
+            if maintenance == "postgres" and not database and "does not exist" in error.stderr:
+                continue
+            raise
+        return completed.text.removesuffix("\n")
+    raise AssertionError("unreachable")
+
+
+def ask_json(login: Login, sql: str, database: str = "") -> object:
+    """Given a query of one JSON value, return it; raise CommandFailed, or ValueError if it is no JSON."""
+    answer = ask(login, sql, database)
+    return json.loads(answer) if answer else None
+
+
+def server_version(login: Login) -> int:
+    """Return the server's version number (150018); raise CommandFailed."""
+    return int(ask(login, "SHOW server_version_num"))
+
+
+def make_cluster(document: PostgresqlCluster, instance: str) -> None:
+    """Given a collected cluster, make an empty one of that name here unless there is one; raise RestoreFailed.
+
+    Where the MASTER's configuration already lies in /etc (after the exchange), only the data directory is made. The
+    cluster is not started: that is the unit's work.
+    """
+    version, _, name = instance.partition("-")
+    if not re.fullmatch(r"\d+(\.\d+)?", version) or not re.fullmatch(r"[^/\0]+", name):
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"{instance!r} names no cluster")
+    if _data_of(version, name) is not None:
+        return
+    template = next((database for database in document.databases if database.name == "template1"), None)
+    options = ["--auth-local=peer", "--auth-host=scram-sha-256"]
+    if template is not None:
+        options += [f"--encoding={template.encoding}", f"--lc-collate={template.collate}"]
+        options += [f"--lc-ctype={template.ctype}"]
+    try:
+        if _configuration(version, name).is_dir():
+            _init_data(version, name, options)
+        else:
+            _ask_common("pg_createcluster", version, name, "--", *options)
+    except (CommandFailed, OSError) as error:
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no cluster can be made: {error}") from error
+
+
+def _init_data(version: str, name: str, options: Sequence[str]) -> None:
+    """Make the data directory that an existing configuration speaks of."""
+    data = Path(_setting(version, name, "data_directory"))
+    owner = pwd.getpwuid(_configuration(version, name).stat().st_uid)
+    if owner.pw_uid == 0:
+        owner = pwd.getpwnam("postgres")
+    for folder, mode in ((data.parent, 0o755), (data, 0o700)):
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(mode)
+            os.chown(folder, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+    login = Login(owner.pw_name, "", 0, version)
+    argv = [login.tool("initdb"), f"--pgdata={data}", *options]
+    run(argv, user=owner.pw_name, env=login.environment, cwd="/", timeout=600)
+
+
+def _data_of(version: str, name: str) -> Path | None:
+    """Return the data directory of a cluster, None if there is none or nothing in it."""
+    data = _setting(version, name, "data_directory")
+    return Path(data) if data and (Path(data) / "PG_VERSION").exists() else None
+
+
+def _configuration(version: str, name: str) -> Path:
+    return _conf_root() / version / name
+
+
+def _conf_root() -> Path:
+    return Path(os.environ.get(_MOVED, "/etc/postgresql"))

@@ -1,0 +1,186 @@
+"""Loads a collected PostgreSQL cluster into a server.
+
+Names come from the MASTER and are data: psql reads them in its restricted mode, under a key that only this load knows,
+and pg_restore runs as the cluster's own user. Whatever was there of the MASTER is made anew, so doing it again is fine.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.sources import documents
+from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, PostgresqlCluster, PostgresqlDatabase
+from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, login_of, server_version
+from hotsync.sources.source import Dataset
+from hotsync.sources.spool import digest_of, open_plain
+from hotsync.system.command import run
+
+log = logging.getLogger(__name__)
+
+_JOBS = 2
+_DAY = 24 * 3600.0
+_EXISTS = "42710"  # duplicate_object: a role or tablespace that is there already
+_FAULT = re.compile(r"\b(?:ERROR|FATAL|PANIC):|backslash command|invalid command")
+
+# what the MASTER took away must not live on here: memberships, settings and passwords are set anew by globals.sql
+_STRIP_ROLES = """
+SELECT format('REVOKE %I FROM %I CASCADE', g.rolname, m.rolname) FROM pg_auth_members a
+  JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+  WHERE m.rolname !~ '^pg_' \\gexec
+SELECT format('ALTER ROLE %I RESET ALL', rolname) FROM pg_roles WHERE rolname !~ '^pg_' \\gexec
+SELECT format('ALTER ROLE %I PASSWORD NULL', rolname) FROM pg_roles WHERE rolname !~ '^pg_' \\gexec
+"""
+_UNTEMPLATE = """SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database
+  WHERE datistemplate AND datname = """
+_DROP = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = "
+
+
+def restore(folder: Path, dataset: Dataset) -> str:
+    """Given a collected cluster, load all of it into the cluster `dataset`; return the digest of what was loaded.
+
+    Roles and databases of the MASTER become what they were there; databases that the MASTER lacks stay; roles that it
+    lacks go, or lose their login where something of this server's own still belongs to them.
+    Raise OlderServer or RestoreFailed.
+    """
+    document = loadable(folder, dataset)
+    login = login_of(dataset)
+    try:
+        _check_contents(folder, dataset, document)
+        ask(login, _STRIP_ROLES)
+        _load_globals(folder, dataset, login)
+        for database in document.databases:
+            _load_database(folder, dataset, login, database)
+        _drop_roles(login, document)
+    except (CommandFailed, OSError, LookupError) as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    return document.digest
+
+
+def loadable(folder: Path, dataset: Dataset) -> PostgresqlCluster:
+    """Given a collected cluster, return its document; raise OlderServer if the cluster `dataset` is of an older major.
+
+    Raise RestoreFailed if the document cannot be read or the server does not answer.
+    """
+    document = documents.load(folder / CLUSTER, PostgresqlCluster)
+    try:
+        ours = server_version(login_of(dataset)) // 10_000
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    if ours < int(document.version) // 10_000:
+        raise OlderServer(dataset=dataset.name, theirs=f"PostgreSQL {int(document.version) // 10_000}", ours=ours)
+    return document
+
+
+def _check_contents(folder: Path, dataset: Dataset, document: PostgresqlCluster) -> None:
+    """Before anything is dropped: raise RestoreFailed if a dump is plainly not what was collected (sizes, tocs)."""
+    for file in document.files:
+        path = folder / file.file
+        whole = path.name == TOC or file.file == GLOBALS
+        try:
+            good = digest_of(path).sha256 == file.sha256 if whole else path.lstat().st_size == file.size
+        except OSError:
+            good = False
+        if not good:
+            raise RestoreFailed(
+                dataset=dataset.name,
+                reason=f"{file.file} is not what was collected",
+                hint="Run `hotsync verify`; an older generation can be promoted with --at.",
+            )
+
+
+def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:
+    """Make the roles what they were; those that exist are altered. Names in the file can run no command of psql's."""
+    with open_plain(folder / GLOBALS) as file:
+        sql = file.read()
+    key = secrets.token_hex(32)
+    if "restrict" in run([login.tool("psql"), "--help=commands"]).text:
+        sql = f"\\restrict {key}\n".encode() + sql + f"\n\\unrestrict {key}\n".encode()
+    argv = [
+        login.tool("psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "--set=VERBOSITY=verbose",
+        *login.connection(_other(login, "")),
+    ]
+    completed = run(argv, input=sql, user=login.user, env=login.environment, cwd="/", timeout=_DAY)
+    faults = [line for line in completed.errors.splitlines() if _FAULT.search(line)]
+    if bad := [line for line in faults if f"ERROR:  {_EXISTS}:" not in line]:
+        raise RestoreFailed(dataset=dataset.name, reason=f"{GLOBALS}: {bad[0]}")
+
+
+def _load_database(folder: Path, dataset: Dataset, login: Login, database: PostgresqlDatabase) -> None:
+    """Make one database anew from its dump."""
+    other = _other(login, database.name)
+    name = _literal(database.name)
+    by_hand = not database.name.isascii() and database.encoding not in ("UTF8", "SQL_ASCII")
+    argv = [
+        *_reading_as(login.user), login.tool("pg_restore"), "--exit-on-error", f"--jobs={_JOBS}",
+        *(() if by_hand else ("--create",)), *login.connection(database.name if by_hand else other),
+        str(folder / database.folder),
+    ]  # fmt: skip
+    try:
+        ask(login, f"{_UNTEMPLATE}{name} \\gexec\n{_DROP}{name} \\gexec\n", other)
+        if by_hand:
+            _create(login, database, other)
+        run(argv, env=login.environment, cwd="/", timeout=_DAY)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=f"database {database.name}: {detail(error)}") from error
+
+
+def _create(login: Login, database: PostgresqlDatabase, other: str) -> None:
+    """Make an empty database.
+
+    The server keeps names as bare bytes, so that pg_restore itself cannot make a database with a name in UTF-8 and
+    another encoding inside; what it would have set on the database besides (privileges, settings) must be set by hand.
+    """
+    log.warning("database %r is made without its own privileges and settings: set them by hand", database.name)
+    fields: tuple[str, ...] = (
+        database.name,
+        database.owner,
+        database.encoding,
+        database.collate,
+        database.ctype,
+        database.tablespace,
+    )
+    form = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I"
+    if database.provider == "i":
+        form, fields = form + " LOCALE_PROVIDER icu ICU_LOCALE %L", (*fields, database.icu_locale)
+    ask(login, f"SELECT format('{form}', {', '.join(map(_literal, fields))}) \\gexec\n", other)
+
+
+def _drop_roles(login: Login, document: PostgresqlCluster) -> None:
+    """Drop the roles that the MASTER lacks; one that owns something of this server's own only loses its login."""
+    query = "SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user"
+    for role in sorted(set(TypeAdapter(list[str]).validate_python(ask_json(login, query))) - set(document.roles)):
+        name = _literal(role)
+        try:
+            ask(login, f"SELECT format('DROP ROLE %I', {name}) \\gexec\n")
+        except CommandFailed:
+            ask(login, f"SELECT format('ALTER ROLE %I NOLOGIN', {name}) \\gexec\n")
+
+
+def _other(login: Login, database: str) -> str:
+    """Return a database to be connected to while `database` is dropped and made."""
+    query = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname IN ('postgres', 'template1')"
+    found = set(TypeAdapter(list[str]).validate_python(ask_json(login, query))) - {database}
+    return "postgres" if "postgres" in found else "template1"
+
+
+def _literal(text: str) -> str:
+    """Return text as an SQL string whatever standard_conforming_strings says."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _reading_as(user: str) -> list[str]:
+    """Return the words before a command that make it run as `user`, able to read (only read) what is root's."""
+    capability = "+dac_read_search"
+    return [
+        "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
+        f"--inh-caps={capability}", f"--ambient-caps={capability}",
+    ]  # fmt: skip

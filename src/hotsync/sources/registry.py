@@ -1,0 +1,208 @@
+"""All sources, and one run over them: each dataset fresh, or stale with its age and the reason."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.errors import HotSyncError, SourceError
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Notice
+from hotsync.sources import backup_config, documents, facts, mariadb, postgresql, spool
+from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
+from hotsync.sources.source import Context, Dataset, Source
+from hotsync.system.files import write_atomic
+
+SOURCES: tuple[Source, ...] = (mariadb, postgresql, backup_config, facts)
+"""In the order in which they are collected: databases first, so that every file they speak of is there after them."""
+
+_DOCUMENTS: tuple[tuple[str, str, type[MariadbInstance] | type[PostgresqlCluster]], ...] = (
+    (mariadb.NAME, INSTANCE, MariadbInstance),
+    (postgresql.NAME, CLUSTER, PostgresqlCluster),
+)
+
+log = logging.getLogger(__name__)
+_STALE_CODE = "source.stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a run collected: a point for each dataset (stale ones too), and an error for each that failed."""
+
+    points: tuple[DatasetPoint, ...]
+    failures: tuple[SourceError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loadable:
+    """One collected database server as the SLAVE finds it: what a promotion has to load, known by its digest."""
+
+    engine: str
+    instance: str
+    digest: str
+    version: str
+    size: int
+
+
+def source_named(name: str) -> Source:
+    """Given a source's name, return it; raise KeyError."""
+    return {source.NAME: source for source in SOURCES}[name]
+
+
+def collect_all(
+    context: Context,
+    *,
+    databases: bool = True,
+    begin: Callable[[str], None] | None = None,
+    sources: Sequence[Source] = SOURCES,
+) -> Collected:
+    """Given the host, bring the whole spool up to date; a dataset that fails keeps its last good copy and is stale.
+
+    `databases` is False where the administrator left them out; their dumps then leave the spool. `begin` is called
+    with the name of each dataset before it is collected.
+    """
+    run = _Run(context, begin or _nothing)
+    for source in sources:
+        if source.IS_DATABASE and not databases:
+            run.leave_out(source)
+        else:
+            run.collect(source)
+    run.save()
+    return Collected(tuple(run.points), tuple(run.failures))
+
+
+def loadables(folder: Path) -> tuple[Loadable, ...]:
+    """Given a spool (the MASTER's, or the replica's copy of it), return the database servers in it.
+
+    Raise RestoreFailed if the document of one cannot be read.
+    """
+    found: list[Loadable] = []
+    for engine, name, kind in _DOCUMENTS:
+        for instance in _folders(folder / engine):
+            if (instance / name).exists():
+                document = documents.load(instance / name, kind)
+                size = sum(file.size for file in document.files)
+                found.append(Loadable(engine, instance.name, document.digest, document.version, size))
+    return tuple(found)
+
+
+class _Run:
+    def __init__(self, context: Context, begin: Callable[[str], None]) -> None:
+        self._context, self._begin = context, begin
+        self._times = _load_times(context)
+        self._names: set[str] = set()
+        self.points: list[DatasetPoint] = []
+        self.failures: list[SourceError] = []
+
+    def collect(self, source: Source) -> None:
+        """Collect all datasets of a source; what fails is noted and the next one goes on."""
+        try:
+            datasets = source.inspect(self._context)
+        except (SourceError, OSError) as error:
+            self._stale(source.NAME, error)
+            return
+        for dataset in datasets:
+            self._begin(dataset.name)
+            if dataset.parked:
+                self._parked(dataset)
+                continue
+            try:
+                points = source.collect(self._context, dataset)
+            except (SourceError, OSError) as error:
+                self._stale(dataset.name, error)
+            else:
+                self._fresh(dataset, points)
+        if source.IS_DATABASE:
+            self._forget_others(source, {dataset.name for dataset in datasets}, "is not on this server any more")
+
+    def leave_out(self, source: Source) -> None:
+        """Take a source's dumps out of the spool: it was switched off."""
+        self._forget_others(source, set(), "is left out by the setting `databases`")
+
+    def save(self) -> None:
+        """Remember when each dataset was collected last."""
+        times = {point.name: point.taken_at for point in self.points if point.taken_at}
+        data = json.dumps({"schema": 1, "taken_at": times}, sort_keys=True).encode()
+        try:
+            write_atomic(self._context.paths.collected, data, mode=0o600)
+        except OSError as error:
+            self._tell(f"the times of the collected datasets could not be written: {error}")
+
+    def _fresh(self, dataset: Dataset, points: Sequence[DatasetPoint]) -> None:
+        for point in points:
+            if point.stale_since:
+                self._stale_point(point.name, point.note)
+                self.failures.append(SourceError(dataset=dataset.name, reason=point.note))
+            else:
+                self.points.append(point)
+
+    def _parked(self, dataset: Dataset) -> None:
+        """Keep what was collected before the server was stopped: it cannot have changed."""
+        for name in self._known(dataset.name):
+            taken_at = self._times.get(name, 0.0)
+            self.points.append(DatasetPoint(name, taken_at, note="its server is stopped on purpose"))
+
+    def _stale(self, name: str, trouble: SourceError | OSError) -> None:
+        paths = self._context.paths
+        error = trouble if isinstance(trouble, SourceError) else spool.disk_error(paths, name, trouble)
+        log.warning("%s", error.sentence)
+        self.failures.append(error)
+        for known in self._known(name) or [name]:
+            self._stale_point(known, str(error.facts.get("reason", error.sentence)))
+
+    def _stale_point(self, name: str, reason: str) -> None:
+        """Note a dataset that was not collected; one that never was has `taken_at` 0 and is stale since now."""
+        last = self._times.get(name, 0.0)
+        self.points.append(DatasetPoint(name, last, last or self._context.clock.now(), reason))
+
+    def _known(self, name: str) -> list[str]:
+        """Return the points that earlier runs made of a dataset (a cluster has one for each database)."""
+        return sorted(known for known in self._times if known == name or known.startswith(name + "/"))
+
+    def _forget_others(self, source: Source, names: set[str], why: str) -> None:
+        """Take out what is no more: a server that was removed, or all of them."""
+        for folder in _folders(self._context.paths.spool / source.NAME):
+            name = f"{source.NAME}/{folder.name}"
+            if name not in names:
+                self._tell(f"{name} {why}: its dumps leave the next generation")
+                try:
+                    spool.forget(self._context.paths, name)
+                except OSError as error:
+                    self.failures.append(spool.disk_error(self._context.paths, name, error))
+
+    def _tell(self, sentence: str) -> None:
+        self._context.notice(Notice(_STALE_CODE, sentence))
+
+
+def _load_times(context: Context) -> dict[str, float]:
+    """Return when each dataset was collected last; a lost file only makes stale datasets look older than they are."""
+    try:
+        document = TypeAdapter(dict[str, object]).validate_json(context.paths.collected.read_bytes())
+        return TypeAdapter(dict[str, float]).validate_python(document.get("taken_at"))
+    except (OSError, ValidationError):
+        pass
+    times: dict[str, float] = {}
+    for engine, name, kind in _DOCUMENTS:
+        for folder in _folders(context.paths.spool / engine):
+            try:
+                times[f"{engine}/{folder.name}"] = documents.load(folder / name, kind).collected_at
+            except HotSyncError:
+                continue
+    return times
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    try:
+        found = sorted(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from (folder for folder in found if folder.is_dir() and not folder.is_symlink())
+
+
+def _nothing(dataset: str) -> None:
+    del dataset

@@ -1,0 +1,89 @@
+"""What all sources have in common: the names of their functions, what they are given, what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Check, Notice
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+
+Progress = Callable[[str, int], None]
+"""Called while a dataset is collected: its name, and how many bytes have come so far."""
+
+STALL_SECONDS = 600.0
+"""A dump that gives no byte for so long is ended: the table it waits for is locked, or the server hangs."""
+
+
+def _no_progress(dataset: str, count: int) -> None:
+    del dataset, count
+
+
+def _no_notice(notice: Notice) -> None:
+    del notice
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where and when a source collects, and whom it tells."""
+
+    paths: Paths
+    clock: Clock = SystemClock()  # noqa: RUF009 - it has no state
+    progress: Progress = _no_progress
+    notice: Callable[[Notice], None] = _no_notice
+    stall_seconds: float = STALL_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One thing that a source can collect: a database server, or (without instance) all that the source has.
+
+    `socket` is the server's socket (PostgreSQL: the folder of it, with `port`); `user` the login name that owns the
+    server; `unit` its unit. `fault` is set where the dataset should be there and is not ("mariadb.service is down");
+    `parked` where it is stopped on purpose: its last copy stays, without alarm.
+    """
+
+    source: str
+    instance: str = ""
+    socket: str = ""
+    port: int = 0
+    user: str = ""
+    version: str = ""
+    unit: str = ""
+    fault: str = ""
+    parked: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name that people see, which is also the dataset's folder in the spool."""
+        return f"{self.source}/{self.instance}" if self.instance else self.source
+
+
+class Source(Protocol):
+    """What a module in this room offers; modules themselves are the values."""
+
+    NAME: str
+    IS_DATABASE: bool
+
+    def inspect(self, context: Context) -> tuple[Dataset, ...]:
+        """Given the host, return the datasets of this kind; raise SourceError if that cannot be found out."""
+        ...
+
+    def collect(self, context: Context, dataset: Dataset) -> list[DatasetPoint]:
+        """Given a dataset, bring the spool up to date; raise SourceError (the last good copy stays) if it fails."""
+        ...
+
+    def restore(self, folder: Path, dataset: Dataset) -> str:
+        """Given a collected folder, load it into the server `dataset`; return the digest of what was loaded.
+
+        Doing it again does no harm. Raise OlderServer or RestoreFailed. Sources that are no databases do nothing.
+        """
+        ...
+
+    def verify(self, folder: Path) -> list[Check]:
+        """Given a collected folder, return whether each file in it is what its document says."""
+        ...

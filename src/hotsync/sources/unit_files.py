@@ -1,0 +1,99 @@
+"""What `systemctl list-unit-files` says, asked again only after something changed where units lie.
+
+The call makes systemd read every unit of the host: it was the largest single cost of a run in which nothing changed.
+Whether a unit is enabled or masked is a matter of files and links in a few folders, so their stamps tell if it can be
+another answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.system.command import run
+from hotsync.system.files import write_atomic
+from hotsync.system.paths import Paths
+
+# of transient units nothing is told
+FOLDERS = (
+    "/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/generator.early",
+    "/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system", "/run/systemd/system.attached",
+    "/run/systemd/generator", "/usr/local/lib/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system",
+    "/run/systemd/generator.late",
+)  # fmt: skip
+_YOUNG_NS = 2 * 10**9  # stamps are coarse: what changed just now may change again unseen
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    stamp: str
+    patterns: tuple[str, ...]
+    listed: str
+
+
+def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders: Sequence[str] = FOLDERS) -> str:
+    """Given patterns of units, return the lines of `systemctl list-unit-files`; raise CommandFailed.
+
+    The last answer is taken while nothing changed in `folders`.
+    """
+    stamp, newest = _stamp(folders)
+    file = paths.state / "unit-files.json"
+    known = _load(file)
+    if known is not None and (known.stamp, known.patterns) == (stamp, tuple(patterns)):
+        return known.listed
+    listed = run(["systemctl", "list-unit-files", "--no-legend", "--no-pager", *patterns]).text
+    if newest < now_ns - _YOUNG_NS:
+        _keep(file, _Answer(stamp, tuple(patterns), listed))
+    return listed
+
+
+def _stamp(folders: Sequence[str]) -> tuple[str, int]:
+    """Return one hash over the stamps of all that lies in the folders, and the newest of them."""
+    seen, newest = hashlib.sha256(), 0
+    for folder in folders:
+        for path in _objects(folder):
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue
+            newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
+            line = (path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            seen.update(repr(line).encode())
+    return seen.hexdigest(), newest
+
+
+def _objects(folder: str) -> Iterator[str]:
+    """Return a folder, what is in it, and what is in its folders of links, each folder in the order of names."""
+    yield folder
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    for name in names:
+        if name.endswith((".wants", ".requires")):
+            yield from _objects(f"{folder}/{name}")
+        else:
+            yield f"{folder}/{name}"
+
+
+def _load(file: Path) -> _Answer | None:
+    try:
+        return TypeAdapter(_Answer).validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _keep(file: Path, answer: _Answer) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(file, json.dumps(asdict(answer)).encode("utf-8", "replace"), mode=0o600)
+    except OSError as error:
+        _log.warning("the list of units could not be kept: %s", error)  # then it is asked for again

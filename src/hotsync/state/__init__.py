@@ -1,0 +1,1 @@
+"""Our memory on disk: settings, role, peer, runs."""

@@ -1,0 +1,108 @@
+"""The document of a promotion: what it fixed, and what its journal proves. Whole or not at all, synced."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.errors import ConfigError
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.plan import StepRecord
+from hotsync.model.promotion import Promotion
+from hotsync.model.report import Check
+from hotsync.system import files
+from hotsync.system.paths import Paths
+
+SCHEMA = 1
+_PROMOTION = TypeAdapter(Promotion)
+
+
+def document_path(paths: Paths) -> Path:
+    """Return where the document lies."""
+    return paths.state / "promotion.json"
+
+
+def load_promotion(paths: Paths) -> Promotion | None:
+    """Return the promotion on disk, or None; raise ConfigError if it cannot be read."""
+    path = document_path(paths)
+    try:
+        document: object = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ConfigError(document=str(path), faults=str(error)) from error
+    fields = cast("dict[str, object]", document) if isinstance(document, dict) else {}
+    schema = fields.pop("schema", None)
+    if schema != SCHEMA:
+        raise ConfigError(
+            document=str(path),
+            faults=f"its schema is {schema}, this HotSync knows {SCHEMA}",
+            hint="Install the HotSync version again that began this promotion.",
+        )
+    try:
+        return _PROMOTION.validate_python(fields)
+    except ValidationError as error:
+        raise ConfigError(document=str(path), faults=str(error.errors()[0]["msg"])) from error
+
+
+def save_promotion(paths: Paths, promotion: Promotion) -> None:
+    """Make this the promotion on disk, durably."""
+    fields = cast("dict[str, object]", _PROMOTION.dump_python(promotion, mode="json"))
+    text = json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
+    files.write_atomic(document_path(paths), text.encode(), mode=0o600)
+
+
+def claimed_promotion(paths: Paths, role: RoleRecord) -> Promotion | None:
+    """Return the promotion that holds this server's claim, or made it MASTER; None if there is none such.
+
+    A document whose epoch was never claimed was written by a promotion that died before its claim: it is nothing.
+    """
+    promotion = load_promotion(paths)
+    if promotion is None:
+        return None
+    by_claim = role.claim is not None and promotion.epoch == role.claim
+    by_role = role.role is Role.MASTER and promotion.epoch == role.epoch
+    return promotion if by_claim or by_role else None
+
+
+def unfinished_promotion(paths: Paths, role: RoleRecord) -> Promotion | None:
+    """Return the promotion that waits for being continued, or None."""
+    promotion = claimed_promotion(paths, role)
+    return None if promotion is None or promotion.finished_at else promotion
+
+
+def add_record(paths: Paths, record: StepRecord) -> None:
+    """Add the outcome of a step to the journal; nothing happens while there is no document."""
+    if promotion := load_promotion(paths):
+        save_promotion(paths, replace(promotion, records=(*promotion.records, record)))
+
+
+def add_check(paths: Paths, check: Check) -> None:
+    """Keep the verdict of a check, in place of an earlier one of the same name."""
+    if promotion := load_promotion(paths):
+        others = tuple(known for known in promotion.checks if known.name != check.name)
+        save_promotion(paths, replace(promotion, checks=(*others, check)))
+
+
+def add_note(paths: Paths, note: str) -> None:
+    """Keep a sentence for the report, once."""
+    promotion = load_promotion(paths)
+    if promotion is not None and note not in promotion.notes:
+        save_promotion(paths, replace(promotion, notes=(*promotion.notes, note)))
+
+
+def set_etc_inode(paths: Paths, inode: int) -> None:
+    """Remember which folder the prepared /etc is."""
+    if promotion := load_promotion(paths):
+        save_promotion(paths, replace(promotion, etc_inode=inode))
+
+
+def set_copy(paths: Paths, path: str, inode: int) -> None:
+    """Remember the finished copy of a unit that lies on another file system."""
+    if promotion := load_promotion(paths):
+        others = tuple(known for known in promotion.copies if known[0] != path)
+        save_promotion(paths, replace(promotion, copies=(*others, (path, inode))))

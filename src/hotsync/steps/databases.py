@@ -1,0 +1,56 @@
+"""Steps on databases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.plan import Phase
+from hotsync.model.ports import Host
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDatabases:
+    """Load one server's dumps; the digest is part of the key, so that the journal proves *which* dumps are loaded."""
+
+    engine: str
+    instance: str
+    digest: str
+    phase: Phase = Phase.DATABASES
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return f"databases.load:{self.engine}/{self.instance}:{self.digest}"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"load the databases of {self.engine}/{self.instance}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.databases.load(self.engine, self.instance, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer:
+    """Start a database server, which must be up before its dumps can be loaded."""
+
+    engine: str
+    instance: str
+    unit: str
+    phase: Phase = Phase.DATABASES
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return f"databases.start:{self.unit}"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"start {self.unit}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.databases.start(self.engine, self.instance, self.unit)

@@ -1,0 +1,83 @@
+"""Steps on services: production may run, and does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.plan import Phase
+from hotsync.model.ports import Host
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadUnits:
+    """Read the unit files of the exchanged /etc."""
+
+    phase: Phase = Phase.DATA
+    key: str = "services.reload"
+    title: str = "read the MASTER's units"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.reload()
+
+
+@dataclass(frozen=True, slots=True)
+class PermitProduction:
+    """Let muted units start, in this boot only."""
+
+    phase: Phase = Phase.DATABASES
+    key: str = "services.permit"
+    title: str = "let production start (until the next boot)"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.permit()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartUnits:
+    """Restart what runs on both servers, so that it reads the MASTER's settings."""
+
+    units: tuple[str, ...]
+    phase: Phase = Phase.SERVICES
+    key: str = "services.restart"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"restart with the MASTER's settings: {', '.join(self.units)}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.restart_all(self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class StartUnits:
+    """Start what ran on the MASTER."""
+
+    units: tuple[str, ...]
+    phase: Phase = Phase.SERVICES
+    key: str = "services.start"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"start what ran on the MASTER: {', '.join(self.units)}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.start_all(self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    """Take the mute away."""
+
+    phase: Phase = Phase.ROLE
+    key: str = "services.unmute"
+    title: str = "take the mute away"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.unmute()

@@ -1,0 +1,26 @@
+"""Steps that keep a SLAVE ready and quiet (its packages and accounts: steps/packages.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.plan import Phase
+from hotsync.model.ports import Host
+
+
+@dataclass(frozen=True, slots=True)
+class MuteUnits:
+    """Hold units of production until this server is promoted, and stop those that run."""
+
+    units: tuple[str, ...]
+    phase: Phase = Phase.PREPARE
+    key: str = "slave.mute"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"keep from running until a promotion: {', '.join(self.units)}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.mute(self.units)

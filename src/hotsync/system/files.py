@@ -1,0 +1,107 @@
+"""Files that appear whole or not at all, and paths that cannot be led astray by symbolic links."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+_RESOLVE_NO_SYMLINKS = 0x04
+_RESOLVE_BENEATH = 0x08
+_SYS_OPENAT2 = 437
+_AT_FDCWD = -100
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def write_atomic(path: Path | str, data: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Given content, make it the file at `path`: old or new after a crash, never half; raise OSError."""
+    with open_atomic(path, mode=mode, owner=owner) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomic(path: Path | str, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> Iterator[IO[bytes]]:
+    """Given a path, return a file to write that takes its place when the block ends well; synced, with its folder."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        sync_directory(target.parent)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def sync_directory(path: Path | str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(path: Path | str) -> None:
+    """Make everything on the file system that holds `path` durable (syncfs); raise OSError if writing back failed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if _libc.syncfs(descriptor) != 0:
+            _raise_errno(str(path))
+    finally:
+        os.close(descriptor)
+
+
+def open_beneath(root: int, path: str | bytes, flags: int, mode: int = 0) -> int:
+    """Given an open folder and a relative path, open it without following any link and without leaving the folder.
+
+    Raise OSError: ELOOP where a link is in the way, EXDEV where the path would leave `root`.
+    """
+    encoded = os.fsencode(path) or b"."
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, _RESOLVE_NO_SYMLINKS | _RESOLVE_BENEATH)
+    while True:
+        result: int = _libc.syscall(_SYS_OPENAT2, root, ctypes.c_char_p(encoded), ctypes.byref(how), ctypes.sizeof(how))
+        if result >= 0:
+            return result
+        if ctypes.get_errno() != errno.EAGAIN:
+            _raise_errno(os.fsdecode(encoded))
+
+
+def rename_exchange(old: str | bytes, new: str | bytes, *, old_dir: int = _AT_FDCWD, new_dir: int = _AT_FDCWD) -> None:
+    """Exchange two names atomically; raise OSError (EXDEV on two file systems, EBUSY on a mount point)."""
+    _renameat2(old_dir, old, new_dir, new, RENAME_EXCHANGE)
+
+
+def rename_noreplace(old: str | bytes, new: str | bytes, *, old_dir: int = _AT_FDCWD, new_dir: int = _AT_FDCWD) -> None:
+    """Rename, but never over something; raise FileExistsError if the new name is taken."""
+    _renameat2(old_dir, old, new_dir, new, RENAME_NOREPLACE)
+
+
+def _renameat2(old_dir: int, old: str | bytes, new_dir: int, new: str | bytes, flags: int) -> None:
+    if _libc.renameat2(old_dir, os.fsencode(old), new_dir, os.fsencode(new), flags) != 0:
+        _raise_errno(os.fsdecode(old), os.fsdecode(new))
+
+
+def _raise_errno(path: str, other: str | None = None) -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number), path, None, other)

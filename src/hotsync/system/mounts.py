@@ -1,0 +1,39 @@
+"""What is mounted where, as the kernel says it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mounted file system: where, its type, its source, and which folder of it (`/` unless it is a bind mount)."""
+
+    point: str
+    kind: str
+    source: str
+    subtree: str
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    """Given the text of /proc/self/mountinfo, return the mounts in their order."""
+    mounts: list[Mount] = []
+    for line in text.split("\n"):  # a mount point may hold what splitlines() splits at
+        left, separator, right = line.partition(" - ")
+        fields, tail = left.split(" "), right.split(" ")
+        if separator and len(fields) > 4 and len(tail) > 1:
+            mounts.append(Mount(_plain(fields[4]), tail[0], _plain(tail[1]), _plain(fields[3])))
+    return mounts
+
+
+def read_mounts() -> list[Mount]:
+    """Return what is mounted on this host now."""
+    return parse_mountinfo(Path("/proc/self/mountinfo").read_bytes().decode("utf-8", "surrogateescape"))
+
+
+def _plain(field: str) -> str:
+    return _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), field)

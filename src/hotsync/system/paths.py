@@ -1,0 +1,135 @@
+"""Every path that HotSync owns or reads by a fixed name, below one movable root."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The places of one host; `root` is `/` except in tests."""
+
+    root: Path = Path("/")
+
+    def at(self, absolute: str) -> Path:
+        """Given an absolute path of the host, return where it lies below the root."""
+        return self.root / absolute.lstrip("/")
+
+    @property
+    def state(self) -> Path:
+        """Everything that HotSync keeps."""
+        return self.at("/var/lib/hotsync")
+
+    @property
+    def run(self) -> Path:
+        """Locks, sockets and what lives until the next boot."""
+        return self.at("/run/hotsync")
+
+    @property
+    def databases(self) -> Path:
+        """The folder of the e-smith databases: NethServer's own where there is one."""
+        nethserver = self.at("/var/lib/nethserver/db")
+        return nethserver if nethserver.is_dir() else self.state / "db"
+
+    @property
+    def configuration(self) -> Path:
+        """The configuration database."""
+        return self.databases / "configuration"
+
+    @property
+    def role_file(self) -> Path:
+        """Role, epoch, claim: the commit point of a promotion."""
+        return self.state / "role.json"
+
+    @property
+    def peer_file(self) -> Path:
+        """The paired server."""
+        return self.state / "peer.json"
+
+    @property
+    def tls(self) -> Path:
+        """Our certificate and key."""
+        return self.state / "tls"
+
+    @property
+    def manifest(self) -> Path:
+        """The committed generation's manifest."""
+        return self.state / "manifest.db"
+
+    @property
+    def spool(self) -> Path:
+        """What the MASTER collected for the next generation."""
+        return self.state / "spool"
+
+    @property
+    def collecting(self) -> Path:
+        """Where a collected file waits until its dataset is complete; beside the spool, out of the walk."""
+        return self.state / "collecting"
+
+    @property
+    def collected(self) -> Path:
+        """When each dataset was last collected: the age of a stale one."""
+        return self.state / "collected.json"
+
+    @property
+    def outbox(self) -> Path:
+        """On the MASTER: changesets that the SLAVE has not confirmed yet."""
+        return self.state / "outbox"
+
+    @property
+    def replica(self) -> Path:
+        """On the SLAVE: tree, staging, history, journal."""
+        return self.state / "replica"
+
+    @property
+    def production_flag(self) -> Path:
+        """There only while this host may do production."""
+        return self.state / "production"
+
+    @property
+    def runs(self) -> Path:
+        """One row a run."""
+        return self.state / "runs.db"
+
+    @property
+    def backup(self) -> Path:
+        """Where backup-config puts its archive."""
+        nethserver = self.at("/var/lib/nethserver/backup")
+        return nethserver if nethserver.is_dir() else self.state / "spool" / "backup-config"
+
+    @property
+    def sync_lock(self) -> Path:
+        """Held by a run of hotsync, hotsync-slave or hotsync-promote on this host."""
+        return self.run / "run.lock"
+
+    @property
+    def replica_lock(self) -> Path:
+        """Held by whoever changes or reads the replica as a whole."""
+        return self.run / "replica.lock"
+
+    @property
+    def receive_socket(self) -> Path:
+        """Where the confined receiver waits for a bulk connection."""
+        return self.run / "receive.sock"
+
+    @property
+    def plugins(self) -> Path:
+        """The site's plugins."""
+        return self.at("/etc/hotsync.d")
+
+    @property
+    def site_profiles(self) -> Path:
+        """The site's profiles."""
+        return self.at("/etc/hotsync/profiles.d")
+
+    @property
+    def site_events(self) -> Path:
+        """The site's event actions."""
+        return self.at("/etc/hotsync/events")
+
+
+def from_environment() -> Paths:
+    """Return the places of this host; HOTSYNC_ROOT moves them (tests only)."""
+    return Paths(Path(os.environ.get("HOTSYNC_ROOT", "/")))

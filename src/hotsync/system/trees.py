@@ -1,0 +1,70 @@
+"""Whole trees: copied with all their metadata, removed, moved aside; no link is followed on the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hotsync.errors import ReplicaError
+from hotsync.system import command, files
+
+
+def copy_exactly(source: Path, target: Path) -> None:
+    """Copy a path with all its metadata, by reflink where the file system can; raise CommandFailed."""
+    # cp -a alone forgives an attribute that it cannot set
+    options = ["-a", "--no-target-directory", "--preserve=xattr", "--reflink=auto", "--sparse=auto"]
+    command.run(["cp", *options, "--", os.fspath(source), os.fspath(target)], timeout=24 * 3600)
+
+
+def remove(path: Path) -> None:
+    """Remove what lies at a path, if anything does; a link is removed, not followed."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)
+
+
+def inode(path: Path) -> int | None:
+    """Return the inode of what lies at a path, without following a link, or None."""
+    try:
+        return os.lstat(path).st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def move_aside(root: Path, path: str, aside: Path, *, as_name: str = "") -> None:
+    """Move `root/path` to the same path below `aside` (or to `aside/as_name`), never over something."""
+    parent, _, name = path.rpartition("/")
+    new_parent, _, new_name = (as_name or path).rpartition("/")
+    target = aside / new_parent
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with opened(root, parent) as old, opened(aside, new_parent) as new:
+        try:
+            files.rename_noreplace(name, new_name, old_dir=old, new_dir=new)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise ReplicaError(
+                reason=f"{target / new_name} is taken, so this server's own /{as_name or path} cannot be set aside",
+                hint=f"Rename {target / new_name}, then run the same command again.",
+            ) from error
+        os.fsync(new)
+        os.fsync(old)
+
+
+@contextmanager
+def opened(root: Path, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> Iterator[int]:
+    """Open a path below a root for the block, following no link on the way; raise OSError."""
+    base = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    try:
+        descriptor = files.open_beneath(base, path or ".", flags)
+    finally:
+        os.close(base)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,120 @@
+"""Makes guessing the pairing password slow: each failed attempt doubles the wait before the next, across restarts."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.errors import Busy, PairingSlowed, PeerBusy
+from hotsync.model.secret import Secret
+from hotsync.system import files, lock
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+FIRST_DELAY = 5.0
+LONGEST_DELAY = 3600.0
+_AFTER_DAMAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What is remembered of failed attempts. `password_mark` tells whether the password was set anew since."""
+
+    schema: int = 1
+    failures: int = 0
+    last_at: float = 0.0
+    password_mark: str = ""
+    open_until: float | None = None
+
+
+_ATTEMPTS = TypeAdapter(Attempts)
+
+
+def wait_of(attempts: Attempts, now: float) -> float:
+    """Given what is remembered, return the seconds until the next attempt is allowed (0: now)."""
+    if attempts.failures == 0:
+        return 0.0
+    delay = min(FIRST_DELAY * 2.0 ** min(attempts.failures - 1, 30), LONGEST_DELAY)
+    # a clock set back must not make the wait longer than it can ever be
+    return min(max(0.0, attempts.last_at + delay - now), delay)
+
+
+class Guard:
+    """Counts attempts. One counts as failed before its outcome is known, so that a crash is no free guess.
+
+    A new password on this server, which only its administrator can set, starts anew.
+    """
+
+    def __init__(self, paths: Paths, clock: Clock) -> None:
+        self._file = paths.state / "pairing.json"
+        self._lock = paths.run / "pairing.lock"
+        self._clock = clock
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep attempts one at a time on this host; raise PeerBusy if another is going on."""
+        try:
+            with lock.held(self._lock, "pairing"):
+                yield
+        except Busy as error:
+            raise PeerBusy(reason="another pairing is going on") from error
+
+    def check(self, password: Secret, address: str) -> None:
+        """Raise PairingSlowed if the next attempt must wait."""
+        attempts = self._load(password)
+        seconds = wait_of(attempts, self._clock.now())
+        if seconds > 0:
+            raise PairingSlowed(address=address, failures=attempts.failures, seconds=math.ceil(seconds))
+
+    def count(self, password: Secret) -> None:
+        """Count an attempt as failed, durably, before anything is said that could prove a guess."""
+        attempts = self._load(password)
+        mark = attempts.password_mark or _mark(password, os.urandom(16))
+        self._save(replace(attempts, failures=attempts.failures + 1, last_at=self._clock.now(), password_mark=mark))
+
+    def forget(self) -> None:
+        """Pairing succeeded: nothing counts any more."""
+        self._file.unlink(missing_ok=True)
+
+    def open_window(self, minutes: float | None) -> None:
+        """Let the next attempt come at once; with `minutes`, none passes after that time."""
+        until = None if minutes is None else self._clock.now() + minutes * 60
+        self._save(Attempts(open_until=until))
+
+    def is_open(self) -> bool:
+        """Return whether the window, if one was set, is still open."""
+        until = self._read().open_until
+        return until is None or self._clock.now() < until
+
+    def _read(self) -> Attempts:
+        try:
+            return _ATTEMPTS.validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return Attempts()
+        except (OSError, ValidationError):
+            # damaged: the careful answer is a wait, not a fresh start
+            attempts = Attempts(failures=_AFTER_DAMAGE, last_at=self._clock.now())
+            self._save(attempts)
+            return attempts
+
+    def _load(self, password: Secret) -> Attempts:
+        attempts = self._read()
+        mark = attempts.password_mark
+        if mark and mark != _mark(password, bytes.fromhex(mark[:32])):
+            return Attempts(open_until=attempts.open_until)
+        return attempts
+
+    def _save(self, attempts: Attempts) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(self._file, _ATTEMPTS.dump_json(attempts), mode=0o600)
+
+
+def _mark(password: Secret, salt: bytes) -> str:
+    secret = password.reveal().encode("utf-8", "surrogateescape")
+    return salt.hex() + hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=16).hex()

@@ -1,0 +1,317 @@
+"""Every message between the two hosts, as it may be and in no other way; and errors as they travel."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from hotsync.errors import CommandFailed, HotSyncError, OtherProtocol, OtherRsync, PeerRefused, ProtocolError
+from hotsync.model.generation import DatasetPoint
+from hotsync.transport.rsync import RsyncTerms, RsyncVersion
+
+PROTOCOL = 1
+
+_MOST = 2**53  # what JSON carries exactly everywhere
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
+Number = Annotated[int, Field(ge=0, le=_MOST)]
+Moment = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")]
+Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$")]
+Words = Annotated[str, Field(max_length=2000, pattern=_NO_CONTROLS)]
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z.]{0,63}$")]
+LinkLocal = Annotated[str, Field(pattern=r"^(fe80::[0-9a-f:]{1,34})?$")]
+Octets = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,256}$")]
+Role = Literal["master", "slave"]
+
+
+class Message(BaseModel):
+    """What all messages carry. `epoch` is the highest that the sender knows of (a claim counts)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    protocol: int = PROTOCOL
+    epoch: Number
+
+    def render(self) -> bytes:
+        """Return the body of its frame."""
+        return self.model_dump_json().encode("utf-8")
+
+
+class Open(Message):
+    """The first message of a connection: what it is for and who calls; `again`: a transfer repeats what changed."""
+
+    type: Literal["open"] = "open"
+    connection: Literal["control", "bulk", "stream", "pairing"]
+    role: Role
+    host: Name
+    version: Version
+    clock: Moment
+    generation: Number = 0
+    again: bool = False
+    stream: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,64}$")] = ""
+
+
+class Welcome(Message):
+    """The answer to a control connection: who answers and what it holds (nothing, on a MASTER)."""
+
+    type: Literal["welcome"] = "welcome"
+    role: Role
+    host: Name
+    version: Version
+    clock: Moment
+    link_local: LinkLocal = ""
+    generation: Number = 0
+    digest: Digest
+    free_bytes: Number = 0
+    rsync: RsyncVersion | None = None
+    staging: Number = 0
+
+
+class Begin(Message):
+    """A generation is about to be sent; its planned changeset follows as bytes."""
+
+    type: Literal["begin"] = "begin"
+    generation: Annotated[int, Field(ge=1, le=_MOST)]
+    base_digest: Digest
+    expected_bytes: Number
+    expected_files: Number
+    terms: RsyncTerms
+
+
+class Ready(Message):
+    """The staging is there; `present` planned entries lie in it already and need not travel again."""
+
+    type: Literal["ready"] = "ready"
+    generation: Number
+    present: Number = 0
+
+
+class BulkReady(Message):
+    """From here on the connection is rsync's until it closes."""
+
+    type: Literal["bulk_ready"] = "bulk_ready"
+
+
+class Dataset(BaseModel):
+    """One dataset's consistency point within a generation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    name: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
+    taken_at: Moment
+    stale_since: Moment = 0.0
+    note: Annotated[str, Field(max_length=500, pattern=_NO_CONTROLS)] = ""
+
+    @classmethod
+    def of(cls, point: DatasetPoint) -> Self:
+        """Given a dataset point, return it as it travels (its note shortened and cleaned)."""
+        return cls(
+            name=plain(point.name, 255),
+            taken_at=float(point.taken_at),
+            stale_since=float(point.stale_since),
+            note=plain(point.note, 500),
+        )
+
+    def point(self) -> DatasetPoint:
+        """Return it as the model has it."""
+        return DatasetPoint(self.name, self.taken_at, self.stale_since, self.note)
+
+
+class Commit(Message):
+    """Make what was sent the next generation; the final changeset follows as bytes."""
+
+    type: Literal["commit"] = "commit"
+    generation: Annotated[int, Field(ge=1, le=_MOST)]
+    digest: Digest
+    collected_at: Moment
+    datasets: Annotated[tuple[Dataset, ...], Field(max_length=2000)] = ()
+
+
+class Committed(Message):
+    """The generation is there for good."""
+
+    type: Literal["committed"] = "committed"
+    generation: Number
+    digest: Digest
+    committed_at: Moment
+
+
+class Confirm(Message):
+    """A run found nothing changed since this generation."""
+
+    type: Literal["confirm"] = "confirm"
+    generation: Number
+
+
+class Confirmed(Message):
+    """Its age counts from now."""
+
+    type: Literal["confirmed"] = "confirmed"
+    generation: Number
+    confirmed_at: Moment
+
+
+class GetManifest(Message):
+    """Asks for the manifest; bytes answer."""
+
+    type: Literal["get_manifest"] = "get_manifest"
+
+
+class Alive(Message):
+    """Heartbeat, both ways; from a SLAVE with its readiness."""
+
+    type: Literal["alive"] = "alive"
+    role: Role
+    clock: Moment
+    verdict: Literal["", "green", "amber", "red"] = ""
+    sentence: Words = ""
+
+
+class Working(Message):
+    """Sent now and then while the answer takes its time, so that silence always means trouble."""
+
+    type: Literal["working"] = "working"
+
+
+class PairStart(Message):
+    """MASTER's half of the password exchange, and the certificate that it wants pinned."""
+
+    type: Literal["pair_start"] = "pair_start"
+    certificate: Annotated[str, Field(max_length=8192, pattern=r"^[A-Za-z0-9+/=\n -]+$")]
+    link_local: LinkLocal = ""
+    secret_part: Octets
+
+
+class PairReply(Message):
+    """SLAVE's half."""
+
+    type: Literal["pair_reply"] = "pair_reply"
+    host: Name
+    version: Version
+    link_local: LinkLocal = ""
+    secret_part: Octets
+
+
+class PairConfirm(Message):
+    """MASTER's proof that it knows the password and saw the same conversation."""
+
+    type: Literal["pair_confirm"] = "pair_confirm"
+    proof: Octets
+
+
+class PairConfirmed(Message):
+    """SLAVE's proof; it has pinned the MASTER."""
+
+    type: Literal["pair_confirmed"] = "pair_confirmed"
+    proof: Octets
+
+
+Fact = int | float | bool | Words
+
+
+class Trouble(Message):
+    """An error, so that it is the same on both sides. Understood across protocol versions."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    type: Literal["error"] = "error"
+    code: Code
+    sentence: Words
+    hint: Words = ""
+    facts: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")], Fact], Field(max_length=16)] = Field(
+        default_factory=dict[str, Fact]
+    )
+
+
+_Any = Annotated[
+    Open | Welcome | Begin | Ready | BulkReady | Commit | Committed | Confirm | Confirmed | GetManifest | Alive
+    | Working | PairStart | PairReply | PairConfirm | PairConfirmed,
+    Field(discriminator="type"),
+]  # fmt: skip
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(_Any)
+M = TypeVar("M", bound=Message)
+
+
+def parse_message(body: bytes, address: str = "the peer") -> Message:
+    """Given the body of a JSON frame from `address`, return the message.
+
+    Raise what the peer's error stands for, OtherProtocol if the peer speaks another one, else ProtocolError.
+    """
+    try:
+        head: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(reason="a message is not JSON") from error
+    if not isinstance(head, dict):
+        raise ProtocolError(reason="a message is not an object")
+    try:
+        if head.get("type") == "error":  # pyright: ignore[reportUnknownMemberType]
+            raise error_of(Trouble.model_validate_json(body), address)
+        protocol: object = head.get("protocol")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        if isinstance(protocol, int) and protocol != PROTOCOL:
+            raise OtherProtocol(theirs=min(max(protocol, 0), _MOST), ours=PROTOCOL)
+        message: Message = _ADAPTER.validate_json(body)
+    except ValidationError as error:
+        raise ProtocolError(reason=_first_fault(error)) from error
+    return message
+
+
+def expect(message: Message, kind: type[M]) -> M:
+    """Given a message, return it if it is of this kind; raise ProtocolError if it is another."""
+    if not isinstance(message, kind):
+        raise ProtocolError(reason=f"{name_of(type(message))} came where {name_of(kind)} was due")
+    return message
+
+
+def name_of(kind: type[Message]) -> str:
+    """Given a class of messages, return the type that it has on the wire."""
+    return str(kind.model_fields["type"].default)
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = plain(".".join(str(part) for part in fault["loc"]), 100)
+    return f"{where or 'a message'}: {plain(fault['msg'], 200)}"
+
+
+def plain(text: str, limit: int = 2000) -> str:
+    """Given any text, return it fit for a log or a message: no control characters, no surrogates, not too long."""
+    kept = "".join(sign if sign.isprintable() else "?" for sign in text[:limit])
+    return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+def trouble(error: HotSyncError, epoch: int) -> Trouble:
+    """Given an error, return it as it travels; what it was caused by stays here."""
+    facts: dict[str, Fact] = {}
+    for name, value in list(error.facts.items())[:16]:
+        if name.isidentifier() and name.islower():
+            facts[name] = value if isinstance(value, bool | int | float) else plain(str(value), 500)
+    code = error.code if not isinstance(error, CommandFailed) else "peer.refused"
+    return Trouble(epoch=epoch, code=code, sentence=plain(error.sentence), hint=plain(error.hint), facts=facts)
+
+
+def error_of(message: Trouble, address: str) -> HotSyncError:
+    """Given an error as it came from `address`, return it as this side raises it: same class, seen from here."""
+    kind = _classes().get(message.code)
+    facts = {name: value for name, value in message.facts.items() if name != "hint"}
+    if "address" in facts:
+        facts["address"] = address
+    if kind in (OtherProtocol, OtherRsync):
+        facts["ours"], facts["theirs"] = facts.get("theirs", "?"), facts.get("ours", "?")
+    error: HotSyncError
+    if kind is None:
+        error = PeerRefused(reason=message.sentence, hint=message.hint or None)
+    else:
+        error = kind(hint=message.hint or None, **facts)
+    error.facts["told_by_peer"] = True
+    return error
+
+
+def _classes() -> dict[str, type[HotSyncError]]:
+    found: dict[str, type[HotSyncError]] = {}
+    waiting: list[type[HotSyncError]] = [HotSyncError]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if not issubclass(kind, CommandFailed) and kind is not HotSyncError:
+            found.setdefault(kind.code, kind)
+    return found

@@ -1,0 +1,83 @@
+"""The MASTER's daemon: pairs by itself, keeps the heart beating, comes back, and hears that it was superseded."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.state.store import forget_peer, save_role
+from hotsync.transport.presence import load_presence
+from tests.contract.agent.pair import Pair, until
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotsync.agent.heartbeat.HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr("hotsync.agent.heartbeat._backoff", lambda _: 0.1)
+    monkeypatch.setattr("hotsync.agent.daemon.LOOK_SECONDS", 0.1)
+
+
+def test_two_daemons_with_one_password_pair_by_themselves_and_know_of_each_other(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).verdict == "green", "the MASTER hears the SLAVE's readiness")
+    master, slave = load_presence(hosts.master.paths), load_presence(hosts.slave.paths)
+    assert (master.connected, master.role, master.sentence) == (True, "slave", "It could.")
+    assert (slave.connected, slave.role) == (True, "master")
+    assert slave.last_seen > 0
+
+
+def test_a_slave_that_comes_back_is_met_again(hosts: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        hosts.master.start()
+        until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+        hosts.slave.stop()
+        until(lambda: load_presence(hosts.master.paths).trouble is not None, "the MASTER misses its SLAVE")
+        assert not load_presence(hosts.master.paths).connected
+        hosts.slave.start()
+        until(lambda: load_presence(hosts.master.paths).connected, "they meet again")
+    assert load_presence(hosts.master.paths).trouble is None
+    assert "answers again" in caplog.text
+
+
+def test_a_slave_that_forgot_its_master_but_has_the_password_pairs_again(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    forget_peer(hosts.slave.paths)
+    until(lambda: hosts.slave.here.peer is not None, "they pair again")
+
+
+def test_a_wrong_password_is_said_once_and_not_with_every_attempt(
+    hosts: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    hosts.master.set("rsyncd", password="wrong")
+    hosts.master.start()
+    until(lambda: "slowed down" in caplog.text, "the MASTER has tried more than once")
+    assert sum("The SLAVE: Pairing with" in line and "differ" in line for line in caplog.messages) == 1
+    assert hosts.slave.here.peer is None
+
+
+def test_a_password_put_right_on_both_sides_pairs_without_a_restart(hosts: Pair) -> None:
+    hosts.master.set("rsyncd", password="wrong")
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).trouble is not None, "it fails")
+    for host in (hosts.master, hosts.slave):
+        host.set("rsyncd", password="a new one for both")
+    until(lambda: hosts.master.here.peer is not None, "they pair")
+
+
+def test_a_running_master_hears_that_it_was_superseded(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the MASTER hears of the claim")
+
+
+def test_a_slave_that_became_master_stops_serving_and_starts_to_call(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    save_role(hosts.slave.paths, RoleRecord(Role.MASTER, epoch=1))
+    until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")

@@ -1,0 +1,198 @@
+"""The MASTER's packages on a SLAVE, with the real apt and dpkg: nothing is removed, nothing starts, nothing blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.mute import Mute
+from hotsync.backends.packages import apt as room
+from hotsync.backends.packages.apt import Apt
+from hotsync.engine.slave_packages import SlavePackages, Tools
+from hotsync.model.packages import Transaction, Wanted
+from hotsync.model.slave import SlaveOutcome
+from hotsync.state.slave_packages import load_brought
+from hotsync.state.slave_run import MissingPackage, SlaveRun
+from hotsync.system import command
+from tests.contract.backends.apt_root import AptRoot
+
+pytestmark = pytest.mark.contract
+NEVER = SlaveRun(0.0, 0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> AptRoot:
+    return AptRoot(tmp_path)
+
+
+class Slave:
+    """The room under test over a throw-away root, with a systemctl that only remembers."""
+
+    def __init__(self, world: AptRoot) -> None:
+        self.world = world
+        self.asked: list[Sequence[str]] = []
+        self.apt = Apt(world.paths)
+        self.mute = Mute(world.paths, self._systemctl)
+        self.outcome = SlaveOutcome()
+
+    def _systemctl(self, words: Sequence[str]) -> str:
+        self.asked.append(words)
+        return ""
+
+    def install(self, *wanted: Wanted, last: SlaveRun = NEVER) -> Sequence[str]:
+        self.outcome = SlaveOutcome()
+        tools = Tools(self.world.paths, self.apt, self.mute)
+        return SlavePackages(tools, wanted, self.outcome, last).install([each.name for each in wanted])
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {name: package.version for name, package in self.apt.installed().items()}
+
+
+def want(name: str, version: str = "1.0", *, manual: bool = True) -> Wanted:
+    return Wanted(name, version, manual)
+
+
+def test_a_package_comes_with_what_it_needs_and_its_units_are_muted_before_it_is_unpacked(
+    world: AptRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.offer("mail", units=("mail.service", "mail@.service", "mail.socket"), Depends="queue")
+    world.offer("queue", units=("queue.timer", "dbus-queue.service"))
+    slave = Slave(world)
+    muted_at_install: list[frozenset[str]] = []
+    real = command.run
+
+    def run(argv: Sequence[str], **more: object) -> object:
+        if "install" in argv and "-s" not in argv and not {"--download-only", "--print-uris"} & set(argv):
+            muted_at_install.append(slave.mute.muted())
+            assert (world.root / "usr/sbin/policy-rc.d").read_text().endswith("exit 101\n")
+        return real(argv, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(command, "run", run)
+    assert slave.install(want("mail"), want("queue", manual=False)) == ()
+    assert slave.versions == {"mail": "1.0", "queue": "1.0"}
+    assert muted_at_install == [frozenset(("mail.service", "mail@.service", "mail.socket", "queue.timer"))]
+    assert ["daemon-reload"] in slave.asked
+    assert not (world.root / "usr/sbin/policy-rc.d").exists()
+    assert load_brought(world.paths) == {"mail", "queue"}
+    states = (world.root / "var/lib/apt/extended_states").read_text()
+    assert "Package: queue" in states
+    assert "Package: mail" not in states
+
+
+def test_one_package_that_cannot_be_had_and_one_with_a_broken_need_do_not_block_the_others(world: AptRoot) -> None:
+    for name in ("good", "fine", "well"):
+        world.offer(name)
+    world.offer("needy", Depends="nowhere (>= 3)")
+    slave = Slave(world)
+    left = slave.install(want("good"), want("gone"), want("needy"), want("fine"), want("well"))
+    assert set(left) == {"gone", "needy"}
+    assert slave.versions.keys() == {"good", "fine", "well"}
+    assert slave.outcome.missing["gone"] == "no repository of this server has it"
+    assert "nowhere" in slave.outcome.missing["needy"]
+
+
+def test_a_transaction_that_would_remove_something_is_refused_and_names_it(world: AptRoot) -> None:
+    world.install("grub-pc", "2.06")
+    world.offer("loader", Conflicts="grub-pc")
+    world.offer("other")
+    slave = Slave(world)
+    assert slave.install(want("loader"), want("other")) == ("loader",)
+    assert slave.versions == {"grub-pc": "2.06", "other": "1.0"}
+    assert "it would remove grub-pc" in slave.outcome.missing["loader"]
+
+
+def test_what_is_held_here_and_what_is_newer_here_stays(world: AptRoot) -> None:
+    world.install("lib", "2.0")
+    world.install("base", "1.0")
+    world.hold("base")
+    world.offer("lib", "1.5")
+    world.offer("base", "3.0")
+    world.offer("old-app", Depends="lib (= 1.5)")
+    world.offer("new-app", Depends="base (>= 3.0)")
+    slave = Slave(world)
+    assert set(slave.install(want("old-app"), want("new-app"))) == {"old-app", "new-app"}
+    assert slave.versions == {"lib": "2.0", "base": "1.0"}
+
+
+def test_the_masters_version_is_preferred_and_another_one_is_noted(world: AptRoot) -> None:
+    for version in ("1.0", "1.1", "2.0"):
+        world.offer("app", version)
+    world.offer("tool", "5.0")
+    slave = Slave(world)
+    assert slave.install(want("app", "1.1"), want("tool", "4.0")) == ()
+    assert slave.versions == {"app": "1.1", "tool": "5.0"}
+    assert slave.outcome.other_version == {"tool": "5.0 instead of 4.0"}
+
+
+def test_repositories_that_do_not_answer_are_told_and_nothing_is_lost(world: AptRoot) -> None:
+    world.install("mine")
+    (world.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/nowhere/at/all ./\n")
+    slave = Slave(world)
+    assert slave.install(want("app")) == ("app",)
+    assert slave.outcome.lists_fault
+    assert slave.versions == {"mine": "1.0"}
+
+
+def test_a_missing_package_is_not_looked_for_again_until_lists_or_packages_change(world: AptRoot) -> None:
+    world.offer("needy", Depends="nowhere")
+    slave = Slave(world)
+    slave.install(want("needy"))
+    last = SlaveRun(1.0, 1, (MissingPackage("needy", slave.outcome.missing["needy"]),), digest=slave.outcome.digest)
+    slave.apt.simulate = lambda words: pytest.fail(f"asked again for {words}")  # type: ignore[method-assign]
+    assert slave.install(want("needy"), last=last) == ("needy",)
+    assert slave.outcome.digest == last.digest
+    assert "nowhere" in slave.outcome.missing["needy"]
+    slave = Slave(world)
+    world.offer("nowhere")
+    assert slave.install(want("needy"), last=last) == ()
+
+
+def test_an_install_that_fails_half_way_is_told_and_reported_as_broken_and_never_repaired(world: AptRoot) -> None:
+    file = world.offer("bad", units=("bad.service",))
+    build = world.root.parent / "builds/bad_1.0"
+    (build / "DEBIAN/preinst").write_text("#!/bin/sh\nexit 1\n")
+    (build / "DEBIAN/preinst").chmod(0o755)
+    command.run(["dpkg-deb", "--build", str(build), str(file)])
+    world.publish()
+    slave = Slave(world)
+    assert slave.install(want("bad")) == ("bad",)
+    assert slave.outcome.missing["bad"]
+    assert slave.outcome.digest == ""
+    assert "bad.service" in slave.mute.muted()
+    assert not (world.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_a_half_configured_package_is_seen(world: AptRoot) -> None:
+    world.install("half")
+    status = world.root / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("install ok installed", "install ok half-configured"))
+    assert "half" in Apt(world.paths).broken()
+
+
+def test_an_administrators_own_policy_stays_and_one_that_a_cut_run_left_goes(world: AptRoot) -> None:
+    policy = world.root / "usr/sbin/policy-rc.d"
+    apt = Apt(world.paths)
+    policy.write_text("#!/bin/sh\nexit 0\n")
+    world.offer("app")
+    Slave(world).install(want("app"))
+    apt.tidy()
+    assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+    policy.write_bytes(room._POLICY_TEXT)
+    apt.tidy()
+    assert not policy.exists()
+
+
+def test_a_simulation_changes_nothing_and_says_everything(world: AptRoot) -> None:
+    world.install("lib", "1.0")
+    world.offer("lib", "2.0")
+    world.offer("app", Depends="lib (>= 2.0)", Conflicts="foe")
+    world.install("foe")
+    apt = Apt(world.paths)
+    assert apt.refresh() == ""
+    found = apt.simulate(["app=1.0"])
+    assert found == Transaction((("app", "1.0"),), (("lib", "1.0", "2.0"),), ("foe",))
+    assert apt.updates() == 1
+    assert {name: each.version for name, each in apt.installed().items()} == {"foe": "1.0", "lib": "1.0"}

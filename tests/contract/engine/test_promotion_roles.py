@@ -1,0 +1,194 @@
+"""The claim and the change of the role, on a real replica, cut before every write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hotsync.engine import roles as engine_roles
+from hotsync.engine.open_replica import open_replica
+from hotsync.engine.roles import BOOT_UNIT, PromotionRoles, is_settled, settle_role
+from hotsync.errors import NotReady, ReplicaClosed, StaleEpoch, WrongRole
+from hotsync.flows.promote import unfinished_sentence
+from hotsync.flows.promote_boot import at_boot
+from hotsync.manifest.store import Manifest
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import configdb, store
+from hotsync.state import promotion as document
+from hotsync.system import files
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+
+pytestmark = pytest.mark.contract
+
+PROMOTION = Promotion(3, 7, "d" * 64, 1.0, 1.0, 1.0, NetworkPlan(), ())
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return slave(tmp_path)
+
+
+def slave(root: Path) -> Paths:
+    paths = Paths(root)
+    paths.state.mkdir(parents=True)
+    paths.at("/etc").mkdir()
+    paths.at("/run").mkdir()
+    configdb.ensure_records(paths)
+    configdb.configuration(paths).set_props("hotsync", {"role": "slave", "MasterHost": "10.77.0.1"})
+    store.save_role(paths, RoleRecord(Role.SLAVE, 2))
+    with Manifest(paths.manifest) as manifest, manifest.transaction():
+        manifest.set_generation(7, "d" * 64)
+    return paths
+
+
+def port(paths: Paths) -> PromotionRoles:
+    return PromotionRoles(paths, SystemClock())
+
+
+def test_a_claim_is_durable_keeps_the_role_and_closes_the_replica(paths: Paths) -> None:
+    port(paths).claim(PROMOTION)
+    role = store.load_role(paths)
+    assert (role.role, role.epoch, role.claim) == (Role.SLAVE, 2, 3)
+    assert document.unfinished_promotion(paths, role) == PROMOTION
+    assert (paths.at("/etc/systemd/system/sysinit.target.wants") / BOOT_UNIT).is_symlink()
+    replica = open_replica(paths, SystemClock())
+    assert replica.closed
+    with pytest.raises(ReplicaClosed):
+        replica.begin(8, "d" * 64, paths.root / "none", 0)
+
+
+def test_a_second_claim_of_the_same_epoch_is_refused(paths: Paths) -> None:
+    port(paths).claim(PROMOTION)
+    with pytest.raises(StaleEpoch):
+        port(paths).claim(PROMOTION)
+
+
+def test_a_master_cannot_claim(paths: Paths) -> None:
+    store.save_role(paths, RoleRecord(Role.MASTER, 2))
+    with pytest.raises(WrongRole):
+        port(paths).claim(PROMOTION)
+
+
+def test_a_generation_that_arrived_since_the_plan_stops_the_claim(paths: Paths) -> None:
+    with Manifest(paths.manifest) as manifest, manifest.transaction():
+        manifest.set_generation(8, "e" * 64)
+    with pytest.raises(NotReady, match="generation 8"):
+        port(paths).claim(PROMOTION)
+    assert store.load_role(paths) == RoleRecord(Role.SLAVE, 2)
+    assert document.load_promotion(paths) is None
+
+
+def test_what_an_earlier_promotion_set_aside_is_kept_under_a_number(paths: Paths) -> None:
+    (paths.state / "aside/home").mkdir(parents=True)
+    (paths.state / "aside.1").mkdir()
+    port(paths).claim(PROMOTION)
+    assert (paths.state / "aside.2/home").is_dir()
+    assert not (paths.state / "aside").exists()
+
+
+def test_the_role_changes_in_one_write_and_what_follows_is_made_true(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_roles, "_arrange_units", lambda: None)
+    port(paths).claim(PROMOTION)
+    port(paths).become_master(3)
+    assert store.load_role(paths).claim is None
+    assert not paths.production_flag.exists()
+    assert not is_settled(paths)
+    assert "finish it" in unfinished_sentence(paths)
+    port(paths).settle()
+    port(paths).settle()
+    assert is_settled(paths)
+    props = configdb.configuration(paths).props(["hotsync"])["hotsync"]
+    assert (props["role"], props["SlaveHost"], props["MasterHost"]) == ("master", "", "")
+    port(paths).finish()
+    assert unfinished_sentence(paths) == ""
+    assert not (paths.at("/etc/systemd/system/sysinit.target.wants") / BOOT_UNIT).exists()
+
+
+def test_a_slave_is_never_settled_as_master(paths: Paths) -> None:
+    settle_role(paths)
+    assert not paths.production_flag.exists()
+    assert configdb.configuration(paths).props(["hotsync"])["hotsync"]["role"] == "slave"
+
+
+def test_a_boot_in_the_middle_says_so_and_permits_nothing(paths: Paths) -> None:
+    port(paths).claim(PROMOTION)
+    at_boot(paths)
+    said = paths.at("/run/issue.d/hotsync.issue").read_text()
+    assert "UNFINISHED" in said
+    assert "hotsync-promote" in said
+    assert not paths.production_flag.exists()
+    assert not paths.at("/run/hotsync/promoting").exists()
+
+
+def test_a_boot_right_after_the_role_changed_lets_production_start(paths: Paths) -> None:
+    port(paths).claim(PROMOTION)
+    port(paths).become_master(3)
+    at_boot(paths)
+    assert paths.production_flag.exists()
+
+
+class Cut(Exception):
+    """The machine died."""
+
+
+@contextmanager
+def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    count = [0]
+
+    def wrap(original: object) -> object:
+        def dying(*args: object, **named: object) -> object:
+            count[0] += 1
+            if count[0] == number:
+                raise Cut
+            return original(*args, **named)  # type: ignore[operator]
+
+        return dying
+
+    with monkeypatch.context() as patch:
+        for name in ("replace", "rename", "symlink", "unlink", "fsync", "mkdir"):
+            patch.setattr(os, name, wrap(getattr(os, name)))
+        patch.setattr(files, "sync_directory", wrap(files.sync_directory))
+        yield count
+
+
+def test_cut_before_every_write_there_is_a_whole_claim_or_none_and_it_is_made_exactly_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_roles, "_arrange_units", lambda: None)
+    with dying_at(0, monkeypatch) as count:
+        port(slave(tmp_path / "dry")).claim(PROMOTION)
+    assert count[0] > 10
+    seen: set[bool] = set()
+    for number in range(1, count[0] + 1):
+        paths = Paths(tmp_path / str(number))
+        with dying_at(number, monkeypatch):
+            try:
+                slave(tmp_path / str(number))
+                port(paths).claim(PROMOTION)
+            except Cut:
+                pass
+        role = store.load_role(paths)
+        if role.role is not Role.SLAVE or not paths.manifest.exists():
+            continue  # it died while the test's SLAVE was made
+        claimed = role.claim == 3
+        seen.add(claimed)
+        assert (document.unfinished_promotion(paths, role) is not None) == claimed
+        if not claimed:
+            assert not open_replica(paths, SystemClock()).closed, (
+                "closed without a claim: nothing would arrive any more"
+            )
+            try:
+                port(paths).claim(replace(PROMOTION, started_at=2.0))
+            except NotReady:
+                continue  # the test's manifest was not written yet
+        assert store.load_role(paths).claim == 3
+    assert seen == {True, False}

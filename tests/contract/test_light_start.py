@@ -1,0 +1,28 @@
+"""What a timer's run loads: a quarter of the cost of "nothing changed" was programs' parts that it never uses."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from hotsync.cli.main import hotsync
+from hotsync.system import command
+
+pytestmark = pytest.mark.contract
+
+NEVER_NEEDED = ("rich.console", "spake2", "hotsync.flows.status", "hotsync.replica.store", "psycopg", "pymysql")
+
+
+def test_a_run_loads_nothing_that_only_other_commands_need() -> None:
+    code = "import json, sys, hotsync.cli.main; print(json.dumps(sorted(sys.modules)))"
+    loaded = set(json.loads(command.run([sys.executable, "-c", code]).text))
+    assert "hotsync.engine.sync_host" in loaded
+    assert [name for name in NEVER_NEEDED if name in loaded] == []
+
+
+def test_every_other_command_is_there_when_it_is_wanted() -> None:
+    names = list(hotsync.commands)
+    assert {"status", "pair", "history", "restore"} <= set(names)
+    assert [hotsync.commands[name].name for name in names] == names

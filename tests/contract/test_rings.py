@@ -1,0 +1,150 @@
+"""The rings of tests keep their word: order, seed, skips, the watch over unit tests, going on, counting, leaks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.contract
+
+PROJECT = Path(__file__).resolve().parents[2]
+QUIET = ["-p", "no:cacheprovider", "-q"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a small project that is tested the way ours is."""
+    tests = tmp_path / "tests"
+    shutil.copytree(PROJECT / "tests/support", tests / "support", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests/conftest.py", "tests/skips.txt", "tests/unit/conftest.py", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
+    (tmp_path / ".gitignore").write_text("__pycache__/\n.hypothesis/\nbuild/\n")
+    return tmp_path
+
+
+def write(project: Path, path: str, text: str) -> None:
+    (project / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / path).write_text(text)
+
+
+def checked(project: Path, *words: str, ci: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the small project's tests as script/test does."""
+    env = {name: value for name, value in os.environ.items() if name not in {"CI", "HOTSYNC_COUNTS"}}
+    line = [sys.executable, str(PROJECT / "script/lib/run_tests.py"), *QUIET, *words]
+    env |= {"CI": "true"} if ci else {}
+    return subprocess.run(line, cwd=project, env=env, capture_output=True, text=True, check=False)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+def commit(project: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@localhost"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], cwd=project, check=True)
+
+
+def test_the_cheap_tests_come_first(project: Path) -> None:
+    for folder in ("packaging", "lab", "unit", "lint"):
+        write(project, f"tests/{folder}/test_{folder}.py", "def test_it() -> None: ...\n")
+    done = checked(project, "--ring=1", "-v")
+    seen = [line.split("/")[1] for line in done.stdout.splitlines() if line.startswith("tests/")]
+    assert seen == ["lint", "unit", "packaging", "lab"]
+    assert last_line(done) == "4 passed, 0 failed, 0 skipped"
+
+
+def test_the_seed_is_printed_and_may_be_given_again(project: Path) -> None:
+    write(project, "tests/unit/test_dice.py", "def test_it(dice) -> None:\n    print('thrown', dice.random())\n")
+    first = checked(project, "-s", "-v")
+    (seed,) = [line.split()[1] for line in first.stdout.splitlines() if line.startswith("seed: ")]
+    second = checked(project, "-s", "-v", f"--hypothesis-seed={seed}")
+    thrown = [[line for line in done.stdout.splitlines() if "thrown" in line] for done in (first, second)]
+    assert thrown[0] == thrown[1] != []
+
+
+def test_labs_and_full_size_wait_for_their_ring(project: Path) -> None:
+    marks = "import pytest\n@pytest.mark.{0}\ndef test_{0}() -> None: ...\n"
+    write(project, "tests/lab/test_lab.py", marks.format("lab"))
+    write(project, "tests/lab/test_full.py", marks.format("full"))
+    commit(project)
+    assert last_line(checked(project, "--ring=1")) == "1 passed, 0 failed, 0 skipped"
+    assert last_line(checked(project, "--ring=2")) == "2 passed, 0 failed, 0 skipped"
+    assert last_line(checked(project, "-m", "lab")) == "1 passed, 0 failed, 0 skipped"
+
+
+def test_a_skip_that_nobody_declared_fails_in_ci(project: Path) -> None:
+    write(project, "tests/unit/test_skip.py", "import pytest\ndef test_it() -> None:\n    pytest.skip('no time')\n")
+    write(project, "tests/unit/test_module.py", "import pytest\npytest.skip('no time', allow_module_level=True)\n")
+    assert last_line(checked(project)) == "0 passed, 0 failed, 2 skipped"
+    done = checked(project, ci=True)
+    assert done.returncode == 1
+    assert "tests/skips.txt does not declare it" in done.stdout
+    write(project, "tests/skips.txt", "tests/unit/test_skip.py::*: a reason\ntests/unit/test_module.py: a reason\n")
+    assert last_line(checked(project, ci=True)) == "0 passed, 0 failed, 2 skipped"
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.posix_spawn('/bin/true', ['true'], {})",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import socket; socket.socket().bind(('127.0.0.1', 0))",
+        "import threading, os; t = threading.Thread(target=os.system, args=('true',)); t.start(); t.join()",
+    ],
+)
+def test_a_unit_test_that_reaches_outside_fails_whatever_it_catches(project: Path, deed: str) -> None:
+    body = f"    try:\n        {deed}\n    except Exception:\n        pass\n"
+    write(project, "tests/unit/test_deed.py", f"def test_deed() -> None:\n{body}")
+    assert "a unit test must not do this" in checked(project).stdout
+
+
+def test_a_unit_test_may_use_a_pair_of_sockets_and_files(project: Path) -> None:
+    body = "    import socket\n    [end.close() for end in socket.socketpair()]\n    (tmp_path / 'x').write_text('x')\n"
+    write(project, "tests/unit/test_deed.py", f"def test_deed(tmp_path) -> None:\n{body}")
+    assert last_line(checked(project)) == "1 passed, 0 failed, 0 skipped"
+
+
+def test_the_second_ring_goes_on_where_it_was_and_writes_its_table(project: Path) -> None:
+    write(project, "tests/unit/test_one.py", "def test_one() -> None: ...\n")
+    write(project, "tests/unit/test_two.py", "import os\ndef test_two() -> None:\n    assert 'GOOD' in os.environ\n")
+    commit(project)
+    assert last_line(checked(project, "--ring=2")) == "1 passed, 1 failed, 0 skipped"
+    assert "- `tests/unit/test_two.py::test_two`" in (project / "docs/second-ring.md").read_text()
+    os.environ["GOOD"] = "yes"
+    try:
+        done = checked(project, "--ring=2")
+    finally:
+        del os.environ["GOOD"]
+    assert "1 passed, 1 deselected" in done.stdout
+    assert last_line(done) == "2 passed, 0 failed, 0 skipped"
+    page = (project / "docs/second-ring.md").read_text()
+    assert page.count("| 2 | 2 | 0 | 0 |") == 1
+    assert page.endswith("None.\n")
+    write(project, "tests/unit/test_one.py", "def test_one() -> None:\n    assert False\n")
+    assert last_line(checked(project, "--ring=2", "tests/unit/test_one.py")) == "0 passed, 1 failed, 0 skipped"
+
+
+def test_what_a_test_leaves_running_is_ended_and_fails_ci(project: Path) -> None:
+    body = "import subprocess\ndef test_it() -> None:\n    subprocess.run('setsid sleep 987654 &', shell=True)\n"
+    write(project, "tests/contract/test_leak.py", body)
+    done = checked(project, ci=True)
+    assert "left behind: process" in done.stdout
+    assert "sleep 987654" in done.stdout
+    assert last_line(done) == "1 passed, 1 failed, 0 skipped"
+    assert done.returncode == 1
+
+
+def test_a_test_that_cannot_be_loaded_is_a_failure(project: Path) -> None:
+    write(project, "tests/unit/test_broken.py", "import nothing_like_this\n")
+    done = checked(project)
+    assert last_line(done) == "0 passed, 1 failed, 0 skipped"
+    assert done.returncode == 1

@@ -1,0 +1,119 @@
+"""docs/formats.md names what the documents really hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hotsync.cli import past, slave
+from hotsync.cli.look import status_document
+from hotsync.cli.sync import report_document
+from hotsync.config.schema import read_settings
+from hotsync.flows.slave import Done
+from hotsync.flows.status import Status
+from hotsync.model.changeset import parse_change
+from hotsync.model.entry import Entry
+from hotsync.model.generation import DatasetPoint, Generation
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.report import Check, Notice, RunReport, Verdict
+from hotsync.replica.history import Change
+from hotsync.replica.verify import VerifyReport
+from hotsync.state.slave_run import MissingPackage, SlaveRun
+from hotsync.system.paths import Paths
+from hotsync.transport.presence import Presence
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text()
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def keys_of(document: object) -> Iterator[str]:
+    """Return every key of a document, also of what it holds (figures are free)."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield name
+            if name != "figures":
+                yield from keys_of(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from keys_of(item)
+
+
+def lacking(document: object, title: str) -> list[str]:
+    text = section(title)
+    assert text, title
+    return sorted(name for name in set(keys_of(document)) if not re.search(rf"`(?:\w+\.)?{name}`", text))
+
+
+REPORT = RunReport(
+    "hotsync",
+    1.0,
+    2.0,
+    8,
+    "It failed.",
+    "replica",
+    "Do it.",
+    3,
+    (Notice("code", "Sentence.", "srv/\udcff"),),
+    {"entries": 1.0},
+)
+
+
+def test_every_key_of_the_status_is_described() -> None:
+    settings, _ = read_settings({})
+    status = Status(
+        host="slave",
+        now=10.0,
+        role=RoleRecord(Role.SLAVE, 1, 2),
+        settings=settings,
+        peer=Peer("master", "192.0.2.1", "", ""),
+        presence=Presence(),
+        newest=Generation(1, "0", 1, 1.0, 1.0, 1.0, datasets=(DatasetPoint("facts", 1.0),)),
+        last_run=REPORT,
+        next_run=11.0,
+        slave_run=SlaveRun(1.0, 1, checks=(Check("name", "title", Verdict.RED),)),
+        muted=("cron.service",),
+        warnings=("Look.",),
+    )
+    assert lacking(status_document(status), "`hotsync status --json`") == []
+
+
+def test_every_key_of_a_runs_record_is_described() -> None:
+    assert lacking(report_document(REPORT), "`hotsync --json`") == []
+
+
+def test_every_key_of_a_run_of_the_slave_is_described() -> None:
+    missing = (MissingPackage("apache2", "no repository of this server has it"),)
+    run = SlaveRun(1.0, 1, missing, missing, (Check("name", "title", Verdict.RED),))
+    assert lacking(slave._document(Done(REPORT, run)), "`hotsync-slave --json`") == []
+
+
+def test_every_key_of_a_generation_is_described() -> None:
+    title = "`hotsync history --json`, `hotsync diff --json`, `hotsync verify --json`"
+    generation = Generation(1, "0", 1, 1.0, 1.0, 1.0, datasets=(DatasetPoint("facts", 1.0),))
+    assert lacking(past.generation_document(generation), title) == []
+    text = section(title)
+    assert [change.value for change in Change if f"`{change.value}`" not in text] == []
+    held = {field.name for field in fields(VerifyReport)} | {"what", "faults", "differences", "old", "new"}
+    assert sorted(name for name in held if f"`{name}`" not in text) == []
+
+
+def test_the_lines_of_a_changeset_on_the_page_are_canonical() -> None:
+    lines = re.findall(r"^\{.*\}$", section("Changesets"), re.MULTILINE)
+    assert [parse_change(line.encode() + b"\n").path for line in lines] == ["srv/files/plan.ods", "srv/files/old.ods"]
+
+
+def test_every_field_of_an_entry_is_described() -> None:
+    assert [field.name for field in fields(Entry) if f"`{field.name}`" not in section("Changesets")] == []
+
+
+@pytest.mark.parametrize("name", [name for name, value in vars(Paths).items() if isinstance(value, property)])
+def test_every_place_of_the_program_is_on_the_page(name: str) -> None:
+    place = str(getattr(Paths(), name))
+    assert place in section("What lies where") or place.startswith(("/run/hotsync/", "/var/lib/hotsync/spool/"))

@@ -1,0 +1,234 @@
+"""A whole server in memory: what steps do to it can be seen, and facts can be read of it again at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from hotsync.model.entry import Kind
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.network import Address
+from hotsync.model.plan import Outcome, Step, StepRecord
+from hotsync.model.ports import Host
+from hotsync.model.promotion import (
+    DatabaseDump,
+    ExchangeUnit,
+    How,
+    NetworkChoice,
+    NetworkPlan,
+    Promotion,
+    PromotionFacts,
+)
+
+
+@dataclass
+class World:
+    """The state of the server; `power_cut` forgets what lives only until the next boot."""
+
+    units: tuple[str, ...] = ("home", "srv/data")
+    folders: tuple[str, ...] = ("srv",)
+    dumps: tuple[DatabaseDump, ...] = ()
+    master_units: tuple[str, ...] = ("dovecot.service",)
+    both_units: tuple[str, ...] = ("ssh.service",)
+    checks: tuple[str, ...] = ("imap",)
+    packages: frozenset[str] = frozenset()
+    unobtainable: frozenset[str] = frozenset()
+    failing_units: frozenset[str] = frozenset()
+    attributes: int = 0
+    accounts_differ: bool = True
+    choice: NetworkChoice = NetworkChoice.MASTERS
+    role: RoleRecord = field(default_factory=lambda: RoleRecord(Role.SLAVE, epoch=4))
+    generation: int = 7
+
+    document: Promotion | None = None
+    claims: int = 0
+    host_name: str = "slave"
+    addresses: set[str] = field(default_factory=lambda: {"10.77.0.2/24"})
+    tree_live: bool = False
+    exchanged: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+    etc: str = "live"
+    permitted: bool = False
+    running: set[str] = field(default_factory=lambda: {"ssh.service"})
+    loads: list[str] = field(default_factory=list)
+    production: bool = False
+    muted: bool = True
+    history: list[str] = field(default_factory=list)
+
+    def power_cut(self) -> None:
+        self.permitted = False
+        self.running = {"ssh.service"} | (set(self.master_units) if self.production and not self.muted else set())
+        if self.etc == "live":
+            self.host_name = "slave"
+            self.addresses = {"10.77.0.2/24"}
+
+    def offered(self) -> Promotion:
+        units = tuple(ExchangeUnit(path, How.EXCHANGE, Kind.DIRECTORY, 100 + i, 1) for i, path in enumerate(self.units))
+        network = NetworkPlan(
+            self.choice,
+            "master",
+            (Address("eth0", "10.77.0.1", 24),),
+            (),
+            (Address("eth0", "10.77.0.2", 24),),
+        )
+        return Promotion(
+            self.role.highest_epoch + 1,
+            self.generation,
+            "d" * 64,
+            1000.0,
+            900.0,
+            950.0,
+            network,
+            units,
+            self.folders,
+        )
+
+    def facts(self) -> PromotionFacts:
+        document = self.document
+        if document is None or document.epoch not in (self.role.claim, self.role.epoch):
+            document = self.offered()
+        return PromotionFacts(
+            role=self.role,
+            promotion=document,
+            addresses_missing="10.77.0.1/24" not in self.addresses,
+            host_name=self.host_name,
+            accounts_differ=self.accounts_differ,
+            packages_missing=tuple(sorted(self.packages)),
+            tree_live=self.tree_live,
+            units_left=tuple(unit for unit in document.units if unit.path not in self.exchanged),
+            etc_exchanged=self.etc == "exchanged",
+            databases=self.dumps,
+            servers_down=frozenset(dump.unit for dump in self.dumps) - self.running,
+            permitted=self.permitted,
+            attributes=self.attributes,
+            units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
+            units_to_start=tuple(unit for unit in self.master_units if unit not in self.running),
+            checks=self.checks,
+            settled=self.production,
+            muted=self.muted,
+        )
+
+    def record(self, step: Step) -> None:
+        if self.document is not None and self.document.epoch in (self.role.claim, self.role.epoch):
+            line = StepRecord(step.key, step.title, step.phase.value, 0.0, 0.0, Outcome.DONE)
+            self.document = replace(self.document, records=(*self.document.records, line))
+
+
+@dataclass
+class FakeHost:
+    """Every port over one World; each call is one thing that happened."""
+
+    world: World
+
+    def host(self) -> Host:
+        return Host(self, self, self, self, self, self, self, self)
+
+    # roles
+    def claim(self, promotion: Promotion) -> None:
+        world = self.world
+        assert world.role.role is Role.SLAVE
+        assert world.role.claim is None, "a second claim"
+        world.claims += 1
+        world.document = promotion
+        world.role = replace(world.role, claim=promotion.epoch)
+
+    def become_master(self, epoch: int) -> None:
+        assert self.world.role.claim == epoch
+        assert self.world.etc == "exchanged", "MASTER before its configuration is there"
+        self.world.role = RoleRecord(Role.MASTER, epoch)
+
+    def settle(self) -> None:
+        assert self.world.role.role is Role.MASTER, "production before the role"
+        self.world.production = True
+
+    def finish(self) -> None:
+        assert self.world.document is not None
+        self.world.document = replace(self.world.document, finished_at=2000.0)
+
+    # network
+    def take_addresses(self) -> None:
+        assert self.world.role.claim is not None, "addresses before the claim"
+        self.world.addresses.add("10.77.0.1/24")
+
+    def set_host_name(self, name: str) -> None:
+        self.world.host_name = name
+
+    def activate(self) -> None:
+        assert self.world.etc == "exchanged"
+
+    # accounts, packages
+    def take_numbers(self) -> None:
+        self.world.accounts_differ = False
+
+    def install(self, names: Sequence[str]) -> Sequence[str]:
+        self.world.packages &= self.world.unobtainable
+        return sorted(self.world.packages)
+
+    # files
+    def mark_live(self) -> None:
+        assert self.world.role.claim is not None
+        self.world.tree_live = True
+
+    def prepare_etc(self) -> None:
+        assert self.world.etc != "exchanged", "prepared over the old /etc of this server"
+        self.world.etc = "prepared"
+
+    def exchange_etc(self) -> None:
+        assert self.world.etc == "prepared"
+        self.world.etc = "exchanged"
+        self.world.aside.append("etc")
+
+    def exchange(self, path: str) -> None:
+        assert self.world.tree_live, "the tree moved while commits were possible"
+        assert path not in self.world.exchanged, "exchanged back"
+        self.world.exchanged.append(path)
+        self.world.aside.append(path)
+
+    def set_folders(self) -> None:
+        assert set(self.world.exchanged) >= set(self.world.units)
+
+    def set_attributes(self) -> None:
+        assert self.world.etc == "exchanged"
+
+    # databases
+    def start(self, engine: str, instance: str, unit: str) -> None:
+        assert any(dump.unit == unit for dump in self.world.dumps)
+        self._start(unit)
+
+    def load(self, engine: str, instance: str, digest: str) -> None:
+        dump = next(dump for dump in self.world.dumps if (dump.engine, dump.instance) == (engine, instance))
+        assert dump.unit in self.world.running, "loaded into a server that is down"
+        assert self.world.role.role is Role.SLAVE, "loaded over data of production"
+        self.world.loads.append(digest)
+
+    # services
+    def mute(self, units: Sequence[str]) -> None:
+        self.world.muted = True
+
+    def permit(self) -> None:
+        assert self.world.role.claim is not None
+        self.world.permitted = True
+
+    def reload(self) -> None:
+        assert self.world.etc == "exchanged"
+
+    def _start(self, unit: str) -> None:
+        assert self.world.permitted or (self.world.production and not self.world.muted), f"{unit} is muted"
+        self.world.running.add(unit)
+
+    def start_all(self, units: Sequence[str]) -> None:
+        for unit in units:
+            if unit not in self.world.failing_units:
+                self._start(unit)
+
+    def restart_all(self, units: Sequence[str]) -> None:
+        assert set(units) <= self.world.running
+
+    def unmute(self) -> None:
+        assert self.world.role.role is Role.MASTER, "unmuted before the role changed"
+        self.world.muted = False
+
+    # checks
+    def run(self, name: str) -> None:
+        assert self.world.role.claim is not None
+        self.world.history.append(f"check {name}")

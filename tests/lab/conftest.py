@@ -1,0 +1,77 @@
+"""Two booted hosts for the tests that need them: one lab a session, brought back to a saved state before each test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import Host, Lab
+
+PASSWORD = "correct-horse-battery"
+MASTER, SLAVE = "10.77.0.1", "10.77.0.2"
+# what a small server holds, so that a first synchronization takes seconds
+SMALL = """
+set -e
+mkdir -p /srv/files /home/anna
+for n in $(seq 1 200); do echo "file $n" >/srv/files/$n; done
+"""
+
+
+def configure(host: Host, role: str, prop: str, peer: str, password: str = PASSWORD) -> None:
+    """The manual's configuration, word for word."""
+    host.run(["config", "setprop", "rsyncd", "password", password])
+    host.run(["config", "setprop", "hotsync", "role", role])
+    host.run(["config", "setprop", "hotsync", prop, peer])
+    host.run(["signal-event", "nethserver-hotsync-save"])
+
+
+def sync(lab: Lab, *options: str) -> dict[str, Any]:
+    """Run hotsync on the MASTER and return its record."""
+    done = lab.master.run(["hotsync", "--json", *options], check=False, timeout=300)
+    assert done.stdout, done.stderr
+    record: dict[str, Any] = json.loads(done.stdout)
+    record.setdefault("exit_code", done.returncode)
+    return record
+
+
+def status(host: Host) -> dict[str, Any]:
+    """Return what `hotsync status --json` says."""
+    document: dict[str, Any] = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)
+    return document
+
+
+@pytest.fixture(scope="session")
+def prepared_pair() -> Iterator[Lab]:
+    """Two bare hosts, paired, with one generation, saved as `paired`."""
+    Lab.take_away("pair")
+    lab = Lab.up(name="pair", bare=True)
+    try:
+        lab.master.run(SMALL)
+        lab.save("fresh")
+        configure(lab.slave, "slave", "MasterHost", MASTER)
+        configure(lab.master, "master", "SlaveHost", SLAVE)
+        lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
+        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        record = sync(lab)
+        assert record["exit_code"] == 0, record
+        lab.save("paired")
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def pair(prepared_pair: Lab) -> Lab:
+    """The paired hosts as they were after the first generation; no timer runs."""
+    prepared_pair.revert("paired")
+    return prepared_pair
+
+
+@pytest.fixture
+def fresh(prepared_pair: Lab) -> Lab:
+    """The two hosts before anything was configured."""
+    prepared_pair.revert("fresh")
+    return prepared_pair

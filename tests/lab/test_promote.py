@@ -1,0 +1,323 @@
+"""A SLAVE put into production in the place of a dead MASTER: as the manual says, killed anywhere, without power."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from subprocess import DEVNULL
+from typing import Any
+
+import pytest
+
+from lab import Host, Lab
+from tests.lab.conftest import MASTER, SLAVE, configure, sync
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+
+APPLICATIONS = """
+set -eu
+mysql -e "create database shop; create table shop.orders (id int primary key, what text);
+    insert into shop.orders values (1,'apples'),(2,'pears');
+    create user 'web'@'localhost' identified by 'x'; grant all on shop.* to 'web'@'localhost'"
+cd /; su postgres -c "psql -q -c \\"create role app login password 'y'\\" -c 'create database app owner app'"
+su postgres -c "psql -q app -c 'create table t (i int); insert into t values (7)'"
+useradd -m -s /bin/bash anna
+mkdir -p /srv/share; echo hello >/srv/share/hello; setfacl -m u:anna:rwx /srv/share
+touch /srv/share/fixed; chattr +i /srv/share/fixed
+echo page of the master >/var/www/html/index.html
+"""
+OWN = """
+echo "of the slave" >/etc/only-here.conf; mkdir -p /home/boss; echo "boss's" >/home/boss/notes
+sync
+"""
+# the unit's program, except that it dies (or holds still) at the chosen step: before it, or after it and before its
+# record; /run is the one place that a promotion does not exchange
+TRAP = """
+import json, os, signal, sys
+from hotsync.flows import promote, promote_unit
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+number, where, how = int(sys.argv[1]), sys.argv[2], getattr(signal, sys.argv[3])
+real = promote.execute
+def trapped(plan, host, clock, record, progress):
+    count = [0]
+    def fall():
+        open("/run/fallen", "w").write(plan[count[0] - 1].key)
+        os.kill(os.getpid(), how)
+    def before(step, position, total):
+        progress(step, position, total)
+        count[0] = position
+        if where == "before" and position == number: fall()
+    def after(line):
+        if where == "after" and count[0] == number: fall()
+        record(line)
+    real(plan, host, clock, after, before)
+promote.execute = trapped
+sys.exit(promote_unit.run_in_unit(Paths(), SystemClock()))
+"""
+
+
+def make_ready(lab: Lab) -> None:
+    """Applications on the MASTER, the manual's configuration, one generation, hotsync-slave."""
+    lab.master.run(["bash", "-c", APPLICATIONS])
+    configure(lab.slave, "slave", "MasterHost", MASTER)
+    configure(lab.master, "master", "SlaveHost", SLAVE)
+    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
+    lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+    record = sync(lab)
+    assert record["exit_code"] in (0, 1), record
+    lab.slave.run(OWN)
+    made_ready = lab.slave.run(["hotsync-slave"], check=False, timeout=900)
+    assert made_ready.returncode in (0, 1), made_ready.stdout + made_ready.stderr
+    lab.slave.run(["sync"])
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Lab]:
+    """A MASTER with applications and its SLAVE, one generation, saved as `ready`, the MASTER dead."""
+    Lab.take_away("promote")
+    lab = Lab.up(name="promote")
+    try:
+        make_ready(lab)
+        lab.save("ready")
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def alive(prepared: Lab) -> Lab:
+    """Both hosts, ready, the MASTER still on."""
+    prepared.revert("ready")
+    return prepared
+
+
+@pytest.fixture
+def ready(alive: Lab) -> Lab:
+    """A ready SLAVE whose MASTER has just died."""
+    alive.master.kill()
+    return alive
+
+
+def promote(host: Host, *options: str) -> tuple[int, dict[str, Any], str]:
+    """Run hotsync-promote; return exit code, document, and what it said beside it."""
+    done = host.run(["hotsync-promote", "--yes", "--json", *options], check=False, timeout=600)
+    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}, done.stderr
+
+
+def set_trap(host: Host, number: int, where: str, how: str) -> None:
+    host.write("/run/trap.py", TRAP.encode())
+    start = f"ExecStart=\nExecStart=/usr/lib/hotsync/venv/bin/python -I /run/trap.py {number} {where} {how}\n"
+    host.run(["mkdir", "-p", "/run/systemd/system/hotsync-promote.service.d"])
+    host.write("/run/systemd/system/hotsync-promote.service.d/trap.conf", f"[Service]\n{start}".encode())
+    host.run(["systemctl", "daemon-reload"])
+
+
+def remove_trap(host: Host) -> None:
+    host.run("rm -rf /run/systemd/system/hotsync-promote.service.d; systemctl daemon-reload")
+
+
+def check_production(lab: Lab) -> None:
+    """The promoted SLAVE is what the MASTER was, for the client and to look at."""
+    host = lab.slave
+    assert lab.client.run(["curl", "-sf", f"http://{MASTER}/"]).stdout == "page of the master\n"
+    assert host.run(["hostname"]).stdout == "master\n"
+    assert host.run(["mysql", "-Ne", "select group_concat(what) from shop.orders"]).stdout == "apples,pears\n"
+    assert host.run("cd /; su postgres -c 'psql -Atq app -c \"select i from t\"'").stdout == "7\n"
+    assert host.run(["getfacl", "-cn", "/srv/share"]).stdout.splitlines()[1] == "user:1000:rwx"
+    assert "i" in host.run(["lsattr", "-d", "/srv/share/fixed"]).stdout.split()[0]
+    shown = host.run(["ip", "-4", "-o", "address", "show", "dev", "eth0"]).stdout
+    assert f"{MASTER}/24" in shown
+    assert f"{SLAVE}/24" in shown
+    assert f"src {MASTER}" in host.run(["ip", "route", "get", "10.77.0.100"]).stdout
+    role = json.loads(host.read("/var/lib/hotsync/role.json"))
+    assert (role["role"], role["epoch"], role["claim"]) == ("master", 1, None)
+    assert host.run(["config", "getprop", "hotsync", "role"]).stdout == "master\n"
+    assert host.read("/var/lib/hotsync/aside/home/boss/notes") == "boss's\n"
+    assert host.read("/var/lib/hotsync/aside/etc/only-here.conf") == "of the slave\n"
+    assert host.run("ls /etc/only-here.conf /.hotsync-etc* 2>/dev/null", check=False).stdout == ""
+    assert host.run("find /etc/systemd -name zz-hotsync-mute.conf").stdout == ""
+    strangers = "find / -xdev '(' -nouser -o -nogroup ')' -not -path '/proc/*' -not -path '/var/lib/hotsync/*'"
+    assert host.run(strangers).stdout == ""
+
+
+def check_boots_as_master(lab: Lab) -> None:
+    lab.slave.kill()
+    lab.slave.boot()
+    check_production(lab)
+    assert lab.slave.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout == ""
+
+
+def test_the_slave_takes_over_from_a_dead_master_and_still_is_master_after_a_power_cut(ready: Lab) -> None:
+    code, document, _ = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), document
+    red = [check for check in document["checks"] if check["verdict"] == "red"]
+    assert [check["name"] for check in red if not check["name"].startswith("dovecot")] == []
+    assert {step["outcome"] for step in document["steps"]} == {"done"}
+    assert document["generation"] == 1
+    check_production(ready)
+    check_boots_as_master(ready)
+    again = ready.slave.run(["hotsync-promote", "--yes"], check=False)
+    assert again.returncode == 3
+    assert "MASTER already" in again.stderr
+
+
+def test_a_master_that_still_answers_is_not_replaced_unless_forced(alive: Lab) -> None:
+    done = alive.slave.run(["hotsync-promote", "--yes", "--network", "1"], check=False)
+    assert done.returncode == 3
+    assert "still answers" in done.stderr
+    assert MASTER in done.stderr
+    assert json.loads(alive.slave.read("/var/lib/hotsync/role.json"))["claim"] is None
+    alive.master.cut()
+    code, document, _ = promote(alive.slave, "--network", "1")
+    assert code in (0, 1), document
+
+
+def test_a_dry_run_changes_nothing(ready: Lab) -> None:
+    places = "/etc /var/lib/hotsync /home /srv"
+    # what hotsyncd writes down of its peer, which has just gone silent, is not ours
+    state = f"find {places} -printf '%p %i %T@\\n' | grep -vE '(wal|shm|hotsync) |presence' | sort"
+    before = ready.slave.run(state).stdout
+    done = ready.slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"])
+    assert json.loads(done.stdout)["steps"][0]["phase"] == "claim"
+    after = ready.slave.run(state).stdout
+    assert set(after.splitlines()) ^ set(before.splitlines()) == set()
+
+
+def test_what_is_not_ready_is_refused_with_a_thing_to_do(ready: Lab) -> None:
+    ready.slave.run(["rm", "/var/lib/hotsync/slave-run.json"])
+    done = ready.slave.run(["hotsync-promote", "--yes"], check=False)
+    assert (done.returncode, "hotsync-slave" in done.stderr) == (3, True)
+    ready.slave.run("rm -f /var/lib/hotsync/manifest.db*")
+    done = ready.slave.run(["hotsync-promote", "--yes"], check=False)
+    assert (done.returncode, "no generation" in done.stderr) == (3, True)
+    ready.slave.run(["rm", "/var/lib/hotsync/role.json"])
+    done = ready.slave.run(["hotsync-promote", "--yes"], check=False)
+    assert (done.returncode, "not configured" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_killed_at_every_single_step_the_same_command_ends_it(ready: Lab, where: str) -> None:
+    """Each attempt dies at the first step that the one before did not die at, until none is left to die at."""
+    keys: list[str] = []
+    number = 2 if where == "before" else 1
+    said = ""
+    for _ in range(200):
+        ready.slave.run(["rm", "-f", "/run/fallen"])
+        set_trap(ready.slave, number, where, "SIGKILL")
+        code, document, said = promote(ready.slave, *(("--network", "1") if not keys else ()))
+        fallen = ready.slave.run("cat /run/fallen 2>/dev/null", check=False).stdout
+        if not fallen:
+            break
+        assert code == 9, (code, document, said)
+        number = number + 1 if fallen in keys else 2 if where == "before" else 1
+        keys.append(fallen)
+    remove_trap(ready.slave)
+    code, document, said = promote(ready.slave)
+    assert code in (0, 1, 3), (document, said)
+    assert code != 3 or "MASTER already" in said + json.dumps(document)
+    plan = {key.partition(":")[0] for key in keys}
+    assert {"files.exchange", "files.exchange-etc", "databases.load", "services.start", "role.settle"} <= plan, keys
+    check_production(ready)
+    steps = json.loads(ready.slave.read("/var/lib/hotsync/promotion.json"))["records"]
+    assert sum(step["key"].startswith("role.claim") for step in steps) <= 1
+    check_boots_as_master(ready)
+
+
+STEPS = (
+    "role.claim", "network.take", "files.live", "files.exchange:home", "files.prepare-etc", "files.exchange-etc",
+    "services.permit", "databases.load", "services.start", "checks.run", "role.master", "role.settle",
+    "services.unmute",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_without_power_at_a_step_it_boots_muted_says_so_and_goes_on(
+    alive: Lab, where: str, dice: random.Random, request: pytest.FixtureRequest
+) -> None:
+    steps = STEPS if request.config.getoption("--ring") == 2 else dice.sample(STEPS, 3)
+    for step in steps:
+        alive.revert("ready")
+        alive.master.kill()
+        plan = json.loads(alive.slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"]).stdout)["steps"]
+        number = next(n for n, each in enumerate(plan, 1) if each["key"].startswith(step))
+        set_trap(alive.slave, number, where, "SIGSTOP")
+        watching = alive.slave.spawn(["hotsync-promote", "--yes", "--network", "1"], stdout=DEVNULL)
+        alive.slave.run("until [ -e /run/fallen ]; do sleep 0.1; done", timeout=120)
+        alive.slave.kill()
+        watching.wait()
+        alive.slave.boot()
+        role = json.loads(alive.slave.read("/var/lib/hotsync/role.json"))
+        if role["role"] == "slave" and role["claim"] is None:
+            assert (step, where) == ("role.claim", "before")
+        elif role["role"] == "slave":
+            told = alive.slave.run("cat /run/issue.d/hotsync.issue", check=False).stdout
+            assert "UNFINISHED" in told, (step, where)
+            for unit in ("mariadb", "apache2", "dovecot", "cron", "postfix", "smbd"):
+                active = alive.slave.run(["systemctl", "is-active", unit], check=False).stdout.strip()
+                assert active != "active", (step, where, unit)
+        code, document, said = promote(alive.slave, "--network", "1")
+        assert code in (0, 1), (step, where, document, said)
+        check_production(alive)
+
+
+def test_a_second_call_sees_the_promotion_that_goes_on_and_ends_with_its_code(ready: Lab) -> None:
+    set_trap(ready.slave, 5, "before", "SIGSTOP")
+    first = ready.slave.spawn(["hotsync-promote", "--yes", "--network", "1"], stdout=DEVNULL)
+    ready.slave.run("until [ -e /run/fallen ]; do sleep 0.1; done", timeout=120)
+    second = ready.slave.spawn(["hotsync-promote", "--yes"], stdout=DEVNULL)
+    first.kill()  # the terminal is lost; the unit knows nothing of it
+    first.wait()
+    ready.slave.run("systemctl kill --signal=CONT hotsync-promote")
+    assert second.wait() in (0, 1)
+    check_production(ready)
+
+
+def test_post_restore_data_may_be_repeated_without_harm(ready: Lab) -> None:
+    promote(ready.slave, "--network", "1")
+    ready.slave.run(["mysql", "-e", "insert into shop.orders values (3,'written after the promotion')"])
+    for _ in range(2):
+        ready.slave.run(["/sbin/e-smith/signal-event", "post-restore-data"])
+    assert ready.slave.run(["mysql", "-Ne", "select count(*) from shop.orders"]).stdout == "3\n"
+
+
+def test_data_on_a_file_system_of_its_own_is_copied_there_and_the_plan_says_so(ready: Lab) -> None:
+    ready.slave.run(
+        "truncate -s 256M /disk.img && mkfs.ext4 -q /disk.img && echo '/disk.img /srv ext4 loop 0 0' >>/etc/fstab"
+        " && mkdir -p /srv && mount /srv && mkdir /srv/own && echo mine >/srv/own/file"
+    )
+    shown = json.loads(ready.slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"]).stdout)
+    assert "srv/share" in shown["copied"]
+    assert any(check["name"] == "data.copied" and check["verdict"] == "amber" for check in shown["checks"])
+    code, document, said = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), (document, said)
+    check_production(ready)
+    assert ready.slave.run(["mountpoint", "/srv"]).returncode == 0
+    assert ready.slave.read("/srv/.hotsync-promotion.1/aside/srv/own/file") == "mine\n"
+    check_boots_as_master(ready)
+    assert ready.slave.run(["mountpoint", "/srv"]).returncode == 0
+
+
+def test_too_little_room_for_what_must_be_copied_refuses_before_anything(ready: Lab) -> None:
+    ready.slave.run("mkdir -p /srv && mount -t tmpfs -o size=1m none /srv")
+    done = ready.slave.run(["hotsync-promote", "--yes", "--network", "1"], check=False)
+    assert done.returncode == 3, done.stdout
+    assert "lacks" in done.stderr
+    assert json.loads(ready.slave.read("/var/lib/hotsync/role.json"))["claim"] is None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("fs", "network"), [("xfs", "networkd"), ("btrfs", "networkd"), ("btrfs", "ifupdown")])
+def test_on_other_file_systems_and_with_networkd_it_is_the_same(fs: str, network: str) -> None:
+    Lab.take_away("other")
+    lab = Lab.up(name="other", fs=fs, network=network)
+    try:
+        make_ready(lab)
+        lab.master.kill()
+        code, document, said = promote(lab.slave, "--network", "1")
+        assert code in (0, 1), (document, said)
+        check_production(lab)
+        check_boots_as_master(lab)
+    finally:
+        lab.down()

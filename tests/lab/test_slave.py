@@ -1,0 +1,186 @@
+"""A waiting SLAVE beside a MASTER with applications: it has its packages and its numbers, and it stays quiet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import Host, Lab
+from tests.lab.conftest import MASTER, SLAVE, configure, status, sync
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+PRODUCTION = "postfix dovecot mariadb postgresql smbd nmbd apache2 cron"
+# SMTP, HTTP, IMAP, Samba, MariaDB, PostgreSQL
+PORTS = {"25", "80", "143", "445", "3306", "5432"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A MASTER with applications and a bare SLAVE with its first generation, on which hotsync-slave ran once."""
+    Lab.take_away("slave")
+    lab = Lab.up(name="slave")
+    try:
+        lab.slave.run("useradd --uid 1500 --create-home keeper; useradd --system --uid 990 inway; touch /srv/inways")
+        lab.slave.run("chown inway:inway /srv/inways")
+        lab.master.run("useradd --uid 990 --create-home anna; groupadd --gid 880 staffers")
+        configure(lab.slave, "slave", "MasterHost", MASTER)
+        configure(lab.master, "master", "SlaveHost", SLAVE)
+        lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
+        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        assert sync(lab)["exit_code"] == 0
+        lab.save("synced")
+        first = look_after(lab.slave)
+        assert first["exit_code"] in (0, 1), first
+        lab.save("ready")
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def ready(lab: Lab) -> Lab:
+    """The hosts as they were after the first run of hotsync-slave."""
+    lab.revert("ready")
+    return lab
+
+
+def look_after(host: Host, *options: str) -> dict[str, Any]:
+    """Run hotsync-slave and return its record."""
+    done = host.run(["hotsync-slave", "--json", *options], check=False, timeout=600)
+    assert done.stdout, done.stderr
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record
+
+
+def verdict(record: dict[str, Any], name: str) -> str:
+    """Return the verdict of one check."""
+    return next(str(check["verdict"]) for check in record["checks"] if check["name"] == name)
+
+
+def detail(record: dict[str, Any], name: str) -> str:
+    """Return what one check says."""
+    return next(str(check["detail"]) for check in record["checks"] if check["name"] == name)
+
+
+def assert_quiet(host: Host) -> None:
+    """Fail if anything of production runs or listens, asked of systemd and of the kernel, not of HotSync."""
+    active = host.run(f"systemctl is-active {PRODUCTION}", check=False).stdout.split()
+    assert set(active) <= {"inactive", "failed"}, active
+    listening = {line.split()[4].rpartition(":")[2] for line in host.run("ss -H -tln").stdout.splitlines()}
+    assert not listening & PORTS
+    names = set(host.run("ps -eo comm=").stdout.split())
+    assert not names & {"mariadbd", "postgres", "master", "dovecot", "smbd", "apache2", "cron"}
+
+
+def number_of(host: Host, account: str) -> str:
+    return host.run(["id", "-u", account]).stdout.strip()
+
+
+def test_the_masters_applications_are_installed_and_none_of_them_runs(ready: Lab) -> None:
+    for package in ("postfix", "mariadb-server", "postgresql-15", "samba", "dovecot-imapd", "apache2"):
+        assert "installed" in ready.slave.run(["dpkg-query", "-W", "-f=${db:Status-Status}", package]).stdout
+    assert_quiet(ready.slave)
+    record = look_after(ready.slave)
+    assert verdict(record, "mute.quiet") == "green", record
+    assert verdict(record, "packages.missing") == "green", record
+    assert verdict(record, "promotion.plan") == "green", record
+    assert record["packages_missing"] == []
+
+
+def test_accounts_have_the_masters_numbers_with_their_files_and_are_locked(ready: Lab) -> None:
+    for account in ("mysql", "postgres", "postfix", "dovecot", "anna"):
+        assert number_of(ready.slave, account) == number_of(ready.master, account)
+    owner = ready.slave.run("stat -c %u /var/lib/mysql").stdout.strip()
+    assert owner == number_of(ready.master, "mysql")
+    moved = number_of(ready.slave, "inway")
+    assert moved not in ("990", "0")
+    assert ready.slave.run("stat -c %u /srv/inways").stdout.strip() == moved
+    assert ready.slave.run("getent shadow anna").stdout.startswith("anna:!:")
+    assert "nologin" in ready.slave.run("getent passwd anna").stdout
+    assert number_of(ready.slave, "keeper") == "1500"
+    assert "880" in ready.slave.run("getent group staffers").stdout
+
+
+def test_starting_updating_and_booting_leave_it_quiet(ready: Lab) -> None:
+    slave = ready.slave
+    slave.run(f"systemctl start {PRODUCTION} postgresql@15-main postfix@-", check=False)
+    assert_quiet(slave)
+    again = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --reinstall mariadb-server postfix cron"
+    slave.run(again, timeout=300)
+    assert_quiet(slave)
+    slave.stop()
+    slave.boot()
+    assert_quiet(slave)
+
+
+def test_a_second_run_finds_nothing_to_do(ready: Lab) -> None:
+    shown = json.loads(ready.slave.run(["hotsync-slave", "--dry-run", "--json"]).stdout)
+    assert shown["steps"] == []
+
+
+def test_a_server_started_by_hand_is_found_by_name_and_makes_the_readiness_red(ready: Lab) -> None:
+    slave = ready.slave
+    slave.run("systemd-run --unit=byhand -p User=mysql -p RuntimeDirectory=mysqld /usr/sbin/mariadbd --skip-networking")
+    record = look_after(slave)
+    assert verdict(record, "mute.quiet") == "red"
+    assert "mariadbd" in detail(record, "mute.quiet")
+    assert status(slave)["readiness"]["verdict"] == "red"
+
+
+def test_what_cannot_be_had_is_listed_and_the_rest_is_there(lab: Lab) -> None:
+    lab.revert("synced")
+    lab.repository.withdraw("samba", "dovecot-imapd")
+    try:
+        record = look_after(lab.slave)
+        missing = {each["name"] for each in record["packages_missing"]}
+        assert {"samba", "dovecot-imapd"} <= missing
+        assert "mariadb-server" not in missing
+        assert record["exit_code"] == 1
+        assert_quiet(lab.slave)
+    finally:
+        lab.repository.offer()
+    assert look_after(lab.slave)["packages_missing"] == []
+
+
+def test_repositories_out_of_reach_cost_nothing_that_is_here(ready: Lab) -> None:
+    ready.master.run("apt-get -q -y install --no-install-recommends nginx-light", check=False, timeout=300)
+    assert sync(ready)["exit_code"] == 0
+    ready.slave.cut()
+    record = look_after(ready.slave)
+    assert record["exit_code"] == 1
+    assert_quiet(ready.slave)
+
+
+def test_a_hostile_master_gets_neither_root_nor_a_login_nor_a_running_unit(ready: Lab) -> None:
+    lines = ("evil:x:0:0::/root:/bin/bash", "mallory:x:777:27::/home/mallory:/bin/bash", "keeper:x:0:0::/:/bin/sh")
+    for line in lines:
+        ready.master.run(["sh", "-c", 'echo "$1" >>/etc/passwd', "sh", line])
+    ready.master.run("mkdir -p /etc/hotsync/profiles.d; ln -s /etc/shadow /etc/hotsync/profiles.d/x.toml")
+    assert sync(ready)["exit_code"] in (0, 1)
+    before = ready.slave.run("cat /etc/shadow").stdout
+    record = look_after(ready.slave)
+    assert verdict(record, "accounts.numbers") == "amber"
+    slave = ready.slave
+    assert slave.run("getent passwd evil", check=False).stdout == ""
+    assert slave.run("awk -F: '$3 == 0 {print $1}' /etc/passwd").stdout.split() == ["root"]
+    assert number_of(slave, "keeper") == "1500"
+    assert slave.run("getent shadow mallory").stdout.startswith("mallory:!:")
+    assert before.splitlines()[0] == slave.run("cat /etc/shadow").stdout.splitlines()[0]
+    assert_quiet(slave)
+
+
+def test_on_a_master_it_refuses_and_says_where_it_runs(ready: Lab) -> None:
+    done = ready.master.run(["hotsync-slave"], check=False)
+    assert done.returncode == 3
+    assert "runs on a SLAVE only" in done.stderr
+
+
+def test_a_test_mail_that_the_relay_took_turns_the_alarm_green(ready: Lab) -> None:
+    assert verdict(look_after(ready.slave), "notify.relay") == "amber"
+    ready.slave.run("config setprop hotsync NotifyRelay 10.77.0.100:25 NotifyTo admin@lab.example")
+    record = look_after(ready.slave)
+    assert verdict(record, "notify.relay") == "green", record

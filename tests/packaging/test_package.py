@@ -1,0 +1,216 @@
+"""The package on a clean Debian: installed, used, upgraded, removed, purged."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.production_units import MUTE_DROP_IN
+from tests.packaging.conftest import PROJECT, build
+from tests.packaging.root import Root
+
+pytestmark = pytest.mark.contract
+
+SCRIPTS: dict[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+INTERNAL = {"hotsyncd", "hotsync-receive"}
+COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
+UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
+STATE = "/var/lib/hotsync"
+OF_APPLICATIONS = {"doveadm", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
+MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
+
+
+def state_of(root: Root) -> dict[str, tuple[int, bytes]]:
+    """Return mode and content of every file that HotSync keeps (locks aside)."""
+    files = (path for path in sorted(root.at(STATE).rglob("*")) if path.is_file() and path.suffix != ".lock")
+    return {str(path): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+
+def live_on(root: Root) -> None:
+    """Make the system look like one that HotSync has served for a while."""
+    root.run("config", "setprop", "hotsync", "role", "slave", "MasterHost", "192.0.2.1")
+    for path, text in {
+        f"{STATE}/role.json": "{}",
+        f"{STATE}/tls/key.pem": "secret",
+        f"{STATE}/replica/tree/etc/hostname": "master",
+        f"{STATE}/manifest.db": "entries",
+        f"{STATE}/spool/facts/packages.json": "{}",
+        "/etc/hotsync/profiles.d/site.toml": "",
+        "/etc/hotsync.d/plugin": "",
+        "/etc/systemd/system/hotsync.timer.d/interval.conf": "[Timer]\n",
+        f"{STATE}/aside/etc/hostname": "slave",
+        f"{STATE}/aside.1/etc/hostname": "slave",
+        MUTE: "[Unit]\n",
+    }.items():
+        root.at(path).parent.mkdir(parents=True, exist_ok=True)
+        root.at(path).write_text(text)
+
+
+def test_the_same_source_gives_the_same_bytes_from_scratch_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("src", "systemd", "packaging", "lock", "docs", "script"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    (tmp_path / ".tools").symlink_to(PROJECT / ".tools")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    sums = set()
+    for out in ("one", "two"):
+        package = build(tmp_path / out, project=tmp_path)
+        sums.add(hashlib.sha256(package.read_bytes()).hexdigest())
+        shutil.rmtree(tmp_path / "build")
+    assert len(sums) == 1
+
+
+def test_it_installs_with_what_it_depends_on_and_nothing_more(seen: Root) -> None:
+    assert seen.run("dpkg", "--audit").stdout == ""
+    assert seen.run("dpkg", "--verify", "hotsync").stdout == ""
+    assert seen.run("apt-get", "check").returncode == 0
+
+
+def test_its_state_is_for_root_alone(seen: Root) -> None:
+    assert seen.at(STATE).stat().st_mode & 0o777 == 0o700
+    assert seen.at(f"{STATE}/db/configuration").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_records_are_there_and_the_role_is_empty(seen: Root) -> None:
+    shown = seen.run("config", "show", "hotsync").stdout
+    assert shown.startswith("hotsync=configuration\n")
+    assert seen.run("config", "getprop", "hotsync", "role", ok=False).stdout.strip() == ""
+    assert seen.run("/sbin/e-smith/config", "show", "hotsync").stdout == shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_does_not_hear_the_callers_python(seen: Root, command: str) -> None:
+    trap = seen.at("/tmp/trap")
+    trap.mkdir(exist_ok=True)
+    for name in ("click", "hotsync", "sitecustomize"):
+        (trap / f"{name}.py").write_text("raise SystemExit(99)\n")
+    done = seen.run(command, "--help", ok=False, PYTHONPATH="/tmp/trap", PYTHONSTARTUP="/tmp/trap/click.py")
+    assert done.returncode != 99
+    assert "Traceback" not in done.stderr
+
+
+def test_every_library_that_travels_can_be_loaded(seen: Root) -> None:
+    names = "click cryptography.x509 prometheus_client psycopg pydantic pymysql pyroute2 rich spake2 tenacity"
+    seen.run("/usr/lib/hotsync/venv/bin/python", "-I", "-W", "error", "-c", f"import {', '.join(names.split())}")
+
+
+def programs() -> set[str]:
+    """Return the programs that the code starts by a name of its own: the first word of a list given to run or spawn."""
+    found: set[str] = set()
+    for path in (PROJECT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.List) and node.args[0].elts:
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                first = node.args[0].elts[0]
+                if name in {"run", "spawn"} and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    found.add(first.value)
+    return found
+
+
+def test_every_program_that_it_starts_comes_with_it_or_with_its_application(seen: Root) -> None:
+    lacking = [name for name in programs() - OF_APPLICATIONS if seen.run("which", name, ok=False).returncode != 0]
+    assert lacking == []
+
+
+def test_nothing_is_compiled_at_the_first_start(seen: Root) -> None:
+    before = seen.files()
+    seen.run("config", "show")
+    assert {path for path in seen.files() - before if path.endswith(".pyc")} == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_its_page_and_its_completion(seen: Root, command: str) -> None:
+    assert seen.at(f"/usr/share/man/man8/{command}.8.gz").exists()
+    seen.run("bash", "-n", f"/usr/share/bash-completion/completions/{command}")
+
+
+def test_every_page_is_well_formed(seen: Root) -> None:
+    pages = sorted(seen.at("/usr/share/man").glob("man[58]/*.gz"))
+    ours = [
+        page for page in pages if page.name.partition(".")[0].split("-")[0] in {"hotsync", "config", "db", "signal"}
+    ]
+    assert ours
+    for page in ours:
+        words = ["man", "--warnings", "--local-file", str(page)]
+        done = subprocess.run(words, env={**os.environ, "MANWIDTH": "100"}, capture_output=True, text=True, check=True)
+        assert done.stderr == "", page.name
+        assert done.stdout.startswith(page.name.removesuffix(".gz")[:-2].upper())
+
+
+def test_the_form_of_profiles_has_its_page_and_its_schema(seen: Root) -> None:
+    assert seen.at("/usr/share/man/man5/hotsync-profile.5.gz").exists()
+    assert seen.at("/usr/share/doc/hotsync/profile.schema.json").exists()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_understands_the_installed_unit(seen: Root, unit: str) -> None:
+    done = seen.run("systemd-analyze", "verify", "--man=no", unit.replace("@.", "@1."), ok=False)
+    assert "hotsync" not in done.stderr
+
+
+def test_an_upgrade_changes_no_setting_and_no_replica(root: Root, next_package: Path) -> None:
+    live_on(root)
+    before = state_of(root)
+    root.install(next_package)
+    assert root.run("dpkg-query", "-W", "-f", "${Version}", "hotsync").stdout == "99.0"
+    assert state_of(root) == before
+    assert root.at(MUTE).exists()
+
+
+def test_removing_is_refused_while_a_promotion_is_unfinished(root: Root) -> None:
+    helper = root.at("/usr/lib/hotsync/bin/hotsync-unfinished")
+    assert root.run("/usr/lib/hotsync/bin/hotsync-unfinished").returncode == 0
+    helper.write_text("#!/bin/sh\nexit 3\n")
+    done = root.apt("remove", "hotsync", ok=False)
+    assert "run hotsync-promote to its end" in done.stdout + done.stderr
+    assert root.at("/usr/bin/hotsync").exists()
+    assert done.returncode != 0
+
+
+def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
+    live_on(root)
+    before = state_of(root)
+    root.apt("remove", "hotsync")
+    assert state_of(root) == before
+    assert not root.at(MUTE).parent.exists()
+    assert not root.at("/usr/lib/hotsync").exists()
+    assert not [path for path in root.files() if Path(path).name in UNITS]
+
+
+def test_a_purge_keeps_the_replica_and_says_where(root: Root) -> None:
+    live_on(root)
+    said = root.apt("purge", "hotsync")
+    for name in ("replica", "aside", "aside.1"):
+        assert f"{STATE}/{name} is kept" in said.stdout + said.stderr
+    assert sorted(path.name for path in root.at(STATE).iterdir()) == ["aside", "aside.1", "manifest.db", "replica"]
+    assert root.at(f"{STATE}/replica/tree/etc/hostname").read_text() == "master"
+
+
+@pytest.mark.parametrize("steps", [("purge",), ("remove", "purge")], ids=" then ".join)
+def test_a_purge_leaves_nothing_when_the_administrator_says_so(
+    clean_root: Root, package: Path, steps: tuple[str, ...]
+) -> None:
+    before = clean_root.files()
+    clean_root.install(package)
+    live_on(clean_root)
+    answer = "hotsync hotsync/purge-replica boolean true"
+    clean_root.run("sh", "-euc", f"echo '{answer}' | debconf-set-selections")
+    for step in steps:
+        clean_root.apt(step, "hotsync")
+    assert clean_root.files() - before == set()
+
+
+def test_a_purge_where_there_was_no_replica_asks_nothing_and_leaves_nothing(clean_root: Root, package: Path) -> None:
+    before = clean_root.files()
+    clean_root.install(package)
+    said = clean_root.apt("purge", "hotsync")
+    assert "is kept" not in said.stdout + said.stderr
+    assert clean_root.files() - before == set()

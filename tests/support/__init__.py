@@ -1,0 +1,1 @@
+"""What the tests share: order, seed, rings, counts, the watch over unit tests, the search for leaks."""

@@ -1,0 +1,162 @@
+"""The mute: what is held with a unit, what never is, and how an intruder is recognized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.intruders import daemons_among, parse_listeners, unit_of_cgroup
+from hotsync.backends.mute import TEXT, Mute
+from hotsync.backends.production_units import MUTE_DROP_IN
+from hotsync.model.mute import ALWAYS_MUTED, BASE, base_reason, covers, mutable, template_of
+from hotsync.system.paths import Paths
+
+SHOW = {
+    "postgresql.service": "Names=postgresql.service\nConsistsOf=postgresql@15-main.service\nPartOf=\n",
+    "postgresql@15-main.service": "Names=postgresql@15-main.service\nPartOf=postgresql.service\n",
+    "dovecot.service": "Names=dovecot.service\nTriggeredBy=dovecot.socket\n",
+    "mariadb.service": "Names=mariadb.service mysql.service mysqld.service\nTriggeredBy=\n",
+    "report.service": "Names=report.service\nTriggeredBy=report.timer\nPartOf=multi-user.target ssh.service\n",
+}
+LISTED = "postgresql@15-main.service loaded active running PostgreSQL\npostgresql@16-x.service loaded inactive dead P\n"
+
+
+class Systemd:
+    """A systemctl that answers from captured texts and remembers what it was asked to do."""
+
+    def __init__(self, running: str = "") -> None:
+        self.running = running
+        self.done: list[Sequence[str]] = []
+
+    def __call__(self, words: Sequence[str]) -> str:
+        if words[0] == "show":
+            return "\n".join(SHOW.get(unit, f"Names={unit}\n") for unit in words[words.index("--") + 1 :])
+        if words[0] == "list-units":
+            return LISTED if "--all" in words else self.running
+        self.done.append(words)
+        return ""
+
+
+def test_what_starts_or_stops_with_a_unit_is_held_with_it_and_the_machines_own_is_not(tmp_path: Path) -> None:
+    found = Mute(Paths(tmp_path), Systemd()).related(
+        ["postgresql.service", "postgresql@.service", "dovecot.service", "mariadb.service", "report.service"]
+    )
+    assert found >= {"postgresql@15-main.service", "postgresql@16-x.service", "postgresql@.service"}
+    assert found >= {"dovecot.socket", "mysql.service", "mysqld.service", "report.timer"}
+    assert not found & {"ssh.service", "multi-user.target"}
+
+
+def test_a_unit_is_muted_once_and_what_runs_of_it_is_stopped_its_starters_first(tmp_path: Path) -> None:
+    systemd = Systemd(
+        "mail.service loaded active running Mail\nmail.socket loaded active listening M\nx.service a b c\n"
+    )
+    mute = Mute(Paths(tmp_path), systemd)
+    assert mute.apply(["mail.service", "mail.socket", "job@.service"]) == (
+        "job@.service",
+        "mail.service",
+        "mail.socket",
+    )
+    assert systemd.done == [["daemon-reload"], ["stop", "--", "mail.socket", "mail.service"]]
+    assert (tmp_path / "etc/systemd/system/mail.service.d" / MUTE_DROP_IN).read_bytes() == TEXT
+    assert mute.muted() == {"mail.service", "mail.socket", "job@.service"}
+    systemd.running, systemd.done = "", []
+    assert mute.apply(["mail.service", "job@.service", "job@one.service"]) == ()
+    assert mute.apply(["other@two.service"]) == ("other@two.service",)
+    systemd.done.clear()
+    assert systemd.done == []
+
+
+def test_either_of_two_files_lets_a_muted_unit_start_and_a_missing_disk_holds_it() -> None:
+    lines = TEXT.decode().splitlines()
+    assert "ConditionPathExists=|/var/lib/hotsync/production" in lines
+    assert "ConditionPathExists=|/run/hotsync/promoting" in lines
+    assert "RequiresMountsFor=/var/lib/hotsync" in lines
+
+
+@pytest.mark.parametrize("unit", ["../../etc/x.service", "a b.service", "x.service\n", "x/y.service", "x.mount", ""])
+def test_a_name_that_is_no_unit_of_work_makes_no_file(tmp_path: Path, unit: str) -> None:
+    assert Mute(Paths(tmp_path), Systemd()).apply([unit]) == ()
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "dbus.service",
+        "systemd-logind.service",
+        "systemd-networkd.socket",
+        "ssh.service",
+        "sshd.service",
+        "networking.service",
+        "getty@tty1.service",
+        "rsyslog.service",
+        "hotsyncd.service",
+        "hotsync-slave.timer",
+        "hotsync-receive@.service",
+        "chrony.service",
+        "nftables.service",
+        "cockpit.socket",
+        "qemu-guest-agent.service",
+        "apt-daily.timer",
+        "user@1000.service",
+    ],
+)
+def test_a_hostile_master_cannot_mute_what_the_machine_needs(tmp_path: Path, unit: str) -> None:
+    assert base_reason(unit)
+    assert Mute(Paths(tmp_path), Systemd()).apply([unit]) == ()
+
+
+def test_every_unit_that_is_never_muted_has_its_reason_and_no_application_is_among_them() -> None:
+    assert all(pattern and reason for pattern, reason in BASE)
+    applications = {
+        "postfix.service", "dovecot.service", "mariadb.service", "smbd.service", "apache2.service", "nginx.service",
+        "postgresql@15-main.service", "asterisk.service", "fetchmail.service", "rsync.service", "nfs-server.service",
+        "docker.service", "certbot.timer", "slapd.service", "bind9.service", "named.service", "isc-dhcp-server.service",
+        "dnsmasq.service", "apt-cacher-ng.service", "redis-server.service",
+        "php8.2-fpm.service", "proftpd.service", "vsftpd.service",
+    }  # fmt: skip
+    assert mutable(applications) == applications
+    assert mutable(ALWAYS_MUTED) == set(ALWAYS_MUTED)
+
+
+def test_an_instance_is_held_by_its_template() -> None:
+    assert template_of("postfix@-.service") == "postfix@.service"
+    assert template_of("postfix.service") == "postfix.service"
+    assert covers(frozenset(("postfix@.service",)), "postfix@-.service")
+    assert not covers(frozenset(("postfix@.service",)), "postfix.service")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("0::/system.slice/mariadb.service\n", "mariadb.service"),
+        ("0::/system.slice/system-postfix.slice/postfix@-.service\n", "postfix@-.service"),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", ""),
+        ("0::/../system.slice/ssh.service/inner\n", "ssh.service"),
+        ("1:name=systemd:/system.slice/cron.service\n0::/\n", "cron.service"),
+        ("4:memory:/other.service\n0::/init.scope\n", ""),
+    ],
+)
+def test_the_unit_of_a_process_is_read_from_its_cgroup(text: str, unit: str) -> None:
+    assert unit_of_cgroup(text) == unit
+
+
+def test_listening_sockets_are_read_with_all_their_owners() -> None:
+    text = (
+        'tcp LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:(("master",pid=12,fd=13),("smtpd",pid=14,fd=6))\n'
+        "udp UNCONN 0 0 [::]:111 [::]:*\n"
+        'tcp LISTEN 0 511 *:80 *:* users:(("apache2",pid=20,fd=4))\n'
+    )
+    assert parse_listeners(text) == [
+        ("tcp 0.0.0.0:25", 12, "master"),
+        ("tcp 0.0.0.0:25", 14, "smtpd"),
+        ("udp [::]:111", 0, ""),
+        ("tcp *:80", 20, "apache2"),
+    ]
+
+
+def test_daemons_are_known_by_where_their_programs_lie_and_tools_of_people_are_not() -> None:
+    paths = ["/usr/sbin/cron", "/usr/bin/crontab", "/lib/x/daemon", "/usr/lib/postfix/sbin/master", "/etc/cron.d"]
+    assert daemons_among(paths) == {"/usr/sbin/cron", "/usr/lib/x/daemon", "/usr/lib/postfix/sbin/master"}

@@ -1,0 +1,186 @@
+"""ifupdown's and networkd's files: read by tables, written and read back as a property, refused by line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotsync.backends.network import addresses, ifupdown, networkd
+from hotsync.errors import ConfigError
+from hotsync.model.network import Address, Interface, NetworkState
+
+DEBIANS = """\
+# This file describes the network interfaces available on your system
+source /etc/network/interfaces.d/*
+
+auto lo
+iface lo inet loopback
+
+allow-hotplug ens3
+iface ens3 inet static
+\taddress 192.0.2.10/24
+\tgateway 192.0.2.1
+\t# dns-* options are implemented by the resolvconf package
+\tdns-nameservers 192.0.2.53 192.0.2.54
+\tdns-search example.org
+iface ens3 inet6 static
+\taddress 2001:db8::10/64
+\tgateway fe80::1
+"""
+OLD_STYLE = """\
+auto eth0
+iface eth0 inet static
+    address 10.0.0.2
+    netmask 255.255.240.0
+    up ip route add 10.9.0.0/16 \\
+        via 10.0.0.9
+    mtu 9000
+"""
+
+
+def test_debians_own_file_is_read_with_both_families() -> None:
+    state = ifupdown.parse({ifupdown.FILE: DEBIANS})
+    assert [str(address) for address in state.addresses] == ["192.0.2.10/24", "2001:db8::10/64"]
+    assert [gateway.address for gateway in state.gateways] == ["192.0.2.1", "fe80::1"]
+    card = state.interfaces[1]
+    assert card.name == "ens3"
+    assert card.dns == ("192.0.2.53", "192.0.2.54")
+    assert card.domains == ("example.org",)
+    assert ("hotplug", "") in card.options
+
+
+def test_a_netmask_and_continued_lines_are_understood() -> None:
+    (card,) = ifupdown.parse({ifupdown.FILE: OLD_STYLE}).interfaces
+    assert card.addresses == (Address("eth0", "10.0.0.2", 20),)
+    assert ("inet up", "ip route add 10.9.0.0/16         via 10.0.0.9") in card.options
+    assert ("inet mtu", "9000") in card.options
+
+
+def test_dhcp_is_told() -> None:
+    state = ifupdown.parse({ifupdown.FILE: "auto eth0\niface eth0 inet dhcp\niface eth0 inet6 auto\n"})
+    assert state.uses_dhcp == ("eth0",)
+    state = networkd.parse({"a.network": "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n"})
+    assert state.uses_dhcp == ("eth0",)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("auto eth0\niface eth0 inet static\n  address 10.0.0.1/24\n  frobnicate yes\n", "line 2"),
+        ("mapping eth0\n  script /x\n", "line 1"),
+        ("iface eth0 ipx static\n", "line 1"),
+        ("auto eth0\niface eth0 inet wvdial\n", "line 2"),
+        ("iface eth0 inet static\n address 10.0.0.300\n", "line 1"),
+    ],
+)
+def test_what_ifupdown_has_and_we_do_not_understand_is_refused_with_its_line(text: str, line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        ifupdown.parse({ifupdown.FILE: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[Match]\nName=eth0\n[Network]\nAddress=10.0.0.1/24\nFrobnicate=yes\n", "line 5"),
+        ("[Match]\nName=eth0\n[Frob]\nA=b\n", "line 3"),
+        ("[Match]\nName=eth0\n[Network]\nnonsense\n", "line 4"),
+        ("[Match]\nName=eth0\n[Network]\nAddress=10.0.0.300/24\n", "line 4"),
+        ("[Network]\nAddress=10.0.0.1/24\n", "names no interface"),
+    ],
+)
+def test_what_networkd_has_and_we_do_not_understand_is_refused_with_its_line(text: str, line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        networkd.parse({"systemd/network/10-x.network": text})
+
+
+ROUTES = """\
+[Match]
+Name=eth0
+
+[Network]
+Address=10.0.0.5/24
+IPv6AcceptRA=no
+
+[Address]
+Address=10.0.0.6/24
+Label=eth0:1
+
+[Route]
+Gateway=10.0.0.1
+
+[Route]
+Destination=10.9.0.0/16
+Gateway=10.0.0.9
+
+[Route]
+Gateway=10.0.0.2
+Metric=500
+"""
+
+
+def test_of_networkds_blocks_nothing_is_lost_and_only_default_routes_are_gateways() -> None:
+    state = networkd.parse({"systemd/network/10-eth0.network": ROUTES})
+    assert [str(address) for address in state.addresses] == ["10.0.0.5/24", "10.0.0.6/24"]
+    assert [gateway.address for gateway in state.gateways] == ["10.0.0.1", "10.0.0.2"]
+    (text,) = networkd.render(state).values()
+    assert networkd.parse({"x.network": text}) == state
+    for line in ROUTES.splitlines():
+        assert not line or line in text or line == "[Route]"
+    assert text.count("[Route]") == 2
+    assert text.count("10.0.0.6/24") == 1
+
+
+names = st.sampled_from(["eth0", "ens3", "enp1s0", "br0"])
+fours = st.ip_addresses(v=4).map(str).filter(lambda text: not text.startswith("0."))
+sixes = st.ip_addresses(v=6).map(str)
+domains = st.lists(st.sampled_from(["example.org", "lab.example"]), max_size=2, unique=True).map(tuple)
+
+
+@st.composite
+def interfaces(draw: st.DrawFn, name: str) -> Interface:
+    numbers = draw(st.lists(st.tuples(fours, st.integers(8, 30)), min_size=1, max_size=2, unique=True))
+    more = draw(st.lists(st.tuples(sixes, st.integers(16, 64)), max_size=2, unique=True))
+    return Interface(
+        name,
+        addresses=tuple(Address(name, text, prefix) for text, prefix in (*numbers, *more)),
+        gateways=tuple(Address(name, text, 32) for text in draw(st.lists(fours, max_size=1))),
+        dns=tuple(draw(st.lists(fours, max_size=2, unique=True))),
+        domains=draw(domains),
+    )
+
+
+states = st.lists(names, unique=True, max_size=3).flatmap(
+    lambda chosen: st.tuples(*(interfaces(name) for name in chosen)).map(NetworkState)
+)
+
+
+@given(states)
+@settings(max_examples=60, deadline=None)
+def test_what_we_write_for_ifupdown_we_read_back(state: NetworkState) -> None:
+    marked = NetworkState(tuple(replace(each, options=(("auto", ""),)) for each in state.interfaces))
+    texts = ifupdown.render(marked)
+    assert ifupdown.parse(texts) == marked
+    assert ifupdown.render(ifupdown.parse(texts)) == texts
+
+
+@given(states)
+@settings(max_examples=60, deadline=None)
+def test_what_we_write_for_networkd_we_read_back(state: NetworkState) -> None:
+    texts = networkd.render(state)
+    assert networkd.parse(texts) == state
+    assert networkd.render(networkd.parse(texts)) == texts
+
+
+def test_the_kernels_addresses_are_read_without_link_local_temporary_and_loopback_ones() -> None:
+    text = """[
+      {"ifname": "lo", "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}]},
+      {"ifname": "eth0", "addr_info": [
+        {"local": "10.77.0.2", "prefixlen": 24, "scope": "global"},
+        {"local": "fe80::1", "prefixlen": 64, "scope": "link"},
+        {"local": "2001:db8::2", "prefixlen": 64, "scope": "global"},
+        {"local": "2001:db8::abcd", "prefixlen": 64, "scope": "global", "temporary": true}]}]"""
+    assert [str(address) for address in addresses.parse_addresses(text)] == ["10.77.0.2/24", "2001:db8::2/64"]
+    assert addresses.parse_addresses("") == ()

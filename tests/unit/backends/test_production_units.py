@@ -1,0 +1,45 @@
+"""What systemctl and dpkg print, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hotsync.backends.package_files import parse_status, read_files
+from hotsync.backends.production_units import parse_loaded, parse_units
+
+
+def test_units_are_the_first_word_of_each_line() -> None:
+    text = "ssh.service loaded active running OpenBSD Secure Shell server\n\ncron.service loaded active running x\n"
+    assert parse_units(text) == {"ssh.service", "cron.service"}
+
+
+def test_only_units_with_a_file_exist_here() -> None:
+    shown = "Id=ssh.service\nLoadState=loaded\n\nId=none.service\nLoadState=not-found\n\nId=x.timer\nLoadState=masked\n"
+    assert parse_loaded(shown) == {"ssh.service"}
+
+
+STATUS = """\
+Package: libc6
+Status: install ok installed
+Description: GNU C Library
+ Status: not this one
+
+Package: gone
+Status: deinstall ok config-files
+
+Package: half
+Status: install reinstreq half-installed
+"""
+
+
+def test_a_package_is_installed_if_dpkg_says_so_in_its_own_field() -> None:
+    assert parse_status(STATUS) == {"libc6"}
+
+
+def test_the_files_of_packages_with_and_without_architecture_are_found(tmp_path: Path) -> None:
+    info = tmp_path / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    (info / "qemu.list").write_text("/.\n/etc\n/etc/qemu.conf\n")
+    (info / "libx:amd64.list").write_text("/usr/lib/libx.so\n")
+    (info / "libxx.list").write_text("/never\n")
+    assert read_files(tmp_path, ["qemu", "libx", "none"]) == {"/.", "/etc", "/etc/qemu.conf", "/usr/lib/libx.so"}

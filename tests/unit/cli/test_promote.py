@@ -1,0 +1,42 @@
+"""What `hotsync-promote` accepts, without a server behind it."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from hotsync.cli.promote import promote
+from hotsync.errors import ExitCode, Refused, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(tmp_path))
+    monkeypatch.setattr("hotsync.system.log.set_up", lambda *_: None)
+
+
+def run(*words: str) -> BaseException | None:
+    return CliRunner().invoke(promote, list(words), standalone_mode=False).exception
+
+
+def test_mapping_interfaces_is_not_offered_yet_and_says_what_to_do() -> None:
+    error = run("--network", "4", "--yes")
+    assert isinstance(error, UsageError)
+    assert "--network 3" in error.hint
+
+
+def test_fixing_the_network_first_stops_before_anything() -> None:
+    error = run("--network", "2", "--yes")
+    assert isinstance(error, Refused)
+    assert error.exit_code is ExitCode.REFUSED
+
+
+def test_a_host_that_is_not_configured_is_refused_in_one_sentence() -> None:
+    error = run("--dry-run", "--network", "1")
+    assert isinstance(error, Refused)
+    assert "not configured" in error.sentence
+
+
+def test_an_unknown_number_of_the_menu_is_a_fault_of_the_command_line() -> None:
+    result = CliRunner().invoke(promote, ["--network", "7"])
+    assert result.exit_code == 2

@@ -1,0 +1,80 @@
+"""Following a promotion that runs as a unit: from the first event, to the end, or to where it was cut."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotsync.flows import promote_unit
+from hotsync.system.paths import Paths
+
+STEP = {"at": 1.0, "step": "a", "title": "do a", "phase": "data", "position": 1, "total": 1}
+ENDED = {"at": 2.0, "ended": 1, "sentence": "done, with warnings"}
+
+
+class Scene:
+    """A unit that writes an event each time somebody waits."""
+
+    def __init__(self, paths: Paths, later: list[str]) -> None:
+        self.paths = paths
+        self.later = later
+        paths.run.mkdir(parents=True)
+        promote_unit.events_path(paths).write_bytes(b"")
+
+    def running(self) -> bool:
+        return bool(self.later)
+
+    def now(self) -> float:
+        return 0.0
+
+    def now_ns(self) -> int:
+        return 0
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        with promote_unit.events_path(self.paths).open("a") as file:
+            file.write(self.later.pop(0))
+
+
+def follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: list[str]
+) -> tuple[list[dict[str, Any]], promote_unit.Ended]:
+    scene = Scene(Paths(tmp_path), later)
+    monkeypatch.setattr(promote_unit, "is_running", scene.running)
+    shown: list[dict[str, Any]] = []
+    return shown, promote_unit.follow(scene.paths, shown.append, scene)
+
+
+def test_every_step_is_shown_and_the_end_is_the_units_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps(STEP) + "\n", json.dumps(ENDED) + "\n"]
+    shown, ended = follow(tmp_path, monkeypatch, lines)
+    assert [event["title"] for event in shown] == ["do a"]
+    assert (ended.exit_code, ended.sentence, ended.error) == (1, "done, with warnings", None)
+
+
+def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(STEP) + "\n"
+    shown, ended = follow(tmp_path, monkeypatch, [text[:9], text[9:], json.dumps(ENDED) + "\n"])
+    assert len(shown) == 1
+    assert ended.exit_code == 1
+
+
+def test_a_unit_that_ends_without_a_word_was_cut_and_can_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, ended = follow(tmp_path, monkeypatch, [json.dumps(STEP) + "\n"])
+    assert len(shown) == 1
+    assert ended.exit_code == 9
+    assert "hotsync-promote" in ended.sentence
+
+
+def test_the_error_of_the_unit_comes_through_with_its_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = {"code": "step", "sentence": "no", "hint": "do it", "facts": {}}
+    _, ended = follow(tmp_path, monkeypatch, [json.dumps({**ENDED, "ended": 9, "error": error}) + "\n"])
+    assert ended.exit_code == 9
+    assert ended.error == error

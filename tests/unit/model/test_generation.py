@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotsync.model.generation import Retention, floor, to_forget
+
+DAY = 86400.0
+NOW = 1_800_000_000.0
+ages = st.lists(st.floats(0, 60 * DAY), max_size=60, unique=True)
+
+
+def held(some: list[float]) -> list[tuple[int, float]]:
+    return [(number, NOW - age) for number, age in enumerate(sorted(some, reverse=True), start=1)]
+
+
+@given(ages)
+def test_the_floor_is_never_forgotten(some: list[float]) -> None:
+    generations = held(some)
+    assert not set(to_forget(generations, NOW, Retention())) & floor(generations, NOW, Retention())
+
+
+@given(ages)
+def test_the_newest_always_stays(some: list[float]) -> None:
+    generations = held(some)
+    if generations:
+        assert generations[-1][0] not in to_forget(generations, NOW, Retention())
+
+
+@given(ages)
+def test_forgetting_again_forgets_nothing_more(some: list[float]) -> None:
+    generations = held(some)
+    gone = set(to_forget(generations, NOW, Retention()))
+    kept = [(number, moment) for number, moment in generations if number not in gone]
+    assert to_forget(kept, NOW, Retention()) == []
+
+
+def test_each_period_keeps_what_the_rule_says() -> None:
+    every_minute = [(number, NOW - (40 * DAY) + number * 300) for number in range(int(40 * DAY / 300) + 1)]
+    gone = set(to_forget(every_minute, NOW, Retention()))
+    kept = [NOW - moment for number, moment in every_minute if number not in gone]
+    in_two_hours = sum(age <= 2 * 3600 for age in kept)
+    in_a_day = sum(2 * 3600 < age <= DAY for age in kept)
+    in_three_days = sum(DAY < age <= 3 * DAY for age in kept)
+    in_a_month = sum(3 * DAY < age <= 30 * DAY for age in kept)
+    assert in_two_hours == 25  # all of them
+    assert 88 <= in_a_day <= 90  # quarters of an hour
+    assert 48 <= in_three_days <= 50
+    assert 27 <= in_a_month <= 29
+    assert not [age for age in kept if age > 31 * DAY]
+
+
+def test_after_a_long_silence_the_last_three_are_still_there() -> None:
+    old = [(number, NOW - 400 * DAY + number) for number in range(1, 10)]
+    assert [number for number, _ in old if number not in to_forget(old, NOW, Retention())] == [7, 8, 9]

@@ -1,0 +1,23 @@
+"""Text of others, shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotsync.model.readable import readable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Umläute, 漢字", "plain, Umläute, 漢字"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("caf\udce9", "caf\\xe9"),
+        ("a\r\tb", "a\\x0d\\x09b"),
+        ("two\nlines", "two\nlines"),
+        ("\u202eright to left", "\\u202eright to left"),
+    ],
+)
+def test_what_cannot_be_printed_is_escaped_and_can_always_be_encoded(text: str, shown: str) -> None:
+    assert readable(text) == shown
+    readable(text).encode()

@@ -1,0 +1,71 @@
+"""Who may be promoted: every refusal with its code and a thing to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hotsync.errors import ExitCode, HotSyncError, NotReady, PeerStillAlive, WrongRole
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkChoice
+from hotsync.model.report import Verdict
+from hotsync.planning.preflight import PreflightFacts, check_all, refuse
+
+READY = PreflightFacts(RoleRecord(Role.SLAVE, 1), generation=7, slave_ran=True)
+
+
+def test_a_slave_that_is_ready_is_not_refused() -> None:
+    refuse(READY, force=False)
+    assert all(check.verdict is Verdict.GREEN for check in check_all(READY))
+
+
+@pytest.mark.parametrize(
+    ("facts", "error", "words"),
+    [
+        (replace(READY, role=RoleRecord(Role.MASTER, 1)), WrongRole, "MASTER already"),
+        (replace(READY, role=RoleRecord()), WrongRole, "not configured"),
+        (replace(READY, generation=0), NotReady, "no generation"),
+        (replace(READY, slave_ran=False), NotReady, "hotsync-slave has not run"),
+        (replace(READY, signs_of_life=("10.77.0.1 answers ping",)), PeerStillAlive, "answers ping"),
+        (replace(READY, blocked=("srv",)), NotReady, "srv"),
+        (replace(READY, etc_mounts=("/etc/resolv.conf",)), NotReady, "/etc/resolv.conf"),
+        (replace(READY, immutable=("/home",)), NotReady, "/home"),
+        (replace(READY, network_fault="line 3", network_known=False), NotReady, "line 3"),
+        (replace(READY, etc_missing=True), NotReady, "no /etc"),
+        (replace(READY, room_missing="/srv lacks 5 GiB"), NotReady, "5 GiB"),
+        (replace(READY, interfaces_missing=("eth7",)), NotReady, "eth7"),
+        (replace(READY, dumps_fault="cannot be read"), NotReady, "cannot be read"),
+    ],
+)
+def test_every_reason_refuses_with_exit_3_and_a_hint(
+    facts: PreflightFacts, error: type[HotSyncError], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        refuse(facts, force=False)
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert caught.value.hint
+
+
+def test_force_overrules_a_living_master_and_nothing_else() -> None:
+    alive = replace(READY, signs_of_life=("it answers",))
+    refuse(alive, force=True)
+    assert [check.name for check in check_all(alive) if check.verdict is Verdict.RED] == ["master.silent"]
+    with pytest.raises(NotReady):
+        refuse(replace(alive, generation=0), force=True)
+
+
+def test_a_network_that_is_kept_asks_nothing_of_the_masters() -> None:
+    refuse(replace(READY, network=NetworkChoice.KEEP, network_fault="odd", interfaces_missing=("x",)), force=False)
+
+
+def test_old_data_copies_and_dhcp_are_told_and_do_not_refuse() -> None:
+    facts = replace(
+        READY, data_age=7200, copied=tuple(f"/srv/{n}" for n in range(9)), dhcp=("eth0",), packages_missing=("x",)
+    )
+    facts = replace(facts, network_fault="line 3")
+    refuse(facts, force=False)
+    amber = {check.name: check for check in check_all(facts) if check.verdict is Verdict.AMBER}
+    assert set(amber) == {"data.age", "data.copied", "network.dhcp", "network.read", "packages.missing"}
+    assert "120 minutes" in amber["data.age"].detail
+    assert "and 4 more" in amber["data.copied"].detail

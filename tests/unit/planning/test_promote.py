@@ -1,0 +1,118 @@
+"""The law of a promotion: whatever the facts, cut wherever and however often, the same command ends it."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.plan import Phase
+from hotsync.model.promotion import DatabaseDump, NetworkChoice
+from hotsync.planning.promote import plan_promote
+from tests.fakes.host import FakeHost, World
+
+MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64)
+POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64)
+
+worlds = st.builds(
+    World,
+    units=st.lists(st.sampled_from(["home", "root", "srv/data", "var/lib/samba"]), unique=True).map(tuple),
+    folders=st.sampled_from([(), ("srv",)]),
+    dumps=st.lists(st.sampled_from([MARIADB, POSTGRESQL]), unique=True).map(tuple),
+    master_units=st.lists(st.sampled_from(["dovecot.service", "postfix.service", "cron.service"]), unique=True).map(
+        tuple
+    ),
+    both_units=st.sampled_from([(), ("ssh.service",)]),
+    checks=st.lists(st.sampled_from(["imap", "smtp", "smb"]), unique=True).map(tuple),
+    packages=st.frozensets(st.sampled_from(["dovecot-imapd", "samba"])),
+    unobtainable=st.frozensets(st.sampled_from(["dovecot-imapd", "samba"])),
+    failing_units=st.frozensets(st.sampled_from(["dovecot.service", "cron.service"])),
+    attributes=st.integers(0, 2),
+    accounts_differ=st.booleans(),
+    choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
+    role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
+)
+# after how many steps it is cut, whether the last one was still recorded, and whether the machine boots afterwards
+cuts = st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.booleans()), max_size=12)
+
+
+def run(world: World, steps: int | None = None, recorded: bool = True) -> None:
+    plan = plan_promote(world.facts())
+    fake = FakeHost(world)
+    for position, step in enumerate(plan if steps is None else plan[:steps], start=1):
+        step.apply(fake.host())
+        if recorded or position != steps:
+            world.record(step)
+
+
+@given(world=worlds, cuts=cuts)
+@settings(max_examples=150, deadline=None)
+def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactly_one_claim(
+    world: World, cuts: list[tuple[int, bool, bool]]
+) -> None:
+    epoch = world.role.epoch
+    for steps, recorded, boots in cuts:
+        run(world, steps, recorded)
+        if boots:
+            world.power_cut()
+    run(world)
+    assert plan_promote(world.facts()) == ()
+    assert world.claims == 1
+    assert world.role == RoleRecord(Role.MASTER, epoch + 1)
+    assert sorted(world.exchanged) == sorted(world.units)
+    assert world.etc == "exchanged"
+    assert {dump.digest for dump in world.dumps} == set(world.loads)
+    assert world.production
+    assert not world.muted
+
+
+@given(world=worlds)
+@settings(max_examples=60, deadline=None)
+def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_could_fail(world: World) -> None:
+    plan = plan_promote(world.facts())
+    assert plan[0].phase is Phase.CLAIM
+    keys = [step.key.partition(":")[0] for step in plan]
+    assert keys[-4:] == ["role.master", "role.settle", "services.unmute", "role.finish"]
+    phases = list(Phase)
+    assert [phases.index(step.phase) for step in plan] == sorted(phases.index(step.phase) for step in plan)
+    assert len({step.key for step in plan}) == len(plan)
+
+
+def test_a_generation_that_arrives_between_plan_and_claim_does_not_change_a_claimed_promotion() -> None:
+    world = World()
+    run(world, 1)
+    world.generation = 99
+    assert world.facts().promotion.generation == 7
+    run(world)
+    assert world.document is not None
+    assert world.document.generation == 7
+
+
+def test_databases_are_not_loaded_a_second_time_once_the_journal_has_them() -> None:
+    world = World(dumps=(MARIADB,))
+    plan = plan_promote(world.facts())
+    upto = next(number for number, step in enumerate(plan, 1) if step.key.startswith("databases.load"))
+    run(world, upto)
+    world.power_cut()
+    run(world)
+    assert world.loads == [MARIADB.digest]
+
+
+def test_with_the_network_kept_no_address_is_taken_and_the_name_stays() -> None:
+    world = World(choice=NetworkChoice.KEEP)
+    run(world)
+    assert world.addresses == {"10.77.0.2/24"}
+    assert world.host_name == "slave"
+
+
+def test_what_follows_from_the_role_is_made_up_for_when_the_machine_dies_right_after_it() -> None:
+    world = World()
+    plan = plan_promote(world.facts())
+    upto = next(number for number, step in enumerate(plan, 1) if step.key.startswith("role.master"))
+    run(world, upto)
+    world.power_cut()
+    keys = [step.key for step in plan_promote(world.facts())]
+    assert keys == ["role.settle", "services.unmute", "services.start", "role.finish"]
+    run(world)
+    assert world.production
+    assert "dovecot.service" in world.running

@@ -1,0 +1,85 @@
+"""What a waiting SLAVE needs, in which order, and where hotsync-slave has no business."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hotsync.errors import NotReady, Refused, WrongRole
+from hotsync.model.accounts import Account, NumberPlan
+from hotsync.model.facts import PackageFact
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.packages import Package, Wanted
+from hotsync.model.report import Verdict
+from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.slave_checks import check_packages, check_room, check_versions
+from hotsync.planning.slave import check_may_run, plan_slave
+
+FACTS = SlaveFacts(
+    RoleRecord(Role.SLAVE, epoch=2),
+    generation=5,
+    to_mute=("mail.service",),
+    running=("cron.service",),
+    numbers=NumberPlan(new_users=(Account("mysql", 110, 110),)),
+    wanted=(Wanted("mail", "1.0", True),),
+)
+
+
+def keys(facts: SlaveFacts, *, only_permissions: bool = False) -> list[str]:
+    return [step.key for step in plan_slave(facts, only_permissions=only_permissions)]
+
+
+def test_first_it_is_quiet_then_the_accounts_have_their_numbers_and_only_then_packages_come() -> None:
+    assert keys(FACTS) == ["slave.mute", "accounts.numbers", "packages.install"]
+    assert "cron.service, mail.service" in plan_slave(FACTS)[0].title
+
+
+def test_nothing_is_planned_where_nothing_is_needed() -> None:
+    assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1)) == []
+
+
+def test_fixperm_looks_after_accounts_and_mute_only() -> None:
+    assert keys(FACTS, only_permissions=True) == ["slave.mute", "accounts.numbers"]
+
+
+def test_a_move_of_accounts_that_was_cut_is_finished() -> None:
+    assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1, move_cut=True)) == ["accounts.numbers"]
+
+
+def test_nothing_is_installed_into_a_broken_package_database() -> None:
+    facts = replace(FACTS, broken="half-configured: bash")
+    assert "packages.install" not in keys(facts)
+    missing, database, _ = check_packages(facts, SlaveOutcome(), only_permissions=False)
+    assert (missing.verdict, database.verdict) == (Verdict.AMBER, Verdict.AMBER)
+    assert "repaired first" in missing.detail
+
+
+@pytest.mark.parametrize(
+    ("facts", "error"),
+    [
+        (replace(FACTS, role=RoleRecord(Role.MASTER)), WrongRole),
+        (replace(FACTS, role=RoleRecord()), WrongRole),
+        (replace(FACTS, role=RoleRecord(Role.SLAVE, epoch=2, claim=3)), Refused),
+        (replace(FACTS, generation=0), NotReady),
+    ],
+)
+def test_it_is_refused_where_it_has_no_business(facts: SlaveFacts, error: type[Refused]) -> None:
+    with pytest.raises(error) as raised:
+        check_may_run(facts)
+    assert raised.value.hint
+
+
+def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber() -> None:
+    def verdict(here: str, there: str) -> Verdict:
+        master = [PackageFact("mariadb-server", there, "all"), PackageFact("bash", "9", "amd64")]
+        own = {"mariadb-server": Package("mariadb-server", here, "all"), "bash": Package("bash", "1", "amd64")}
+        return next(iter(check_versions(master, own, 0))).verdict
+
+    assert verdict("1:10.5.23-0+deb11u1", "1:10.11.6-0+deb12u1") is Verdict.RED
+    assert verdict("1:10.11.4-1", "1:10.11.6-0+deb12u1") is Verdict.AMBER
+    assert verdict("1:11.4.2-1", "1:10.11.6-0+deb12u1") is Verdict.GREEN
+
+
+def test_little_room_is_said_before_there_is_none() -> None:
+    assert [check_room(100, free).verdict for free in (50, 9, 1)] == [Verdict.GREEN, Verdict.AMBER, Verdict.RED]

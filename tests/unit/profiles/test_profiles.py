@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hotsync.errors import ProfileError
+from hotsync.model.selection import Action, Selection
+from hotsync.profiles.catalog import load_catalog, matching, parse_profile, shipped
+from hotsync.profiles.resolve import mount_rules, resolve
+
+PROFILES = shipped()
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_every_shipped_profile_is_named_as_its_file_and_has_something_to_say(name: str) -> None:
+    profile = PROFILES[name]
+    assert profile.profile.title
+    assert profile.checks
+    assert name == "base" or profile.detect.packages or profile.detect.paths
+
+
+def selection_of(*names: str) -> Selection:
+    chosen = [PROFILES[name] for name in names]
+    return resolve(
+        chosen, [("/", "ext4"), ("/data", "xfs"), ("/boot/efi", "vfat"), ("/proc", "proc")], [], lambda p: [p]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [
+        ("opt/unknown/state", Action.INCLUDE),
+        ("data/files", Action.INCLUDE),
+        ("boot/efi/x", Action.EXCLUDE),
+        ("usr/bin/ls", Action.EXCLUDE),
+        ("usr/local/bin/ours", Action.INCLUDE),
+        ("usr/lib/hotsync/venv", Action.EXCLUDE),
+        ("var/log/syslog", Action.EXCLUDE),
+        ("var/lib/dpkg/status", Action.PROTECT),
+        ("var/lib/hotsync/tls/key", Action.PROTECT),
+        ("var/lib/hotsync/spool/facts/packages.json", Action.INCLUDE),
+        ("var/lib/docker/volumes/v/_data", Action.INCLUDE),
+        ("var/lib/docker/overlay2/x", Action.PROTECT),
+        ("etc/fstab", Action.PROTECT),
+        ("etc/machine-id", Action.PROTECT),
+        ("etc/shadow", Action.INCLUDE),
+        ("etc/ssh/ssh_host_rsa_key", Action.INCLUDE),
+        ("home/user/.cache/thumb", Action.EXCLUDE),
+    ],
+)
+def test_by_default_everything_that_can_be_data_is_carried_minus_named_ones(path: str, action: Action) -> None:
+    assert selection_of("base").decide(path).action is action
+
+
+def test_the_files_of_a_live_database_are_never_carried() -> None:
+    selection = selection_of("base", "mariadb", "postgresql")
+    assert selection.decide("var/lib/mysql/ibdata1").action is Action.PROTECT
+    assert selection.decide("var/lib/postgresql/15/main/base/1/2").action is Action.PROTECT
+
+
+def test_a_profile_matches_by_package_path_or_unit(tmp_path: Path) -> None:
+    (tmp_path / "etc/postgresql").mkdir(parents=True)
+    found = matching(PROFILES.values(), frozenset({"samba"}), frozenset({"mysqld.service"}), tmp_path)
+    assert [profile.name for profile in found] == ["base", "mariadb", "postgresql", "samba"]
+
+
+def test_all_faults_of_a_profile_are_told_with_their_place() -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse_profile('[profile]\nname = "Bad Name"\ntitle = "x"\n[files]\ninclude = ["relative"]\nodd = 1\n', "x.toml")
+    for place in ("profile.name", "files.include.0", "files.odd"):
+        assert place in caught.value.sentence
+
+
+def test_a_site_profile_replaces_a_shipped_one_and_a_broken_one_is_named_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "samba.toml").write_text('[profile]\nname = "samba"\ntitle = "Ours"\n')
+    (tmp_path / "zbroken.toml").write_text("[profile\n")
+    profiles, errors = load_catalog(tmp_path)
+    assert profiles["samba"].profile.title == "Ours"
+    assert len(profiles) == len(PROFILES)
+    assert "zbroken.toml" in errors[0].sentence
+
+
+def test_only_local_file_systems_that_may_hold_data_become_includes() -> None:
+    mounts = [
+        ("/", "ext4"),
+        ("/data", "xfs"),
+        ("/boot", "ext4"),
+        ("/net", "nfs4"),
+        ("/run/x", "ext4"),
+        ("/mnt/d", "btrfs"),
+    ]
+    assert [rule.pattern for rule in mount_rules(mounts)] == ["/data", "/mnt/d"]

@@ -1,0 +1,122 @@
+"""Finding database servers, from what the system's tools print."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotsync.sources.mariadb_find import (
+    Listener,
+    instance_of,
+    not_running,
+    parse_listeners,
+    parse_unit,
+    parse_unit_files,
+)
+from hotsync.sources.pgtoc import without_time
+from hotsync.sources.postgresql import parse_globals
+from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
+
+SS = """\
+u_str LISTEN 0      4096          /run/systemd/private 12 * 0 users:(("systemd",pid=1,fd=18))
+u_str LISTEN 0      80     /run/mysqld/mysqld.sock 125983 * 0 users:(("mariadbd",pid=7175,fd=20))      \n\
+u_str LISTEN 0      80     /srv/my data/s.sock 125984 * 0 users:(("mysqld",pid=8,fd=20),("mysqld",pid=9,fd=20))
+u_str LISTEN 0      80     @abstract 125985 * 0 users:(("mariadbd",pid=10,fd=20))
+u_str LISTEN 0      80     /run/other.sock 125986 * 0
+"""
+
+
+def test_servers_are_found_by_the_sockets_that_they_listen_on() -> None:
+    assert list(parse_listeners(SS)) == [
+        Listener("mariadbd", 7175, "/run/mysqld/mysqld.sock"),
+        Listener("mysqld", 8, "/srv/my data/s.sock"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/mariadb.service\n", "mariadb.service"),
+        ("0::/system.slice/system-mariadb.slice/mariadb@nextcloud.service\n", "mariadb@nextcloud.service"),
+        ("9:cpu:/\n1:name=systemd:/system.slice/mysqld.service\n", "mysqld.service"),
+        ("0::/user.slice/user-0.slice/user@0.service/app.slice/db.service\n", "db.service"),
+        ("9:name=systemd:/\n0::/\n", ""),
+    ],
+)
+def test_the_unit_of_a_process(cgroup: str, unit: str) -> None:
+    assert parse_unit(cgroup) == unit
+
+
+@pytest.mark.parametrize(
+    ("unit", "socket", "instance"),
+    [
+        ("mariadb.service", "/x", "default"),
+        ("mariadb@nextcloud.service", "/x", "nextcloud"),
+        ("rh-mariadb105-mariadb@nextcloud.service", "/x", "rh-mariadb105-mariadb@nextcloud"),
+        ("", "/run/mysqld/mysqld.sock", "default"),
+        ("", "/srv/s.sock", "srv/s.sock"),
+    ],
+)
+def test_the_name_of_an_instance(unit: str, socket: str, instance: str) -> None:
+    assert instance_of(unit, socket) == instance
+
+
+def test_a_server_that_does_not_run_is_a_fault_parked_or_gone() -> None:
+    units = parse_unit_files(
+        "mariadb.service enabled enabled\nmariadb@.service disabled enabled\nmysql.service alias -\n"
+        "mariadb@b.service enabled-runtime enabled\nmariadb-extra.socket disabled enabled\n"
+    )
+    assert set(units) == {"mariadb.service", "mariadb@.service", "mariadb@b.service"}
+    found = {dataset.instance: dataset for dataset in not_running(units, ["old"])}
+    assert found["default"].fault == "mariadb.service is enabled and does not run"
+    assert found["b"].fault
+    assert found["old"].parked
+    assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, ["default"])] == [True]
+    assert list(not_running({}, ["default", "old"])) == [], "no unit is left: the server was removed"
+
+
+def test_clusters_as_debian_lists_them() -> None:
+    up = parse_cluster("15 main 5432 online,auto postgres /var/lib/postgresql/15/main /var/log/x.log", "/run/pg")
+    assert (up.name, up.port, up.user, up.socket, up.fault, up.parked) == (
+        "postgresql/15-main", 5432, "postgres", "/run/pg", "", False,
+    )  # fmt: skip
+    assert parse_cluster("15 main 5432 down,auto postgres /x /y", "").fault == "cluster 15/main does not run"
+    parked = parse_cluster("9.6 old 5433 down,binaries_missing,manual pg /x /y", "")
+    assert (parked.fault, parked.parked, parked.version) == ("", True, "9.6")
+    with pytest.raises(ValueError, match="something else"):
+        parse_cluster("Error: no", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("shop", "dbname='shop'"), ("postgresql://x", "dbname='postgresql://x'"), ("a'b\\c", "dbname='a\\'b\\\\c'")],
+)
+def test_a_database_is_named_so_that_it_cannot_be_an_address(name: str, expected: str) -> None:
+    assert quoted_name(name) == expected
+
+
+def test_the_key_that_differs_each_time_is_taken_out_of_the_roles() -> None:
+    body = b"CREATE ROLE a;\n\\restrict inside\nCOMMENT\n\\unrestrict inside\nGRANT b TO c;\n"
+    text = b"--\n\n\\restrict k1\n\n" + body + b"\n\\unrestrict k1\n\n--\n"
+    assert parse_globals(text) == b"--\n\n\n" + body + b"\n\n--\n"
+    assert parse_globals(body.replace(b"\\", b"")) == body.replace(b"\\", b""), "older tools write no key"
+
+
+def toc(second: int, *, version: tuple[int, int] = (1, 14), rest: bytes = b"rest") -> bytes:
+    def number(value: int) -> bytes:
+        return b"\0" + value.to_bytes(4, "little")
+
+    compression = b"\0" if version >= (1, 15) else number(0)
+    times = b"".join(number(value) for value in (second, 21, 16, 22, 10, 126, 0))
+    return b"PGDMP" + bytes((*version, 0, 4, 8, 3)) + compression + times + rest
+
+
+@pytest.mark.parametrize("version", [(1, 14), (1, 15), (1, 16)])
+def test_tables_of_contents_are_compared_without_their_time(version: tuple[int, int]) -> None:
+    assert without_time(toc(1, version=version)) == without_time(toc(59, version=version))
+    assert without_time(toc(1, version=version)) != without_time(toc(1, version=version, rest=b"Rest"))
+    assert without_time(toc(1, version=version)) is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"PGDMP", b"other" * 20, toc(1, version=(2, 0)), toc(1)[:20]])
+def test_a_table_of_contents_of_another_form_is_never_called_equal(data: bytes) -> None:
+    assert without_time(data) is None

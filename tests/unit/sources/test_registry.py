@@ -1,0 +1,219 @@
+"""A run over all sources: what fails is stale with its age and reason, and the others go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hotsync.errors import RestoreFailed, SourceError
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Check, Notice
+from hotsync.sources.documents import FileRecord, MariadbAccounts, MariadbInstance, digest_of_files, load, render
+from hotsync.sources.registry import Loadable, collect_all, loadables, source_named
+from hotsync.sources.source import Context, Dataset
+from hotsync.system.paths import Paths
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def now_ns(self) -> int:
+        return int(self.time * 1e9)
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@dataclass
+class Fake:
+    """A source in memory."""
+
+    NAME: str
+    IS_DATABASE: bool
+    clock: Clock
+    datasets: list[Dataset] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+    partly: list[DatasetPoint] = field(default_factory=list)
+
+    def inspect(self, context: Context) -> tuple[Dataset, ...]:
+        if "inspect" in self.failing:
+            raise SourceError(dataset=self.NAME, reason=self.failing["inspect"])
+        return tuple(self.datasets)
+
+    def collect(self, context: Context, dataset: Dataset) -> list[DatasetPoint]:
+        if self.failing.get(dataset.name) == "the disk says no":
+            raise OSError(5, "Input/output error", "/x")
+        if dataset.name in self.failing:
+            raise SourceError(dataset=dataset.name, reason=self.failing[dataset.name])
+        folder = context.paths.spool / dataset.name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "dump").write_text("x")
+        return [DatasetPoint(dataset.name, self.clock.now()), *(self.partly if dataset.instance == "a" else [])]
+
+    def restore(self, folder: Path, dataset: Dataset) -> str:
+        return ""
+
+    def verify(self, folder: Path) -> list[Check]:
+        return []
+
+
+@dataclass
+class World:
+    context: Context
+    clock: Clock
+    engine: Fake
+    other: Fake
+    notices: list[Notice]
+
+    def run(self, *, databases: bool = True) -> tuple[dict[str, DatasetPoint], list[str]]:
+        done = collect_all(self.context, databases=databases, sources=(self.engine, self.other))
+        return {point.name: point for point in done.points}, [error.sentence for error in done.failures]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "var/lib/hotsync").mkdir(parents=True)
+    clock, notices = Clock(), list[Notice]()
+    engine = Fake("engine", True, clock, [Dataset("engine", "a"), Dataset("engine", "b")])
+    other = Fake("other", False, clock, [Dataset("other")])
+    return World(Context(Paths(tmp_path), clock, notice=notices.append), clock, engine, other, notices)
+
+
+def test_a_dataset_that_fails_is_as_old_as_its_last_good_copy_and_the_others_go_on(world: World) -> None:
+    world.run()
+    world.clock.time = 2000
+    world.engine.failing["engine/a"] = "the server is down"
+    points, failures = world.run()
+    assert points["engine/a"] == DatasetPoint("engine/a", 1000, 1000, "the server is down")
+    assert points["engine/b"] == DatasetPoint("engine/b", 2000)
+    assert points["other"] == DatasetPoint("other", 2000)
+    assert failures == ["engine/a could not be collected: the server is down"]
+    world.clock.time = 3000
+    assert world.run()[0]["engine/a"].stale_since == 1000, "it does not get younger while it fails"
+    del world.engine.failing["engine/a"]
+    assert world.run()[0]["engine/a"] == DatasetPoint("engine/a", 3000)
+
+
+def test_one_that_never_was_collected_says_so(world: World) -> None:
+    world.engine.failing["engine/a"] = "no login"
+    points, _ = world.run()
+    assert (points["engine/a"].taken_at, points["engine/a"].stale_since) == (0.0, 1000.0)
+
+
+def test_a_part_of_a_dataset_can_be_stale_alone(world: World) -> None:
+    world.engine.partly = [DatasetPoint("engine/a/shop", 1000)]
+    world.run()
+    world.clock.time = 2000
+    world.engine.partly = [DatasetPoint("engine/a/shop", 0.0, 2000, "database shop: bad page")]
+    points, failures = world.run()
+    assert points["engine/a/shop"] == DatasetPoint("engine/a/shop", 1000, 1000, "database shop: bad page")
+    assert points["engine/a"].stale_since == 0
+    assert "bad page" in failures[0]
+
+
+def test_all_parts_of_a_dead_server_are_stale(world: World) -> None:
+    world.engine.partly = [DatasetPoint("engine/a/shop", 1000)]
+    world.run()
+    world.engine.failing["engine/a"] = "dead"
+    points, _ = world.run()
+    assert points["engine/a"].stale_since
+    assert points["engine/a/shop"].stale_since
+
+
+def test_where_servers_cannot_even_be_looked_for_all_known_ones_are_stale(world: World) -> None:
+    world.run()
+    world.engine.failing["inspect"] = "no list of sockets"
+    points, failures = world.run()
+    assert points["engine/a"].stale_since == points["engine/b"].stale_since == 1000
+    assert len(failures) == 1
+    assert (world.context.paths.spool / "engine/a/dump").exists()
+
+
+def test_a_server_that_was_removed_leaves_the_spool_with_a_word(world: World) -> None:
+    world.run()
+    del world.engine.datasets[1]
+    points, failures = world.run()
+    assert "engine/b" not in points
+    assert not (world.context.paths.spool / "engine/b").exists()
+    assert ["engine/b" in notice.sentence for notice in world.notices] == [True]
+    assert failures == []
+
+
+def test_a_server_that_was_stopped_on_purpose_keeps_its_copy_without_alarm(world: World) -> None:
+    world.run()
+    world.clock.time = 2000
+    world.engine.datasets[1] = Dataset("engine", "b", parked=True)
+    points, failures = world.run()
+    assert (points["engine/b"].taken_at, points["engine/b"].stale_since) == (1000, 0)
+    assert "on purpose" in points["engine/b"].note
+    assert failures == []
+    assert (world.context.paths.spool / "engine/b/dump").exists()
+
+
+def test_databases_that_are_switched_off_leave_the_spool_and_the_rest_stays(world: World) -> None:
+    world.run()
+    points, failures = world.run(databases=False)
+    assert set(points) == {"other"}
+    assert failures == []
+    assert not (world.context.paths.spool / "engine/a").exists()
+    assert (world.context.paths.spool / "other/dump").exists()
+
+
+def test_lost_times_make_a_stale_dataset_old_not_young(world: World) -> None:
+    folder = world.context.paths.spool / "mariadb/default"
+    folder.mkdir(parents=True)
+    (folder / "instance.json").write_bytes(render(INSTANCE))
+    source = Fake("mariadb", True, world.clock, [Dataset("mariadb", "default")], {"mariadb/default": "down"})
+    done = collect_all(world.context, sources=(source,))
+    assert done.points == (DatasetPoint("mariadb/default", 500.0, 500.0, "down"),)
+
+
+INSTANCE = MariadbInstance(
+    1, "10.11.19-MariaDB", digest_of_files([FileRecord("accounts.sql", 3, "ab" * 32)]), 500.0, (),
+    MariadbAccounts(FileRecord("accounts.sql", 3, "ab" * 32), 1, (), ()),
+)  # fmt: skip
+
+
+def test_what_a_slave_can_load_is_listed_with_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "mariadb/default").mkdir(parents=True)
+    (tmp_path / "mariadb/default/instance.json").write_bytes(render(INSTANCE))
+    (tmp_path / "mariadb/half").mkdir()
+    assert loadables(tmp_path) == (Loadable("mariadb", "default", INSTANCE.digest, "10.11.19-MariaDB", 3),)
+    assert loadables(tmp_path / "nowhere") == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{}", "malformed at schema"),
+        ('{"schema": 9}', "newer"),
+        ("", "malformed"),
+        ('{"schema": 1}', "malformed at version"),
+    ],
+)
+def test_a_document_that_cannot_be_read_says_why(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "instance.json").write_text(content)
+    with pytest.raises(RestoreFailed, match=reason):
+        load(tmp_path / "instance.json", MariadbInstance)
+
+
+def test_sources_are_found_by_their_names() -> None:
+    for name in ("mariadb", "postgresql", "backup-config", "facts"):
+        assert name == source_named(name).NAME
+
+
+def test_a_bad_disk_is_an_error_of_its_dataset_only(world: World) -> None:
+    world.engine.failing["engine/a"] = "the disk says no"
+    points, failures = world.run()
+    assert "Input/output error" in points["engine/a"].note
+    assert points["engine/b"].stale_since == 0
+    assert len(failures) == 1
