@@ -18,7 +18,7 @@ from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect
 from hotsync.engine.delivery import Delivery, deliver
 from hotsync.engine.select import build_selection
-from hotsync.errors import Held, HotSyncError, NotPaired
+from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Entry, Kind
@@ -46,6 +46,8 @@ Say = Callable[[str, "TransferProgress | None"], None]
 
 # what was collected just now must not look as if it were still being written (the coarse-clock rule asks for 20 ms)
 SETTLED_SECONDS = 0.05
+# longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
+_PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,21 @@ class SyncHost:
         return Ours(self.role.highest_epoch, Role.MASTER, name, __version__)
 
     def _pair(self) -> Peer:
-        """Pair now, unless the daemon just did: nobody should have to wait for its next try."""
-        from hotsync.transport.pairing import Caller, pair  # its cryptography is loaded once in a pair's life
+        """Pair now, unless the daemon just did; while it is at it, wait for what comes of it."""
+        # loaded once in a pair's life, like the cryptography below
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+        waiting = Retrying(
+            retry=retry_if_exception_type(PeerBusy),
+            wait=wait_fixed(_PAIRING_LOOK_SECONDS),
+            stop=stop_after_attempt(_PAIRING_LOOKS),
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+        return waiting(self._pair_once)
+
+    def _pair_once(self) -> Peer:
+        from hotsync.transport.pairing import Caller, pair
 
         known = load_peer(self.paths)
         if known is not None:
