@@ -194,15 +194,26 @@ class Session:
 
     def _begin(self, message: Begin) -> None:
         flight = self._duties.slot.take(message.generation, message.terms, self._channel.socket)
-        planned = self._upload("planned", "the planned changeset came")
-        with self._working("staging was prepared", message.expected_bytes):
+        with (
+            self._upload("planned", "the planned changeset came") as planned,
+            self._working("staging was prepared", message.expected_bytes),
+        ):
             answer = self._store.begin(message.generation, message.base_digest, planned, message.expected_bytes)
         flight.ready = True
         self._reply(lambda epoch: Ready(epoch=epoch, generation=message.generation, present=answer.present))
 
     def _commit(self, message: Commit) -> None:
         self._duties.slot.check(message.generation, self._channel.socket)
-        changes = self._upload("changes", "the final changeset came")
+        with self._upload("changes", "the final changeset came") as changes:
+            made = self._make(message, changes)
+        _log.info("Generation %d of %s is committed.", made.number, self._first.host)
+        self._reply(
+            lambda epoch: Committed(
+                epoch=epoch, generation=made.number, digest=made.digest, committed_at=made.committed_at
+            )
+        )
+
+    def _make(self, message: Commit, changes: Path) -> Generation:
         now = self._around.clock.now()
         record = Generation(
             number=message.generation,
@@ -216,13 +227,7 @@ class Session:
         with self._duties.slot.commit(message.generation, self._channel.socket):
             check_role(self._around.here(), self._first)  # a promotion may have begun while the lines came in
             with self._working("the generation was committed", 0):
-                made = self._store.commit(message.generation, changes, record)
-        _log.info("Generation %d of %s is committed.", made.number, self._first.host)
-        self._reply(
-            lambda epoch: Committed(
-                epoch=epoch, generation=made.number, digest=made.digest, committed_at=made.committed_at
-            )
-        )
+                return self._store.commit(message.generation, changes, record)
 
     def _confirm(self, message: Confirm) -> None:
         with self._working("the generation was confirmed", 0):
@@ -248,17 +253,22 @@ class Session:
     def _reply(self, message: Callable[[int], Message]) -> None:
         self._channel.send(message(self._around.here().record.highest_epoch), "it was answered")
 
-    def _upload(self, name: str, phase: str) -> Path:
-        """Write the stream that follows to a file, whatever its size; raise NoSpace if the disk is full."""
+    @contextmanager
+    def _upload(self, name: str, phase: str) -> Iterator[Path]:
+        """Give the stream that follows as a file, whatever its size, for the block; raise NoSpace on a full disk."""
         folder = self._around.paths.state / "incoming"
+        path = folder / name
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / name
-            with path.open("wb") as file:
-                self._channel.receive_file(file, phase, MAX_CHANGESET)
-        except OSError as error:
-            raise self._local(error, 0) from error
-        return path
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    self._channel.receive_file(file, phase, MAX_CHANGESET)
+            except OSError as error:
+                raise self._local(error, 0) from error
+            yield path
+        finally:
+            with suppress(OSError):
+                path.unlink()
 
     @contextmanager
     def _working(self, phase: str, needed: int) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,19 +19,23 @@ from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout, numbers_in
 from hotsync.replica.metadata import differences, set_time
-from hotsync.system.files import sync_filesystem, write_atomic
+from hotsync.system.files import open_atomic, sync_filesystem, write_atomic
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _COARSE_NS = 100_000_000
+_BLOCK = 1024 * 1024
+_SIZE = re.compile(rb'"size":([0-9]{1,20})')
+_LINKS = re.compile(rb'"links":([0-9]{1,20})')
 
 
 @dataclass(slots=True)
 class Present:
-    """What a cut run left that is still right; and how many files the plan has in all."""
+    """What a cut run left that is still right; and how many files and bytes the plan has in all."""
 
     files: int = 0
     bytes: int = 0
     planned: int = 0
+    planned_bytes: int = 0
 
 
 def make_ready(layout: Layout, number: int, planned: Path, effects: Effects) -> Present:
@@ -49,8 +55,8 @@ def make_ready(layout: Layout, number: int, planned: Path, effects: Effects) -> 
                 folder.mkdir(mode=0o700)
     staging.chmod(0o700)  # the receiver may have given it the mode of the MASTER's root
     present = _prune(staging, work, planned, effects)
-    with effects("entries"):
-        write_atomic(work / "entries", planned.read_bytes(), mode=0o600)
+    with effects("entries"), planned.open("rb") as source, open_atomic(work / "entries", mode=0o600) as target:
+        shutil.copyfileobj(source, target, _BLOCK)
     return present
 
 
@@ -81,6 +87,7 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self._lines: Iterator[bytes] = read_lines(path) if path.exists() else iter(())
         self.files = 0
+        self.bytes = 0
         self.line = b""
         self.path = ""
         self._key: bytes | None = b""
@@ -96,14 +103,20 @@ class _Lines:
         """Return whether the next path lies inside a folder."""
         return self._key is not None and self.path.startswith(folder + "/")
 
-    def count(self) -> int:
-        """Return how many paths with content, folders aside, there are in all; reads to the end."""
+    def count(self) -> tuple[int, int]:
+        """Return how many paths with content, folders aside, there are in all, and their bytes; reads to the end."""
         for line in self._lines:
             self._count(line)
-        return self.files
+        return self.files, self.bytes
 
     def _count(self, line: bytes) -> None:
-        self.files += b'"verb":"content"' in line and b'"kind":"d"' not in line
+        if b'"verb":"content"' not in line or b'"kind":"d"' in line:
+            return
+        self.files += 1
+        # within a path a quotation mark has a backslash before it: no path can pretend to be a size
+        size, links = _SIZE.search(line), _LINKS.search(line)
+        if size is not None:
+            self.bytes += int(size[1]) // max(1, int(links[1]) if links else 1)
 
     def _next(self) -> None:
         self.line = next(self._lines, b"")
@@ -148,7 +161,7 @@ def _prune(staging: Path, work: Path, planned: Path, effects: Effects) -> Presen
                     set_time(folders.at(path), 0 if b'"mtime_ns":' in (line or b"") else 10**9)
             else:
                 folders.remove(path, effects)
-    present.planned = plan.count()
+    present.planned, present.planned_bytes = plan.count()
     return present
 
 

@@ -22,8 +22,9 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 class Folders:
     """Open folders below one root, found by their path; use it as a context manager."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, held: int = _HELD) -> None:
         self.path = root
+        self._held = held
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._open: OrderedDict[str, int] = OrderedDict()
         self.device = os.fstat(self._root).st_dev
@@ -54,7 +55,7 @@ class Folders:
             return self._open[path]
         descriptor = open_beneath(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
         self._open[path] = descriptor
-        if len(self._open) > _HELD:
+        if len(self._open) > self._held:
             os.close(self._open.popitem(last=False)[1])
         return descriptor
 

@@ -47,6 +47,11 @@ class Layout:
         """There once a promotion has claimed: nothing is committed any more."""
         return self.root / "closed"
 
+    @property
+    def refused(self) -> Path:
+        """There from a generation that did not fit until one is committed."""
+        return self.root / "refused"
+
     def staging(self, number: int) -> Path:
         """Return where the files of a generation arrive."""
         return self.stagings / str(number)

@@ -53,6 +53,7 @@ class Kept:
         return self.entry is not None and self.entry.kind is Kind.DIRECTORY
 
 
+_BLOCK = 16 * 1024
 _NUMBERS = ("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "inode", "device", "links", "rdev", "flags")
 
 
@@ -111,20 +112,38 @@ def read_record(path: Path, below: str = "") -> Iterator[Kept]:
 
     A record that is not there has no lines: what the oldest generation replaced is not kept.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    with file:
-        if below:
-            _seek(file, sort_key(below))
-        for line in file:
-            kept = parse_kept(line)
-            if below and kept.path != below and not kept.path.startswith(below + "/"):
-                if sort_key(kept.path) > sort_key(below):
-                    return
-                continue
-            yield kept
+    for line in _lines(path, sort_key(below) if below else b""):
+        kept = parse_kept(line)
+        if below and kept.path != below and not kept.path.startswith(below + "/"):
+            if sort_key(kept.path) > sort_key(below):
+                return
+            continue
+        yield kept
+
+
+def _lines(path: Path, key: bytes) -> Iterator[bytes]:
+    """Return the lines of a record, from shortly before a key on.
+
+    Between blocks it is not held open: a history of thousands of generations is read side by side.
+    """
+    place = None
+    while True:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            if place is None:
+                return
+            raise
+        with file:
+            if place is not None:
+                file.seek(place)
+            elif key:
+                _seek(file, key)
+            lines = file.readlines(_BLOCK)
+            place = file.tell()
+        if not lines:
+            return
+        yield from lines
 
 
 def _seek(file: IO[bytes], key: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from hotsync.replica.layout import Layout
 from hotsync.replica.metadata import as_it_lies, attributes_at, copy_object, kind_of, set_metadata
 from hotsync.system.attributes import Attributes
 from hotsync.system.files import rename_noreplace
+
+_SOURCES = 8
+_HELD = 8
 
 Told = Callable[[str], None]
 
@@ -47,8 +51,7 @@ class Restoring:
         self._number = number
         self._closed = closed
         self._told = told
-        self._sources: dict[int, Folders] = {}
-        self._stack = ExitStack()
+        self._sources: OrderedDict[int, Folders] = OrderedDict()
         self._links: dict[tuple[int, int], str] = {}
         self._parents: list[tuple[str, Entry, Attributes]] = []
         self._finish: list[tuple[str, Entry, Attributes]] = []
@@ -68,7 +71,9 @@ class Restoring:
         self._refuse(was, to)
         over = to.resolve() == Path("/")
         to.mkdir(parents=True, exist_ok=True)
-        with self._stack, Folders(to) as target:
+        with ExitStack() as stack:
+            stack.callback(self._close_sources)
+            target = stack.enter_context(Folders(to, _HELD * _SOURCES))
             self._make_parents(path, target)
             if over:
                 self._write_all(path, path, target, report)
@@ -190,10 +195,19 @@ class Restoring:
         return attributes_at(self._source(was.number), was.path)
 
     def _source(self, number: int) -> Folders:
-        if number not in self._sources:
-            root = self._layout.files(number) if number else self._layout.tree
-            self._sources[number] = self._stack.enter_context(Folders(root))
+        """Return where a generation's objects lie; few are held open, as a history may be of thousands."""
+        if number in self._sources:
+            self._sources.move_to_end(number)
+            return self._sources[number]
+        if len(self._sources) >= _SOURCES:
+            self._sources.popitem(last=False)[1].close()
+        root = self._layout.files(number) if number else self._layout.tree
+        self._sources[number] = Folders(root, _HELD)
         return self._sources[number]
+
+    def _close_sources(self) -> None:
+        while self._sources:
+            self._sources.popitem()[1].close()
 
 
 def _notice(code: str, path: str, why: str) -> Notice:

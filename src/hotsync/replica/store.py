@@ -26,16 +26,9 @@ from hotsync.replica.ledger import Ledger
 from hotsync.replica.prepare import Prepared, Sources, prepare
 from hotsync.replica.rebuild import is_lost, rebuild, render_note
 from hotsync.replica.restore import RestoreReport, Restoring, Told
-from hotsync.replica.retention import Forgetting, for_room
-from hotsync.replica.space import (
-    ballast_for,
-    free_bytes,
-    free_inodes,
-    is_full,
-    needed_for,
-    with_room,
-    write_ballast,
-)
+from hotsync.replica.retention import Forgetting
+from hotsync.replica.room import Refusal, forget_refusal, make_room, note_refusal, room_for
+from hotsync.replica.space import ballast_for, free_bytes, is_full, needed_for, with_room, write_ballast
 from hotsync.replica.verify import Verifying, VerifyReport
 from hotsync.replica.work import Work
 from hotsync.system.clock import Clock
@@ -158,7 +151,9 @@ class Replica:
         with self.hold() as opened:
             self._open_for(opened.manifest, number, base_digest)
             present = make_ready(self.layout, number, planned, self._effects)
-            forgotten = self._make_room(opened.ledger, max(0, expected_bytes - present.bytes), present.planned)
+            # the peer's word counts only as far as its own plan bears it out
+            coming = max(0, min(expected_bytes, present.planned_bytes) - present.bytes)
+            forgotten = self._make_room(opened.ledger, number, coming, present.planned)
             write_ballast(self.layout, 0, self._effects)
             with_room(self.layout, partial(mark_durable, self.layout, number, self._clock.now_ns(), self._effects))
             return Ready(number, present.files, present.bytes, free_bytes(self.layout.root), tuple(forgotten))
@@ -183,7 +178,7 @@ class Replica:
             self._open_for(opened.manifest, number, opened.manifest.digest)
             entry = self._prepare(opened, number, changes, generation)
             write_journal(self.layout, entry, self._effects)
-            Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
+            self._apply(opened, entry)
             self._tidy(opened)
             return entry.generation
 
@@ -192,6 +187,7 @@ class Replica:
         with self.hold() as opened:
             last = replace(self._last(opened.ledger), confirmed_at=now)
             with_room(self.layout, partial(opened.ledger.confirm, last))
+            forget_refusal(self.layout)
             return last
 
     def generations(self) -> list[Generation]:
@@ -248,7 +244,7 @@ class Replica:
         forgetting = Forgetting(self.layout, opened.ledger, self._effects)
         if isinstance(entry, Commit):
             log.warning("rolling generation %d forward", entry.number)
-            Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
+            self._apply(opened, entry)
         elif entry is not None:
             with_room(self.layout, partial(forgetting.finish, entry))
         if is_lost(self.layout, opened.manifest) and not self.closed:
@@ -257,6 +253,10 @@ class Replica:
             path.unlink()
         forgetting.clean()
         self._drop_stale(opened.manifest.generation)
+
+    def _apply(self, opened: Opened, entry: Commit) -> None:
+        Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
+        forget_refusal(self.layout)
 
     def _drop_stale(self, generation: int) -> None:
         for folder in (self.layout.stagings, self.layout.works):
@@ -322,24 +322,16 @@ class Replica:
         except (OSError, HotSyncError) as error:
             log.warning("the generation is committed; tidying up goes on at the next one: %s", error)
 
-    def _make_room(self, ledger: Ledger, expected_bytes: int, files: int) -> list[int]:
-        """Forget what may be forgotten until there is room; raise NoSpace, the floor untouched, if there is none."""
-        needed = needed_for(expected_bytes, files)
+    def _make_room(self, ledger: Ledger, number: int, expected_bytes: int, files: int) -> list[int]:
+        """Forget what may be forgotten if that makes room; raise NoSpace, nothing forgotten, if it does not."""
         forgetting = Forgetting(self.layout, ledger, self._effects)
-        candidates = for_room(ledger.generations(), self._clock.now(), self._retention)
-        forgotten: list[int] = []
-        while not self._has_room(needed, files):
-            if not candidates:
-                raise NoSpace(needed=needed, free=free_bytes(self.layout.root))
-            number = candidates.pop(0)
-            log.warning("forgetting generation %d: room is needed", number)
-            with_room(self.layout, partial(forgetting.forget, number))
-            forgotten.append(number)
-        return forgotten
-
-    def _has_room(self, needed: int, files: int) -> bool:
-        inodes = free_inodes(self.layout.root)
-        return free_bytes(self.layout.root) >= needed and (inodes is None or inodes > files + files // 4)
+        now = self._clock.now()
+        try:
+            return make_room(self.layout, ledger, forgetting, now, self._retention, room_for(expected_bytes, files))
+        except NoSpace:
+            free = free_bytes(self.layout.root)
+            note_refusal(self.layout, Refusal(now, number, needed_for(expected_bytes, files), free))
+            raise
 
     def _last(self, ledger: Ledger) -> Generation:
         held_generations = ledger.generations()

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from hotsync.agent.daemon import open_store
+from hotsync.engine.open_replica import open_replica
 from hotsync.model.changeset import EMPTY_DIGEST, chain_digest, render_change
 from hotsync.model.entry import Entry
 from hotsync.system import command
+from hotsync.system.clock import SystemClock
 from hotsync.transport.addresses import round_trip
 from hotsync.transport.rsync import TransferProgress
 from tests.contract.agent.pair import Pair, two_hosts
@@ -263,3 +265,21 @@ def test_the_slaves_manifest_can_be_fetched_as_canonical_lines(real: Pair, tmp_p
     lines = (tmp_path / "manifest").read_bytes()
     assert len(lines) == length
     assert lines == b"".join(render_change(change) for change in changeset({}, master.known))
+
+
+def test_bytes_that_a_master_merely_claims_cost_no_generation(real: Pair, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    master = Master(real, folder)
+    for number in range(5):  # two more than the floor
+        (folder / "file").write_text(f"number {number}")
+        master.sync()
+    incoming = real.slave.paths.state / "incoming"
+    assert list(incoming.iterdir()) == []  # what was uploaded is not kept
+    (folder / "file").write_text("once more")
+    planned = master.work / "planned"
+    planned.write_bytes(b"".join(map(render_change, changeset(master.known, scan(folder)))))
+    with real.link() as link:
+        link.begin(6, master.digest, planned, 2**52, 1)
+    held = open_replica(real.slave.paths, SystemClock()).generations()
+    assert [generation.number for generation in held] == [1, 2, 3, 4, 5]

@@ -145,12 +145,16 @@ def _file(world: World, data: bytes) -> Path:
 def test_too_little_room_is_said_before_anything_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.write("file", "f")
     world.generation()
-    world.write("file", "g")
-    monkeypatch.setattr("hotsync.replica.store.free_bytes", lambda _: 1_000_000_000)
+    os.truncate(world.write("file", "g"), 2_000_000_000)
+    monkeypatch.setattr("hotsync.replica.room.free_bytes", lambda _: 1_000_000_000)
     with pytest.raises(NoSpace, match=r"20[0-9]{8} bytes needed, 1000000000 free") as caught:
         begin(world, expected=2_000_000_000)
     assert caught.value.exit_code == 8
     assert begin(world, expected=900_000_000)[0].number == 2
+
+
+def kept_bytes(world: World) -> int:
+    return sum(path.stat().st_blocks * 512 for path in world.root.glob("history/*/files/*"))
 
 
 def test_the_oldest_generations_go_for_room_but_never_the_floor(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,15 +162,22 @@ def test_the_oldest_generations_go_for_room_but_never_the_floor(world: World, mo
         world.write("file", str(number))
         world.generation()
         world.clock.time += 60
-    world.write("file", "last")
-    steps = iter([10**6] * 4 + [10**12] * 100)
-    monkeypatch.setattr("hotsync.replica.store.free_bytes", lambda _: next(steps))
+    os.truncate(world.write("file", "last"), 10**9)
+    kept, needed = kept_bytes(world), space.needed_for(10**9, 1)
+    lacking = kept * 2 // 7  # of the objects of seven generations, two must go
+    monkeypatch.setattr("hotsync.replica.room.free_bytes", lambda _: needed - lacking + kept - kept_bytes(world))
     ready, _ = begin(world, expected=10**9)
-    assert ready.forgotten == (1, 2, 3)
-    monkeypatch.setattr("hotsync.replica.store.free_bytes", lambda _: 10**6)
+    assert ready.forgotten == (1, 2)
+    monkeypatch.setattr("hotsync.replica.room.free_bytes", lambda _: needed - kept)
     with pytest.raises(NoSpace):
         begin(world, expected=10**9)
-    assert [generation.number for generation in world.replica().generations()] == [6, 7, 8]
+    held = [generation.number for generation in world.replica().generations()]
+    assert held == [3, 4, 5, 6, 7, 8], "what would not have been enough is not forgotten"
+    lacking = kept * 3 // 7
+    monkeypatch.setattr(
+        "hotsync.replica.room.free_bytes", lambda _: needed - lacking + kept * 5 // 7 - kept_bytes(world)
+    )
+    assert begin(world, expected=10**9)[0].forgotten == (3, 4, 5)
     monkeypatch.undo()
     world.check_generations()
 
@@ -174,7 +185,7 @@ def test_the_oldest_generations_go_for_room_but_never_the_floor(world: World, mo
 def test_too_few_inodes_are_too_little_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         world.write(f"file{number}", "f")
-    monkeypatch.setattr("hotsync.replica.store.free_inodes", lambda _: 21)
+    monkeypatch.setattr("hotsync.replica.room.free_inodes", lambda _: 21)
     with pytest.raises(NoSpace):
         begin(world)
     assert space.free_inodes(world.base) is not None
