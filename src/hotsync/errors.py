@@ -2,10 +2,11 @@
 
 HotSyncError
 ├── UsageError               2    the command line
+│   └── NotRoot
 ├── ConfigError              2    all faults of a document, each with its key
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
-│   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed
+│   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
@@ -18,6 +19,7 @@ HotSyncError
 ├── ReplicaError             8    integrity, space, commit
 │   ├── NoSpace
 │   └── ManifestDamaged
+├── SystemFault              9    the operating system refused something that nobody foresaw
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
@@ -87,6 +89,13 @@ class UsageError(HotSyncError):
     hint = "Run the command with --help."
 
 
+class NotRoot(UsageError):
+    """Only root may do this: {reason}"""
+
+    code = "usage.root"
+    hint = "Run it as root (sudo)."
+
+
 class ConfigError(HotSyncError):
     """{document} has faults: {faults}"""
 
@@ -150,6 +159,13 @@ class ReplicaClosed(Refused):
 
     code = "refused.closed"
     hint = "A promotion has claimed this server; `hotsync status` here shows how far it is."
+
+
+class TargetRefused(Refused):
+    """{path} cannot be written: {reason}"""
+
+    code = "refused.target"
+    hint = "Name a folder with room in it with --to; `df -h` shows which disk has some."
 
 
 class Busy(HotSyncError):
@@ -327,6 +343,14 @@ class ManifestDamaged(ReplicaError):
 
     code = "replica.manifest"
     hint = "Move the file away and run the command again: the manifest is rebuilt from the peer or from the tree."
+
+
+class SystemFault(HotSyncError):
+    """This server refused what a run needs: {reason}"""
+
+    code = "system"
+    exit_code = ExitCode.STEP
+    hint = "Look at the path or program named and at the disks (`dmesg`); then run the same command again."
 
 
 class StepFailed(HotSyncError):

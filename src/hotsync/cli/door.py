@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
+import os
+import re
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
 
-from hotsync.errors import ExitCode, HotSyncError
+from hotsync.errors import ExitCode, HotSyncError, NotRoot, SystemFault
 from hotsync.model.readable import readable
 
 _log = logging.getLogger("hotsync.door")
@@ -21,12 +26,16 @@ def _enter(
 ) -> NoReturn:
     words = list(sys.argv[1:] if args is None else args)
     as_json = "--json" in words
+    outlive_readers()
     try:
         result = run(args=words, prog_name=prog_name, standalone_mode=False, **extra)
+        if sys.stdout:  # there is none where it was closed
+            sys.stdout.flush()
         code = int(result) if isinstance(result, int) else int(ExitCode.DONE)
     except HotSyncError as error:
-        show_error(error, as_json)
-        code = int(error.exit_code)
+        shown = NotRoot(reason=error.sentence) if lacks_root(error) else error
+        show_error(shown, as_json)
+        code = int(shown.exit_code)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.ClickException as error:
@@ -35,15 +44,66 @@ def _enter(
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         code = int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        code = int(ExitCode.DONE)  # whoever read our output has seen enough
-        sys.stderr.close()
     except Exception as error:
-        _log.exception("a bug in HotSync")
-        click.echo(f"A bug in HotSync: {type(error).__name__}: {error}", err=True)
-        click.echo("Please report it with the lines that `journalctl -t hotsync` shows.", err=True)
-        code = int(ExitCode.BUG)
+        code = _unforeseen(error, as_json)
     sys.exit(code)
+
+
+def _unforeseen(error: Exception, as_json: bool) -> int:
+    """Show what no room gave a name; return the exit code."""
+    if lacks_root(error):
+        named: HotSyncError = NotRoot(reason=str(error))
+    elif isinstance(error, OSError):
+        _log.error("the operating system refused something", exc_info=error)
+        named = SystemFault(reason=str(error))
+    else:
+        _log.error("a bug in HotSync", exc_info=error)
+        click.echo(f"A bug in HotSync: {type(error).__name__}: {readable(str(error))}", err=True)
+        click.echo("Please report it with the lines that `journalctl -t hotsync` shows.", err=True)
+        return int(ExitCode.BUG)
+    show_error(named, as_json)
+    return int(named.exit_code)
+
+
+def lacks_root(error: BaseException | None) -> bool:
+    """Return whether an error comes from who runs the command: not root, and something of root's was refused."""
+    if os.geteuid() == 0:
+        return False
+    while error is not None:
+        if isinstance(error, PermissionError | sqlite3.OperationalError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class _Pipe(io.FileIO):
+    """Our own output: once nobody reads it any more, it goes nowhere, and the command goes on to its end."""
+
+    ended = False
+
+    def write(self, data: Any, /) -> int:
+        try:
+            if not self.ended:
+                return super().write(data) or 0
+        except OSError as error:
+            self.ended = True
+            if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal is gone
+                raise  # a full disk is told, once
+        return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """Make stdout and stderr of this process such that nobody who stops reading them can stop the command."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
+            continue  # closed, or a test's
+        stream.flush()
+        pipe = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+        lasting = io.TextIOWrapper(
+            pipe, encoding=stream.encoding, errors=stream.errors, line_buffering=stream.line_buffering
+        )
+        setattr(sys, name, lasting)
 
 
 def show_error(error: HotSyncError, as_json: bool) -> None:
@@ -51,11 +111,25 @@ def show_error(error: HotSyncError, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": error.to_json()}))
         return
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable(error.sentence)}", err=True)
-    click.echo(f"{click.style('Hint:', bold=True)} {readable(error.hint)}", err=True)
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {_lines(error.sentence)}", err=True)
+    click.echo(f"{click.style('Hint:', bold=True)} {_lines(error.hint)}", err=True)
 
 
-class GuardedCommand(click.Command):
+def _lines(text: str) -> str:
+    """Return text that may have lines; none of them can pass for one of ours."""
+    return re.sub(r"\n(?! )", "\n  ", readable(text, lines=True))
+
+
+class _Guarded(click.Command):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for; a line that breaks meanwhile is no reader who has seen enough, as click takes it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise SystemFault(reason=str(error)) from error
+
+
+class GuardedCommand(_Guarded):
     """A command behind the door."""
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
@@ -66,7 +140,7 @@ class GuardedCommand(click.Command):
         return _enter(super().main, args, prog_name, extra)
 
 
-class GuardedGroup(click.Group):
+class GuardedGroup(_Guarded, click.Group):
     """A command with sub-commands behind the door."""
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:

@@ -9,6 +9,7 @@ from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.status import Status, read_status
 from hotsync.model.identity import Role
+from hotsync.model.readable import readable
 from hotsync.model.report import Verdict, worst
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -84,17 +85,17 @@ def _show(status: Status) -> None:
     _row("peer", _peer(status))
     _row("generation", _generation(status))
     if status.last_run is not None:
-        _row("last run", f"{local(status.last_run.ended_at)}: {status.last_run.summary}")
+        _row("last run", f"{local(status.last_run.ended_at)}: {readable(status.last_run.summary)}")
     _row("next run", local(status.next_run) if status.next_run else "none is planned")
     if role.role is Role.SLAVE:
         _readiness(status)
-        shown = ", ".join(status.muted[:6]) + (" ..." if len(status.muted) > 6 else "")
+        shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
         _row(
             "muted",
             f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
         )
     for warning in status.warnings:
-        click.echo(f"{click.style('Warning:', fg='yellow')} {warning}")
+        click.echo(f"{click.style('Warning:', fg='yellow')} {readable(warning)}")
 
 
 def _row(name: str, value: str) -> None:
@@ -107,7 +108,7 @@ def _peer(status: Status) -> str:
     seen = status.presence.last_seen
     contact = "connected" if status.presence.connected else "not connected"
     last = f", last heard of {age(status.now - seen)} ago" if seen and not status.presence.connected else ""
-    return f"{status.peer.name} ({status.peer.address}), {contact}{last}"
+    return f"{readable(status.peer.name)} ({status.peer.address}), {contact}{last}"
 
 
 def _generation(status: Status) -> str:
@@ -131,4 +132,5 @@ def _readiness(status: Status) -> None:
     for check in status.checks:
         if check.verdict is not Verdict.GREEN:
             mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
-            click.echo(f"    {mark} {check.title}: {check.detail}" + (f" - {check.hint}" if check.hint else ""))
+            said = f"{check.title}: {check.detail}" + (f" - {check.hint}" if check.hint else "")
+            click.echo(f"    {mark} {readable(said)}")

@@ -11,9 +11,12 @@ from hotsync.cli.render import VERDICT_STYLE, local, path_document, print_json, 
 from hotsync.errors import ExitCode
 from hotsync.flows import history as flow
 from hotsync.model.generation import Generation
+from hotsync.model.readable import readable
 from hotsync.model.report import Verdict
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
+
+_EXITS = {Verdict.GREEN: ExitCode.DONE, Verdict.AMBER: ExitCode.WARNINGS, Verdict.RED: ExitCode.REPLICA}
 
 
 @click.command("history", cls=GuardedCommand)
@@ -71,7 +74,9 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
         print_json({"schema": 1, "old": old, "new": new, "differences": document})
         return ExitCode.DONE
     for one in found:
-        click.echo(f"{one.change.value:<11} /{one.path.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')}")
+        click.echo(f"{one.change.value:<11} {readable(f'/{one.path}')}")
+    if not found:
+        click.echo("Nothing differs.", err=True)
     return ExitCode.DONE
 
 
@@ -88,10 +93,10 @@ def restore_command(path: str, folder: Path, moment: str) -> int:
     """
     report = flow.restore(paths.from_environment(), SystemClock(), path, folder, moment)
     for notice in report.notices:
-        click.echo(f"{click.style('Note:', fg='yellow')} {notice.sentence}", err=True)
+        click.echo(f"{click.style('Note:', fg='yellow')} {readable(notice.sentence)}", err=True)
     click.echo(
         f"{report.files} files and {report.folders} folders ({size(report.bytes)}) of generation {report.generation} "
-        f"are in {report.target}."
+        f"are in {readable(str(report.target))}."
     )
     return ExitCode.WARNINGS if report.notices else ExitCode.DONE
 
@@ -114,11 +119,15 @@ def verify_command(sample: int | None, as_json: bool) -> int:
                 "bytes": report.bytes,
                 "faults": [{**path_document(fault.path), "what": fault.what} for fault in report.faults],
                 "unlisted": report.unlisted,
+                "unknown": report.unknown,
+                "unsettled": report.unsettled,
             }
         )
     else:
         for fault in report.faults:
-            click.echo(f"/{fault.path.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')}: {fault.what}")
+            click.echo(readable(f"/{fault.path}: {fault.what}"))
+        if report.unlisted:
+            click.echo(f"... and {report.unlisted} more")
         shown = click.style(report.verdict.value, fg=VERDICT_STYLE[report.verdict.value])
         click.echo(f"{shown}: {report.sentence}")
-    return ExitCode.REPLICA if report.verdict is Verdict.RED else ExitCode.DONE
+    return _EXITS[report.verdict]

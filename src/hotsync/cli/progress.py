@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 
 import click
 
@@ -21,9 +22,12 @@ class Progress:
         self._last = 0.0
 
     def __call__(self, phase: str, transfer: TransferProgress | None = None) -> None:
-        """Show where the work is."""
-        if self._quiet:
-            return
+        """Show where the work is; that nobody can see it is no reason to stop working."""
+        if not self._quiet:
+            with suppress(OSError):
+                self._show(phase, transfer)
+
+    def _show(self, phase: str, transfer: TransferProgress | None) -> None:
         if phase != self._phase:
             self._phase = phase
             self._clear()
@@ -38,7 +42,8 @@ class Progress:
 
     def done(self) -> None:
         """Leave the terminal clean."""
-        self._clear()
+        with suppress(OSError):
+            self._clear()
 
     def _clear(self) -> None:
         if self._live:

@@ -84,10 +84,12 @@ def show_outcome(paths: Paths, ended: Ended) -> None:
         _say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
         return
     if promotion is not None and promotion.finished_at:
-        _say("\nOnly a person can check:")
+        click.echo()
+        _say("Only a person can check:")
         for line in ONLY_A_PERSON:
             _say(f"  - {line}")
-        _say("When all is well: signal-event post-restore-data, then reboot once and look again.\n")
+        _say("When all is well: signal-event post-restore-data, then reboot once and look again.")
+        click.echo()
     _say(ended.sentence)
 
 

@@ -6,45 +6,62 @@ from datetime import datetime
 from pathlib import Path
 
 from hotsync.engine.open_replica import open_replica
-from hotsync.errors import NotReady, UsageError
+from hotsync.errors import NotReady, UsageError, WrongRole
+from hotsync.model.changeset import checked_path
 from hotsync.model.generation import Generation
+from hotsync.model.identity import Role
 from hotsync.replica.history import Difference
+from hotsync.replica.layout import Layout
 from hotsync.replica.restore import RestoreReport
 from hotsync.replica.store import Replica
 from hotsync.replica.verify import VerifyReport
+from hotsync.state.store import load_role
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 
 def generations(paths: Paths, clock: Clock) -> list[Generation]:
-    """Return the generations that are held, oldest first."""
-    return open_replica(paths, clock).generations() if paths.manifest.exists() else []
+    """Return the generations that are held, oldest first; raise WrongRole where there is no replica."""
+    replica = _replica(paths, clock, "history")
+    return replica.generations() if paths.manifest.exists() else []
 
 
 def diff(paths: Paths, clock: Clock, old: str, new: str) -> list[Difference]:
     """Given two generations or times, return the paths that differ; raise UsageError if one is not held."""
-    replica = open_replica(paths, clock)
+    replica = _replica(paths, clock, "diff")
     held = _held(replica)
     return list(replica.diff(number_of(held, old), number_of(held, new)))
 
 
 def restore(paths: Paths, clock: Clock, path: str, folder: Path, moment: str) -> RestoreReport:
     """Given a path of the MASTER, write it as it was into a folder; raise UsageError, Refused or ReplicaError."""
-    replica = open_replica(paths, clock)
+    wanted = path_of(path)
+    replica = _replica(paths, clock, "restore")
     number = number_of(_held(replica), moment)
-    wanted = path.strip("/")
-    if not wanted or not path.startswith("/"):
-        raise UsageError(
-            reason=f"{path!r} is no absolute path.", hint="Name it as the MASTER does, such as /etc/hosts."
-        )
     return replica.restore(wanted, folder, number)
 
 
 def verify(paths: Paths, clock: Clock, sample: int | None) -> VerifyReport:
     """Compare the replica with its manifest and sums; raise NotReady if there is nothing to compare."""
-    replica = open_replica(paths, clock)
+    replica = _replica(paths, clock, "verify")
     _held(replica)
     return replica.verify(sample)
+
+
+def path_of(words: str) -> str:
+    """Given a path as people write it, return it as the replica has it; raise UsageError if it can be none."""
+    parts = [part for part in words.split("/") if part not in ("", ".")]
+    try:
+        if not words.startswith("/"):
+            raise ValueError("it does not begin with a slash")
+        if ".." in parts:
+            raise ValueError(".. leads out of it")
+        return checked_path("/".join(parts))
+    except ValueError as error:
+        raise UsageError(
+            reason=f"{words!r} is no path of the MASTER: {error}.",
+            hint="Name it as the MASTER does, such as /etc/hosts.",
+        ) from error
 
 
 def number_of(held: list[Generation], moment: str) -> int:
@@ -69,6 +86,15 @@ def number_of(held: list[Generation], moment: str) -> int:
     if not older:
         raise UsageError(reason=f"No generation is as old as {moment}.", hint="`hotsync history` lists what is held.")
     return older[-1].number
+
+
+def _replica(paths: Paths, clock: Clock, command: str) -> Replica:
+    """Return the replica of a SLAVE, or the closed one of a promoted host; raise WrongRole, and make nothing, else."""
+    role = load_role(paths).role
+    if role is not Role.SLAVE and not Layout(paths.replica).closed.exists():
+        shown = "a MASTER" if role is Role.MASTER else "not configured yet"
+        raise WrongRole(role=shown, command=f"hotsync {command}", wanted="the SLAVE")
+    return open_replica(paths, clock)
 
 
 def _held(replica: Replica) -> list[Generation]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 
-def readable(text: str) -> str:
-    """Given any text, return it with what cannot be printed, and bytes that are no UTF-8, as \\x.. escapes."""
+def readable(text: str, *, lines: bool = False) -> str:
+    """Given any text, return it with what cannot be printed, and bytes that are no UTF-8, as \\x.. escapes.
+
+    A newline is escaped too, unless the text is meant to have `lines`.
+    """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
+    return "".join(sign if sign.isprintable() or (lines and sign == "\n") else _escape(sign) for sign in text)
 
 
 def _escape(sign: str) -> str:

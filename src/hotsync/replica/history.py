@@ -96,9 +96,12 @@ class History:
         return self._resolve([*items, *([] if entry is None else [(sort_key(path), _TREE, entry)])])
 
     def diff(self, old: int, new: int) -> Iterator[Difference]:
-        """Given two generations, the older one first, return what differs, in order."""
+        """Given two generations, return what differs, in order; the newer one first, what would undo it."""
         self.held(old)
         self.held(new)
+        if old > new:
+            yield from map(_inverse, self.diff(new, old))
+            return
         for _, group in groupby(self._records(old, ""), key=_key):
             items = list(group)
             if items[0][1] > new:
@@ -141,6 +144,11 @@ class History:
                 found = Was(item.path, item.entry, number, item.attributes, item.sum, item.old is Old.LOST)
             return found if pinned is None else _pinned(found, pinned)
         return None if pinned is None else Was(pinned.path, _entry(pinned), 0, pinned.attributes, lost=True)
+
+
+def _inverse(found: Difference) -> Difference:
+    turned = {Change.ADDED: Change.REMOVED, Change.REMOVED: Change.ADDED}
+    return Difference(found.path, turned.get(found.change, found.change), found.after, found.before)
 
 
 def _pinned(found: Was, pinned: Kept) -> Was:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -11,9 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotsync.errors import Refused, ReplicaError
+from hotsync.errors import Refused, ReplicaError, TargetRefused
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Entry, Kind, parent_of
+from hotsync.model.readable import readable
 from hotsync.model.report import Notice
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders
@@ -23,6 +25,7 @@ from hotsync.replica.metadata import as_it_lies, attributes_at, copy_object, kin
 from hotsync.system.attributes import Attributes
 from hotsync.system.files import rename_noreplace
 
+_NOT_OF_THE_TARGET = (errno.EIO, errno.EUCLEAN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _SOURCES = 8
 _HELD = 8
 
@@ -59,21 +62,32 @@ class Restoring:
     def run(self, path: str, to: Path) -> RestoreReport:
         """Write the path as it was below `to`; raise ReplicaError if it did not exist, Refused if it exists there.
 
-        Only where `to` is the root itself may things be replaced, one by one; nothing is removed there.
+        Raise TargetRefused if nothing can be written there. Only where `to` is the root itself may things be replaced,
+        one by one; nothing is removed there.
         """
+        try:
+            return self._run(path, to)
+        except OSError as error:
+            if error.errno in _NOT_OF_THE_TARGET:
+                raise
+            # what lies in the replica was looked at before it is opened, under its lock: what fails is the writing
+            raise TargetRefused(path=to, reason=error.strerror or error) from error
+
+    def _run(self, path: str, to: Path) -> RestoreReport:
         report = RestoreReport(self._number, path, to / path)
         was = self._history.path_as_of(self._number, path)
         if was is None:
             raise ReplicaError(
                 reason=f"/{path} did not exist in generation {self._number}",
-                hint="`hotsync history` lists the generations; `hotsync explain /PATH` says in which it changed.",
+                hint="`hotsync history` lists the generations; name an older or newer one with --at, or mend the path.",
             )
         self._refuse(was, to)
         over = to.resolve() == Path("/")
         to.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.callback(self._close_sources)
-            target = stack.enter_context(Folders(to, _HELD * _SOURCES))
+            # a link to a folder is the administrator's own way of naming it
+            target = stack.enter_context(Folders(Path(os.path.realpath(to)), _HELD * _SOURCES))
             self._make_parents(path, target)
             if over:
                 self._write_all(path, path, target, report)
@@ -211,8 +225,7 @@ class Restoring:
 
 
 def _notice(code: str, path: str, why: str) -> Notice:
-    readable = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return Notice(f"restore.{code}", f"/{readable}: {why}", path)
+    return Notice(f"restore.{code}", f"{readable(f'/{path}')}: {why}", path)
 
 
 def _set_folders(target: Folders, folders: list[tuple[str, Entry, Attributes]]) -> None:

@@ -221,7 +221,7 @@ class Replica:
         if reason := self.closed:
             raise ReplicaClosed(reason=reason)
         with self._named():
-            return Verifying(self.layout, self._manifest, self.hold(), seed).run(sample)
+            return Verifying(self.layout, self._manifest, self.hold, seed).run(sample)
 
     def close(self, reason: str) -> None:
         """Take no generation any more: a promotion has claimed, the tree is live."""

@@ -24,6 +24,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import check_order
 from hotsync.model.entry import Entry, Kind, parent_of
 from hotsync.model.selection import Action, Selection
+from tests.support.sizes import examples
 from tests.unit.changes.support import Server, selection
 
 NAMES = [b"a", b"b", b"a b", b"a.b", b"\xff", b"\xc3\xa9", b"n\nl", b"skip", b"keep"]
@@ -125,7 +126,7 @@ def expected_paths(server: Server) -> set[str]:
     return carried
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32), st.sampled_from(RULES), st.lists(st.integers(1, 12), min_size=1, max_size=4))
 def test_the_manifest_plus_what_was_detected_is_the_tree(seed: int, rules: Selection, runs: list[int]) -> None:
     dice = random.Random(seed)
@@ -150,7 +151,7 @@ def links_travel_together(server: Server) -> None:
         assert entry.inode not in dirty or entry.path in planned
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 6))
 def test_no_name_of_a_changed_file_is_left_behind(seed: int, before: int, after: int) -> None:
     dice = random.Random(seed)
@@ -201,7 +202,7 @@ def everything_failing_at_times(dice: random.Random, rarely: int) -> Iterator[No
         yield
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.integers(0, 2**32), st.sampled_from(RULES), st.integers(1, 15), st.integers(0, 15), st.integers(0, 40))
 def test_whatever_cannot_be_read_keeps_its_previous_version(
     seed: int, rules: Selection, before: int, after: int, failing: int
@@ -232,7 +233,7 @@ def test_whatever_cannot_be_read_keeps_its_previous_version(
         assert server.entries() == fresh_walk(server)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 8), st.lists(st.integers(0, 6), max_size=3))
 def test_whatever_happens_while_it_is_sent_the_final_changeset_fits_the_replica(
     seed: int, before: int, after: int, rounds: list[int]

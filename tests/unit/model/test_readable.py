@@ -14,10 +14,14 @@ from hotsync.model.readable import readable
         ("\x1b[2Jgone", "\\x1b[2Jgone"),
         ("caf\udce9", "caf\\xe9"),
         ("a\r\tb", "a\\x0d\\x09b"),
-        ("two\nlines", "two\nlines"),
+        ("two\nlines", "two\\x0alines"),
         ("\u202eright to left", "\\u202eright to left"),
     ],
 )
 def test_what_cannot_be_printed_is_escaped_and_can_always_be_encoded(text: str, shown: str) -> None:
     assert readable(text) == shown
     readable(text).encode()
+
+
+def test_a_text_that_is_meant_to_have_lines_keeps_them() -> None:
+    assert readable("two\nlines\x1b", lines=True) == "two\nlines\\x1b"

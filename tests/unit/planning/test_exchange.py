@@ -13,6 +13,7 @@ from hotsync.model.promotion import How
 from hotsync.model.selection import Action, Rule, Selection
 from hotsync.model.tree import Node
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
+from tests.support.sizes import examples
 
 REPLICA = 1
 """The device of the replica; everything lies on it unless a test says otherwise."""
@@ -148,7 +149,7 @@ def proper(listed: list[str]) -> list[str]:
 
 
 @given(files, files, files, files, files)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_every_file_of_the_tree_moves_exactly_once_and_nothing_kept_or_mounted_ever_moves(
     carried: list[str], here: list[str], include: list[str], kept: list[str], mounts: list[str]
 ) -> None:

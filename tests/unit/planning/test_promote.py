@@ -10,6 +10,7 @@ from hotsync.model.plan import Phase
 from hotsync.model.promotion import DatabaseDump, NetworkChoice
 from hotsync.planning.promote import plan_promote
 from tests.fakes.host import FakeHost, World
+from tests.support.sizes import examples
 
 MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64)
 POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64)
@@ -46,7 +47,7 @@ def run(world: World, steps: int | None = None, recorded: bool = True) -> None:
 
 
 @given(world=worlds, cuts=cuts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactly_one_claim(
     world: World, cuts: list[tuple[int, bool, bool]]
 ) -> None:
@@ -67,7 +68,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
 
 
 @given(world=worlds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_could_fail(world: World) -> None:
     plan = plan_promote(world.facts())
     assert plan[0].phase is Phase.CLAIM

@@ -6,9 +6,16 @@ import random
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from hotsync.model.generation import Retention
 from tests.support.replica_world import Died, Mortal, World
+
+
+def cases(first_ring: int) -> list[ParameterSet]:
+    """Return the numbers of so many lives, and of ten times as many in the second ring."""
+    more = range(first_ring, first_ring * 10)
+    return [*map(pytest.param, range(first_ring)), *(pytest.param(case, marks=pytest.mark.full) for case in more)]
 
 
 def random_retention(dice: random.Random) -> Retention:
@@ -22,7 +29,7 @@ def random_retention(dice: random.Random) -> Retention:
     )
 
 
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", cases(8))
 def test_each_generation_that_is_held_restores_exactly(place: Path, dice: random.Random, case: int) -> None:
     world = World(place, dice, random_retention(dice))
     for _ in range(12):
@@ -77,7 +84,7 @@ def kill_a_run(world: World, dice: random.Random) -> None:
                 return
 
 
-@pytest.mark.parametrize("case", range(16))
+@pytest.mark.parametrize("case", cases(16))
 def test_a_replica_that_is_killed_anywhere_holds_old_or_new(place: Path, dice: random.Random, case: int) -> None:
     world = World(place, dice, random_retention(dice))
     for _ in range(10):

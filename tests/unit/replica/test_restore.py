@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from hotsync.errors import Refused, ReplicaError
+from hotsync.errors import Refused, ReplicaError, TargetRefused
 from hotsync.model.generation import Retention
-from hotsync.replica.history import Change
+from hotsync.replica.history import Change, Difference
 from tests.support.replica_world import World, grouped, look
 
 
@@ -74,6 +75,31 @@ def test_a_path_that_did_not_exist_then_is_refused(lived: World) -> None:
     assert not (lived.base / "out").exists()
 
 
+def test_a_target_that_is_a_file_is_the_targets_trouble_and_not_the_replicas(lived: World) -> None:
+    (lived.base / "out").write_text("a file")
+    for to in (lived.base / "out", lived.base / "out/inner"):
+        with pytest.raises(TargetRefused, match=f"{to} cannot be written"):
+            lived.replica().restore("etc/site", to, 1)
+
+
+def test_a_link_to_a_folder_is_a_name_of_that_folder(lived: World) -> None:
+    (lived.base / "real").mkdir()
+    (lived.base / "out").symlink_to("real")
+    lived.replica().restore("etc/site", lived.base / "out", 1)
+    assert (lived.base / "real/etc/site/one").read_text() == "first"
+
+
+def test_a_disk_that_fails_while_it_is_read_is_the_replicas_trouble(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("hotsync.replica.restore.copy_object", broken)
+    with pytest.raises(ReplicaError, match="Input/output error"):
+        lived.replica().restore("etc/site", lived.base / "out", 1)
+
+
 def test_the_replica_itself_is_no_place_to_restore_to(lived: World) -> None:
     for to in (lived.root, lived.root / "tree", lived.base / "replica/../replica/staging"):
         with pytest.raises(Refused, match="inside the replica"):
@@ -85,7 +111,7 @@ def test_a_restore_that_fails_leaves_nothing_behind(lived: World, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hotsync.replica.restore.copy_object", full)
-    with pytest.raises(ReplicaError):
+    with pytest.raises(TargetRefused, match="out cannot be written: No space left on device"):
         lived.replica().restore("etc/site", lived.base / "out", 1)
     assert [*look(lived.base / "out")] == ["etc"]
 
@@ -145,6 +171,12 @@ def test_two_generations_are_compared(lived: World) -> None:
     across = {item.path: item.change for item in replica.diff(1, 3)}
     assert across["etc/added"] is Change.ADDED
     assert across["etc/site/one"] is Change.REMOVED
+    undone = {Change.ADDED: Change.REMOVED, Change.REMOVED: Change.ADDED}
+    for old, new in ((1, 2), (2, 3), (1, 3)):
+        assert [*replica.diff(new, old)] == [
+            Difference(item.path, undone.get(item.change, item.change), item.after, item.before)
+            for item in replica.diff(old, new)
+        ]
     with pytest.raises(ReplicaError):
         [*replica.diff(1, 9)]
 
