@@ -15,6 +15,8 @@ from hotsync.model import slave_checks as checks
 from hotsync.model.mute import covers, mutable
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
+from hotsync.replica.layout import Layout
+from hotsync.replica.room import read_refusal
 
 
 def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool) -> Iterator[Check]:
@@ -35,6 +37,8 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield from checks.check_accounts(facts, host.outcome)
     room = shutil.disk_usage(host.paths.replica if host.paths.replica.is_dir() else host.paths.state)
     yield checks.check_room(room.total, room.free)
+    refused = read_refusal(Layout(host.paths.replica))
+    yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
 
 
 def _unknown(host: SlaveHost, muted: frozenset[str]) -> list[str]:

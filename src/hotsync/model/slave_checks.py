@@ -123,6 +123,21 @@ def check_room(total: int, free: int) -> Check:
     return Check("replica.room", "there is room for generations to come", verdict, shown, hint)
 
 
+def check_fits(generation: int, needed: int, free: int) -> Check:
+    """Given a generation that was refused for lack of room (0: none was), what it needs and what is free now, judge it.
+
+    While it does not fit, nothing new is protected.
+    """
+    title = "the MASTER's newest generation fits"
+    if not generation:
+        return Check("replica.fits", title, Verdict.GREEN)
+    shown = f"generation {generation} was refused: {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB are free now"
+    hint = "Free or add space below /var/lib/hotsync, or keep fewer generations (FloorDays, FloorGenerations)."
+    if free >= needed:
+        hint = "Run hotsync on the MASTER: now there is room."
+    return Check("replica.fits", title, Verdict.AMBER if free >= needed else Verdict.RED, shown, hint)
+
+
 def check_repositories(said: str) -> Check:
     """Given what is to be known of the MASTER's repositories ("" if nothing), return whether they are settled."""
     hint = "hotsync-slave --accept-repositories shows them with their keys, and asks."

@@ -13,7 +13,7 @@ from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.packages import Package, Wanted
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
-from hotsync.model.slave_checks import check_packages, check_room, check_versions
+from hotsync.model.slave_checks import check_fits, check_packages, check_room, check_versions
 from hotsync.planning.slave import check_may_run, plan_slave
 
 FACTS = SlaveFacts(
@@ -83,3 +83,11 @@ def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber
 
 def test_little_room_is_said_before_there_is_none() -> None:
     assert [check_room(100, free).verdict for free in (50, 9, 1)] == [Verdict.GREEN, Verdict.AMBER, Verdict.RED]
+
+
+def test_a_generation_that_did_not_fit_shows_until_it_does() -> None:
+    assert check_fits(0, 0, 0).verdict is Verdict.GREEN
+    red, amber = check_fits(43, 12 * 2**30, 4 * 2**30), check_fits(43, 12 * 2**30, 13 * 2**30)
+    assert (red.verdict, amber.verdict) == (Verdict.RED, Verdict.AMBER)
+    assert red.detail == "generation 43 was refused: 12.0 GiB needed, 4.0 GiB are free now"
+    assert "Run hotsync on the MASTER" in amber.hint
