@@ -8,11 +8,11 @@ import random
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotsync.model.generation import Generation
-from tests.support.replica_world import Mortal, World
+from hotsync.model.generation import Generation, Retention
+from tests.support.replica_world import Mortal, TestClock, World
 
 
 @dataclass
@@ -26,6 +26,8 @@ class Order:
     seconds: float = 0.0
     generations: int = 0
     seed: int = 0
+    retention: Retention = field(default_factory=Retention)
+    now: float = TestClock.time
 
 
 class Suicidal(Mortal):
@@ -40,7 +42,7 @@ class Suicidal(Mortal):
 def commit(order: Order) -> None:
     """Commit what lies in staging; print how long it took and how many changes of the disk it was."""
     assert order.generation is not None
-    world = World(order.base, random.Random(0), disk=order.disk)
+    world = World(order.base, random.Random(0), order.retention, disk=order.disk, clock=TestClock(order.now))
     effects = Suicidal(order.tick)
     started = time.monotonic()
     if order.seconds:

@@ -23,7 +23,7 @@ from hotsync.system.files import open_atomic, sync_filesystem, write_atomic
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _COARSE_NS = 100_000_000
-_BLOCK = 1024 * 1024
+_BLOCK = 128 * 1024
 _SIZE = re.compile(rb'"size":([0-9]{1,20})')
 _LINKS = re.compile(rb'"links":([0-9]{1,20})')
 

@@ -6,10 +6,10 @@ for by nobody. Whatever lies in `history` without a row is what a crash left, an
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from heapq import merge
 
 from hotsync.model.entry import parent_of, sort_key
@@ -105,9 +105,13 @@ class Forgetting:
         """Make the folders that the moves need while running out of room still does no harm."""
         with Folders(self._layout.files(into)) as new:
             for kept in read_record(self._layout.record(number)):
-                if kept.old is Old.OBJECT:
-                    with suppress(NotADirectoryError):  # a file there will make way first
-                        new.make(parent_of(kept.path), self._effects)
+                if kept.old is not Old.OBJECT:
+                    continue
+                try:
+                    new.make(parent_of(kept.path), self._effects)
+                except OSError as error:
+                    if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # a file or link there will make way first
+                        raise
 
     def _move_objects(self, entry: Merge) -> None:
         """Bring each old object to the newer generation; it takes the place of what that one kept of the same path."""

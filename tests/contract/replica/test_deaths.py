@@ -6,8 +6,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
@@ -18,40 +16,12 @@ import pytest
 from hotsync.errors import NoSpace
 from hotsync.manifest.changeset_file import ChangesetWriter
 from hotsync.model.entry import Change
-from hotsync.model.generation import Generation
 from tests.support.images import MIB, make_disk, mounted, snapshot
 from tests.support.replica_child import Order
+from tests.support.replica_deaths import child, stage
 from tests.support.replica_world import Mortal, Snapshot, World, send
 
 pytestmark = pytest.mark.contract
-
-ROOT = Path(__file__).parents[3]
-
-
-def child(order: Order) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.replica_child", pickle.dumps(order).hex()],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def stage(world: World) -> tuple[Generation, list[Change]] | None:
-    """Bring the next generation as far as that it only needs to be committed."""
-    replica = world.replica()
-    state = replica.state()
-    changes = world.plan()
-    if not changes:
-        return None
-    with ChangesetWriter(world.base / "changes", state.digest) as writer:
-        for change in changes:
-            writer.write(change)
-    number = state.generation + 1
-    replica.begin(number, state.digest, world.base / "changes", 0)
-    world.transport(world.master, replica.staging_path(number), changes)
-    return Generation(number, writer.summary().digest, 1, 0, 0, 0), changes
 
 
 def kill_commits(world: World, dice: random.Random, times: int) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,23 @@ def test_a_replica_that_is_killed_anywhere_holds_old_or_new(place: Path, dice: r
     world.check_history()
     world.check_leftovers()
     world.check_generations()
+
+
+def test_a_folder_that_became_a_link_and_then_a_file_is_no_obstacle_to_forgetting(world: World) -> None:
+    world.retention = Retention(all_hours=0, quarter_hours=24, floor_days=0, floor_generations=1)
+    turns = world.write("srv/turns/holds/file", "in a folder").parent.parent
+    world.generation()
+    world.clock.time += 900
+    shutil.rmtree(turns)
+    turns.symlink_to("elsewhere")
+    world.generation()
+    world.clock.time += 60
+    turns.unlink()
+    turns.write_text("file")
+    world.generation()
+    world.clock.time += 60
+    world.write("etc/other")
+    world.generation()
+    assert [generation.number for generation in world.replica().generations()] == [1, 3, 4]
+    world.check_generations()
+    world.check_history()
