@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from hotsync.model.generation import Retention
 from tests.support.replica_world import Died, Mortal, World
 
 
-def cases(first_ring: int) -> list[ParameterSet]:
+def cases(first_ring: int) -> list[Any]:
     """Return the numbers of so many lives, and of ten times as many in the second ring."""
     more = range(first_ring, first_ring * 10)
     return [*map(pytest.param, range(first_ring)), *(pytest.param(case, marks=pytest.mark.full) for case in more)]
