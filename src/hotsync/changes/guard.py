@@ -43,8 +43,9 @@ def remember(manifest: Manifest, detection: Detection) -> None:
 def known_places(manifest: Manifest, selection: Selection) -> dict[str, Place]:
     """Return the places of the last generation, but for those that a rule names as not carried.
 
-    A place that no rule names any more is missed too: the rule of a data disk exists only while it is mounted, that of a
-    pattern only while something fits it. Where they were not remembered (a manifest that was fetched or rebuilt), the manifest's entries tell what was there.
+    A place that no rule names any more is missed too: the rule of a data disk exists only while it is mounted, that of
+    a pattern only while something fits it. Where they were not remembered (a manifest that was fetched or rebuilt), the
+    manifest's entries tell what was there.
     """
     roots = frozenset(selection.roots())
     remembered = _remembered(manifest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +12,10 @@ from hotsync.model.selection import Rule, Selection
 from hotsync.profiles.catalog import load_catalog, matching
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, resolve
 from hotsync.profiles.schema import Profile
+from hotsync.sources.unit_files import units_here
 from hotsync.system import command
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
-
-_log = logging.getLogger("hotsync.select")
 
 
 def installed_names() -> frozenset[str]:
@@ -31,16 +29,22 @@ def installed_names() -> frozenset[str]:
 
 
 def own_profiles(paths: Paths) -> list[Profile]:
-    """Return the profiles whose applications are on this host; a broken site profile is said and left out."""
+    """Return the profiles whose applications are on this host.
+
+    Raise ProfileError if one of the site's is broken: what it includes would be deleted from the replica without it.
+    """
     profiles, errors = load_catalog(paths.site_profiles)
-    for error in errors:
-        _log.warning("%s", error.sentence)
-    packages = installed_names()
-    return matching(profiles.values(), packages, frozenset(), paths.root)
+    if errors:
+        raise errors[0]
+    units = units_here(paths, (unit for profile in profiles.values() for unit in profile.detect.units))
+    return matching(profiles.values(), installed_names(), units, paths.root)
 
 
 def build_selection(paths: Paths, site: Iterable[Rule]) -> tuple[Selection, frozenset[str]]:
-    """Given the site's own rules, return the selection of this run and the mount points that it may enter."""
+    """Given the site's own rules, return the selection of this run and the mount points that it may enter.
+
+    Raise ProfileError if a profile of the site is broken.
+    """
     mounts = [(mount.point, mount.kind) for mount in read_mounts()]
     local = [(point, kind) for point, kind in mounts if kind in LOCAL_FILE_SYSTEMS]
     selection = resolve(own_profiles(paths), local, site, lambda pattern: expand(paths.root, pattern))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.profiles.resolve import application_of
+from hotsync.sources.plugins import site_rules
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -62,11 +64,16 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would send, by application; `held` are the guard's reasons to hold it."""
+    """What a run would send, by application; `held` are the guard's reasons to hold it.
+
+    `notices` is what is wrong with the site's lists, `skipped` what is left out although a rule carries it.
+    """
 
     rows: tuple[PreviewRow, ...]
     entries: int
     held: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
+    skipped: tuple[Notice, ...] = ()
 
 
 @dataclass(slots=True)
@@ -207,39 +214,29 @@ class SyncHost:
 
     def guard(self, detection: Detection, selection: Selection, *, accepted: bool) -> None:
         """Raise Held if the changes look like an accident, unless they were accepted."""
-        reasons = self._reasons(detection, selection)
+        with self.manifest() as manifest:
+            reasons = self._reasons(manifest, detection, selection)
         if reasons and not accepted:
             raise Held(reason="; ".join(reasons))
         for reason in reasons:
             _log.warning("accepted by the administrator: %s", reason)
 
-    def _reasons(self, detection: Detection, selection: Selection) -> tuple[str, ...]:
+    def _reasons(self, manifest: Manifest, detection: Detection, selection: Selection) -> tuple[str, ...]:
         rule = GuardRule(share=self.settings.guard_share, files=self.settings.guard_files)
-        with self.manifest() as manifest:
-            return guard.check(manifest, selection, detection, rule)
+        return guard.check(manifest, selection, detection, rule)
 
     def preview(self, say: Say) -> Preview:
-        """Return what a run would send, from what was collected last."""
+        """Return what a run would send, from what was collected last; nothing is left behind, not even a manifest."""
         say("Looking for changes", None)
-        out = self.paths.run / "preview.changes"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with self.manifest() as manifest:
-            selection, mounts = build_selection(self.paths, ())
-            detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
-        changed: Counter[str] = Counter()
-        deleted: Counter[str] = Counter()
-        content: Counter[str] = Counter()
-        for change in read_changes(out):
-            application = application_of(selection.decide(change.path).rule)
-            if change.entry is None:
-                deleted[application] += 1
-            else:
-                changed[application] += 1
-                content[application] += change.entry.size if change.entry.kind is Kind.FILE else 0
-        out.unlink()
-        names = sorted(changed.keys() | deleted.keys(), key=lambda name: (-content[name], name))
-        rows = tuple(PreviewRow(name, changed[name], deleted[name], content[name]) for name in names)
-        return Preview(rows, detection.entries, self._reasons(detection, selection))
+        site = site_rules(self.paths, plugins=False)
+        with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
+            known, out = self.paths.manifest, Path(folder) / "changes"
+            with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:
+                selection, mounts = build_selection(self.paths, site.rules)
+                detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
+                held = self._reasons(manifest, detection, selection)
+            rows = _rows(out, selection)
+        return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)
 
     # --- how it gets there --------------------------------------------------------------------------------------------
 
@@ -276,3 +273,19 @@ def _entries_in(file: Path) -> Iterator[Entry]:
     for change in read_changes(file):
         if change.entry is not None:
             yield change.entry
+
+
+def _rows(changes: Path, selection: Selection) -> tuple[PreviewRow, ...]:
+    """Given the planned changeset, return what it would send by application, the largest first."""
+    changed: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
+    content: Counter[str] = Counter()
+    for change in read_changes(changes):
+        application = application_of(selection.decide(change.path).rule)
+        if change.entry is None:
+            deleted[application] += 1
+        else:
+            changed[application] += 1
+            content[application] += change.entry.size if change.entry.kind is Kind.FILE else 0
+    names = sorted(changed.keys() | deleted.keys(), key=lambda name: (-content[name], name))
+    return tuple(PreviewRow(name, changed[name], deleted[name], content[name]) for name in names)

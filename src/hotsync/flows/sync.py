@@ -37,6 +37,7 @@ class _Story:
 
     started_at: float
     notices: list[Notice] = field(default_factory=list[Notice])
+    remarks: tuple[Notice, ...] = ()
     figures: dict[str, float] = field(default_factory=dict[str, float])
     failed_sources: int = 0
 
@@ -72,6 +73,7 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
         story.failed_sources = len(collected.failed)
         detection, selection = host.detect(collected, say)
         story.notices += detection.problems
+        story.remarks = detection.remarks
         host.guard(detection, selection, accepted=options.accept_changes)
         if detection.empty:
             generation = host.confirm(link)
@@ -95,6 +97,8 @@ def _conclude(host: SyncHost, report: RunReport) -> None:
     log("%s", report.summary)
     for notice in report.warnings[:50]:
         _log.warning("%s", notice.sentence)
+    for notice in report.remarks[:50]:
+        _log.info("left out: %s", notice.sentence)
     runs.add(report)
     if report.error_code in _NOT_MAILED:
         return
@@ -125,6 +129,7 @@ def _report(host: SyncHost, story: _Story, generation: int, summary: str, failed
         hint="The last good copy of what failed stays in the generation; repair the source." if failed else "",
         generation=generation,
         warnings=tuple(story.notices),
+        remarks=story.remarks,
         figures=story.figures,
     )
 
@@ -139,5 +144,6 @@ def _failed(host: SyncHost, story: _Story, error: HotSyncError) -> RunReport:
         error_code=error.code,
         hint=error.hint,
         warnings=tuple(story.notices),
+        remarks=story.remarks,
         figures=story.figures,
     )

@@ -53,4 +53,5 @@ class RunReport:
     hint: str = ""
     generation: int = 0
     warnings: tuple[Notice, ...] = ()
+    remarks: tuple[Notice, ...] = ()  # what was left out on purpose: no reason to warn
     figures: dict[str, float] = field(default_factory=dict[str, float])
