@@ -18,7 +18,7 @@ from hotsync.changes.detect import Detection, detect
 from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect
 from hotsync.engine.delivery import Delivery, deliver
-from hotsync.engine.select import build_selection
+from hotsync.engine.select import Selected, build_selection
 from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
@@ -201,21 +201,23 @@ class SyncHost:
         self.clock.sleep(SETTLED_SECONDS)
         return collected
 
-    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selection]:
-        """Find what differs from the last generation."""
-        say("Looking for changes", None)
-        with self.manifest() as manifest:
-            selection, mounts = build_selection(self.paths, collected.rules)
-            detection = detect(
-                self.paths.root, selection, manifest, self._outbox_file(manifest.generation + 1), self.clock, mounts,
-                manifest.digest,
-            )  # fmt: skip
-        return detection, selection
+    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selected]:
+        """Find what differs from the last generation.
 
-    def guard(self, detection: Detection, selection: Selection, *, accepted: bool) -> None:
+        The plan lies beside the outbox, not in it: the SLAVE may still be committing what was sent from there.
+        """
+        say("Looking for changes", None)
+        selected, planned = build_selection(self.paths, collected.rules), self.paths.outbox / "planned"
+        with self.manifest() as manifest:
+            detection = detect(
+                self.paths.root, selected.rules, manifest, planned, self.clock, selected.mounts, manifest.digest
+            )
+        return detection, selected
+
+    def guard(self, detection: Detection, selected: Selected, *, accepted: bool) -> None:
         """Raise Held if the changes look like an accident, unless they were accepted."""
         with self.manifest() as manifest:
-            reasons = self._reasons(manifest, detection, selection)
+            reasons = self._reasons(manifest, detection, selected.rules)
         if reasons and not accepted:
             raise Held(reason="; ".join(reasons))
         for reason in reasons:
@@ -232,35 +234,40 @@ class SyncHost:
         with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
             known, out = self.paths.manifest, Path(folder) / "changes"
             with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:
-                selection, mounts = build_selection(self.paths, site.rules)
-                detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
-                held = self._reasons(manifest, detection, selection)
-            rows = _rows(out, selection)
+                selected = build_selection(self.paths, site.rules)
+                detection = detect(
+                    self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest
+                )
+                held = self._reasons(manifest, detection, selected.rules)
+            rows = _rows(out, selected.rules)
         return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)
 
     # --- how it gets there --------------------------------------------------------------------------------------------
 
-    def deliver(self, link: PeerLink, detection: Detection, collected: Collected, say: Say) -> Delivery:
-        """Send, settle, commit; return what became the next generation."""
+    def deliver(
+        self, link: PeerLink, detection: Detection, selected: Selected, collected: Collected, say: Say
+    ) -> Delivery:
+        """Send, settle, commit; return what became the next generation, if anything was left to send."""
         with self.manifest() as manifest:
-            delivery = deliver(self.paths, self.clock, link, manifest, detection, collected, say)
-            if delivery.generation:
+            delivery = deliver(
+                self.paths, self.clock, link, manifest, detection, collected, say, required=selected.required
+            )
+            if delivery.record is not None:
                 save_sent(self.paths, delivery.record)
-            for old in self.paths.outbox.glob("*.changes"):
+            for old in (*self.paths.outbox.glob("*.changes"), *self.paths.outbox.glob("*.final")):
                 old.unlink()
         return delivery
 
-    def confirm(self, link: PeerLink) -> int:
-        """Tell the SLAVE that nothing changed; return the number of the generation that holds."""
+    def confirm(self, link: PeerLink, collected: Collected) -> int:
+        """Tell the SLAVE that its last generation holds; return that one's number."""
         with self.manifest() as manifest:
             number = manifest.generation
-        link.confirm(number)
+        now, points = self.clock.now(), collected.points
+        link.confirm(number, points)
         known = load_sent(self.paths)
-        if known is not None and known.number == number:
-            save_sent(self.paths, replace(known, confirmed_at=self.clock.now()))
-        else:
-            now = self.clock.now()
-            save_sent(self.paths, Generation(number, link.welcome.digest, self.role.epoch, now, now, now))
+        if known is None or known.number != number:
+            known = Generation(number, link.welcome.digest, self.role.epoch, now, now, now)
+        save_sent(self.paths, replace(known, confirmed_at=now, datasets=points))
         return number
 
     def remember_places(self, detection: Detection) -> None:

@@ -48,6 +48,12 @@ def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     return [Rule(path.rstrip("/"), action, origin, Voice.PROFILE) for path, action in said]
 
 
+def required_paths(profiles: Iterable[Profile], expand: Expand) -> tuple[str, ...]:
+    """Given the matching profiles, return the paths that come whole and settled, or stay as they were."""
+    rules = (rule for profile in profiles if profile.files.settled for rule in profile_rules(profile, expand))
+    return tuple(rule.pattern for rule in rules if rule.action is Action.INCLUDE)
+
+
 def mount_rules(mounts: Iterable[tuple[str, str]]) -> list[Rule]:
     """Given (mount point, file system) of a host, return an include for each local one that may hold data."""
     return [

@@ -47,7 +47,7 @@ def test_a_preview_shows_what_a_run_selects_and_leaves_nothing_behind(paths: Pat
     with socket.socket(socket.AF_UNIX) as sock:
         paths.at("/srv").mkdir()
         sock.bind(str(paths.at("/srv/socket")))
-    run, _ = build_selection(paths, site_rules(paths).rules)
+    run = build_selection(paths, site_rules(paths).rules).rules
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     shown = SyncHost.of_this_machine(paths, SystemClock()).preview(quietly)
     rows = {row.application: row.changed for row in shown.rows}
@@ -72,7 +72,7 @@ def test_a_preview_shows_a_mounted_file_system_that_no_rule_names(paths: Paths, 
 def test_a_broken_profile_of_the_site_refuses_the_run_instead_of_deleting_what_it_carried(paths: Paths) -> None:
     profile = paths.site_profiles / "ours.toml"
     write(profile, '[profile]\nname = "ours"\ntitle = "Ours"\n[files]\ninclude = ["/ours"]\n')
-    assert build_selection(paths, ())[0].decide("ours/x").rule is not None
+    assert build_selection(paths, ()).rules.decide("ours/x").rule is not None
     write(profile, '[profile]\nname = "ours"\ntitle = "Ours"\n[files]\ninclude = "/ours"\n')
     with pytest.raises(ProfileError, match=r"ours\.toml"):
         build_selection(paths, ())
@@ -86,3 +86,15 @@ def test_a_profile_is_found_by_a_unit_that_is_only_installed(paths: Paths, folde
     assert "ours" not in [profile.name for profile in own_profiles(paths)]
     write(paths.at(folder) / "our.service", "[Service]\n")
     assert "ours" in [profile.name for profile in own_profiles(paths)]
+
+
+def test_what_a_profile_wants_settled_is_required_of_a_run_whose_application_is_here(paths: Paths) -> None:
+    write(
+        paths.site_profiles / "ours.toml",
+        '[profile]\nname = "ours"\ntitle = "Ours"\n[detect]\nunits = ["our.service"]\n'
+        '[files]\ninclude = ["/ours", "/sets/*"]\nexclude = ["/ours/tmp"]\nsettled = "required"\n',
+    )
+    paths.at("/sets/a").mkdir(parents=True)
+    assert build_selection(paths, ()).required == ()
+    write(paths.at("/etc/systemd/system/our.service"), "[Service]\n")
+    assert build_selection(paths, ()).required == ("/ours", "/sets/a")
