@@ -16,7 +16,7 @@ from hotsync import __version__
 from hotsync.changes import guard
 from hotsync.changes.detect import Detection, detect
 from hotsync.config.schema import Settings
-from hotsync.engine.collect import Collected, collect
+from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
 from hotsync.engine.select import Selected, build_selection
 from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
@@ -30,7 +30,6 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.profiles.resolve import application_of
-from hotsync.sources.plugins import site_rules
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -230,7 +229,7 @@ class SyncHost:
     def preview(self, say: Say) -> Preview:
         """Return what a run would send, from what was collected last; nothing is left behind, not even a manifest."""
         say("Looking for changes", None)
-        site = site_rules(self.paths, plugins=False)
+        site = last_rules(self.paths)
         with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
             known, out = self.paths.manifest, Path(folder) / "changes"
             with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:

@@ -75,6 +75,7 @@ class FakeStore:
     reached: dict[str, threading.Event] = field(default_factory=dict)
     recovered: int = 0
     checkpoints: int = 0
+    confirmed: tuple[DatasetPoint, ...] = ()
 
     def _step(self, name: str) -> None:
         if name in self.reached:
@@ -114,7 +115,8 @@ class FakeStore:
         self.checkpoints += 1
 
     def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
-        return Generation(self.now.generation, self.now.digest, 0, 0.0, 0.0, now, datasets=tuple(datasets))
+        self.confirmed = tuple(datasets)
+        return Generation(self.now.generation, self.now.digest, 0, 0.0, 0.0, now, datasets=self.confirmed)
 
 
 class Host:
