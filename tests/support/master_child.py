@@ -26,6 +26,11 @@ from hotsync.transport.client import PeerLink
 from hotsync.transport.rsync import TransferProgress
 
 FETCHED: list[int] = []
+ROOT, DYING = Path(), ""
+
+
+def put(owner: Any, name: str, value: object) -> None:
+    setattr(owner, name, value)
 
 
 def die() -> None:
@@ -40,7 +45,7 @@ def before(owner: Any, name: str, act: Callable[[], None] = die) -> None:
         act()
         return real(*args, **more)
 
-    setattr(owner, name, called)
+    put(owner, name, called)
 
 
 def after(owner: Any, name: str) -> None:
@@ -51,7 +56,7 @@ def after(owner: Any, name: str) -> None:
         real(*args, **more)
         die()
 
-    setattr(owner, name, called)
+    put(owner, name, called)
 
 
 POINTS: dict[str, Callable[[], None]] = {
@@ -79,9 +84,9 @@ def say(phase: str, figures: TransferProgress | None) -> None:
 def run(root: Path) -> None:
     before(PeerLink, "fetch_manifest", lambda: FETCHED.append(1))
     # nobody is mailed by a test
-    sync.tell = lambda *_: None  # type: ignore[assignment]
+    put(sync, "tell", lambda *_: None)
     # what this machine is changes while other tests run
-    collect.collect_all = lambda *_, **__: Collected((), ())  # type: ignore[assignment]
+    put(collect, "collect_all", lambda *_, **__: Collected((), ()))
     pump.TICK = 0.02
     POINTS[DYING]()
     host = SyncHost.of_this_machine(Paths(root), SystemClock())

@@ -44,7 +44,7 @@ def load_rules(tree: Path) -> tuple[Rule, ...]:
         raise ReplicaError(reason=f"{tree / name} is malformed: {error}") from error
 
 
-def _rule(pattern: str, action: str, origin: str, voice: str) -> Rule:
+def _rule(pattern: object, action: object, origin: object, voice: object) -> Rule:
     if not (isinstance(pattern, str) and isinstance(origin, str) and pattern.startswith("/")):
         raise TypeError("a rule names no absolute path")
-    return Rule(pattern, Action(action), origin, Voice[voice.upper()])
+    return Rule(pattern, Action(str(action)), origin, Voice[str(voice).upper()])
