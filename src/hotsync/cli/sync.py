@@ -8,7 +8,8 @@ import click
 
 from hotsync.cli.progress import Progress
 from hotsync.cli.render import age, path_document, print_json, size, table, utc
-from hotsync.engine.sync_host import Preview, SyncHost
+from hotsync.engine.preview import Preview
+from hotsync.engine.sync_host import SyncHost
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
 from hotsync.model.report import Notice, RunReport

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,18 +17,18 @@ from hotsync.changes.detect import Detection, detect
 from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
+from hotsync.engine.preview import Preview, rows_of
 from hotsync.engine.select import Selected, build_selection
 from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
-from hotsync.model.entry import Entry, Kind
+from hotsync.model.entry import Entry
 from hotsync.model.generation import Generation
 from hotsync.model.guard import GuardRule
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
-from hotsync.profiles.resolve import application_of
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -49,30 +48,6 @@ Say = Callable[[str, "TransferProgress | None"], None]
 SETTLED_SECONDS = 0.05
 # longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
 _PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRow:
-    """What a run would send of one application."""
-
-    application: str
-    changed: int
-    deleted: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would send, by application; `held` are the guard's reasons to hold it.
-
-    `notices` is what is wrong with the site's lists, `skipped` what is left out although a rule carries it.
-    """
-
-    rows: tuple[PreviewRow, ...]
-    entries: int
-    held: tuple[str, ...]
-    notices: tuple[Notice, ...] = ()
-    skipped: tuple[Notice, ...] = ()
 
 
 @dataclass(slots=True)
@@ -238,7 +213,7 @@ class SyncHost:
                     self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest
                 )
                 held = self._reasons(manifest, detection, selected.rules)
-            rows = _rows(out, selected.rules)
+            rows = rows_of(out, selected.rules)
         return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)
 
     # --- how it gets there --------------------------------------------------------------------------------------------
@@ -253,8 +228,7 @@ class SyncHost:
             )
             if delivery.record is not None:
                 save_sent(self.paths, delivery.record)
-            for old in (*self.paths.outbox.glob("*.changes"), *self.paths.outbox.glob("*.final")):
-                old.unlink()
+                self._empty_outbox()
         return delivery
 
     def confirm(self, link: PeerLink, collected: Collected) -> int:
@@ -267,7 +241,13 @@ class SyncHost:
         if known is None or known.number != number:
             known = Generation(number, link.welcome.digest, self.role.epoch, now, now, now)
         save_sent(self.paths, replace(known, confirmed_at=now, datasets=points))
+        self._empty_outbox()
         return number
+
+    def _empty_outbox(self) -> None:
+        """Remove what was planned and sent: the SLAVE has it, and our manifest too."""
+        for old in self.paths.outbox.iterdir():
+            old.unlink()
 
     def remember_places(self, detection: Detection) -> None:
         """Keep what the walk met, for the guard of the next run."""
@@ -279,19 +259,3 @@ def _entries_in(file: Path) -> Iterator[Entry]:
     for change in read_changes(file):
         if change.entry is not None:
             yield change.entry
-
-
-def _rows(changes: Path, selection: Selection) -> tuple[PreviewRow, ...]:
-    """Given the planned changeset, return what it would send by application, the largest first."""
-    changed: Counter[str] = Counter()
-    deleted: Counter[str] = Counter()
-    content: Counter[str] = Counter()
-    for change in read_changes(changes):
-        application = application_of(selection.decide(change.path).rule)
-        if change.entry is None:
-            deleted[application] += 1
-        else:
-            changed[application] += 1
-            content[application] += change.entry.size if change.entry.kind is Kind.FILE else 0
-    names = sorted(changed.keys() | deleted.keys(), key=lambda name: (-content[name], name))
-    return tuple(PreviewRow(name, changed[name], deleted[name], content[name]) for name in names)

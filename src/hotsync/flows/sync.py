@@ -6,7 +6,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hotsync.engine.sync_host import Preview, Say, SyncHost
+from hotsync.engine.preview import Preview
+from hotsync.engine.sync_host import Say, SyncHost
 from hotsync.errors import ExitCode, HotSyncError, NotPaired
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.model.generation import Generation

@@ -147,6 +147,7 @@ def ends_well(servers: Servers) -> None:
     with Manifest(servers.hosts.slave.paths.manifest) as manifest:
         assert (sent.number, sent.digest) == (manifest.generation, manifest.digest)
     assert os.listdir(servers.hosts.slave.paths.replica / "staging") == []
+    assert os.listdir(servers.hosts.master.paths.outbox) == []
     again = servers.run()
     assert (again["code"], again["fetched"], again["generation"]) == (0, 0, report["generation"])
 
