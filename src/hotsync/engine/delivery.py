@@ -9,7 +9,7 @@ from pathlib import Path
 from hotsync.changes.detect import Detection
 from hotsync.changes.settle import Settling
 from hotsync.engine.collect import Collected
-from hotsync.manifest.changeset_file import read_changes
+from hotsync.manifest.changeset_file import ChangesetSummary, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.generation import Generation
 from hotsync.model.report import Notice
@@ -51,19 +51,27 @@ def deliver(
     link.begin(number, manifest.digest, planned, figures.content_bytes, figures.content + figures.meta)
     settling = Settling(paths.root, planned, manifest.digest, required)
     sent = _send(link, number, paths.root, settling, clock, lambda progress: say("Sending", progress))
-    final_file, outbox = planned.with_name(f"{number}.final"), planned.with_name(f"{number}.changes")
+    final_file = planned.with_name(f"{number}.final")
     final = settling.finalize(final_file)
-    summary = final.summary
-    figures_sent = {**sent, "content_bytes": float(summary.content_bytes)}
-    if not summary.changes:
+    figures_sent = {**sent, "content_bytes": float(final.summary.content_bytes)}
+    if not final.summary.changes:
         return Delivery(None, final.problems, figures_sent)
     say("Committing", None)
+    record = _commit(link, number, manifest, final_file, final.summary, collected)
+    return Delivery(record, final.problems, figures_sent)
+
+
+def _commit(
+    link: PeerLink, number: int, manifest: Manifest, final_file: Path, summary: ChangesetSummary, collected: Collected
+) -> Generation:
+    """Have the SLAVE make it the next generation, follow with our manifest, and return the generation."""
+    outbox = final_file.with_name(f"{number}.changes")
     # from here on the outbox holds the changeset that is committed: if we die, the next run finds it there
     final_file.replace(outbox)
     sync_directory(outbox.parent)
     committed_at = link.commit(number, summary.digest, outbox, collected.started_at, collected.points).committed_at
     manifest.apply(read_changes(outbox), number, summary.digest)
-    record = Generation(
+    return Generation(
         number=number,
         digest=summary.digest,
         epoch=0,
@@ -76,7 +84,6 @@ def deliver(
         unsettled=summary.unsettled,
         datasets=collected.points,
     )
-    return Delivery(record, final.problems, figures_sent)
 
 
 def _send(
