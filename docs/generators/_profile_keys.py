@@ -40,7 +40,7 @@ MEANINGS = {
     "files.include": "Carried. May have wildcards: they become the paths that they name at each run.",
     "files.exclude": "Not carried: absent after a promotion; what the SLAVE had there is set aside.",
     "files.protect": "Not carried, and what the SLAVE has there stays in its place, also in a promotion.",
-    "files.settled": "`required`: a file that will not hold still keeps its previous version.",
+    "files.settled": "`required`: what `include` names comes settled, all of a path, or keeps its previous version.",
     "databases.engine": "The kind of server that holds the application's databases.",
     "databases.instance": "Which server of that kind, where there are several.",
     "databases.names": "Which databases; none means all.",
@@ -60,7 +60,7 @@ MEANINGS = {
 
 
 UNREAD = frozenset((
-    "files.settled", "databases.engine", "databases.instance", "databases.names", "services.cron",
+    "databases.engine", "databases.instance", "databases.names", "services.cron",
     "ownership.path", "ownership.owner",
 ))  # fmt: skip
 """Keys that may be written, and that nothing acts on yet."""

@@ -55,8 +55,9 @@ Paths are absolute. A path means itself and all that lies in it. In a pattern `*
 and `**` also stands for any number of folders.
 
 Of all rules that match a path, the one that names it most closely decides: the one with the most parts; with as many
-parts, one without wildcards; between equals, `protect` beats `include` beats `exclude`. So a site can carry again
-what a shipped profile leaves out, by naming it.
+parts, one without wildcards. Between equals `protect` beats all; else what the site's lists and plugins say beats
+what a profile says, and that beats that a disk is mounted there; of one voice, `include` beats `exclude`. So a site can
+carry again what a shipped profile leaves out, and leave out what is carried by default, by naming it.
 
 * *include*: it is carried.
 * *exclude*: it is not carried. After a promotion it is absent: what the SLAVE had there is set aside.

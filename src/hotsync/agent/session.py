@@ -234,7 +234,8 @@ class Session:
             held = self._store.state().generation
             if held != message.generation:
                 raise ReplicaError(reason=f"generation {message.generation} is not the last one; that is {held}")
-            made = self._store.confirm(self._around.clock.now())
+            points = tuple(dataset.point() for dataset in message.datasets)
+            made = self._store.confirm(self._around.clock.now(), points)
         self._reply(lambda epoch: Confirmed(epoch=epoch, generation=made.number, confirmed_at=made.confirmed_at))
 
     def _send_manifest(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hotsync.model.generation import Generation
+from hotsync.model.generation import DatasetPoint, Generation
 
 
 class HasState(Protocol):
@@ -55,6 +55,6 @@ class Store(Protocol):
         """Make what has arrived in staging so far durable."""
         ...
 
-    def confirm(self, now: float) -> Generation:
-        """Record that the MASTER found nothing changed since the last generation."""
+    def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
+        """Record that the MASTER found nothing changed since the last generation, and how its datasets are now."""
         ...

@@ -41,14 +41,16 @@ def remember(manifest: Manifest, detection: Detection) -> None:
 
 
 def known_places(manifest: Manifest, selection: Selection) -> dict[str, Place]:
-    """Return the places of the last generation that the selection still carries.
+    """Return the places of the last generation, but for those that a rule names as not carried.
 
-    Where they were not remembered (a manifest that was fetched or rebuilt), the manifest's entries tell what was there.
+    A place that no rule names any more is missed too: the rule of a data disk exists only while it is mounted, that of
+    a pattern only while something fits it. Where they were not remembered (a manifest that was fetched or rebuilt), the
+    manifest's entries tell what was there.
     """
     roots = frozenset(selection.roots())
     remembered = _remembered(manifest)
     if remembered is not None:
-        return {path: place for path, place in remembered.items() if path in roots or _is_carried(selection, path)}
+        return {path: place for path, place in remembered.items() if not _is_left_out(selection, path)}
     places: dict[str, Place] = {}
     for path in roots:
         entry = manifest.get(path)
@@ -70,8 +72,9 @@ def _remembered(manifest: Manifest) -> Mapping[str, Place] | None:
         return None  # of another version: the entries tell
 
 
-def _is_carried(selection: Selection, path: str) -> bool:
+def _is_left_out(selection: Selection, path: str) -> bool:
+    """Return whether somebody said of this very path that it is not carried, and nothing in it is."""
     scope = scope_of(selection)
     for name in path.split("/"):
         scope = scope.child(name)
-    return scope.carried or scope.may_carry_below
+    return not (scope.carried or scope.may_carry_below) and selection.names(path)

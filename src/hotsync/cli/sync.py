@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from hotsync.cli.progress import Progress
 from hotsync.cli.render import age, path_document, print_json, size, table, utc
-from hotsync.engine.sync_host import Preview, SyncHost
+from hotsync.engine.preview import Preview
+from hotsync.engine.sync_host import SyncHost
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
-from hotsync.model.report import RunReport
+from hotsync.model.report import Notice, RunReport
 from hotsync.system import log, paths
 from hotsync.system.clock import SystemClock
 
@@ -49,14 +52,19 @@ def report_document(report: RunReport) -> dict[str, object]:
         "summary": report.summary,
         "generation": report.generation,
         "figures": report.figures,
-        "warnings": [
-            {"code": notice.code, "sentence": notice.sentence, **(path_document(notice.path) if notice.path else {})}
-            for notice in report.warnings
-        ],
+        "warnings": _documents(report.warnings),
+        "remarks": _documents(report.remarks),
     }
     if report.error_code:
         document["error"] = {"code": report.error_code, "sentence": report.summary, "hint": report.hint}
     return document
+
+
+def _documents(notices: Iterable[Notice]) -> list[dict[str, object]]:
+    return [
+        {"code": notice.code, "sentence": notice.sentence, **(path_document(notice.path) if notice.path else {})}
+        for notice in notices
+    ]
 
 
 def _show(report: RunReport) -> None:
@@ -90,6 +98,8 @@ def _show_preview(shown: Preview, as_json: bool) -> None:
                     for row in shown.rows
                 ],
                 "held": list(shown.held),
+                "warnings": _documents(shown.notices),
+                "remarks": _documents(shown.skipped),
             }
         )
         return
@@ -100,5 +110,11 @@ def _show_preview(shown: Preview, as_json: bool) -> None:
         f"{changed} paths would be sent, {deleted} deleted; {shown.entries} paths are protected. Nothing was changed."
     )
     click.echo("Databases and plugins are not asked in a dry run: their last collected copies stand in for them.")
+    for notice in shown.notices[:20]:
+        click.echo(f"{click.style('Note:', fg='yellow')} {notice.sentence}")
+    for notice in shown.skipped[:20]:
+        click.echo(f"{click.style('Left out:', bold=True)} {notice.sentence}")
+    if len(shown.skipped) > 20:
+        click.echo(f"... and {len(shown.skipped) - 20} more: hotsync --dry-run --json")
     for reason in shown.held:
         click.echo(f"{click.style('Held:', fg='yellow')} {reason}")

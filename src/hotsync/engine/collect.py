@@ -9,16 +9,18 @@ from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
-from hotsync.sources.plugins import site_rules
-from hotsync.sources.registry import collect_all
+from hotsync.sources.plugins import SiteRules, site_rules
+from hotsync.sources.registry import collect_all, known_rules
 from hotsync.sources.source import Context
+from hotsync.sources.spool import collecting
+from hotsync.state.rules import DATASET, DOCUMENT, render_rules
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected: a point a dataset, what failed, the site's rules, what is worth a notice, when it began."""
+    """What was collected: a point a dataset, what failed, the rules besides profiles', what is worth a notice."""
 
     started_at: float
     points: tuple[DatasetPoint, ...]
@@ -35,4 +37,17 @@ def collect(paths: Paths, clock: Clock, *, databases: bool, say: Callable[[str],
     done = collect_all(context, databases=databases, begin=lambda name: say(f"Collecting {name}"))
     say("Asking plugins and lists")
     site = site_rules(paths)
-    return Collected(started_at, done.points, done.failures, site.rules, (*notices, *site.notices))
+    rules, failed = (*site.rules, *done.rules), list(done.failures)
+    try:
+        with collecting(paths, DATASET) as collection:
+            collection.put(DOCUMENT, render_rules(rules))
+            collection.publish()
+    except SourceError as error:
+        failed.append(error)
+    return Collected(started_at, done.points, tuple(failed), rules, (*notices, *site.notices))
+
+
+def last_rules(paths: Paths) -> SiteRules:
+    """Return the rules that a run would add to those of profiles, as far as that is known without one (a dry run)."""
+    site = site_rules(paths, plugins=False)
+    return SiteRules((*site.rules, *known_rules(paths)), site.notices)

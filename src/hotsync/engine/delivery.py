@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.changes.detect import Detection
 from hotsync.changes.settle import Settling
 from hotsync.engine.collect import Collected
-from hotsync.manifest.changeset_file import read_changes
+from hotsync.manifest.changeset_file import ChangesetSummary, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.generation import Generation
 from hotsync.model.report import Notice
 from hotsync.system.clock import Clock
+from hotsync.system.files import sync_directory
 from hotsync.system.paths import Paths
 from hotsync.transport.client import PeerLink
 from hotsync.transport.rsync import TransferProgress
@@ -23,16 +24,11 @@ ROUNDS = 3  # once, and at most twice more what changed meanwhile
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a delivery; `record` is the generation as the MASTER remembers it (number 0: nothing was left)."""
+    """What became of a delivery; `record` is the generation as the MASTER remembers it, None if nothing was left."""
 
-    record: Generation
+    record: Generation | None
     notices: tuple[Notice, ...]
     figures: dict[str, float]
-
-    @property
-    def generation(self) -> int:
-        """Return the new generation's number."""
-        return self.record.number
 
 
 def deliver(
@@ -43,26 +39,39 @@ def deliver(
     detection: Detection,
     collected: Collected,
     say: Callable[[str, TransferProgress | None], None],
+    *,
+    required: Sequence[str] = (),
 ) -> Delivery:
-    """Given what was detected, make it the SLAVE's next generation; raise PeerError, TransferError or ReplicaError."""
+    """Given what was detected, make it the SLAVE's next generation; raise PeerError, TransferError or ReplicaError.
+
+    Of what is `required`, all of a path comes settled, or nothing.
+    """
     number = manifest.generation + 1
     planned, figures = detection.planned, detection.summary
     link.begin(number, manifest.digest, planned, figures.content_bytes, figures.content + figures.meta)
-    settling = Settling(paths.root, planned, manifest.digest)
+    settling = Settling(paths.root, planned, manifest.digest, required)
     sent = _send(link, number, paths.root, settling, clock, lambda progress: say("Sending", progress))
     final_file = planned.with_name(f"{number}.final")
     final = settling.finalize(final_file)
-    # from here on the outbox holds the changeset that is committed: if we die, the next run finds it there
-    final_file.replace(planned)
+    figures_sent = {**sent, "content_bytes": float(final.summary.content_bytes)}
+    if not final.summary.changes:
+        return Delivery(None, final.problems, figures_sent)
     say("Committing", None)
-    summary = final.summary
-    if summary.changes:
-        committed = link.commit(number, summary.digest, planned, collected.started_at, collected.points)
-        manifest.apply(read_changes(planned), number, summary.digest)
-        committed_at = committed.committed_at
-    else:
-        number, committed_at = manifest.generation, clock.now()
-    record = Generation(
+    record = _commit(link, number, manifest, final_file, final.summary, collected)
+    return Delivery(record, final.problems, figures_sent)
+
+
+def _commit(
+    link: PeerLink, number: int, manifest: Manifest, final_file: Path, summary: ChangesetSummary, collected: Collected
+) -> Generation:
+    """Have the SLAVE make it the next generation, follow with our manifest, and return the generation."""
+    outbox = final_file.with_name(f"{number}.changes")
+    # from here on the outbox holds the changeset that is committed: if we die, the next run finds it there
+    final_file.replace(outbox)
+    sync_directory(outbox.parent)
+    committed_at = link.commit(number, summary.digest, outbox, collected.started_at, collected.points).committed_at
+    manifest.apply(read_changes(outbox), number, summary.digest)
+    return Generation(
         number=number,
         digest=summary.digest,
         epoch=0,
@@ -75,7 +84,6 @@ def deliver(
         unsettled=summary.unsettled,
         datasets=collected.points,
     )
-    return Delivery(record, final.problems, {**sent, "content_bytes": float(summary.content_bytes)})
 
 
 def _send(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.facts import NetworkFacts
 from hotsync.model.promotion import DatabaseDump
+from hotsync.model.selection import Rule
 from hotsync.sources import mariadb, postgresql
 from hotsync.sources.registry import loadables
 from hotsync.state.facts import load_facts
+from hotsync.state.rules import load_rules
 from hotsync.system.paths import Paths
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
@@ -26,6 +29,7 @@ class Told:
     packages: frozenset[str] = frozenset()
     active_units: tuple[str, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
     dumps: tuple[DatabaseDump, ...] = ()
     dump_bytes: int = 0
 
@@ -46,15 +50,19 @@ def read_told(paths: Paths) -> Told:
         size = sum(each.size for each in found)
     except RestoreFailed:
         pass
+    rules: tuple[Rule, ...] = ()
+    with suppress(ReplicaError):
+        rules = load_rules(tree)
     try:
         facts = load_facts(tree)
     except ReplicaError:
-        return Told(NetworkFacts(host_name=_host_name(tree)), dumps=dumps, dump_bytes=size)
+        return Told(NetworkFacts(host_name=_host_name(tree)), rules=rules, dumps=dumps, dump_bytes=size)
     return Told(
         network=replace(facts.network, host_name=_host_name(tree) or facts.network.host_name),
         packages=frozenset(package.name for package in facts.packages),
         active_units=facts.active_units,
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
+        rules=rules,
         dumps=dumps,
         dump_bytes=size,
     )
@@ -65,6 +73,7 @@ def check_told(paths: Paths) -> str:
     try:
         loadables(spool_of_tree(paths))
         load_facts(paths.replica / "tree")
+        load_rules(paths.replica / "tree")
     except (ReplicaError, RestoreFailed) as error:
         return error.sentence
     return ""

@@ -66,7 +66,7 @@ class Ground:
         known, _ = catalog.load_catalog(self.paths.site_profiles)
         names = {profile.name for profile in self.profiles}
         own = [profile for name, profile in sorted(known.items()) if name not in names]
-        return resolve([*self.profiles, *own], self.master.mounts, (), self._expand)
+        return resolve([*self.profiles, *own], self.master.mounts, self.master.rules, self._expand)
 
     @cached_property
     def kept(self) -> frozenset[str]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import glob
-import logging
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
 from hotsync.profiles.catalog import load_catalog, matching
-from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, resolve
+from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, required_paths, resolve
 from hotsync.profiles.schema import Profile
+from hotsync.sources.unit_files import units_here
 from hotsync.system import command
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
-
-_log = logging.getLogger("hotsync.select")
 
 
 def installed_names() -> frozenset[str]:
@@ -31,20 +30,34 @@ def installed_names() -> frozenset[str]:
 
 
 def own_profiles(paths: Paths) -> list[Profile]:
-    """Return the profiles whose applications are on this host; a broken site profile is said and left out."""
+    """Return the profiles whose applications are on this host.
+
+    Raise ProfileError if one of the site's is broken: what it includes would be deleted from the replica without it.
+    """
     profiles, errors = load_catalog(paths.site_profiles)
-    for error in errors:
-        _log.warning("%s", error.sentence)
-    packages = installed_names()
-    return matching(profiles.values(), packages, frozenset(), paths.root)
+    if errors:
+        raise errors[0]
+    units = units_here(paths, (unit for profile in profiles.values() for unit in profile.detect.units))
+    return matching(profiles.values(), installed_names(), units, paths.root)
 
 
-def build_selection(paths: Paths, site: Iterable[Rule]) -> tuple[Selection, frozenset[str]]:
-    """Given the site's own rules, return the selection of this run and the mount points that it may enter."""
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a run carries: the rules, the mount points that it may enter, and what must come whole and settled."""
+
+    rules: Selection
+    mounts: frozenset[str]
+    required: tuple[str, ...] = ()
+
+
+def build_selection(paths: Paths, site: Iterable[Rule]) -> Selected:
+    """Given the site's own rules, return what this run carries; raise ProfileError if a site's profile is broken."""
+    profiles = own_profiles(paths)
     mounts = [(mount.point, mount.kind) for mount in read_mounts()]
     local = [(point, kind) for point, kind in mounts if kind in LOCAL_FILE_SYSTEMS]
-    selection = resolve(own_profiles(paths), local, site, lambda pattern: expand(paths.root, pattern))
-    return selection, frozenset(point.strip("/") for point, _ in local if point != "/")
+    rules = resolve(profiles, local, site, lambda pattern: expand(paths.root, pattern))
+    required = required_paths(profiles, lambda pattern: expand(paths.root, pattern))
+    return Selected(rules, frozenset(point.strip("/") for point, _ in local if point != "/"), required)
 
 
 def expand(root: Path, pattern: str) -> list[str]:

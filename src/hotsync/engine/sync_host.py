@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,20 +15,20 @@ from hotsync import __version__
 from hotsync.changes import guard
 from hotsync.changes.detect import Detection, detect
 from hotsync.config.schema import Settings
-from hotsync.engine.collect import Collected, collect
+from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
-from hotsync.engine.select import build_selection
+from hotsync.engine.preview import Preview, rows_of
+from hotsync.engine.select import Selected, build_selection
 from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
-from hotsync.model.entry import Entry, Kind
+from hotsync.model.entry import Entry
 from hotsync.model.generation import Generation
 from hotsync.model.guard import GuardRule
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
-from hotsync.profiles.resolve import application_of
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -48,25 +48,6 @@ Say = Callable[[str, "TransferProgress | None"], None]
 SETTLED_SECONDS = 0.05
 # longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
 _PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRow:
-    """What a run would send of one application."""
-
-    application: str
-    changed: int
-    deleted: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would send, by application; `held` are the guard's reasons to hold it."""
-
-    rows: tuple[PreviewRow, ...]
-    entries: int
-    held: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -194,77 +175,79 @@ class SyncHost:
         self.clock.sleep(SETTLED_SECONDS)
         return collected
 
-    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selection]:
-        """Find what differs from the last generation."""
-        say("Looking for changes", None)
-        with self.manifest() as manifest:
-            selection, mounts = build_selection(self.paths, collected.rules)
-            detection = detect(
-                self.paths.root, selection, manifest, self._outbox_file(manifest.generation + 1), self.clock, mounts,
-                manifest.digest,
-            )  # fmt: skip
-        return detection, selection
+    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selected]:
+        """Find what differs from the last generation.
 
-    def guard(self, detection: Detection, selection: Selection, *, accepted: bool) -> None:
+        The plan lies beside the outbox, not in it: the SLAVE may still be committing what was sent from there.
+        """
+        say("Looking for changes", None)
+        selected, planned = build_selection(self.paths, collected.rules), self.paths.outbox / "planned"
+        with self.manifest() as manifest:
+            detection = detect(
+                self.paths.root, selected.rules, manifest, planned, self.clock, selected.mounts, manifest.digest
+            )
+        return detection, selected
+
+    def guard(self, detection: Detection, selected: Selected, *, accepted: bool) -> None:
         """Raise Held if the changes look like an accident, unless they were accepted."""
-        reasons = self._reasons(detection, selection)
+        with self.manifest() as manifest:
+            reasons = self._reasons(manifest, detection, selected.rules)
         if reasons and not accepted:
             raise Held(reason="; ".join(reasons))
         for reason in reasons:
             _log.warning("accepted by the administrator: %s", reason)
 
-    def _reasons(self, detection: Detection, selection: Selection) -> tuple[str, ...]:
+    def _reasons(self, manifest: Manifest, detection: Detection, selection: Selection) -> tuple[str, ...]:
         rule = GuardRule(share=self.settings.guard_share, files=self.settings.guard_files)
-        with self.manifest() as manifest:
-            return guard.check(manifest, selection, detection, rule)
+        return guard.check(manifest, selection, detection, rule)
 
     def preview(self, say: Say) -> Preview:
-        """Return what a run would send, from what was collected last."""
+        """Return what a run would send, from what was collected last; nothing is left behind, not even a manifest."""
         say("Looking for changes", None)
-        out = self.paths.run / "preview.changes"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with self.manifest() as manifest:
-            selection, mounts = build_selection(self.paths, ())
-            detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
-        changed: Counter[str] = Counter()
-        deleted: Counter[str] = Counter()
-        content: Counter[str] = Counter()
-        for change in read_changes(out):
-            application = application_of(selection.decide(change.path).rule)
-            if change.entry is None:
-                deleted[application] += 1
-            else:
-                changed[application] += 1
-                content[application] += change.entry.size if change.entry.kind is Kind.FILE else 0
-        out.unlink()
-        names = sorted(changed.keys() | deleted.keys(), key=lambda name: (-content[name], name))
-        rows = tuple(PreviewRow(name, changed[name], deleted[name], content[name]) for name in names)
-        return Preview(rows, detection.entries, self._reasons(detection, selection))
+        site = last_rules(self.paths)
+        with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
+            known, out = self.paths.manifest, Path(folder) / "changes"
+            with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:
+                selected = build_selection(self.paths, site.rules)
+                detection = detect(
+                    self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest
+                )
+                held = self._reasons(manifest, detection, selected.rules)
+            rows = rows_of(out, selected.rules)
+        return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)
 
     # --- how it gets there --------------------------------------------------------------------------------------------
 
-    def deliver(self, link: PeerLink, detection: Detection, collected: Collected, say: Say) -> Delivery:
-        """Send, settle, commit; return what became the next generation."""
+    def deliver(
+        self, link: PeerLink, detection: Detection, selected: Selected, collected: Collected, say: Say
+    ) -> Delivery:
+        """Send, settle, commit; return what became the next generation, if anything was left to send."""
         with self.manifest() as manifest:
-            delivery = deliver(self.paths, self.clock, link, manifest, detection, collected, say)
-            if delivery.generation:
+            delivery = deliver(
+                self.paths, self.clock, link, manifest, detection, collected, say, required=selected.required
+            )
+            if delivery.record is not None:
                 save_sent(self.paths, delivery.record)
-            for old in self.paths.outbox.glob("*.changes"):
-                old.unlink()
+                self._empty_outbox()
         return delivery
 
-    def confirm(self, link: PeerLink) -> int:
-        """Tell the SLAVE that nothing changed; return the number of the generation that holds."""
+    def confirm(self, link: PeerLink, collected: Collected) -> int:
+        """Tell the SLAVE that its last generation holds; return that one's number."""
         with self.manifest() as manifest:
             number = manifest.generation
-        link.confirm(number)
+        now, points = self.clock.now(), collected.points
+        link.confirm(number, points)
         known = load_sent(self.paths)
-        if known is not None and known.number == number:
-            save_sent(self.paths, replace(known, confirmed_at=self.clock.now()))
-        else:
-            now = self.clock.now()
-            save_sent(self.paths, Generation(number, link.welcome.digest, self.role.epoch, now, now, now))
+        if known is None or known.number != number:
+            known = Generation(number, link.welcome.digest, self.role.epoch, now, now, now)
+        save_sent(self.paths, replace(known, confirmed_at=now, datasets=points))
+        self._empty_outbox()
         return number
+
+    def _empty_outbox(self) -> None:
+        """Remove what was planned and sent: the SLAVE has it, and our manifest too."""
+        for old in self.paths.outbox.iterdir():
+            old.unlink()
 
     def remember_places(self, detection: Detection) -> None:
         """Keep what the walk met, for the guard of the next run."""

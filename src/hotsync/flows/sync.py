@@ -6,10 +6,11 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hotsync.engine.delivery import Delivery
-from hotsync.engine.sync_host import Preview, Say, SyncHost
+from hotsync.engine.preview import Preview
+from hotsync.engine.sync_host import Say, SyncHost
 from hotsync.errors import ExitCode, HotSyncError, NotPaired
 from hotsync.flows.notify import addressee_of, tell
+from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
 from hotsync.model.sync_rules import exit_code_of
@@ -37,6 +38,7 @@ class _Story:
 
     started_at: float
     notices: list[Notice] = field(default_factory=list[Notice])
+    remarks: tuple[Notice, ...] = ()
     figures: dict[str, float] = field(default_factory=dict[str, float])
     failed_sources: int = 0
 
@@ -70,18 +72,22 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
         collected = host.collect(say)
         story.notices += collected.notices
         story.failed_sources = len(collected.failed)
-        detection, selection = host.detect(collected, say)
+        detection, selected = host.detect(collected, say)
         story.notices += detection.problems
-        host.guard(detection, selection, accepted=options.accept_changes)
+        story.remarks = detection.remarks
+        host.guard(detection, selected, accepted=options.accept_changes)
         if detection.empty:
-            generation = host.confirm(link)
+            generation = host.confirm(link, collected)
             summary = f"Nothing changed; the SLAVE holds generation {generation}, confirmed now."
         else:
-            delivery = host.deliver(link, detection, collected, say)
+            delivery = host.deliver(link, detection, selected, collected, say)
             story.notices += delivery.notices
             story.figures |= delivery.figures
-            generation = delivery.generation
-            summary = _summary(delivery)
+            if delivery.record is None:
+                generation = host.confirm(link, collected)
+                summary = f"Nothing of what changed could be sent; the SLAVE holds generation {generation}."
+            else:
+                generation, summary = delivery.record.number, _summary(delivery.record)
     host.remember_places(detection)
     story.figures["entries"] = float(detection.entries)
     return _report(host, story, generation, summary, [error.sentence for error in collected.failed])
@@ -95,6 +101,8 @@ def _conclude(host: SyncHost, report: RunReport) -> None:
     log("%s", report.summary)
     for notice in report.warnings[:50]:
         _log.warning("%s", notice.sentence)
+    for notice in report.remarks[:50]:
+        _log.info("left out: %s", notice.sentence)
     runs.add(report)
     if report.error_code in _NOT_MAILED:
         return
@@ -104,11 +112,8 @@ def _conclude(host: SyncHost, report: RunReport) -> None:
     tell(runs, addressee_of(host.settings, Role.MASTER), SYNC, trouble, host.clock.now(), notices)
 
 
-def _summary(delivery: Delivery) -> str:
-    return (
-        f"Generation {delivery.generation} is on the SLAVE: {delivery.record.changed} paths changed, "
-        f"{delivery.record.deleted} deleted."
-    )
+def _summary(made: Generation) -> str:
+    return f"Generation {made.number} is on the SLAVE: {made.changed} paths changed, {made.deleted} deleted."
 
 
 def _report(host: SyncHost, story: _Story, generation: int, summary: str, failed: list[str]) -> RunReport:
@@ -125,6 +130,7 @@ def _report(host: SyncHost, story: _Story, generation: int, summary: str, failed
         hint="The last good copy of what failed stays in the generation; repair the source." if failed else "",
         generation=generation,
         warnings=tuple(story.notices),
+        remarks=story.remarks,
         figures=story.figures,
     )
 
@@ -139,5 +145,6 @@ def _failed(host: SyncHost, story: _Story, error: HotSyncError) -> RunReport:
         error_code=error.code,
         hint=error.hint,
         warnings=tuple(story.notices),
+        remarks=story.remarks,
         figures=story.figures,
     )

@@ -42,7 +42,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """One execution of a command: what it did, how it ended, and the figures that people ask for."""
+    """One execution of a command: what it did, how it ended, and the figures that people ask for.
+
+    `remarks` tell what was left out on purpose: no reason to warn.
+    """
 
     command: str
     started_at: float
@@ -54,3 +57,4 @@ class RunReport:
     generation: int = 0
     warnings: tuple[Notice, ...] = ()
     figures: dict[str, float] = field(default_factory=dict[str, float])
+    remarks: tuple[Notice, ...] = ()

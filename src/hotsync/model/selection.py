@@ -1,7 +1,8 @@
 """Which paths are protected: ordered rules, each with its origin, and one law that decides between them.
 
 The law: the rule that names the path most closely wins. A rule without wildcards names a path more closely than one
-with wildcards of the same depth; between equals, protect beats include beats exclude.
+with wildcards of the same depth; between equals, protect beats everything, then what the site says beats what a profile
+says, which beats that something is mounted there; of one voice, include beats exclude.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import lru_cache
 
 from hotsync.model.entry import sort_key
@@ -24,6 +25,14 @@ class Action(StrEnum):
     PROTECT = "protect"
 
 
+class Voice(IntEnum):
+    """Who says it; between rules that name a path equally closely, the higher one is heard."""
+
+    MOUNT = 0
+    PROFILE = 1
+    SITE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of a profile or list: an absolute pattern (`*` stays within a folder, `**` does not) and whose it is."""
@@ -31,6 +40,7 @@ class Rule:
     pattern: str
     action: Action
     origin: str
+    voice: Voice = Voice.SITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,6 @@ class Decision:
     rule: Rule | None
 
 
-_STRENGTH = {Action.PROTECT: 2, Action.INCLUDE: 1, Action.EXCLUDE: 0}
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -49,14 +58,14 @@ class Selection:
     """The rules of one run, ready to be asked for each path of a walk."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self.rules = tuple(sorted(set(rules), key=lambda rule: (rule.pattern, rule.action, rule.origin)))
+        self.rules = tuple(sorted(set(rules), key=lambda rule: (rule.pattern, rule.action, rule.origin, rule.voice)))
         self._literal: dict[str, Rule] = {}
         self._globs: list[tuple[re.Pattern[str], Rule]] = []
         for rule in self.rules:
             path = rule.pattern.strip("/")
             if _WILDCARD.search(path):
                 self._globs.append((_compile(path), rule))
-            elif path not in self._literal or _STRENGTH[rule.action] > _STRENGTH[self._literal[path].action]:
+            elif path not in self._literal or _strength(rule) > _strength(self._literal[path]):
                 self._literal[path] = rule
         self._prefixes = {folder for path in self._literal for folder in _folders(path)}
 
@@ -71,6 +80,11 @@ class Selection:
             if pattern.match(path):
                 best.offer(rule)
         return Decision(best.rule.action if best.rule else Action.EXCLUDE, best.rule)
+
+    def names(self, path: str) -> bool:
+        """Return whether what decides for a path is said of it, not of a folder above it."""
+        rule = self.decide(path).rule
+        return rule is not None and rule != self.decide(path.rpartition("/")[0]).rule
 
     def roots(self) -> tuple[str, ...]:
         """Return the included paths that no included path above them carries already, in the order of a walk."""
@@ -108,7 +122,13 @@ class _Best:
 def rank_of(rule: Rule) -> tuple[int, bool, int]:
     """Return how closely a rule names what it matches: the highest of all matching rules decides."""
     path = rule.pattern.strip("/")
-    return (path.count("/") + 1 if path else 0, not _WILDCARD.search(path), _STRENGTH[rule.action])
+    return (path.count("/") + 1 if path else 0, not _WILDCARD.search(path), _strength(rule))
+
+
+def _strength(rule: Rule) -> int:
+    if rule.action is Action.PROTECT:
+        return 2 * len(Voice)
+    return 2 * rule.voice + (rule.action is Action.INCLUDE)
 
 
 def segments_of(pattern: str) -> tuple[tuple[str, ...], ...]:

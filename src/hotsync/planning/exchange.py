@@ -126,7 +126,7 @@ def _must_open(path: str, carried: bool, tree: Listing, live: Listing, around: S
         return True
     if carried:
         return False
-    # only a folder above something that is carried, or carried by a rule that is not known here (a plugin's): it is
+    # only a folder above something that is carried, or carried by a rule that an older generation does not tell: it is
     # left in place if this SLAVE has something in it that the tree has not
     here = live.node(path)
     if here is None or here.kind is not Kind.DIRECTORY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from hotsync.model.selection import Action, Rule, Selection
+from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Profile
 
 LOCAL_FILE_SYSTEMS = frozenset(
@@ -39,19 +39,25 @@ Expand = Callable[[str], Iterable[str]]
 def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     """Given a profile, return its rules; include patterns with wildcards become the paths that they name now."""
     origin = f"profile {profile.name}"
-    rules: list[Rule] = []
+    said: list[tuple[str, Action]] = []
     for pattern in profile.files.include:
         paths = expand(pattern) if any(sign in pattern for sign in "*?[") else (pattern,)
-        rules += [Rule(path.rstrip("/"), Action.INCLUDE, origin) for path in paths]
-    rules += [Rule(path.rstrip("/"), Action.EXCLUDE, origin) for path in profile.files.exclude]
-    rules += [Rule(path.rstrip("/"), Action.PROTECT, origin) for path in profile.files.protect]
-    return rules
+        said += [(path, Action.INCLUDE) for path in paths]
+    said += [(path, Action.EXCLUDE) for path in profile.files.exclude]
+    said += [(path, Action.PROTECT) for path in profile.files.protect]
+    return [Rule(path.rstrip("/"), action, origin, Voice.PROFILE) for path, action in said]
+
+
+def required_paths(profiles: Iterable[Profile], expand: Expand) -> tuple[str, ...]:
+    """Given the matching profiles, return the paths that come whole and settled, or stay as they were."""
+    rules = (rule for profile in profiles if profile.files.settled for rule in profile_rules(profile, expand))
+    return tuple(rule.pattern for rule in rules if rule.action is Action.INCLUDE)
 
 
 def mount_rules(mounts: Iterable[tuple[str, str]]) -> list[Rule]:
     """Given (mount point, file system) of a host, return an include for each local one that may hold data."""
     return [
-        Rule(point, Action.INCLUDE, f"mounted {kind} file system")
+        Rule(point, Action.INCLUDE, f"mounted {kind} file system", Voice.MOUNT)
         for point, kind in mounts
         if kind in LOCAL_FILE_SYSTEMS
         and point not in NEVER_FROM_MOUNTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from hotsync.errors import Busy, HotSyncError, NoSpace, ReplicaClosed, ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import checked_path
-from hotsync.model.generation import Generation, Retention, to_forget
+from hotsync.model.generation import DatasetPoint, Generation, Retention, to_forget
 from hotsync.replica.arrival import make_ready, mark_durable
 from hotsync.replica.commit import Applying
 from hotsync.replica.effects import Effects
@@ -182,10 +182,11 @@ class Replica:
             self._tidy(opened)
             return entry.generation
 
-    def confirm(self, now: float) -> Generation:
-        """Note that a run found nothing changed since the last generation; return it."""
+    def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
+        """Note that a run found nothing changed since the last generation, and (if told) its datasets; return it."""
         with self.hold() as opened:
-            last = replace(self._last(opened.ledger), confirmed_at=now)
+            last = self._last(opened.ledger)
+            last = replace(last, confirmed_at=now, datasets=tuple(datasets) or last.datasets)
             with_room(self.layout, partial(opened.ledger.confirm, last))
             forget_refusal(self.layout)
             return last

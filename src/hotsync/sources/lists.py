@@ -2,14 +2,16 @@
 
 Each line is read from its own file, so that a file without a final line end glues nothing. The lists never had
 comments; blank lines are skipped, blanks at the end of a line dropped. A line that is no absolute path is named and
-left out: the next lines still count.
+left out: the next lines still count. A list that cannot be read is taken as it was read last: what it named would be
+deleted from the replica otherwise.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule
@@ -22,9 +24,14 @@ _LARGEST = 16 * 1024 * 1024
 
 
 def read_lists(
-    paths: Paths, folders: Iterable[str] = (DATA_LISTS, CONFIG_LISTS)
+    paths: Paths,
+    folders: Iterable[str] = (DATA_LISTS, CONFIG_LISTS),
+    last: Mapping[str, tuple[Rule, ...]] = MappingProxyType({}),
 ) -> tuple[tuple[Rule, ...], tuple[Notice, ...]]:
-    """Given the host, return the rules of all lists, each with its file and line, and what was wrong with them."""
+    """Given the host, return the rules of all lists, each with its file and line, and what was wrong with them.
+
+    `last` are the rules of each list when it was read last (see `by_list`).
+    """
     rules: list[Rule] = []
     notices: list[Notice] = []
     for folder in folders:
@@ -33,7 +40,9 @@ def read_lists(
             try:
                 text = read_text(path)
             except OSError as error:
-                notices.append(Notice("lists.unreadable", f"{origin} cannot be read: {error.strerror}", origin))
+                held = "; what it said before holds" if origin in last else ""
+                notices.append(Notice("lists.unreadable", f"{origin} cannot be read: {error.strerror}{held}", origin))
+                rules += last.get(origin, ())
                 continue
             parsed, wrong = parse_list(text, _SUFFIXES[path.suffix], origin)
             rules += parsed
@@ -41,13 +50,25 @@ def read_lists(
     return tuple(rules), tuple(notices)
 
 
+def by_list(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
+    """Given the rules of lists, return them by the list that they stand in."""
+    found: dict[str, tuple[Rule, ...]] = {}
+    for rule in rules:
+        path = rule.origin.rpartition(":")[0]
+        found[path] = (*found.get(path, ()), rule)
+    return found
+
+
 def list_files(folder: Path) -> Iterator[Path]:
-    """Given a folder of lists, return its files in name order; other files are none of our business."""
+    """Given a folder of lists, return its files in name order; other files are none of our business.
+
+    A link that leads nowhere (its disk is not mounted) is a list that cannot be read.
+    """
     try:
         found = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return
-    yield from (path for path in found if path.suffix in _SUFFIXES and path.is_file())
+    yield from (path for path in found if path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink()))
 
 
 def parse_list(text: str, action: Action, origin: str) -> tuple[list[Rule], list[Notice]]:

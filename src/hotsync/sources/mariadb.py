@@ -31,6 +31,10 @@ from hotsync.system.command import run
 IS_DATABASE: bool = True
 EXCLUDED = frozenset({"information_schema", "performance_schema", "sys", "mysql"})
 _ATTEMPTS = 3
+_DIRECTORIES = (
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir', 'innodb_data_home_dir', 'innodb_log_group_home_dir',"
+    " 'innodb_undo_directory');"
+)
 # a table or database that was changed or dropped while the dump ran: the next snapshot sees it as it is
 _TRANSIENT = re.compile(r"\b(?:1412|1146|1049|1356|1017)\b")
 
@@ -41,7 +45,18 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     """Given the host, return its servers, also those that are enabled and down; raise SourceError."""
     spool = context.paths.spool / NAME
     collected = sorted(folder.name for folder in spool.iterdir()) if spool.is_dir() else []
-    return mariadb_find.inspect_servers(collected)
+    return tuple(_with_directories(dataset) for dataset in mariadb_find.inspect_servers(collected))
+
+
+def _with_directories(dataset: Dataset) -> Dataset:
+    """Add where a running server keeps what is not in its data directory; one that does not answer says nothing."""
+    if not dataset.socket:
+        return dataset
+    try:
+        rows = ask(dataset, _DIRECTORIES)
+    except CommandFailed:
+        return dataset  # `collect` says so
+    return replace(dataset, directories=(*dataset.directories, *(row[1] for row in rows if row[1:])))
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:

@@ -88,7 +88,10 @@ def inspect_servers(collected: Iterable[str] = ()) -> tuple[Dataset, ...]:
         unit = parse_unit(_read(f"/proc/{listener.pid}/cgroup"))
         if _is_ours(listener.pid) and not unit.startswith(_WARM):
             instance = file_name(instance_of(unit, listener.socket))
-            found.setdefault(instance, Dataset(NAME, instance, socket=listener.socket, unit=unit))
+            found.setdefault(
+                instance,
+                Dataset(NAME, instance, socket=listener.socket, unit=unit, directories=_directory(listener.pid)),
+            )
     for dataset in not_running(_unit_files(), collected):
         found.setdefault(dataset.instance, dataset)
     return tuple(found[instance] for instance in sorted(found))
@@ -124,6 +127,14 @@ def _is_ours(pid: int) -> bool:
     except OSError:
         return False
     return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _directory(pid: int) -> tuple[str, ...]:
+    """Return the data directory of a running server: it works from there."""
+    try:
+        return (os.readlink(f"/proc/{pid}/cwd"),)
+    except OSError:
+        return ()
 
 
 def _read(path: str) -> str:

@@ -1,7 +1,8 @@
 """The site's plugins: executables in /etc/hotsync.d, called as the original did, with an include and an exclude file.
 
 A plugin may append to both and edit both: each gets what the plugins before it left. It runs as root, so it must be
-root's own and nobody else's to write. What a plugin that fails or hangs did to the lists is dropped; the others go on.
+root's own and nobody else's to write. Of a plugin that fails or hangs, what it did to the lists in its last good run
+holds; the others go on. One that is not there any more, or not executable, is forgotten.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule
-from hotsync.sources.lists import fault_of, normal, read_lists, read_text
+from hotsync.sources.lists import by_list, fault_of, normal, read_lists, read_text
+from hotsync.state.site import Effect, SiteMemory, load_site, save_site
 from hotsync.system.command import run
 from hotsync.system.paths import Paths
 
 TIMEOUT_SECONDS = 900.0
+_SKIPPED = "plugins.skipped"
 _WILDCARDS = frozenset("*?[")
 
 
@@ -43,27 +46,45 @@ def site_rules(
 ) -> SiteRules:
     """Given the host, return the rules of its lists after every plugin, in name order, has had a look at them.
 
-    Without `plugins` (a dry run) none is run. `begin` is called with each plugin's path. Nothing here raises: what is
-    wrong with a list or a plugin is a notice. A plugin may also take lines of the lists away, or change them.
+    Without `plugins` (a dry run) none is run: what each did last stands in for it. `begin` is called with each plugin's
+    path. Nothing here raises: what is wrong with a list or a plugin is a notice. A plugin may also take lines of the
+    lists away, or change them.
     """
-    listed, wrong = read_lists(paths)
+    memory = load_site(paths)
+    listed, wrong = read_lists(paths, last=memory.lists)
     notices = list(wrong)
-    lines = {(rule.action, rule.pattern): rule.origin for rule in listed}
+    asked = _Asked(memory, {(rule.action, rule.pattern): rule.origin for rule in listed}, notices)
+    # its own folder below /run would need to be there; this one is root's, 0700, and goes in any case
+    with tempfile.TemporaryDirectory(prefix="hotsync-plugins-") as folder:
+        for plugin in find_plugins(paths.plugins, notices):
+            if not plugins:
+                asked.recall(str(plugin))
+                continue
+            if begin is not None:
+                begin(str(plugin))
+            asked.run(plugin, Path(folder), timeout)
+    for notice in [notice for notice in notices if notice.code == _SKIPPED]:
+        asked.recall(notice.path)
     if plugins:
-        # its own folder below /run would need to be there; this one is root's, 0700, and goes in any case
-        with tempfile.TemporaryDirectory(prefix="hotsync-plugins-") as folder:
-            for plugin in find_plugins(paths.plugins, notices):
-                if begin is not None:
-                    begin(str(plugin))
-                lines = _run_one(plugin, Path(folder), lines, timeout, notices)
+        _remember(paths, SiteMemory(by_list(listed), asked.effects), notices)
+    return SiteRules(tuple(_all_rules(listed, asked.lines, paths, notices)), tuple(notices))
+
+
+def _remember(paths: Paths, memory: SiteMemory, notices: list[Notice]) -> None:
+    try:
+        save_site(paths, memory)
+    except OSError as error:
+        notices.append(Notice("site.memory", f"{paths.site_memory} cannot be written: {error.strerror}"))
+
+
+def _all_rules(listed: Iterable[Rule], lines: _Lines, paths: Paths, notices: list[Notice]) -> Iterator[Rule]:
+    """Return the rules that the lines are: as they were read from a list, or as a plugin wrote them."""
     known = {(rule.action, rule.pattern, rule.origin) for rule in listed}
-    rules: list[Rule] = []
     for (action, line), origin in lines.items():
         if (action, line, origin) in known:
-            rules.append(Rule(line, action, origin))
+            yield Rule(line, action, origin)
         else:
-            rules += _rules_of(line, action, origin, paths, notices)
-    return SiteRules(tuple(rules), tuple(notices))
+            yield from _rules_of(line, action, origin, paths, notices)
 
 
 def find_plugins(folder: Path, notices: list[Notice]) -> Iterator[Path]:
@@ -78,7 +99,7 @@ def find_plugins(folder: Path, notices: list[Notice]) -> Iterator[Path]:
         except OSError as error:
             fault = str(error.strerror)
         if fault:
-            notices.append(Notice("plugins.skipped", f"plugin {path} is skipped: {fault}", str(path)))
+            notices.append(Notice(_SKIPPED, f"plugin {path} is skipped: {fault}", str(path)))
         elif path.lstat().st_mode & 0o111:
             yield path
 
@@ -100,8 +121,39 @@ _Lines = dict[tuple[Action, str], str]
 """The lines of both lists in their order, each with where it came from."""
 
 
-def _run_one(plugin: Path, folder: Path, before: _Lines, timeout: float, notices: list[Notice]) -> _Lines:
-    """Run a plugin on copies of the lists; return them as it left them, or `before` if it failed."""
+@dataclass(slots=True)
+class _Asked:
+    """The lines of both lists while one plugin after the other has a look at them."""
+
+    memory: SiteMemory
+    lines: _Lines
+    notices: list[Notice]
+    effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
+
+    def run(self, plugin: Path, folder: Path, timeout: float) -> None:
+        """Run a plugin; if it fails, what it did last holds."""
+        name = str(plugin)
+        after, reason = _run_one(plugin, folder, self.lines, timeout)
+        if after is not None:
+            added = tuple(line for line in after if line not in self.lines)
+            removed = tuple(line for line in self.lines if line not in after)
+            self.effects[name], self.lines = Effect(added, removed), after
+            return
+        held = "what it did before holds" if name in self.memory.plugins else "what it did to the lists is dropped"
+        self.notices.append(Notice("plugins.failed", f"plugin {plugin} failed ({reason}); {held}", name))
+        self.recall(name)
+
+    def recall(self, name: str) -> None:
+        """Do what a plugin did in its last good run."""
+        effect = self.memory.plugins.get(name)
+        if effect is not None:
+            self.effects[name] = effect
+            kept = {line: origin for line, origin in self.lines.items() if line not in effect.removed}
+            self.lines = {**dict.fromkeys(effect.added, name), **kept}
+
+
+def _run_one(plugin: Path, folder: Path, before: _Lines, timeout: float) -> tuple[_Lines | None, str]:
+    """Run a plugin on copies of the lists; return them as it left them, or None and why it failed."""
     place = Path(tempfile.mkdtemp(dir=folder))
     files = {Action.INCLUDE: place / "include", Action.EXCLUDE: place / "exclude"}
     try:
@@ -114,16 +166,14 @@ def _run_one(plugin: Path, folder: Path, before: _Lines, timeout: float, notices
         for action, path in files.items():
             for line in _lines(path):
                 lines[action, line] = before.get((action, line), str(plugin))
-        return lines
+        return lines, ""
     except CommandFailed as error:
         reason = f"{error.facts['status']}: {error.facts['detail']}"
     except OSError as error:
         reason = str(error)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    sentence = f"plugin {plugin} failed ({reason}); what it did to the lists is dropped"
-    notices.append(Notice("plugins.failed", sentence, str(plugin)))
-    return before
+    return None, reason
 
 
 def _lines(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import pwd
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, RestoreFailed
@@ -87,7 +87,18 @@ def parse_cluster(line: str, socket: str) -> Dataset:
         unit=f"postgresql@{version}-{name}.service",
         fault=f"cluster {version}/{name} does not run" if down and wanted else "",
         parked=down and not wanted,
+        directories=tuple(words[5:6]),
     )
+
+
+def with_tablespaces(dataset: Dataset) -> Dataset:
+    """Given a cluster, add where its links lead: tablespaces, and a write-ahead log on a disk of its own."""
+    found = list(dataset.directories)
+    for directory in dataset.directories:
+        for link in (Path(directory, "pg_wal"), *sorted(Path(directory, "pg_tblspc").glob("*"))):
+            if link.is_symlink():
+                found.append(os.path.realpath(link))
+    return replace(dataset, directories=tuple(found))
 
 
 def inspect_clusters() -> tuple[Dataset, ...]:
@@ -99,9 +110,11 @@ def inspect_clusters() -> tuple[Dataset, ...]:
             continue
         try:
             found.append(
-                parse_cluster(
-                    _ask_common("pg_lsclusters", "--no-header", "--start-conf", version, name),
-                    _setting(version, name, "unix_socket_directories") or _SOCKETS,
+                with_tablespaces(
+                    parse_cluster(
+                        _ask_common("pg_lsclusters", "--no-header", "--start-conf", version, name),
+                        _setting(version, name, "unix_socket_directories") or _SOCKETS,
+                    )
                 )
             )
         except (CommandFailed, ValueError) as error:

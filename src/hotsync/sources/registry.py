@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.errors import HotSyncError, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
+from hotsync.model.selection import Action, Rule, Voice
 from hotsync.sources import backup_config, documents, facts, mariadb, postgresql, spool
 from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
+from hotsync.system.paths import Paths
 
 SOURCES: tuple[Source, ...] = (mariadb, postgresql, backup_config, facts)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
@@ -32,10 +36,14 @@ _STALE_CODE = "source.stale"
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What a run collected: a point for each dataset (stale ones too), and an error for each that failed."""
+    """What a run collected: a point for each dataset (stale ones too), and an error for each that failed.
+
+    `rules` protect the files of database servers, wherever they lie.
+    """
 
     points: tuple[DatasetPoint, ...]
     failures: tuple[SourceError, ...]
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,21 @@ def collect_all(
         else:
             run.collect(source)
     run.save()
-    return Collected(tuple(run.points), tuple(run.failures))
+    return Collected(tuple(run.points), tuple(run.failures), directory_rules(run.directories))
+
+
+def known_rules(paths: Paths) -> tuple[Rule, ...]:
+    """Return the rules that protect the files of database servers, as the last run knew them."""
+    return directory_rules(_load_directories(paths))
+
+
+def directory_rules(directories: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
+    """Given where each server keeps its files, return the rules that protect them."""
+    return tuple(
+        Rule(path, Action.PROTECT, f"files of {name}", Voice.PROFILE)
+        for name, paths in directories.items()
+        for path in paths
+    )
 
 
 def loadables(folder: Path) -> tuple[Loadable, ...]:
@@ -95,14 +117,15 @@ class _Run:
     def __init__(self, context: Context, begin: Callable[[str], None]) -> None:
         self._context, self._begin = context, begin
         self._times = _load_times(context)
-        self._names: set[str] = set()
+        self._known_directories = _load_directories(context.paths)
+        self.directories: dict[str, tuple[str, ...]] = {}
         self.points: list[DatasetPoint] = []
         self.failures: list[SourceError] = []
 
     def collect(self, source: Source) -> None:
         """Collect all datasets of a source; what fails is noted and the next one goes on."""
         try:
-            datasets = source.inspect(self._context)
+            datasets = self._inspect(source)
         except (SourceError, OSError) as error:
             self._stale(source.NAME, error)
             return
@@ -121,17 +144,33 @@ class _Run:
             self._forget_others(source, {dataset.name for dataset in datasets}, "is not on this server any more")
 
     def leave_out(self, source: Source) -> None:
-        """Take a source's dumps out of the spool: it was switched off."""
+        """Take a source's dumps out of the spool: it was switched off. Its servers' files are still not copied."""
+        with suppress(SourceError, OSError):
+            self._inspect(source)
         self._forget_others(source, set(), "is left out by the setting `databases`")
 
     def save(self) -> None:
         """Remember when each dataset was collected last."""
         times = {point.name: point.taken_at for point in self.points if point.taken_at}
-        data = json.dumps({"schema": 1, "taken_at": times}, sort_keys=True).encode()
+        document = {"schema": 1, "taken_at": times, "directories": self.directories}
+        data = json.dumps(document, sort_keys=True).encode()
         try:
             write_atomic(self._context.paths.collected, data, mode=0o600)
         except OSError as error:
             self._tell(f"the times of the collected datasets could not be written: {error}")
+
+    def _inspect(self, source: Source) -> tuple[Dataset, ...]:
+        """Return a source's datasets; where one keeps its files is remembered while it cannot be asked."""
+        known = {name: paths for name, paths in self._known_directories.items() if name.startswith(f"{source.NAME}/")}
+        try:
+            datasets = source.inspect(self._context)
+        except (SourceError, OSError):
+            self.directories |= known
+            raise
+        for dataset in datasets:
+            if directories := _whole(dataset.directories) or known.get(dataset.name, ()):
+                self.directories[dataset.name] = directories
+        return datasets
 
     def _fresh(self, dataset: Dataset, points: Sequence[DatasetPoint]) -> None:
         for point in points:
@@ -194,6 +233,20 @@ def _load_times(context: Context) -> dict[str, float]:
             except HotSyncError:
                 continue
     return times
+
+
+def _load_directories(paths: Paths) -> dict[str, tuple[str, ...]]:
+    try:
+        found = json.loads(paths.collected.read_bytes())["directories"]
+        return {name: tuple(str(path) for path in known) for name, known in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # none yet, or none that can be read
+
+
+def _whole(directories: Sequence[str]) -> tuple[str, ...]:
+    """Given directories as a server names them, return those that can be rules: absolute, and not the root."""
+    clean = (os.path.normpath(path) for path in directories if path.startswith("/"))
+    return tuple(dict.fromkeys(path for path in clean if path.strip("/")))
 
 
 def _folders(path: Path) -> Iterator[Path]:

@@ -44,7 +44,8 @@ class Dataset:
 
     `socket` is the server's socket (PostgreSQL: the folder of it, with `port`); `user` the login name that owns the
     server; `unit` its unit. `fault` is set where the dataset should be there and is not ("mariadb.service is down");
-    `parked` where it is stopped on purpose: its last copy stays, without alarm.
+    `parked` where it is stopped on purpose: its last copy stays, without alarm. `directories` are where a database
+    server keeps its files, as far as that is known now: they are never copied.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Dataset:
     unit: str = ""
     fault: str = ""
     parked: bool = False
+    directories: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

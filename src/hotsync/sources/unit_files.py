@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +53,12 @@ def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders:
     if newest < now_ns - _YOUNG_NS:
         _keep(file, _Answer(stamp, tuple(patterns), listed))
     return listed
+
+
+def units_here(paths: Paths, names: Iterable[str]) -> frozenset[str]:
+    """Given names of units, return those that have a file (or a link) on this host, whatever their state."""
+    folders = [paths.at(folder) for folder in FOLDERS]
+    return frozenset(name for name in names if any(os.path.lexists(folder / name) for folder in folders))
 
 
 def _stamp(folders: Sequence[str]) -> tuple[str, int]:

@@ -116,7 +116,8 @@ def load_facts(folder: Path) -> MasterFacts:
     )
 
 
-def _load(folder: Path, name: str, kind: type[_T]) -> _T | None:
+def read_document(folder: Path, name: str) -> bytes | None:
+    """Given a spool or a replica's tree, return a document in it, None if it is not there; raise ReplicaError."""
     path = folder / name
     try:
         # a replica's tree is the MASTER's: no link in it may lead to a file of this server
@@ -125,11 +126,17 @@ def _load(folder: Path, name: str, kind: type[_T]) -> _T | None:
             if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
                 raise ReplicaError(reason=f"{path} is no document of HotSync's")
             with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(_LARGEST)
+                return file.read(_LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ReplicaError(reason=f"{path} cannot be read: {error.strerror}") from error
+
+
+def _load(folder: Path, name: str, kind: type[_T]) -> _T | None:
+    path, data = folder / name, read_document(folder, name)
+    if data is None:
+        return None
     try:
         if TypeAdapter(_Head).validate_json(data).schema > SCHEMA:
             raise ReplicaError(

@@ -87,5 +87,6 @@ class Runs:
 
 def _report(text: str) -> RunReport:
     document = json.loads(text)
-    document["warnings"] = tuple(Notice(**notice) for notice in document["warnings"])
+    for name in ("warnings", "remarks"):
+        document[name] = tuple(Notice(**notice) for notice in document.get(name, ()))
     return RunReport(**document)

@@ -74,6 +74,11 @@ class Paths:
         return self.state / "collected.json"
 
     @property
+    def site_memory(self) -> Path:
+        """What the site's lists and plugins said last: it holds while one of them fails."""
+        return self.state / "site.json"
+
+    @property
     def outbox(self) -> Path:
         """On the MASTER: changesets that the SLAVE has not confirmed yet."""
         return self.state / "outbox"

@@ -195,9 +195,16 @@ class PeerLink:
         )
         return self._ask(message, Committed, "the generation was committed", upload=changes)
 
-    def confirm(self, number: int) -> Confirmed:
-        """Tell the SLAVE that nothing changed since generation `number`: its age counts from now."""
-        message = Confirm(epoch=self._callee.ours.epoch, generation=number)
+    def confirm(self, number: int, datasets: Sequence[DatasetPoint] = ()) -> Confirmed:
+        """Tell the SLAVE that nothing changed since generation `number`: its age counts from now.
+
+        `datasets` are as they were collected now: one that failed is stale since its last good copy.
+        """
+        message = Confirm(
+            epoch=self._callee.ours.epoch,
+            generation=number,
+            datasets=tuple(Dataset.of(point) for point in datasets),
+        )
         return self._ask(message, Confirmed, "the generation was confirmed")
 
     def fetch_manifest(self, to: Path) -> int:

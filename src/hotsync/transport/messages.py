@@ -138,10 +138,11 @@ class Committed(Message):
 
 
 class Confirm(Message):
-    """A run found nothing changed since this generation."""
+    """A run found nothing changed since this generation; `datasets` are as that run collected them."""
 
     type: Literal["confirm"] = "confirm"
     generation: Number
+    datasets: Annotated[tuple[Dataset, ...], Field(max_length=2000)] = ()
 
 
 class Confirmed(Message):

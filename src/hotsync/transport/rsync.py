@@ -90,7 +90,7 @@ def server_argv(terms: RsyncTerms) -> list[str]:
     newer = tuple(int(part) for part in terms.sender.split(".")) >= (3, 2, 0)
     abilities = ("L" if terms.symtimes else "") + ("s" if terms.iconv else "") + ("fxCIvu" if newer else "fxC")
     again = "I" if terms.transfer == "again" else ""
-    argv = [PROGRAM, "--server", f"-{again}lHogDtpAXRSe.{abilities}"]
+    argv = [PROGRAM, "--server", f"-{again}lHogDtpAXXRSe.{abilities}"]
     if terms.told:
         argv.append("--no-msgs2stderr")
     if terms.compress != "none":
@@ -106,7 +106,8 @@ def sender_argv(terms: RsyncTerms, remote_shell: str, files_from: str, root: str
 
     Folders above a listed path are not sent of their own accord: those whose attributes matter are listed themselves.
     """
-    argv = [PROGRAM, "-aHAXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
+    # X twice: also the attributes in which an rsync with --fake-super keeps owners, which are data like others
+    argv = [PROGRAM, "-aHAXXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
     if terms.transfer == "again":
         argv.append("--ignore-times")
     if terms.told:
@@ -129,16 +130,16 @@ def same_server(argv: Sequence[str], terms: RsyncTerms) -> bool:
     return _meaning(argv) == _meaning(server_argv(terms))
 
 
-def _meaning(argv: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    options: set[str] = set()
+def _meaning(argv: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    options: list[str] = []
     for word in argv[1:]:
         if word.startswith(("--", "-@")):
-            options.add(word)
+            options.append(word)
         elif word.startswith("-"):
             letters, _, abilities = word[1:].partition("e.")
-            options.update(letters)
-            options.update(f"e.{letter}" for letter in abilities)
-    return frozenset(options), tuple(word for word in argv[1:] if not word.startswith("-"))
+            options += letters
+            options += (f"e.{letter}" for letter in abilities)
+    return tuple(sorted(options)), tuple(word for word in argv[1:] if not word.startswith("-"))
 
 
 def parse_version(text: str) -> RsyncVersion:

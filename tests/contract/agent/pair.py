@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from hotsync.agent.here import Here, Surroundings
 from hotsync.agent.store import OpenStore
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.model.changeset import EMPTY_DIGEST, chain_digest
-from hotsync.model.generation import Generation
+from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.state import store as roles
 from hotsync.state.configdb import configuration, ensure_records
@@ -75,6 +75,7 @@ class FakeStore:
     reached: dict[str, threading.Event] = field(default_factory=dict)
     recovered: int = 0
     checkpoints: int = 0
+    confirmed: tuple[DatasetPoint, ...] = ()
 
     def _step(self, name: str) -> None:
         if name in self.reached:
@@ -113,8 +114,9 @@ class FakeStore:
     def checkpoint(self, number: int) -> None:
         self.checkpoints += 1
 
-    def confirm(self, now: float) -> Generation:
-        return Generation(self.now.generation, self.now.digest, 0, 0.0, 0.0, now)
+    def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
+        self.confirmed = tuple(datasets)
+        return Generation(self.now.generation, self.now.digest, 0, 0.0, 0.0, now, datasets=self.confirmed)
 
 
 class Host:

@@ -43,6 +43,8 @@ def test_two_servers_pair_and_a_generation_goes_over(tmp_path: Path) -> None:
             digest = chain_digest(EMPTY_DIGEST, changes)
             made = link.commit(1, digest, planned, 5.0, [DatasetPoint("files", 5.0)])
             assert (made.generation, made.digest) == (1, digest)
-            assert link.confirm(1).generation == 1
+            stale = DatasetPoint("mariadb/default", 5.0, 5.0, "the server is down")
+            assert link.confirm(1, [stale]).generation == 1
+            assert hosts.slave.store.confirmed == (stale,)
         with hosts.link() as link:
             assert (link.welcome.generation, link.welcome.digest) == (1, digest)

@@ -74,7 +74,7 @@ class Master:
 
     def differences(self) -> list[str]:
         """Compare by an rsync of its own, then contents and names byte by byte."""
-        argv = ["rsync", "-naiHAXS", "--numeric-ids", "--modify-window=-1", "--delete"]
+        argv = ["rsync", "-naiHAXXS", "--numeric-ids", "--modify-window=-1", "--delete"]
         said = command.run([*argv, f"{self.folder}/", f"{self.tree}/"]).text
         # the root of the tree is the SLAVE's own folder
         found = [line for line in said.splitlines() if not line.endswith(" ./")]
@@ -133,6 +133,7 @@ def fill(root: Path) -> None:
     (root / "share").mkdir()
     os.setxattr(root / "share", "security.NTACL", os.urandom(200))
     os.setxattr(root / "share", "user.DOSATTRIB", b"0x10")
+    os.setxattr(root / "capable", "user.rsync.%stat", b"100644 0,0 1234:4321")  # a store of rsync --fake-super
     os.setxattr(root / "link", "trusted.note", b"on a link", follow_symlinks=False)
     command.run(["setfacl", "-m", "u:1234:rwx,d:u:1234:rx,d:g:99:rwx", str(root / "share")])
     (root / "share" / "file").write_text("in the share")
@@ -181,6 +182,7 @@ def test_a_tree_of_every_oddity_arrives_exactly_at_first_and_after_every_kind_of
     master.sync()
     assert master.differences() == []
     assert os.stat(master.tree / "sparse").st_blocks < 1000
+    assert os.getxattr(master.tree / "capable", "user.rsync.%stat") == b"100644 0,0 1234:4321"
     change(folder)
     master.sync()
     assert master.differences() == []

@@ -15,7 +15,7 @@ from tests.contract.changes.test_walk import oddities
 from tests.unit.changes.support import Server, selection
 
 pytestmark = pytest.mark.contract
-CARRY = ["rsync", "-aHAXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial", "--from0"]
+CARRY = ["rsync", "-aHAXXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial", "--from0"]
 
 
 def send(server: Server, settling: Settling, staging: Path, *more: str) -> int:

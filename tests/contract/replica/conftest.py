@@ -12,7 +12,7 @@ import pytest
 from hotsync.model.entry import Change, Kind, Verb
 from tests.support.replica_world import World
 
-RSYNC = ["rsync", "-aHAXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
+RSYNC = ["rsync", "-aHAXXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
 
 
 def send_by_rsync(master: Path, staging: Path, changes: list[Change]) -> None:
@@ -32,7 +32,7 @@ def send_by_rsync(master: Path, staging: Path, changes: list[Change]) -> None:
 
 def rsync_finds(left: Path, right: Path) -> str:
     """Return what rsync would still do to make the right folder equal to the left one."""
-    argv = ["rsync", "-naiHAXS", "--modify-window=-1", "--delete", "--numeric-ids", f"{left}/", f"{right}/"]
+    argv = ["rsync", "-naiHAXXS", "--modify-window=-1", "--delete", "--numeric-ids", f"{left}/", f"{right}/"]
     return subprocess.run(argv, capture_output=True, text=True, errors="replace", check=True).stdout
 
 

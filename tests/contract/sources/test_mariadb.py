@@ -11,7 +11,6 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import mariadb as source
-from hotsync.sources import mariadb_find
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -253,8 +252,12 @@ def test_a_client_command_in_a_dump_is_not_obeyed(
     assert not (tmp_path / "hacked").exists()
 
 
-def test_a_running_server_is_found_by_its_socket(world: Mariadb) -> None:
-    assert world.socket in {dataset.socket for dataset in mariadb_find.inspect_servers()}
+def test_a_running_server_is_found_by_its_socket_with_where_it_keeps_its_files(
+    world: Mariadb, context: Context
+) -> None:
+    found = {dataset.socket: dataset for dataset in source.inspect(context)}
+    directories = {Path(path).resolve() for path in found[world.socket].directories if path.startswith("/")}
+    assert (world.folder / "data").resolve() in directories
 
 
 def test_a_broken_view_is_named_and_left_out_and_everything_else_is_collected(

@@ -13,7 +13,7 @@ from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import postgresql as source
 from hotsync.sources.documents import PostgresqlCluster, load
-from hotsync.sources.postgresql_cluster import make_cluster
+from hotsync.sources.postgresql_cluster import inspect_clusters, make_cluster
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -294,6 +294,10 @@ def test_a_cluster_is_made_where_there_is_none(
         inode = (folder / "data/15/hotsynctest").stat().st_ino
         make_cluster(document, "15-hotsynctest")
         assert (folder / "data/15/hotsynctest").stat().st_ino == inode
+        (folder / "space").mkdir()
+        (folder / "data/15/hotsynctest/pg_tblspc/16400").symlink_to(folder / "space")
+        found = [cluster.directories for cluster in inspect_clusters()]
+        assert found == [(f"{folder}/data/15/hotsynctest", f"{folder}/space")]
 
 
 def test_a_cluster_killed_in_the_middle_leaves_the_last_good_copy(postgresql_template: Path, context: Context) -> None:

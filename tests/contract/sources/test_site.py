@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hotsync.errors import SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.model.selection import Action, Rule
 from hotsync.sources import backup_config, facts
-from hotsync.sources.plugins import site_rules
+from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.source import Context
 from hotsync.state.facts import load_facts
 from hotsync.system import command
@@ -73,10 +74,43 @@ def test_a_plugin_that_fails_is_named_and_dropped_and_the_others_go_on(context: 
     assert "no such thing" in found.notices[0].sentence
 
 
-def test_a_dry_run_runs_no_plugin(context: Context) -> None:
+def test_a_dry_run_runs_no_plugin_and_remembers_nothing(context: Context) -> None:
     plugin(context.paths, "x", f"touch {context.paths.root}/ran")
-    assert site_rules(context.paths, plugins=False).rules == ()
+    lists(context.paths, "a.include", "/data\n")
+    assert [rule.pattern for rule in site_rules(context.paths, plugins=False).rules] == ["/data"]
     assert not (context.paths.root / "ran").exists()
+    assert not context.paths.site_memory.exists()
+
+
+def test_what_a_plugin_did_last_holds_while_it_fails_or_is_not_safe_or_not_run(context: Context) -> None:
+    paths = context.paths
+    lists(paths, "a.exclude", "/srv/cache\n/srv/tmp\n")
+    name = plugin(paths, "x", f'[ -e {paths.root}/broken ] && exit 1; echo /opt/dump >> "$1"; sed -i "/cache/d" "$2"')
+    good = site_rules(paths)
+    assert {rule.pattern for rule in good.rules} == {"/opt/dump", "/srv/tmp"}
+    assert set(site_rules(paths, plugins=False).rules) == set(good.rules)
+    (paths.root / "broken").touch()
+    for _ in range(2):
+        failed = site_rules(paths)
+        assert set(failed.rules) == set(good.rules)
+        assert [notice.path for notice in failed.notices] == [name]
+        assert failed.notices[0].sentence.endswith("what it did before holds")
+    (paths.root / "broken").unlink()
+    Path(name).chmod(0o777)
+    unsafe = site_rules(paths)
+    assert set(unsafe.rules) == set(good.rules)
+    assert [notice.code for notice in unsafe.notices] == ["plugins.skipped"]
+
+
+@pytest.mark.parametrize("take_away", [Path.unlink, lambda path: path.chmod(0o644)])
+def test_a_plugin_that_was_removed_is_forgotten(context: Context, take_away: Callable[[Path], None]) -> None:
+    path = Path(plugin(context.paths, "x", 'echo /opt/dump >> "$1"'))
+    assert len(site_rules(context.paths).rules) == 1
+    take_away(path)
+    assert site_rules(context.paths) == SiteRules()
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+    assert site_rules(context.paths).rules == ()
 
 
 def test_the_facts_of_this_machine_are_equal_while_nothing_changes(context: Context) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
+import pytest
+
 from hotsync.changes import guard
 from hotsync.model.guard import GuardRule
 from tests.unit.changes.support import Server, selection
@@ -64,13 +66,34 @@ def test_a_root_that_was_not_there_before_may_stay_away(server: Server) -> None:
     assert reasons(server) == ()
 
 
-def test_a_root_that_is_no_longer_selected_is_not_missed(server: Server) -> None:
+def test_a_root_that_no_rule_names_any_more_is_missed_until_that_is_accepted(server: Server) -> None:
     full(server)
     server.write("srv/a")
     server.rules = selection("+ /data", "+ /srv")
     committed(server)
     server.rules = selection("+ /data")
+    assert reasons(server) == ("/srv is missing; it held 2 entries",)
+    committed(server)
     assert reasons(server) == ()
+
+
+@pytest.mark.parametrize("lines", [("- /srv",), ("= /srv",), ("- /srv", "- /srv/a"), ("- /s*",)])
+def test_a_root_that_a_rule_leaves_out_by_name_is_not_missed(server: Server, lines: tuple[str, ...]) -> None:
+    full(server)
+    server.write("srv/a")
+    server.rules = selection("+ /data", "+ /srv")
+    committed(server)
+    server.rules = selection("+ /data", *lines)
+    assert reasons(server) == ()
+
+
+def test_a_root_in_a_folder_that_is_left_out_is_still_missed(server: Server) -> None:
+    full(server)
+    server.write("srv/disk/a")
+    server.rules = selection("+ /data", "- /srv", "+ /srv/disk")
+    committed(server)
+    server.rules = selection("+ /data", "- /srv")
+    assert reasons(server) == ("/srv/disk is missing; it held 2 entries",)
 
 
 def test_a_mount_that_is_gone_is_named_although_its_folder_is_there(server: Server) -> None:

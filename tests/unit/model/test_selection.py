@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hotsync.model.selection import Action, Rule, Selection
+from hotsync.model.selection import Action, Rule, Selection, Voice
 
 
 def rules(*lines: str) -> list[Rule]:
@@ -57,3 +57,36 @@ def test_roots_are_the_outermost_included_folders() -> None:
         "home",
         "var/lib",
     )
+
+
+MOUNT = Rule("/opt", Action.INCLUDE, "mounted ext4 file system", Voice.MOUNT)
+PROFILE = Rule("/opt", Action.INCLUDE, "profile base", Voice.PROFILE)
+SITE = Rule("/opt", Action.INCLUDE, "/etc/backup-data.d/a.include:1")
+
+
+@pytest.mark.parametrize(
+    ("rules", "action"),
+    [
+        ([PROFILE, MOUNT, Rule("/opt", Action.EXCLUDE, "a list")], Action.EXCLUDE),
+        ([SITE, Rule("/opt", Action.EXCLUDE, "a list")], Action.INCLUDE),
+        ([MOUNT, Rule("/opt", Action.EXCLUDE, "profile x", Voice.PROFILE)], Action.EXCLUDE),
+        ([PROFILE, Rule("/opt", Action.EXCLUDE, "profile x", Voice.PROFILE)], Action.INCLUDE),
+        ([SITE, Rule("/opt", Action.PROTECT, "profile x", Voice.PROFILE)], Action.PROTECT),
+    ],
+)
+def test_of_one_path_the_site_is_heard_before_profiles_and_those_before_mounts(
+    rules: list[Rule], action: Action
+) -> None:
+    selection = Selection(rules)
+    assert selection.decide("opt").action is action
+    assert selection.decide("opt/x").action is action
+    assert selection.roots() == (("opt",) if action is Action.INCLUDE else ())
+
+
+def test_a_rule_names_a_path_that_it_begins_with() -> None:
+    selection = Selection(rules("- /srv", "- /mnt/*", "+ /home"))
+    assert selection.names("srv")
+    assert selection.names("mnt/disk")
+    assert not selection.names("srv/disk")
+    assert not selection.names("mnt")
+    assert not selection.names("unknown")

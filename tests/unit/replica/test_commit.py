@@ -11,6 +11,7 @@ import pytest
 
 from hotsync.errors import NoSpace, ReplicaClosed, ReplicaError
 from hotsync.manifest.store import Manifest
+from hotsync.model.generation import DatasetPoint
 from tests.support.replica_world import Died, Mortal, World, grouped, look
 
 
@@ -148,6 +149,16 @@ def test_nothing_changed_moves_the_moment_of_the_last_generation(world: World) -
     assert world.replica().confirm(1_900_000_000.0).confirmed_at == 1_900_000_000.0
     (generation,) = world.replica().generations()
     assert (generation.committed_at, generation.confirmed_at) == (world.clock.time, 1_900_000_000.0)
+
+
+def test_a_confirmation_tells_how_the_datasets_are_now(world: World) -> None:
+    world.write("a", "1")
+    world.generation()
+    stale = (DatasetPoint("mariadb/default", 5.0, 5.0, "the server is down"), DatasetPoint("facts", 9.0))
+    world.replica().confirm(1_900_000_000.0, stale)
+    assert world.replica().generations()[-1].datasets == stale
+    world.replica().confirm(1_900_000_001.0)
+    assert world.replica().generations()[-1].datasets == stale, "nothing was told of them"
 
 
 def test_a_closed_replica_takes_nothing(world: World) -> None:

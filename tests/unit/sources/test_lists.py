@@ -10,6 +10,7 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Selection
 from hotsync.sources.lists import parse_list, read_lists
 from hotsync.sources.plugins import expand, find_plugins, site_rules
+from hotsync.state.site import SiteMemory, load_site
 from hotsync.system.paths import Paths
 
 
@@ -102,3 +103,30 @@ def test_an_include_is_expanded_as_a_shell_would(tmp_path: Path) -> None:
     assert expand("/srv/b*", paths) == ["/srv/b[*]"], "a name that is there is meant, as it stands"
     assert expand("/srv/none*", paths) == []
     assert expand("/srv/missing/", paths) == ["/srv/missing"]
+
+
+def test_a_list_that_cannot_be_read_is_taken_as_it_was_read_last(tmp_path: Path) -> None:
+    paths = lists(tmp_path, {"backup-data.d/x.include": b"/data/\xff\n/more\n", "backup-data.d/y.exclude": b"/no\n"})
+    good = site_rules(paths)
+    assert good.notices == ()
+    broken = tmp_path / "etc/backup-data.d/x.include"
+    broken.unlink()
+    broken.symlink_to("/not/mounted/x.include")
+    for _ in range(2):
+        found = site_rules(paths)
+        assert set(found.rules) == set(good.rules)
+        assert [notice.code for notice in found.notices] == ["lists.unreadable"]
+    broken.unlink()
+    assert [rule.pattern for rule in site_rules(paths).rules] == ["/no"]
+    broken.symlink_to("/not/mounted/x.include")
+    assert [rule.pattern for rule in site_rules(paths).rules] == ["/no"], "what was removed is forgotten"
+
+
+def test_what_is_remembered_of_the_site_survives_no_damage(tmp_path: Path) -> None:
+    paths = lists(tmp_path, {"backup-data.d/x.include": b"/data\n"})
+    site_rules(paths)
+    good = paths.site_memory.read_bytes()
+    assert load_site(paths) != SiteMemory()
+    for data in (b"", b"[]", b"{}", good[:-5], good.replace(b'"schema": 1', b'"schema": 2'), b'{"schema": 1}'):
+        paths.site_memory.write_bytes(data)
+        assert load_site(paths) == SiteMemory()

@@ -10,8 +10,9 @@ import pytest
 from hotsync.errors import RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
+from hotsync.model.selection import Action, Voice
 from hotsync.sources.documents import FileRecord, MariadbAccounts, MariadbInstance, digest_of_files, load, render
-from hotsync.sources.registry import Loadable, collect_all, loadables, source_named
+from hotsync.sources.registry import Loadable, collect_all, known_rules, loadables, source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.system.paths import Paths
 
@@ -217,3 +218,32 @@ def test_a_bad_disk_is_an_error_of_its_dataset_only(world: World) -> None:
     assert "Input/output error" in points["engine/a"].note
     assert points["engine/b"].stale_since == 0
     assert len(failures) == 1
+
+
+def protected(world: World, *, databases: bool = True) -> set[str]:
+    done = collect_all(world.context, databases=databases, sources=(world.engine, world.other))
+    assert set(done.rules) == set(known_rules(world.context.paths)), "a dry run knows the same"
+    assert all((rule.action, rule.voice) == (Action.PROTECT, Voice.PROFILE) for rule in done.rules)
+    return {f"{rule.pattern} {rule.origin}" for rule in done.rules}
+
+
+def test_the_files_of_a_database_server_are_protected_wherever_they_lie(world: World) -> None:
+    world.engine.datasets[0] = Dataset("engine", "a", directories=("/data/db/", "/data/db", ".", "/", "", "/log"))
+    assert protected(world) == {"/data/db files of engine/a", "/log files of engine/a"}
+    assert protected(world, databases=False) == {"/data/db files of engine/a", "/log files of engine/a"}
+
+
+def test_where_a_server_keeps_its_files_is_remembered_while_it_cannot_be_asked(world: World) -> None:
+    world.engine.datasets[0] = Dataset("engine", "a", directories=("/data/db",))
+    known = protected(world)
+    world.engine.datasets[0] = Dataset("engine", "a", fault="it is down")
+    assert protected(world) == known
+    world.engine.datasets[0] = Dataset("engine", "a", parked=True)
+    assert protected(world, databases=False) == known
+    world.engine.failing["inspect"] = "no list of sockets"
+    assert protected(world) == protected(world, databases=False) == known
+    del world.engine.failing["inspect"]
+    world.engine.datasets[0] = Dataset("engine", "a", directories=("/new",))
+    assert protected(world) == {"/new files of engine/a"}
+    del world.engine.datasets[0]
+    assert protected(world) == set()
