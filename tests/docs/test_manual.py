@@ -204,8 +204,8 @@ def test_the_manual_names_the_mails_that_are_written_and_no_others() -> None:
     text, source = MANUAL.read_text(), "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
     subjects = re.findall(r"^\| `([a-z A-Z]+) failed` \|", text, re.MULTILINE)
     assert subjects
-    # what mails are about is a constant each: SYNC, SILENCE, _ABOUT
-    written = re.findall(r'^(?:SYNC|SILENCE|_ABOUT) = "([^"]+)"', source, re.MULTILINE)
+    # what mails are about is a constant each: SYNC, SILENCE, STALE, _ABOUT
+    written = re.findall(r'^(?:SYNC|SILENCE|STALE|_ABOUT) = "([^"]+)"', source, re.MULTILINE)
     assert sorted(subjects) == sorted(written)
     silence_is_mailed = len(re.findall(r"trouble_of_silence\(", source)) > 1
     assert silence_is_mailed == ("QuietMinutes" not in planned(text)), (

@@ -47,7 +47,7 @@ def show_plan(seen: Prospect) -> None:
             _show_check(check)
     old, since = age(time.time() - promotion.confirmed_at), local(promotion.confirmed_at)
     _say(
-        f"The data is that of generation {promotion.generation}, confirmed {old} ago ({since}). "
+        f"The data is that of generation {promotion.generation}, {old} old ({since}). "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
     _say(f"This takes about {age(estimate(seen.plan))}.")

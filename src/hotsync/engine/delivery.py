@@ -57,11 +57,11 @@ def deliver(
     say("Committing", None)
     summary = final.summary
     if summary.changes:
-        committed = link.commit(number, summary.digest, planned, collected.started_at, collected.points)
+        link.commit(number, summary.digest, planned, collected.started_at, collected.points)
         manifest.apply(read_changes(planned), number, summary.digest)
-        committed_at = committed.committed_at
     else:
-        number, committed_at = manifest.generation, clock.now()
+        number = manifest.generation
+    committed_at = clock.now()  # by our own clock, as all that we remember: the SLAVE's may be another
     record = Generation(
         number=number,
         digest=summary.digest,
