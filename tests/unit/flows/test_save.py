@@ -10,6 +10,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.system.paths import Paths
+from tests.support.system_log import KeptLog
 
 PEER = Peer("slave", "10.77.0.2", "ab" * 32, "certificate")
 
@@ -63,9 +64,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
-    def quiet(_line: str) -> None: ...
-
-    monkeypatch.setattr("hotsync.state.configdb.SystemLog", lambda _ident, _address: quiet)
+    monkeypatch.setattr("hotsync.state.configdb.SystemLog", KeptLog([]).made)
     return Server(tmp_path)
 
 
