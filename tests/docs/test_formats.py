@@ -23,6 +23,7 @@ from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.replica.history import Change
 from hotsync.replica.verify import VerifyReport
 from hotsync.state.slave_run import MissingPackage, SlaveRun
+from hotsync.system.lock import Owner
 from hotsync.system.paths import Paths
 from hotsync.transport.presence import Presence
 
@@ -80,6 +81,7 @@ def test_every_key_of_the_status_is_described() -> None:
         slave_run=SlaveRun(1.0, 1, checks=(Check("name", "title", Verdict.RED),)),
         muted=("cron.service",),
         warnings=("Look.",),
+        running=Owner(1, 1.0),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
 

@@ -1,4 +1,4 @@
-"""Commands that only look: `hotsync status`, `hotsync explain`."""
+"""`hotsync status`: how it looks, to people and to programs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
+from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import Status, read_status
 from hotsync.model.identity import Role
+from hotsync.model.readable import readable
 from hotsync.model.report import Verdict, worst
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -58,9 +60,9 @@ def status_document(status: Status) -> dict[str, object]:
                 for point in newest.datasets
             ],
         },
-        "last_run": None
-        if last is None
-        else {"ended_at": utc(last.ended_at), "exit_code": last.exit_code, "summary": last.summary},
+        "last_run": None if last is None else report_document(last),
+        "running": None if status.running is None else {"pid": status.running.pid, "since": utc(status.running.since)},
+        "serving": status.serving,
         "next_run": utc(status.next_run),
         "readiness": {
             "verdict": worst(status.checks).value if status.slave_run else None,
@@ -81,20 +83,22 @@ def _show(status: Status) -> None:
     click.echo(f"{click.style(status.host, bold=True)}: {click.style(word, bold=True)}, epoch {role.epoch}")
     if not status.settings.enabled:
         click.echo("HotSync is disabled here.")
-    _row("peer", _peer(status))
+    _row("peer", readable(_peer(status)))
     _row("generation", _generation(status))
+    if status.running is not None:
+        _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:
-        _row("last run", f"{local(status.last_run.ended_at)}: {status.last_run.summary}")
+        _row("last run", f"{local(status.last_run.ended_at)}: {readable(status.last_run.summary)}")
     _row("next run", local(status.next_run) if status.next_run else "none is planned")
     if role.role is Role.SLAVE:
         _readiness(status)
-        shown = ", ".join(status.muted[:6]) + (" ..." if len(status.muted) > 6 else "")
+        shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
         _row(
             "muted",
             f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
         )
     for warning in status.warnings:
-        click.echo(f"{click.style('Warning:', fg='yellow')} {warning}")
+        click.echo(f"{click.style('Warning:', fg='yellow')} {readable(warning)}")
 
 
 def _row(name: str, value: str) -> None:
@@ -131,4 +135,5 @@ def _readiness(status: Status) -> None:
     for check in status.checks:
         if check.verdict is not Verdict.GREEN:
             mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
-            click.echo(f"    {mark} {check.title}: {check.detail}" + (f" - {check.hint}" if check.hint else ""))
+            hint = f" - {check.hint}" if check.hint else ""
+            click.echo(f"    {mark} {readable(f'{check.title}: {check.detail}{hint}')}")
