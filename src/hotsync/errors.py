@@ -124,7 +124,7 @@ class StaleEpoch(Refused):
     """This MASTER was superseded: it is at epoch {ours}, its peer at epoch {theirs}."""
 
     code = "refused.epoch"
-    hint = "Do not start its services; run `hotsync rejoin` here to come back as SLAVE."
+    hint = "Do not start its services: switch it off and keep it off. Install it anew to set it up as the SLAVE."
 
 
 class PeerStillAlive(Refused):
@@ -160,7 +160,7 @@ class Busy(HotSyncError):
 
     code = "busy"
     exit_code = ExitCode.BUSY
-    hint = "Wait for it to end; `hotsync status` shows how far it is."
+    hint = "Wait for it to end; `hotsync status` shows since when it runs."
 
 
 class OlderServer(Refused):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.cli import past, slave
+from hotsync.cli.doctor import doctor_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
 from hotsync.config.schema import read_settings
@@ -84,6 +85,10 @@ def test_every_key_of_the_status_is_described() -> None:
         running=Owner(1, 1.0),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
+
+
+def test_every_key_of_the_doctors_document_is_described() -> None:
+    assert lacking(doctor_document((Check("name", "title", Verdict.RED),)), "`hotsync doctor --json`") == []
 
 
 def test_every_key_of_a_runs_record_is_described() -> None:

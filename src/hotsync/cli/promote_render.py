@@ -21,7 +21,7 @@ ONLY_A_PERSON = (
     "People can work: log in to mail, shares and web applications as one of them would.",
     "The switch or router has learnt where the addresses are now (reach the server from another network).",
     "USB disks, telephone cards and UPS cables that hung on the MASTER are moved over.",
-    "The old MASTER stays off until `hotsync rejoin` has been run on it.",
+    "The old MASTER stays off until it is installed anew, as the SLAVE of this server.",
 )
 
 

@@ -80,7 +80,7 @@ class Settings(BaseModel):
         "role",
         ROLE,
         "",
-        "what this server is to become when it is set up; once paired, the role changes only by promotion and rejoin",
+        "what this server is to become when it is set up; once paired, the role changes only by promotion",
         example="master",
     )
     slave_host: str = _setting("hotsync", "SlaveHost", Host(), "", "on the MASTER: the SLAVE", example="<SLAVE_IP>")

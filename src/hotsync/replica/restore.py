@@ -63,7 +63,7 @@ class Restoring:
         if was is None:
             raise ReplicaError(
                 reason=f"/{path} did not exist in generation {self._number}",
-                hint="`hotsync history` lists the generations; `hotsync explain /PATH` says in which it changed.",
+                hint="`hotsync history` lists the generations; `hotsync diff 41 42` shows what differs between two.",
             )
         self._refuse(was, to)
         over = to.resolve() == Path("/")
