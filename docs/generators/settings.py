@@ -24,7 +24,7 @@ REMARKS = """
 ## What the save does
 
 * It sets the role of a server that is not paired yet. The role of a paired server never changes here:
-  `hotsync-promote` and `hotsync rejoin` change roles, and write the prop. A prop `role` that differs from what the
+  `hotsync-promote` changes it, and writes the prop. A prop `role` that differs from what the
   server is makes the save refuse.
 * It writes the two intervals for systemd's timers and starts the daemon and the timer of the role, or with
   `status disabled` stops them. With `status disabled` nothing needs to be complete: switching off always works.

@@ -17,9 +17,11 @@ HotSyncError
 ├── SourceError              7    a database or file could not be collected
 ├── RestoreFailed            9    a collected database could not be loaded
 ├── ReplicaError             8    integrity, space, commit
-│   ├── NoSpace
+│   ├── NoSpace  DiskFull
 │   └── ManifestDamaged
 ├── SystemFault              9    the operating system refused something that nobody foresaw
+├── RunEnded               130    somebody ended it
+├── Bug                     70    what nobody foresaw
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
@@ -130,7 +132,7 @@ class StaleEpoch(Refused):
     """This MASTER was superseded: it is at epoch {ours}, its peer at epoch {theirs}."""
 
     code = "refused.epoch"
-    hint = "Do not start its services; run `hotsync rejoin` here to come back as SLAVE."
+    hint = "Do not start its services: switch it off and keep it off. Install it anew to set it up as the SLAVE."
 
 
 class PeerStillAlive(Refused):
@@ -173,7 +175,7 @@ class Busy(HotSyncError):
 
     code = "busy"
     exit_code = ExitCode.BUSY
-    hint = "Wait for it to end; `hotsync status` shows how far it is."
+    hint = "Wait for it to end; `hotsync status` shows since when it runs."
 
 
 class OlderServer(Refused):
@@ -338,6 +340,13 @@ class NoSpace(ReplicaError):
     hint = "Free or add space below /var/lib/hotsync on the SLAVE, or shorten the retention."
 
 
+class DiskFull(ReplicaError):
+    """A disk of this server takes nothing more: {reason}"""
+
+    code = "replica.full"
+    hint = "Free or add space on this server (`df -h / /run /var/lib/hotsync`, `df -i /var/lib/hotsync` show where)."
+
+
 class ManifestDamaged(ReplicaError):
     """The manifest {path} is damaged: {reason}"""
 
@@ -351,6 +360,25 @@ class SystemFault(HotSyncError):
     code = "system"
     exit_code = ExitCode.STEP
     hint = "Look at the path or program named and at the disks (`dmesg`); then run the same command again."
+
+
+class RunEnded(HotSyncError):
+    """The run was ended from outside before it was done."""
+
+    code = "ended"
+    exit_code = ExitCode.INTERRUPTED
+    hint = (
+        "The next run goes on with what has arrived. If nobody ended it, it took longer than its unit allows: "
+        "`journalctl -u hotsync -u hotsync-slave` shows where it stood."
+    )
+
+
+class Bug(HotSyncError):
+    """A bug in HotSync: {reason}"""
+
+    code = "bug"
+    exit_code = ExitCode.BUG
+    hint = "Please report it with the lines that `journalctl -t hotsync -t hotsync-slave` shows."
 
 
 class StepFailed(HotSyncError):

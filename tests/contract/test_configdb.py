@@ -1,6 +1,9 @@
 """Many processes at once on one database, and writers killed in the middle: real processes, real files."""
 
 import random
+import re
+import socket
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,3 +93,24 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file_that_can_be_written_a
         assert db.set_props("b", {"kept": "1"})
     assert db.set_props("a", {"number": "-1"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["database", "database.lock"]
+
+
+def test_the_process_that_has_a_password_in_its_command_line_does_not_speak_to_the_log(tmp_path: Path) -> None:
+    """The journal keeps the command line of whoever sends a line (_CMDLINE)."""
+    ensure_records(Paths(tmp_path))
+    (tmp_path / "dev").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        log.settimeout(20)
+        log.bind(str(tmp_path / "dev/log"))
+        code = "from hotsync.cli.database import config; raise SystemExit(config())"
+        words = [sys.executable, "-c", code, "setprop", "rsyncd", "password", "geheim"]
+        with command.spawn(words, env={"HOTSYNC_ROOT": str(tmp_path)}) as process:
+            heard = [log.recvmsg(65536, socket.CMSG_SPACE(12)) for _ in range(2)]
+            assert process.wait(20) == 0
+    for text, credentials, _, _ in heard:
+        sender = struct.unpack("3i", credentials[0][2])[0]
+        assert sender != process.pid
+        assert re.search(rb"^<142>.*config\[\d+\]: .*(OLD|NEW) rsyncd=", text)
+        assert b"geheim" not in text
+    assert b"password|***" in heard[1][0]

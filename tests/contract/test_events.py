@@ -153,6 +153,8 @@ def test_a_wrong_configuration_fails_the_save_with_every_fault_and_the_password_
         assert f"config setprop {prop} " in errors
     lines = server.lines()
     assert "Action: hotsync:nethserver-hotsync-save FAILED: 2" in plain(lines)
-    assert any(re.search(r"<142>config\[\d+\]: .*: NEW rsyncd=.*password\|\*\*\*\|", line) for line in lines)
+    assert any(
+        re.search(r"<142>\w+ +\d+ [\d:]+ config\[\d+\]: .*: NEW rsyncd=.*password\|\*\*\*\|", line) for line in lines
+    )
     assert not any("geheim" in line for line in lines)
     assert not Paths(server.root).role_file.exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.cli import past, slave
+from hotsync.cli.doctor import doctor_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
 from hotsync.config.schema import read_settings
@@ -23,6 +24,7 @@ from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.replica.history import Change
 from hotsync.replica.verify import VerifyReport
 from hotsync.state.slave_run import MissingPackage, SlaveRun
+from hotsync.system.lock import Owner
 from hotsync.system.paths import Paths
 from hotsync.transport.presence import Presence
 
@@ -80,8 +82,13 @@ def test_every_key_of_the_status_is_described() -> None:
         slave_run=SlaveRun(1.0, 1, checks=(Check("name", "title", Verdict.RED),)),
         muted=("cron.service",),
         warnings=("Look.",),
+        running=Owner(1, 1.0),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
+
+
+def test_every_key_of_the_doctors_document_is_described() -> None:
+    assert lacking(doctor_document((Check("name", "title", Verdict.RED),)), "`hotsync doctor --json`") == []
 
 
 def test_every_key_of_a_runs_record_is_described() -> None:

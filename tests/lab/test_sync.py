@@ -141,7 +141,8 @@ def test_a_wrong_password_is_told_on_both_sides_and_nothing_is_pinned(fresh: Lab
     assert fresh.slave.run("journalctl -t hotsyncd | grep -i password", check=False).returncode == 0
     for host in fresh.hosts:
         assert host.run(["test", "-e", "/var/lib/hotsync/peer.json"], check=False).returncode == 1
-        assert "another-password" not in host.run("journalctl -o cat").stdout
+        for form in ("export", "json"):  # both show every field of a line, also the command line of who sent it
+            assert "another-password" not in host.run(f"journalctl -o {form}").stdout
 
 
 def test_a_slave_that_is_not_configured_does_not_answer_and_the_master_says_so(fresh: Lab) -> None:

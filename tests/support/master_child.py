@@ -89,8 +89,7 @@ def run(root: Path) -> None:
     put(collect, "collect_all", lambda *_, **__: Collected((), ()))
     pump.TICK = 0.02
     POINTS[DYING]()
-    host = SyncHost.of_this_machine(Paths(root), SystemClock())
-    report = sync.run_sync(host, sync.SyncOptions(), say)
+    report = sync.run_sync(Paths(root), SystemClock(), sync.SyncOptions(), say)
     json.dump(
         {"code": report.exit_code, "summary": report.summary, "generation": report.generation, "fetched": len(FETCHED)},
         sys.stdout,

@@ -1,4 +1,4 @@
-"""On the SLAVE: looks once a minute whether its MASTER has gone quiet, and raises the alarm by a way of its own."""
+"""On the SLAVE: looks once a minute whether its MASTER still sends, and raises the alarm by a way of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import threading
 from hotsync.agent.here import Surroundings
 from hotsync.errors import HotSyncError
 from hotsync.flows.quiet import watch
+from hotsync.state.alerts import AlertBook
+from hotsync.state.settings import read_settings
+from hotsync.state.store import load_peer, load_role
 from hotsync.transport.presence import load_presence
 
 _log = logging.getLogger("hotsync.agent")
@@ -20,6 +23,7 @@ class QuietWatch:
     def __init__(self, around: Surroundings, look_seconds: float = LOOK_SECONDS) -> None:
         self._around = around
         self._seconds = look_seconds
+        self._book = AlertBook(around.paths)
         self._since = around.clock.now()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="quiet", daemon=True)
@@ -35,10 +39,12 @@ class QuietWatch:
 
     def look(self) -> None:
         """Look once."""
-        here, around = self._around.here(), self._around
-        if here.peer is not None and here.settings.enabled:
-            presence = load_presence(around.paths)
-            watch(around.paths, here.settings, here.record, here.peer, presence, self._since, around.clock.now())
+        paths, now = self._around.paths, self._around.clock.now()
+        settings, _ = read_settings(paths)  # a prop at fault has its default: a wrong setting must not end the alarm
+        peer = load_peer(paths)
+        if peer is not None and settings.enabled:
+            presence = load_presence(paths)
+            watch(paths, settings, load_role(paths), peer, presence, self._since, now, self._book)
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hotsync.model.readable import shown_path
 from hotsync.model.report import Notice
 
 _KEPT = 500
@@ -20,8 +21,7 @@ class Notes:
         """Add one notice about a path."""
         self.count += 1
         if len(self.kept) < _KEPT:
-            shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            self.kept.append(Notice(code, f"/{shown}: {reason}", path))
+            self.kept.append(Notice(code, f"{shown_path(path)}: {reason}", path))
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what was kept, and one line for the rest."""

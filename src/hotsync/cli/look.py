@@ -1,4 +1,4 @@
-"""Commands that only look: `hotsync status`, `hotsync explain`."""
+"""`hotsync status`: how it looks, to people and to programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
+from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import Status, read_status
 from hotsync.model.identity import Role
@@ -59,9 +60,9 @@ def status_document(status: Status) -> dict[str, object]:
                 for point in newest.datasets
             ],
         },
-        "last_run": None
-        if last is None
-        else {"ended_at": utc(last.ended_at), "exit_code": last.exit_code, "summary": last.summary},
+        "last_run": None if last is None else report_document(last),
+        "running": None if status.running is None else {"pid": status.running.pid, "since": utc(status.running.since)},
+        "serving": status.serving,
         "next_run": utc(status.next_run),
         "readiness": {
             "verdict": worst(status.checks).value if status.slave_run else None,
@@ -82,8 +83,10 @@ def _show(status: Status) -> None:
     click.echo(f"{click.style(status.host, bold=True)}: {click.style(word, bold=True)}, epoch {role.epoch}")
     if not status.settings.enabled:
         click.echo("HotSync is disabled here.")
-    _row("peer", _peer(status))
+    _row("peer", readable(_peer(status)))
     _row("generation", _generation(status))
+    if status.running is not None:
+        _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:
         _row("last run", f"{local(status.last_run.ended_at)}: {readable(status.last_run.summary)}")
     _row("next run", local(status.next_run) if status.next_run else "none is planned")
@@ -132,5 +135,5 @@ def _readiness(status: Status) -> None:
     for check in status.checks:
         if check.verdict is not Verdict.GREEN:
             mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
-            said = f"{check.title}: {check.detail}" + (f" - {check.hint}" if check.hint else "")
-            click.echo(f"    {mark} {readable(said)}")
+            hint = f" - {check.hint}" if check.hint else ""
+            click.echo(f"    {mark} {readable(f'{check.title}: {check.detail}{hint}')}")

@@ -85,7 +85,7 @@ def _checked(network: int | None) -> NetworkChoice | None:
     if choice is NetworkChoice.BY_HAND:
         raise Refused(
             reason="the network is to be fixed first",
-            hint="Set up this server's network (network-recovery helps), then run hotsync-promote again.",
+            hint="Set up this server's network in its own configuration files, then run hotsync-promote again.",
         )
     return choice
 

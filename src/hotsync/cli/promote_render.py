@@ -21,7 +21,7 @@ ONLY_A_PERSON = (
     "People can work: log in to mail, shares and web applications as one of them would.",
     "The switch or router has learnt where the addresses are now (reach the server from another network).",
     "USB disks, telephone cards and UPS cables that hung on the MASTER are moved over.",
-    "The old MASTER stays off until `hotsync rejoin` has been run on it.",
+    "The old MASTER stays off until it is installed anew, as the SLAVE of this server.",
 )
 
 
@@ -47,7 +47,7 @@ def show_plan(seen: Prospect) -> None:
             _show_check(check)
     old, since = age(time.time() - promotion.confirmed_at), local(promotion.confirmed_at)
     _say(
-        f"The data is that of generation {promotion.generation}, confirmed {old} ago ({since}). "
+        f"The data is that of generation {promotion.generation}, {old} old ({since}). "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
     _say(f"This takes about {age(estimate(seen.plan))}.")

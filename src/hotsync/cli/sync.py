@@ -12,6 +12,7 @@ from hotsync.engine.preview import Preview
 from hotsync.engine.sync_host import SyncHost
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
+from hotsync.model.readable import readable
 from hotsync.model.report import Notice, RunReport
 from hotsync.system import log, paths
 from hotsync.system.clock import SystemClock
@@ -21,12 +22,13 @@ def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, time
     """Run `hotsync` once and return its exit code."""
     log.set_up("hotsync")
     progress = Progress(quiet=as_json and not dry_run)
-    host = SyncHost.of_this_machine(paths.from_environment(), SystemClock())
+    places, clock = paths.from_environment(), SystemClock()
     if dry_run:
-        _show_preview(preview(host, progress), as_json)
+        _show_preview(preview(SyncHost.of_this_machine(places, clock), progress), as_json)
         return ExitCode.DONE
+    options = SyncOptions(accept_changes=accept_changes, full=full, timer=timer)
     try:
-        report = run_sync(host, SyncOptions(accept_changes=accept_changes, full=full), progress)
+        report = run_sync(places, clock, options, progress)
     except Busy:
         if timer:
             return ExitCode.DONE
@@ -70,14 +72,14 @@ def _documents(notices: Iterable[Notice]) -> list[dict[str, object]]:
 def _show(report: RunReport) -> None:
     failed = report.exit_code not in (ExitCode.DONE, ExitCode.WARNINGS)
     for notice in report.warnings[:20]:
-        click.echo(f"{click.style('Note:', fg='yellow')} {notice.sentence}", err=True)
+        click.echo(f"{click.style('Note:', fg='yellow')} {readable(notice.sentence)}", err=True)
     if len(report.warnings) > 20:
         click.echo(f"... and {len(report.warnings) - 20} more: hotsync status --json", err=True)
     if failed:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {report.summary}", err=True)
-        click.echo(f"{click.style('Hint:', bold=True)} {report.hint}", err=True)
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable(report.summary)}", err=True)
+        click.echo(f"{click.style('Hint:', bold=True)} {readable(report.hint)}", err=True)
         return
-    click.echo(report.summary)
+    click.echo(readable(report.summary))
     figures = report.figures
     if "sent_bytes" in figures:
         click.echo(
@@ -117,4 +119,4 @@ def _show_preview(shown: Preview, as_json: bool) -> None:
     if len(shown.skipped) > 20:
         click.echo(f"... and {len(shown.skipped) - 20} more: hotsync --dry-run --json")
     for reason in shown.held:
-        click.echo(f"{click.style('Held:', fg='yellow')} {reason}")
+        click.echo(f"{click.style('Held:', fg='yellow')} {readable(reason)}")

@@ -80,7 +80,7 @@ class Settings(BaseModel):
         "role",
         ROLE,
         "",
-        "what this server is to become when it is set up; once paired, the role changes only by promotion and rejoin",
+        "what this server is to become when it is set up; once paired, the role changes only by promotion",
         example="master",
     )
     slave_host: str = _setting("hotsync", "SlaveHost", Host(), "", "on the MASTER: the SLAVE", example="<SLAVE_IP>")
@@ -165,6 +165,15 @@ class Settings(BaseModel):
         "the SLAVE mails when its MASTER was quiet for longer",
         unit="minutes",
     )
+    old_data_minutes: int = _setting(
+        "hotsync",
+        "OldDataMinutes",
+        Number(1, 100_000),
+        "120",
+        "the SLAVE mails when no run of its MASTER came to its end for longer; at least two times `IntervalMinutes`, "
+        "which is then to be the same on both servers",
+        unit="minutes",
+    )
     guard_share: int = _setting(
         "hotsync",
         "GuardShare",
@@ -226,6 +235,11 @@ class Settings(BaseModel):
     def _parse(cls, value: object, info: ValidationInfo) -> object:
         row = _rows[str(cls.model_fields[str(info.field_name)].alias)]
         return row.kind.parse(value or row.default) if isinstance(value, str) else value
+
+    @property
+    def data_minutes(self) -> int:
+        """Return for how long data may not be confirmed until somebody should look."""
+        return max(self.old_data_minutes, 2 * self.interval_minutes)
 
     @property
     def peer_host(self) -> str:

@@ -57,19 +57,21 @@ def deliver(
     if not final.summary.changes:
         return Delivery(None, final.problems, figures_sent)
     say("Committing", None)
-    record = _commit(link, number, manifest, final_file, final.summary, collected)
+    record = _commit(link, manifest, final_file, final.summary, collected, clock)
     return Delivery(record, final.problems, figures_sent)
 
 
 def _commit(
-    link: PeerLink, number: int, manifest: Manifest, final_file: Path, summary: ChangesetSummary, collected: Collected
+    link: PeerLink, manifest: Manifest, final_file: Path, summary: ChangesetSummary, collected: Collected, clock: Clock
 ) -> Generation:
     """Have the SLAVE make it the next generation, follow with our manifest, and return the generation."""
+    number = manifest.generation + 1
     outbox = final_file.with_name(f"{number}.changes")
     # from here on the outbox holds the changeset that is committed: if we die, the next run finds it there
     final_file.replace(outbox)
     sync_directory(outbox.parent)
-    committed_at = link.commit(number, summary.digest, outbox, collected.started_at, collected.points).committed_at
+    link.commit(number, summary.digest, outbox, collected.started_at, collected.points)
+    committed_at = clock.now()  # by our own clock, as all that we remember: the SLAVE's may be another
     manifest.apply(read_changes(outbox), number, summary.digest)
     return Generation(
         number=number,

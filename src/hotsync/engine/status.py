@@ -22,7 +22,7 @@ def holdings(paths: Paths, role: Role) -> Generation | None:
         return None
     try:
         held = read_generations(paths.manifest)
-    except (sqlite3.Error, HotSyncError):
+    except (sqlite3.Error, HotSyncError, OSError):
         return None
     return held[-1] if held else None
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import pwd
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.config.schema import Settings
-from hotsync.model.alerts import Occasion, next_alert
+from hotsync.model.alerts import DAY, Alert, Occasion, next_alert
 from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble, letter, test_letter
-from hotsync.report.mail import Carrier, LocalMailServer, MailNotSent, Relay, compose, subject_of
-from hotsync.state.runs import Runs
+from hotsync.report.mail import SENDMAIL, Carrier, LocalMailServer, MailNotSent, Relay, compose, subject_of
+from hotsync.state.alerts import AlertBook
 
 _log = logging.getLogger("hotsync.notify")
 RELAY_ALERT = "relay"
@@ -51,51 +52,79 @@ def addressee(role: Role, to: str, sender: str, relay: Relay | None, mail_accoun
     carriers: list[Carrier] = [] if role is Role.SLAVE else [LocalMailServer()]
     if relay is not None:
         carriers.append(relay)
-        if "@" not in to:
-            to = f"{to}@{relay.host if not relay.host.replace('.', '').isdigit() else socket.getfqdn()}"
     return Addressee(to, sender or f"root@{socket.getfqdn()}", tuple(carriers))
 
 
 def tell(
-    runs: Runs, who: Addressee, about: str, trouble: Trouble | None, now: float, notices: tuple[str, ...] = ()
+    book: AlertBook, who: Addressee, about: str, trouble: Trouble | None, now: float, notices: tuple[str, ...] = ()
 ) -> Occasion | None:
     """Given what it is about and the trouble (None: all is well), write the mail that is due; return its occasion.
 
-    A mail that nobody takes is not remembered as sent, so the next run tries again.
+    A mail is remembered before it is sent, so that a disk which takes no note makes no flood; one that nobody takes is
+    forgotten again, and the next run tries anew.
     """
-    known = runs.alert(about)
+    known = book.get(about)
     alert, occasion = next_alert(known, trouble is not None, trouble.code if trouble else "", now)
-    if occasion is None:
+    if alert != known:
+        book.set(about, alert)
+    if occasion is None or alert is None:
         return None
     told = trouble or Trouble(about, "", "", "", "")
-    since = known.since if known else now
     host = socket.gethostname()
-    body = letter(told, occasion, host, since, now, notices)
-    if not _send(who, subject_of(host, occasion, told.about), body, now):
-        return None
-    runs.set_alert(about, alert)
-    return occasion
+    body = letter(told, occasion, host, alert, now, notices)
+    if _send(who, subject_of(host, occasion, told.about), body, now):
+        return occasion
+    book.set(about, known)
+    book.set(RELAY_ALERT, None)  # what was proven is not so any more
+    return None
 
 
-def prove_relay(runs: Runs, who: Addressee, now: float) -> str:
-    """Send the SLAVE's test mail unless this way was proven before; return "" or why it is not proven."""
-    proof = f"{RELAY_ALERT}:{who.to}:{who.carriers!r}"
+def has_no_way(settings: Settings, role: Role) -> bool:
+    """Return whether this host has neither a mail server nor a relay: then nobody hears of what fails."""
+    return settings.notify_relay is None and (role is Role.SLAVE or not os.access(SENDMAIL, os.X_OK))
+
+
+def mail_fault(who: Addressee) -> str:
+    """Return "" or why no mail can leave this host, as far as can be seen without sending one."""
+    faults: list[str] = []
+    for carrier in who.carriers:
+        try:
+            carrier.probe(who.sender, who.to)
+        except MailNotSent as error:
+            faults.append(str(error))
+        else:
+            return ""
+    return "; ".join(faults) or "no relay is set (config setprop hotsync NotifyRelay HOST)"
+
+
+def prove_relay(book: AlertBook, who: Addressee, now: float) -> str:
+    """Return "" or why it is not proven that the SLAVE's mails leave it.
+
+    A test mail goes once by each way, and again after a mail was not taken; every day the relay is asked anew.
+    """
+    way = f"{who.to}:{who.carriers!r}"
+    proof = book.get(RELAY_ALERT)
     if not who.carriers:
         return "no relay is set (config setprop hotsync NotifyRelay HOST)"
-    if runs.alert(proof) is not None:
-        return ""
-    host = socket.gethostname()
-    if not _send(who, f"[HotSync] {host}: test mail", test_letter(host), now):
-        return "the relay did not take the test mail"
-    runs.set_alert(proof, next_alert(None, True, "proven", now)[0])
+    if proof is not None and way in dict(proof.told):
+        if 0 <= now - proof.mailed_at < DAY:
+            return ""
+        fault = mail_fault(who)
+        if fault:
+            book.set(RELAY_ALERT, None)
+            return f"the relay takes no mail any more: {fault}"
+    else:
+        host = socket.gethostname()
+        if not _send(who, f"[HotSync] {host}: test mail", test_letter(host), now):
+            return "the relay did not take the test mail"
+    book.set(RELAY_ALERT, Alert(now, now, ((way, now),)))
     return ""
 
 
 def _send(who: Addressee, subject: str, body: str, now: float) -> bool:
-    message = compose(who.to, who.sender, subject, body, now)
     for carrier in who.carriers:
         try:
-            carrier.send(message)
+            carrier.send(compose(who.to, who.sender, subject, body, now))
         except MailNotSent as error:
             _log.warning("mail to %s was not taken: %s", who.to, error)
         else:

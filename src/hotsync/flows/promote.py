@@ -22,7 +22,7 @@ from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.engine.status import holdings
 from hotsync.errors import ConfigError, ExitCode, NotReady
 from hotsync.model.entry import Kind, parent_of
-from hotsync.model.generation import Generation
+from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.network import NetworkState
 from hotsync.model.plan import Plan, Progress
@@ -41,6 +41,7 @@ from hotsync.system import flags, lock
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
 from hotsync.system.trees import opened
+from hotsync.transport.presence import load_presence
 
 COMMAND = "hotsync-promote"
 _STEP_SECONDS = 0.1
@@ -136,7 +137,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         digest=generation.digest,
         started_at=clock.now(),
         collected_at=generation.collected_at,
-        confirmed_at=generation.confirmed_at,
+        confirmed_at=data_moment(generation, load_presence(paths).clock_difference),
         network=plan,
         units=layout.units,
         folders=layout.folders,
@@ -147,7 +148,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         generation.number,
         slave_ran=True,
         signs_of_life=_signs_of_life(paths, plan) if wanted else (),
-        data_age=clock.now() - generation.confirmed_at,
+        data_age=clock.now() - promotion.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),

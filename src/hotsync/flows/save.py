@@ -62,7 +62,7 @@ def plan_role(settings: Settings, record: RoleRecord, peer: Peer | None, now: fl
             reason=f"a promotion of this server to epoch {record.claim} is not finished",
             hint="Run hotsync-promote: it goes on where it stopped.",
         )
-    way = "hotsync-promote puts it into production" if wanted is Role.MASTER else "hotsync rejoin makes it the SLAVE"
+    way = "hotsync-promote puts it into production" if wanted is Role.MASTER else "install it anew as SLAVE"
     raise Refused(
         reason=f"this server is {record.role.name} and paired, and the prop role says {wanted.value}: "
         "settings do not change the role of a paired server",

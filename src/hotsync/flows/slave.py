@@ -12,6 +12,7 @@ from hotsync.engine.slave_readiness import read_readiness
 from hotsync.engine.slave_repositories import Offer, accept, read_offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
+from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
 from hotsync.model import slave_checks
 from hotsync.model.identity import Role
@@ -20,6 +21,7 @@ from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
 from hotsync.model.slave import SlaveFacts
 from hotsync.planning.slave import COMMAND, check_may_run, plan_slave
 from hotsync.report.letters import Trouble
+from hotsync.state.alerts import AlertBook
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import MissingPackage, SlaveRun, save_slave_run
@@ -88,10 +90,11 @@ def run_slave(paths: Paths, clock: Clock, say: Say, *, only_permissions: bool) -
         started = clock.now()
         who = _addressee(paths)
         try:
-            run = _run(paths, clock, say, who, only_permissions)
+            with noticing_the_end():
+                run = _run(paths, clock, say, who, only_permissions)
             done = Done(_report_of(run, started), run)
-        except HotSyncError as error:
-            ended = clock.now()
+        except (Exception, Terminated) as fault:
+            error, ended = named(fault), clock.now()
             code, sentence = int(error.exit_code), error.sentence
             done = Done(RunReport(COMMAND, started, ended, code, sentence, error.code, error.hint), None)
         _conclude(paths, clock, who, done)
@@ -130,7 +133,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     known = {check.name for check in run.checks}
     more = (check for check in _checks_of_promotion(paths, clock) if check.name not in known)
     run = replace(run, checks=(*run.checks, *more))
-    relay = slave_checks.check_relay(prove_relay(Runs(paths.runs), who, clock.now()))
+    relay = slave_checks.check_relay(prove_relay(AlertBook(paths), who, clock.now()))
     run = replace(run, ended_at=clock.now(), checks=(*run.checks, relay))
     save_slave_run(paths, run)
     return run
@@ -183,11 +186,10 @@ def _conclude(paths: Paths, clock: Clock, who: Addressee, done: Done) -> None:
     (_log.error if report.error_code else _log.info)("%s", report.summary)
     for notice in report.warnings[:50]:
         _log.warning("%s", notice.sentence)
-    runs = Runs(paths.runs)
-    runs.add(report)
+    Runs(paths.runs).add(report)
     if report.error_code not in _NOT_MAILED:
         notices = tuple(notice.sentence for notice in report.warnings)
-        tell(runs, who, _ABOUT, _trouble(done), clock.now(), notices)
+        tell(AlertBook(paths), who, _ABOUT, _trouble(done), clock.now(), notices)
 
 
 def _trouble(done: Done) -> Trouble | None:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hotsync.backends.mute import Mute
-from hotsync.config.schema import Settings
+from hotsync.backends.units import DAEMON, Units
+from hotsync.config.schema import Fault, Settings
 from hotsync.engine.status import holdings, next_run
-from hotsync.model.generation import Generation
+from hotsync.errors import HotSyncError
+from hotsync.flows.notify import has_no_way
+from hotsync.flows.status_warnings import warnings_of
+from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, RunReport
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import SlaveRun, load_slave_run
 from hotsync.state.store import load_peer, load_role
+from hotsync.system import lock
 from hotsync.system.clock import Clock
+from hotsync.system.lock import Owner
 from hotsync.system.paths import Paths
 from hotsync.transport.presence import Presence, load_presence
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never."""
+    """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never.
+
+    `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
+    """
 
     host: str
     now: float
@@ -36,15 +50,18 @@ class Status:
     slave_run: SlaveRun | None
     muted: tuple[str, ...]
     warnings: tuple[str, ...]
+    running: Owner | None = None
+    serving: bool = True
+    voiceless: bool = False
 
     @property
     def age(self) -> float:
-        """Return the age of the newest generation: since it was collected or last confirmed, by the MASTER's clock."""
+        """Return the age of the newest generation: since it was collected or last confirmed."""
         if self.newest is None:
             return 0.0
-        # what the SLAVE's clock says of a confirmation is brought to the MASTER's by the difference last seen
-        confirmed = self.newest.collected_at + max(0.0, self.newest.confirmed_at - self.newest.committed_at)
-        return max(0.0, self.now + self.presence.clock_difference - confirmed)
+        # a MASTER remembers by its own clock; what a SLAVE holds was collected by its MASTER's
+        difference = self.presence.clock_difference if self.role.role is Role.SLAVE else 0.0
+        return max(0.0, self.now - data_moment(self.newest, difference))
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -52,60 +69,39 @@ class Status:
         return () if self.slave_run is None else self.slave_run.checks
 
 
-def read_status(paths: Paths, clock: Clock) -> Status:
+def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Status:
     """Return the status of this server; it needs no peer and never raises for what is wrong, but says it."""
-    settings, faults = read_settings(paths)
-    role = load_role(paths)
-    presence = load_presence(paths)
-    slave_run = load_slave_run(paths) if role.role is Role.SLAVE else None
-    command = "hotsync-slave" if role.role is Role.SLAVE else "hotsync"
-    newest = holdings(paths, role.role)
-    last = Runs(paths.runs).last(command)
+    faults: list[str] = []
+    ask = units or Units()
+
+    def tried(read: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return read()
+        except (HotSyncError, OSError, sqlite3.Error, ValueError) as error:
+            faults.append(str(error))
+            return otherwise
+
+    nothing: tuple[Settings, tuple[Fault, ...]] = (Settings(), ())
+    settings, found = tried(lambda: read_settings(paths), nothing)
+    faults += [str(fault) for fault in found]
+    role = tried(lambda: load_role(paths), RoleRecord())
+    is_slave = role.role is Role.SLAVE
+    command = "hotsync-slave" if is_slave else "hotsync"
     status = Status(
         host=socket.gethostname(),
         now=clock.now(),
         role=role,
         settings=settings,
-        peer=load_peer(paths),
-        presence=presence,
-        newest=newest,
-        last_run=last,
-        next_run=next_run(command) if settings.enabled else 0.0,
-        slave_run=slave_run,
-        muted=tuple(sorted(Mute(paths).muted())) if role.role is Role.SLAVE else (),
+        peer=tried(lambda: load_peer(paths), None),
+        presence=load_presence(paths),
+        newest=tried(lambda: holdings(paths, role.role), None),
+        last_run=Runs(paths.runs).last(command),
+        next_run=tried(lambda: next_run(command), 0.0) if settings.enabled else 0.0,
+        slave_run=tried(lambda: load_slave_run(paths), None) if is_slave else None,
+        muted=tried(lambda: tuple(sorted(Mute(paths).muted())), ()) if is_slave else (),
         warnings=(),
+        running=lock.owner(paths.sync_lock),
+        serving=tried(lambda: ask.is_active(DAEMON), True) if settings.enabled and role.role else True,
+        voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
-    return _with_warnings(status, [str(fault) for fault in faults])
-
-
-def _with_warnings(status: Status, warnings: list[str]) -> Status:
-    from dataclasses import replace
-
-    role, presence = status.role, status.presence
-    if role.claim is not None and role.claim > role.epoch:
-        warnings.append(f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on.")
-    if presence.superseded_by > role.epoch:
-        warnings.append(
-            f"This MASTER was superseded by epoch {presence.superseded_by}: do not serve; run hotsync rejoin."
-        )
-    if (
-        role.role is not Role.NONE
-        and status.peer is None
-        and not (role.role is Role.MASTER and not status.settings.slave_host)
-    ):
-        warnings.append("Not paired yet.")
-    alone = role.role is Role.MASTER and not status.settings.slave_host
-    if alone:
-        warnings.append("This MASTER has no SLAVE: nothing is protected until one is set (prop SlaveHost).")
-    elif presence.trouble is not None:
-        warnings.append(presence.trouble.sentence)
-    if presence.refusal is not None:
-        warnings.append(f"Last refused: {presence.refusal.sentence} ({presence.refusal.address})")
-    if status.last_run is not None and status.last_run.exit_code:
-        warnings += [status.last_run.summary] if status.last_run.error_code else []
-        warnings += [notice.sentence for notice in status.last_run.warnings[:10]]
-    if role.role is Role.SLAVE and status.newest is not None and status.slave_run is None:
-        warnings.append("hotsync-slave has not run yet: this SLAVE cannot be promoted.")
-    stale = [point for point in (status.newest.datasets if status.newest else ()) if point.stale_since]
-    warnings += [f"{point.name} is an older copy: {point.note}" for point in stale]
-    return replace(status, warnings=tuple(dict.fromkeys(warnings)))
+    return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

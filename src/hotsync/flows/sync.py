@@ -9,18 +9,24 @@ from dataclasses import dataclass, field
 from hotsync.engine.preview import Preview
 from hotsync.engine.sync_host import Say, SyncHost
 from hotsync.errors import ExitCode, HotSyncError, NotPaired
+from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import addressee_of, tell
-from hotsync.model.generation import Generation
+from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
 from hotsync.model.sync_rules import exit_code_of
 from hotsync.report.letters import SYNC, trouble_of_sync
+from hotsync.state.alerts import AlertBook
 from hotsync.state.runs import Runs
 from hotsync.state.sent import load_sent
+from hotsync.state.settings import read_settings
 from hotsync.system import lock
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
 
 COMMAND = "hotsync"
-_NOT_MAILED = frozenset(("usage", "config", "refused.role"))  # told to the person who typed it; a timer has no such run
+_NEVER_MAILED = frozenset(("usage", "refused.role"))  # told to the person who typed it; a timer has no such run
+_SEEN_BY_A_PERSON = frozenset(("config", "ended"))
 _log = logging.getLogger("hotsync.sync")
 
 
@@ -30,6 +36,7 @@ class SyncOptions:
 
     accept_changes: bool = False
     full: bool = False
+    timer: bool = False
 
 
 @dataclass(slots=True)
@@ -50,18 +57,19 @@ def preview(host: SyncHost, say: Say) -> Preview:
     return host.preview(say)
 
 
-def run_sync(host: SyncHost, options: SyncOptions, say: Say) -> RunReport:
-    """Run once and return the record, which is kept and, where it is due, mailed; failures are in the record.
+def run_sync(paths: Paths, clock: Clock, options: SyncOptions, say: Say) -> RunReport:
+    """Run once and return the record, which is kept and, where it is due, mailed; whatever failed is in the record.
 
     Raise Busy if another run is going: then nothing happened, and nothing is recorded.
     """
-    with lock.held(host.paths.sync_lock, "run of HotSync"):
-        story = _Story(host.clock.now())
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        story = _Story(clock.now())
         try:
-            report = _sync(host, options, say, story)
-        except HotSyncError as error:
-            report = _failed(host, story, error)
-        _conclude(host, report)
+            with noticing_the_end():
+                report = _sync(SyncHost.of_this_machine(paths, clock), options, say, story)
+        except (Exception, Terminated) as error:
+            report = _failed(story, named(error), clock.now())
+        _conclude(paths, clock, options, report)
         return report
 
 
@@ -93,9 +101,8 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
     return _report(host, story, generation, summary, [error.sentence for error in collected.failed])
 
 
-def _conclude(host: SyncHost, report: RunReport) -> None:
-    """Keep the record, write the line in the system log, and the mail that is due."""
-    runs = Runs(host.paths.runs)
+def _conclude(paths: Paths, clock: Clock, options: SyncOptions, report: RunReport) -> None:
+    """Write the line in the system log, keep the record, and write the mail that is due."""
     good = report.exit_code in (ExitCode.DONE, ExitCode.WARNINGS)
     log = _log.info if good else _log.error
     log("%s", report.summary)
@@ -103,13 +110,14 @@ def _conclude(host: SyncHost, report: RunReport) -> None:
         _log.warning("%s", notice.sentence)
     for notice in report.remarks[:50]:
         _log.info("left out: %s", notice.sentence)
-    runs.add(report)
-    if report.error_code in _NOT_MAILED:
+    Runs(paths.runs).add(report)
+    if report.error_code in _NEVER_MAILED or (report.error_code in _SEEN_BY_A_PERSON and not options.timer):
         return
-    sent = load_sent(host.paths)
-    trouble = None if good else trouble_of_sync(report, sent.confirmed_at if sent else 0.0)
+    sent = load_sent(paths)
+    trouble = None if good else trouble_of_sync(report, data_moment(sent, 0.0) if sent else 0.0)
     notices = tuple(notice.sentence for notice in report.warnings)
-    tell(runs, addressee_of(host.settings, Role.MASTER), SYNC, trouble, host.clock.now(), notices)
+    settings, _ = read_settings(paths)
+    tell(AlertBook(paths), addressee_of(settings, Role.MASTER), SYNC, trouble, clock.now(), notices)
 
 
 def _summary(made: Generation) -> str:
@@ -135,11 +143,11 @@ def _report(host: SyncHost, story: _Story, generation: int, summary: str, failed
     )
 
 
-def _failed(host: SyncHost, story: _Story, error: HotSyncError) -> RunReport:
+def _failed(story: _Story, error: HotSyncError, now: float) -> RunReport:
     return RunReport(
         command=COMMAND,
         started_at=story.started_at,
-        ended_at=host.clock.now(),
+        ended_at=now,
         exit_code=int(error.exit_code),
         summary=error.sentence,
         error_code=error.code,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-REMIND_AFTER = 24 * 3600.0
+DAY = 24 * 3600.0
+REMIND_AFTER = DAY
+HOLD = 12 * 3600.0  # a second recovery within a day is believed when it has lasted for so long
+KINDS_A_DAY = 3
 
 
 class Occasion(StrEnum):
@@ -18,24 +21,58 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A failure that the administrator knows of: since when, and when the last mail went (seconds since 1970)."""
+    """What the administrator was told of one matter, times in seconds since 1970 (0: never).
+
+    `since`: when it began to fail; `mailed_at`: the last mail; `told`: each kind of failure (`code`) of this outage, or
+    of the last day, with the moment of its mail. `open`: he believes that it fails; `better_since`: since when it works
+    again (told or not); `recovered_at`: when he was last told that it works again.
+    """
 
     since: float
     mailed_at: float
-    code: str = ""
+    told: tuple[tuple[str, float], ...] = ()
+    open: bool = True
+    better_since: float = 0.0
+    recovered_at: float = 0.0
 
 
 def next_alert(known: Alert | None, failing: bool, code: str, now: float) -> tuple[Alert | None, Occasion | None]:
     """Given what the administrator knows and what is so now, return what he will know and the mail to write, if any.
 
-    Another kind of failure (`code`) while one is known is a mail too: what to do about it differs.
+    Another kind of failure (`code`) is a mail too, once each, and no more than a few kinds a day: what to do about it
+    differs. The first recovery of a day is told at once; later ones when they have lasted, so that what comes and
+    goes counts as one failure.
     """
     if not failing:
-        return None, None if known is None else Occasion.RECOVERY
-    if known is None:
-        return Alert(now, now, code), Occasion.FAILURE
-    if known.code != code:
-        return replace(known, mailed_at=now, code=code), Occasion.FAILURE
-    if now - known.mailed_at >= REMIND_AFTER:
-        return replace(known, mailed_at=now), Occasion.REMINDER
-    return known, None
+        return (known, None) if known is None or not known.open else _better(known, now)
+    if known is None or not known.open:
+        told = _of_today(known, now) if known else ()
+        recovered_at = known.recovered_at if known else 0.0
+        return Alert(now, now, _with(told, code, now), recovered_at=recovered_at), Occasion.FAILURE
+    alert = replace(known, better_since=0.0)
+    if _is_due(known, now):
+        return replace(alert, mailed_at=now, told=_with(known.told, code, now)), Occasion.REMINDER
+    if code not in dict(known.told) and len(_of_today(known, now)) < KINDS_A_DAY:
+        return replace(alert, mailed_at=now, told=_with(known.told, code, now)), Occasion.FAILURE
+    return alert, None
+
+
+def _better(known: Alert, now: float) -> tuple[Alert, Occasion | None]:
+    since = known.better_since or now
+    recent = 0 <= now - known.recovered_at < DAY if known.recovered_at else False
+    if recent and now - since < HOLD:
+        return replace(known, better_since=since), None
+    return replace(known, open=False, better_since=since, mailed_at=now, recovered_at=now), Occasion.RECOVERY
+
+
+def _is_due(known: Alert, now: float) -> bool:
+    # a clock that was set back must not silence the reminders
+    return not 0 <= now - known.mailed_at < REMIND_AFTER
+
+
+def _of_today(known: Alert, now: float) -> tuple[tuple[str, float], ...]:
+    return tuple((code, at) for code, at in known.told if 0 <= now - at < DAY)
+
+
+def _with(told: tuple[tuple[str, float], ...], code: str, now: float) -> tuple[tuple[str, float], ...]:
+    return (*(each for each in told if each[0] != code), (code, now))

@@ -40,6 +40,15 @@ class Generation:
     datasets: tuple[DatasetPoint, ...] = field(default_factory=tuple)
 
 
+def data_moment(generation: Generation, clock_difference: float) -> float:
+    """Given a generation and by how much the MASTER's clock is ahead of ours, return of when the data is, by our clock.
+
+    That is when it was collected, not when it had arrived; each run that found nothing changed moves it on.
+    """
+    moved = max(0.0, generation.confirmed_at - generation.committed_at)
+    return generation.collected_at - clock_difference + moved
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long generations are kept, by the SLAVE's clock; the floor is never undercut, not even for room."""

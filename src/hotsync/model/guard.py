@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hotsync.model.entry import Kind
+from hotsync.model.readable import shown_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +55,21 @@ def _lost_places(before: Mapping[str, Place], now: Mapping[str, Place]) -> Itera
     words = {Kind.FILE: "a file", Kind.DIRECTORY: "a folder", Kind.SYMLINK: "a symbolic link"}
     for path, seen in sorted(now.items()):
         if seen.hidden:
-            yield f"/{path} is covered by a mount that is not carried, which hides {_count(seen.hidden)}"
+            yield f"{shown_path(path)} is covered by a mount that is not carried, which hides {_count(seen.hidden)}"
     for path, old in sorted(before.items()):
         new = now.get(path)
         if new is None:
             how = "not mounted; it was, and" if old.mounted else "missing; it"
-            yield f"/{path} is {how} held {_count(old.entries)}"
+            yield f"{shown_path(path)} is {how} held {_count(old.entries)}"
         elif not new.readable or new.hidden:
             continue  # what cannot be seen keeps its previous version; what is hidden was named above
         elif new.kind is not old.kind:
             was, is_now = words.get(old.kind, "a special file"), words.get(new.kind, "a special file")
-            yield f"/{path} was {was} and is {is_now} now"
+            yield f"{shown_path(path)} was {was} and is {is_now} now"
         elif old.mounted and not new.mounted:
-            yield f"/{path} is not mounted; it was, and held {_count(old.entries)}"
+            yield f"{shown_path(path)} is not mounted; it was, and held {_count(old.entries)}"
         elif old.entries > 1 and new.entries <= 1:
-            yield f"/{path} is empty; it held {_count(old.entries)}"
+            yield f"{shown_path(path)} is empty; it held {_count(old.entries)}"
 
 
 def _share(damage: Damage, rule: GuardRule) -> Iterator[str]:

@@ -13,6 +13,11 @@ def readable(text: str, *, lines: bool = False) -> str:
     return "".join(sign if sign.isprintable() or (lines and sign == "\n") else _escape(sign) for sign in text)
 
 
+def shown_path(path: str) -> str:
+    """Given a protected path, return it as one line: from the root, with nothing in it that moves a cursor."""
+    return readable(f"/{path}")
+
+
 def _escape(sign: str) -> str:
     code = ord(sign)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8

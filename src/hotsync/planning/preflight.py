@@ -110,7 +110,7 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
         "data.configuration",
         "the MASTER's /etc is in the replica",
         "the last generation holds no /etc with accounts" if facts.etc_missing else "",
-        "Look at what excludes /etc on the MASTER (`hotsync explain /etc`); without it nothing can be promoted.",
+        "See what excludes /etc on the MASTER (/etc/backup-data.d, /etc/hotsync/profiles.d): nothing goes without it.",
     )
     yield _check(
         "data.etc",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotsync.model.alerts import Occasion
+from hotsync.model.alerts import Alert, Occasion
+from hotsync.model.readable import readable
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
 
@@ -20,8 +21,10 @@ class Trouble:
     code: str
 
 
+_SHOWN = 20
 SYNC = "synchronization"
 SILENCE = "contact with the MASTER"
+STALE = "arrival of new data"
 
 
 def trouble_of_sync(report: RunReport, last_good: float) -> Trouble:
@@ -48,27 +51,40 @@ def trouble_of_silence(master: str, last_seen: float, newest: float) -> Trouble:
     )
 
 
+def trouble_of_old_data(master: str, confirmed_at: float, moment: float) -> Trouble:
+    """Given the MASTER's name, when a run last ended here, and of when the data is, return what to tell."""
+    return Trouble(
+        STALE,
+        f"The MASTER {master} is there, but no run of it has come to its end here since {local_time(confirmed_at)}.",
+        "Run `hotsync` on the MASTER and read what it says; `systemctl list-timers` there shows its timer.",
+        f"This SLAVE holds the MASTER as of {local_time(moment)}; a promotion now would lose what came after.",
+        "data.old",
+    )
+
+
 def letter(
-    trouble: Trouble, occasion: Occasion, host: str, since: float, now: float, notices: tuple[str, ...] = ()
+    trouble: Trouble, occasion: Occasion, host: str, alert: Alert, now: float, notices: tuple[str, ...] = ()
 ) -> str:
-    """Given what happened, return the body of the mail."""
+    """Given what happened and what the administrator is told with this mail, return its body."""
+    since = alert.since
     if occasion is Occasion.RECOVERY:
+        about = trouble.about[:1].upper() + trouble.about[1:]
         return (
-            f"{trouble.about.capitalize()} works again on {host} since {local_time(now)}.\n"
+            f"{about} works again on {host} since {local_time(alert.better_since)}.\n"
             f"It had failed since {local_time(since)}. Nothing needs to be done.\n"
         )
     first = "fails" if occasion is Occasion.FAILURE else "still fails"
     parts = [
         f"HotSync on {host}: {trouble.about} {first} since {local_time(since)}.",
-        f"What happened: {trouble.sentence}",
-        f"What to do:    {trouble.hint}",
-        f"What it means: {trouble.meaning}",
+        f"What happened: {readable(trouble.sentence)}",
+        f"What to do:    {readable(trouble.hint)}",
+        f"What it means: {readable(trouble.meaning)}",
     ]
     if notices:
-        parts.append("Also noticed:\n" + "\n".join(f"  - {notice}" for notice in notices[:20]))
+        more = [f"  and {len(notices) - _SHOWN} more: hotsync status --json"] if len(notices) > _SHOWN else []
+        parts.append("\n".join(["Also noticed:", *(f"  - {readable(notice)}" for notice in notices[:_SHOWN]), *more]))
     parts.append(
-        "Look closer:   hotsync status\n\n"
-        "The next mail about this comes in a day if it goes on, or at once when it is over."
+        "Look closer:   hotsync status\n\nThe next mail about this comes in a day if it goes on, or when it is over."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import smtplib
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -28,6 +33,10 @@ class Carrier(Protocol):
         """Hand the mail over; raise MailNotSent if it was not taken."""
         ...
 
+    def probe(self, sender: str, to: str) -> None:
+        """Find out whether a mail would be taken, without one; raise MailNotSent if not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LocalMailServer:
@@ -40,6 +49,11 @@ class LocalMailServer:
         except CommandFailed as error:
             raise MailNotSent(error.sentence) from error
 
+    def probe(self, sender: str, to: str) -> None:
+        """Look whether there is a mail server; raise MailNotSent if there is none."""
+        if not os.access(SENDMAIL, os.X_OK):
+            raise MailNotSent(f"there is no mail server on this host ({SENDMAIL})")
+
 
 @dataclass(frozen=True, slots=True)
 class Relay:
@@ -50,24 +64,51 @@ class Relay:
 
     def send(self, message: EmailMessage) -> None:
         """Hand the mail to the relay; raise MailNotSent unless it says that it took it."""
+        to = self._known_there(str(message["To"]))
+        del message["To"]
+        message["To"] = to
+        with self._session() as smtp:
+            smtp.send_message(message)
+
+    def probe(self, sender: str, to: str) -> None:
+        """Ask the relay whether it would take mail for these addressees; raise MailNotSent if not."""
+        with self._session() as smtp:
+            answers = [smtp.mail(sender), *(smtp.rcpt(one) for one in self._known_there(to).split(", "))]
+            for code, text in answers:
+                if code >= 400:
+                    raise MailNotSent(f"{self.host} port {self.port}: {code} {text.decode('utf-8', 'replace')}")
+            smtp.rset()
+
+    def _known_there(self, to: str) -> str:
+        return full_addresses(to, self.host, socket.getfqdn())
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
         try:
             with smtplib.SMTP(self.host, self.port, timeout=RELAY_TIMEOUT) as smtp:
                 smtp.ehlo()
                 if smtp.has_extn("starttls"):
                     smtp.starttls()  # opportunistic, as mail servers do between themselves
                     smtp.ehlo()
-                smtp.send_message(message)
+                yield smtp
         except (OSError, smtplib.SMTPException) as error:
             raise MailNotSent(f"{self.host} port {self.port}: {error}") from error
 
 
-def parse_relay(value: str) -> Relay:
-    """Given the prop NotifyRelay (host or host:port; IPv6 in brackets), return the relay."""
-    if value.startswith("["):
-        host, _, rest = value[1:].partition("]")
-        return Relay(host, int(rest.removeprefix(":") or 25))
-    host, _, port = value.partition(":")
-    return Relay(host, int(port or 25))
+def full_addresses(to: str, host: str, own_name: str) -> str:
+    """Given addressees, a relay and this server's name, return them as a foreign mail server can know them."""
+    domain = own_name if _is_address(host) else host
+    return ", ".join(
+        one if "@" in one else f"{one}@{domain}" for one in (part.strip() for part in to.split(",")) if one
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def compose(to: str, sender: str, subject: str, body: str, now: float) -> EmailMessage:

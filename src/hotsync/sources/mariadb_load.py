@@ -11,7 +11,7 @@ from hotsync.sources import documents, mariadb_accounts
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb_accounts import Account
 from hotsync.sources.mariadb_client import ask, client, detail, login, series, server_version
-from hotsync.sources.source import Dataset
+from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
 
@@ -101,8 +101,7 @@ def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) ->
 
 
 def _damaged(dataset: Dataset, file: str) -> RestoreFailed:
-    hint = "Run `hotsync verify`; an older generation can be promoted with --at."
-    return RestoreFailed(dataset=dataset.name, reason=f"{file} is not what was collected", hint=hint)
+    return RestoreFailed(dataset=dataset.name, reason=f"{file} is not what was collected", hint=OTHER_DUMPS)
 
 
 def _drop_others(dataset: Dataset, document: MariadbInstance) -> None:

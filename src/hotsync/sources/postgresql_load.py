@@ -17,7 +17,7 @@ from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, login_of, server_version
-from hotsync.sources.source import Dataset
+from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import digest_of, open_plain
 from hotsync.system.command import run
 
@@ -90,7 +90,7 @@ def _check_contents(folder: Path, dataset: Dataset, document: PostgresqlCluster)
             raise RestoreFailed(
                 dataset=dataset.name,
                 reason=f"{file.file} is not what was collected",
-                hint="Run `hotsync verify`; an older generation can be promoted with --at.",
+                hint=OTHER_DUMPS,
             )
 
 

@@ -18,6 +18,12 @@ Progress = Callable[[str, int], None]
 STALL_SECONDS = 600.0
 """A dump that gives no byte for so long is ended: the table it waits for is locked, or the server hangs."""
 
+OTHER_DUMPS = (
+    "`hotsync verify` says what is damaged; `hotsync restore /var/lib/hotsync/spool --to /root/found --at 41` brings "
+    "the dumps of generation 41 out of the history, to be loaded by hand."
+)
+"""What to do where a dump in the replica is not what was collected."""
+
 
 def _no_progress(dataset: str, count: int) -> None:
     del dataset, count

@@ -18,10 +18,19 @@ from hotsync.system.syslog import SystemLog
 
 Document = dict[str, str | None]
 LogLine = Callable[[str], None]
+LogLines = Callable[[list[str]], None]
 
 
 def _silent(_line: str) -> None:
     pass
+
+
+def _each(log: LogLine) -> LogLines:
+    def tell(lines: list[str]) -> None:
+        for line in lines:
+            log(line)
+
+    return tell
 
 
 class ConfigDb:
@@ -32,11 +41,13 @@ class ConfigDb:
         path: Path,
         *,
         log: LogLine | None = None,
+        log_apart: LogLines | None = None,
         computed: Mapping[str, str] | None = None,
         keep_mode: bool = False,
     ) -> None:
         self.path = path
         self._log: LogLine = log or _silent
+        self._log_apart: LogLines = log_apart or _each(self._log)
         self._computed = dict(computed or {})
         self._keep_mode = keep_mode
 
@@ -111,14 +122,21 @@ class ConfigDb:
                 (self.path.parent / name).unlink(missing_ok=True)
 
     def _tell(self, before: Document, after: Document) -> None:
+        lines: list[str] = []
+        secret = False
         for key in sorted({*before, *after}, key=esmith.to_bytes):
             old, new = before.get(key), after.get(key)
+            if old == new and (key in before) == (key in after):
+                continue
+            shown = [None if stored is None else esmith.masked(key, stored) for stored in (old, new)]
+            # also where another prop of such a record changed: the secret may be among the words of the command
+            secret |= shown != [old, new]
             if key not in after:
-                self._log(f"{self.path}: DELETE {key}={esmith.masked(key, old or '')}")
-            elif old != new:
-                shown = "(undefined)" if old is None else esmith.masked(key, old)
-                self._log(f"{self.path}: OLD {key}={shown}")
-                self._log(f"{self.path}: NEW {key}={esmith.masked(key, new or '')}")
+                lines.append(f"{self.path}: DELETE {key}={shown[0] or ''}")
+            else:
+                lines.append(f"{self.path}: OLD {key}={'(undefined)' if shown[0] is None else shown[0]}")
+                lines.append(f"{self.path}: NEW {key}={shown[1] or ''}")
+        (self._log_apart if secret else _each(self._log))(lines)
 
 
 def locate(name: str, paths: Paths, *, prefix: str | None = None) -> Path:
@@ -135,9 +153,11 @@ def find_database(name: str, paths: Paths, *, ident: str = "hotsync", prefix: st
     """Given a database's name or absolute path, return the database; its changes go to the system log as `ident`."""
     path = locate(name, paths, prefix=prefix)
     nethserver = paths.at("/var/lib/nethserver/db")
+    log = SystemLog(ident, paths.at("/dev/log"))
     return ConfigDb(
         path,
-        log=SystemLog(ident, paths.at("/dev/log")),
+        log=log,
+        log_apart=log.apart,
         computed=_computed(paths) if path == nethserver / "configuration" else None,
         keep_mode=path.parent == nethserver,
     )

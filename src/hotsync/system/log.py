@@ -10,6 +10,15 @@ import sys
 _SYSTEM_LOG = "/dev/log"
 
 
+class _Plain(logging.Formatter):
+    """Lines in which nothing of other origins (names of files, what the peer said) can look like more than it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback keeps its lines."""
+        text = super().format(record)
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+
+
 class _QuietSysLog(logging.handlers.SysLogHandler):
     """A system log that is gone for a moment costs its line, and shows nobody a traceback."""
 
@@ -24,9 +33,9 @@ def set_up(name: str, *, verbose: bool = False, to_system_log: bool = True) -> N
     root.handlers.clear()
     if to_system_log and os.path.exists(_SYSTEM_LOG):  # none in a container being built: stderr must do
         system = _QuietSysLog(_SYSTEM_LOG, facility="local1")
-        system.setFormatter(logging.Formatter(f"{name}[%(process)d]: %(message)s"))
+        system.setFormatter(_Plain(f"{name}[%(process)d]: %(message)s"))
         root.addHandler(system)
     if verbose or not root.handlers:
         stream = logging.StreamHandler(sys.stderr)
-        stream.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        stream.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
         root.addHandler(stream)

@@ -63,6 +63,7 @@ _PRESENCE = TypeAdapter(Presence)
 class _LastSeen:
     schema: int = SCHEMA
     last_seen: float = 0.0
+    clock_difference: float = 0.0
 
 
 _LAST_SEEN = TypeAdapter(_LastSeen)
@@ -70,15 +71,19 @@ _LAST_SEEN = TypeAdapter(_LastSeen)
 
 def load_presence(paths: Paths) -> Presence:
     """Return what is known of the peer; after a restart, when it was last seen. Damage counts as nothing known."""
+    durable = _load_last_seen(paths)
     try:
         known = _PRESENCE.validate_json((paths.run / "agent.json").read_bytes())
     except (OSError, ValidationError):
-        known = Presence()
-    try:
-        durable = _LAST_SEEN.validate_json((paths.state / "last-seen.json").read_bytes())
-    except (OSError, ValidationError):
-        return known
+        return Presence(last_seen=durable.last_seen, clock_difference=durable.clock_difference)
     return replace(known, last_seen=max(known.last_seen, durable.last_seen))
+
+
+def _load_last_seen(paths: Paths) -> _LastSeen:
+    try:
+        return _LAST_SEEN.validate_json((paths.state / "last-seen.json").read_bytes())
+    except (OSError, ValidationError):
+        return _LastSeen()
 
 
 class PresenceBook:
@@ -91,6 +96,7 @@ class PresenceBook:
         self._lock = threading.Lock()
         self._now = replace(load_presence(paths), connected=False)
         self._durable_at = 0.0
+        self._update()  # a daemon that was killed left "connected" behind
 
     @property
     def current(self) -> Presence:
@@ -125,7 +131,7 @@ class PresenceBook:
         """Write the moment of the last contact where it survives a restart."""
         with self._lock:
             self._durable_at = self._clock.now()
-            document = _LAST_SEEN.dump_json(_LastSeen(last_seen=self._now.last_seen))
+            document = _LAST_SEEN.dump_json(_LastSeen(SCHEMA, self._now.last_seen, self._now.clock_difference))
             try:
                 files.write_atomic(self._paths.state / "last-seen.json", document, mode=0o600)
             except OSError as error:

@@ -78,7 +78,7 @@ def test_notices_beyond_a_number_are_only_counted() -> None:
         notes.add("path.vanished", f"x\udcff{number}", "gone")
     notices = notes.notices()
     assert len(notices) == 501
-    assert notices[0].sentence == "/x\ufffd0: gone"
+    assert notices[0].sentence == "/x\\xff0: gone"
     assert notices[0].path == "x\udcff0"
     assert notices[-1].sentence == "and 703 more such paths"
 

@@ -1,6 +1,5 @@
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from hotsync.cli import database
 from hotsync.config import esmith
+from tests.support.system_log import KeptLog
 
 TABLES = Path(__file__).parents[2] / "tables" / "esmith"
 NAMES = ("before", "command", "stdin", "output", "output, no newline", "errors", "exit", "after")
@@ -50,10 +50,7 @@ def call(words: list[str]) -> int:
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
 
-    def quiet(ident: str, address: Path) -> Callable[[str], None]:
-        return lambda line: lines.append(f"{ident}: {line}")
-
-    monkeypatch.setattr("hotsync.state.configdb.SystemLog", quiet)
+    monkeypatch.setattr("hotsync.state.configdb.SystemLog", KeptLog(lines).made)
     return lines
 
 

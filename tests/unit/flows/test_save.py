@@ -10,6 +10,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.system.paths import Paths
+from tests.support.system_log import KeptLog
 
 PEER = Peer("slave", "10.77.0.2", "ab" * 32, "certificate")
 
@@ -63,9 +64,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
-    def quiet(_line: str) -> None: ...
-
-    monkeypatch.setattr("hotsync.state.configdb.SystemLog", lambda _ident, _address: quiet)
+    monkeypatch.setattr("hotsync.state.configdb.SystemLog", KeptLog([]).made)
     return Server(tmp_path)
 
 
@@ -175,9 +174,10 @@ def test_a_server_that_is_not_paired_may_change_its_role(server: Server) -> None
 
 
 @pytest.mark.parametrize(
-    ("role", "prop", "command"), [(Role.SLAVE, "master", "hotsync-promote"), (Role.MASTER, "slave", "hotsync rejoin")]
+    ("role", "prop", "command"),
+    [(Role.SLAVE, "master", "hotsync-promote"), (Role.MASTER, "slave", "install it anew as SLAVE")],
 )
-def test_the_role_of_a_paired_server_is_refused_with_the_command_that_changes_it(
+def test_the_role_of_a_paired_server_is_refused_with_the_way_that_changes_it(
     server: Server, role: Role, prop: str, command: str
 ) -> None:
     set_up_master(server)

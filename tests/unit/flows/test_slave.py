@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from hotsync.errors import Busy, HotSyncError, NotReady, ReplicaError, WrongRole
+from hotsync.errors import Busy, NotReady, ReplicaError, WrongRole
 from hotsync.flows import slave as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.slave import Done, run_slave, summary_of
@@ -31,20 +33,23 @@ class World:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths = Paths(root)
         self.mails: list[EmailMessage] = []
-        self.next: SlaveRun | HotSyncError = RUN
+        self.next: SlaveRun | Exception = RUN
         monkeypatch.setattr(flow, "_run", self._run)
         monkeypatch.setattr(flow, "addressee_of", lambda *_: Addressee("admin", "hotsync@slave", (self,)))
 
     def send(self, message: EmailMessage) -> None:
         self.mails.append(message)
 
+    def probe(self, sender: str, to: str) -> None:
+        raise AssertionError("nothing asks")
+
     def _run(self, *_: object) -> SlaveRun:
-        if isinstance(self.next, HotSyncError):
+        if isinstance(self.next, Exception):
             raise self.next
         return self.next
 
-    def run(self, checks: tuple[Check, ...] | HotSyncError) -> Done:
-        self.next = checks if isinstance(checks, HotSyncError) else replace(RUN, checks=checks)
+    def run(self, checks: tuple[Check, ...] | Exception) -> Done:
+        self.next = checks if isinstance(checks, Exception) else replace(RUN, checks=checks)
         return run_slave(self.paths, SystemClock(), lambda _: None, only_permissions=False)
 
 
@@ -84,6 +89,23 @@ def test_red_is_mailed_once_and_its_end_too(world: World) -> None:
 def test_a_failure_is_recorded_and_mailed_with_its_exit_code(world: World) -> None:
     done = world.run(ReplicaError(reason="packages.json is malformed"))
     assert (done.report.exit_code, done.report.error_code, done.run) == (8, "replica", None)
+    assert len(world.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "exit_code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "replica.full", 8),
+        (sqlite3.OperationalError("disk I/O error"), "system", 9),
+        (KeyError("bug"), "bug", 70),
+    ],
+)
+def test_what_nobody_foresaw_is_recorded_and_mailed_too(
+    world: World, how: Exception, code: str, exit_code: int
+) -> None:
+    report = world.run(how).report
+    assert (report.error_code, report.exit_code) == (code, exit_code)
+    assert Runs(world.paths.runs).last("hotsync-slave") == report
     assert len(world.mails) == 1
 
 

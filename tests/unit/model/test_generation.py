@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.model.generation import Retention, floor, to_forget
+from hotsync.model.generation import Generation, Retention, data_moment, floor, to_forget
 
 DAY = 86400.0
 NOW = 1_800_000_000.0
@@ -53,3 +55,10 @@ def test_each_period_keeps_what_the_rule_says() -> None:
 def test_after_a_long_silence_the_last_three_are_still_there() -> None:
     old = [(number, NOW - 400 * DAY + number) for number in range(1, 10)]
     assert [number for number, _ in old if number not in to_forget(old, NOW, Retention())] == [7, 8, 9]
+
+
+def test_the_data_of_a_generation_is_as_old_as_its_collection_by_our_clock() -> None:
+    ahead = 100.0  # the MASTER's clock
+    fresh = Generation(1, "", 0, collected_at=1000.0 + ahead, committed_at=1600.0, confirmed_at=1600.0)
+    assert data_moment(fresh, ahead) == 1000.0
+    assert data_moment(replace(fresh, confirmed_at=2500.0), ahead) == 1900.0

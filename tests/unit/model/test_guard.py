@@ -50,3 +50,8 @@ def test_more_than_the_share_holds_a_run_from_a_number_of_files_on(damage: Damag
 def test_every_reason_is_named_at_once() -> None:
     before = {"a": FULL, "b": FULL}
     assert len(reasons_to_hold(before, {}, Damage(2000, 2000, 0), GuardRule())) == 3
+
+
+def test_names_of_any_bytes_can_be_shown_and_mailed() -> None:
+    (reason,) = reasons_to_hold({"srv/\udcff\x1b[2J\nx": FULL}, {}, NONE, GuardRule())
+    assert reason.startswith("/srv/\\xff\\x1b[2J\\x0ax is not mounted")

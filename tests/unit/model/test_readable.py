@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, shown_path
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,7 @@ def test_what_cannot_be_printed_is_escaped_and_can_always_be_encoded(text: str, 
 
 def test_a_text_that_is_meant_to_have_lines_keeps_them() -> None:
     assert readable("two\nlines\x1b", lines=True) == "two\nlines\\x1b"
+
+
+def test_a_path_is_one_line_whatever_its_name_is() -> None:
+    assert shown_path("srv/two\nlines/\udcff") == "/srv/two\\x0alines/\\xff"

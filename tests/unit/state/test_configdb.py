@@ -6,13 +6,29 @@ from hotsync.config.defaults import RECORDS
 from hotsync.config.esmith import Record
 from hotsync.state.configdb import ConfigDb, configuration, ensure_records, locate
 from hotsync.system.paths import Paths
+from tests.support.system_log import KeptLog
 
 
 @pytest.fixture(autouse=True)
-def _no_system_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    def quiet(_line: str) -> None: ...
+def sent_apart(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    apart: list[str] = []
+    monkeypatch.setattr("hotsync.state.configdb.SystemLog", KeptLog([], apart).made)
+    return apart
 
-    monkeypatch.setattr("hotsync.state.configdb.SystemLog", lambda _ident, _address: quiet)
+
+def test_what_is_logged_of_a_record_with_a_secret_is_sent_by_another_process(
+    tmp_path: Path, sent_apart: list[str]
+) -> None:
+    db = configuration(Paths(tmp_path))
+    ensure_records(Paths(tmp_path))
+    assert sent_apart == []
+    db.set_props("rsyncd", {"password": "geheim"})
+    assert len(sent_apart) == 2
+    db.set_props("rsyncd", {"password": "geheim", "TCPPort": "1"})  # it stands in the command, though it is the old one
+    assert len(sent_apart) == 4
+    db.set_props("hotsync", {"role": "master"})
+    assert len(sent_apart) == 4
+    assert "geheim" not in "".join(sent_apart)
 
 
 def test_an_installed_server_has_the_three_records_with_an_empty_role(tmp_path: Path) -> None:

@@ -63,6 +63,18 @@ def test_a_restart_of_the_daemon_keeps_what_is_known_but_no_connection(paths: Pa
     assert (again.current.connected, again.current.host) == (False, "master")
 
 
+def test_a_daemon_that_was_killed_leaves_no_connection_behind(paths: Paths, clock: Still) -> None:
+    book(paths, clock).seen(connected=True, host="master")
+    book(paths, clock)
+    assert load_presence(paths).connected is False
+
+
+def test_the_difference_of_the_clocks_survives_a_boot(paths: Paths, clock: Still) -> None:
+    book(paths, clock).seen(clock_difference=-7.5)
+    (paths.run / "agent.json").unlink()
+    assert load_presence(paths).clock_difference == -7.5
+
+
 def test_the_last_contact_is_written_where_it_survives_a_boot_but_rarely(paths: Paths, clock: Still) -> None:
     here = book(paths, clock)
     file = paths.state / "last-seen.json"
@@ -98,6 +110,7 @@ def test_damaged_documents_count_as_nothing_known(paths: Paths) -> None:
 def test_a_disk_that_cannot_be_written_is_complained_about_and_survived(paths: Paths, clock: Still) -> None:
     said: list[str] = []
     here = PresenceBook(paths, clock, said.append)
+    (paths.run / "agent.json").unlink()
     paths.run.rmdir()
     here.seen()
     assert "cannot be written" in said[0]

@@ -1,0 +1,105 @@
+"""What an administrator must know when he looks at the status: pure, from what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hotsync.model.identity import Role
+from hotsync.model.report import RunReport
+from hotsync.report.mail import local_time
+
+if TYPE_CHECKING:
+    from hotsync.flows.status import Status
+
+_SHOWN_NOTICES = 10
+_MISSED_CHECKS = 3
+
+
+def warnings_of(status: Status) -> Iterator[str]:
+    """Given a status, return what is wrong with it, each as a sentence that says what to do."""
+    yield from _of_role(status)
+    if status.settings.enabled and status.role.role is not Role.NONE:
+        yield from _of_work(status)
+        yield from _of_peer(status)
+        yield from _of_age(status)
+    if status.last_run is not None and status.last_run.exit_code:
+        yield from _of_run(status.last_run)
+    for point in status.newest.datasets if status.newest else ():
+        if point.stale_since:
+            yield f"{point.name} is an older copy: {point.note}"
+
+
+def _alone(status: Status) -> bool:
+    return status.role.role is Role.MASTER and not status.settings.slave_host
+
+
+def _of_role(status: Status) -> Iterator[str]:
+    role, presence = status.role, status.presence
+    if role.claim is not None and role.claim > role.epoch:
+        yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
+    if presence.superseded_by > role.epoch:
+        yield (
+            f"This MASTER was superseded by epoch {presence.superseded_by}: switch it off and keep it off; install it "
+            "anew to make it the SLAVE."
+        )
+    if _alone(status):
+        yield "This MASTER has no SLAVE: nothing is protected until one is set (prop SlaveHost)."
+    elif role.role is not Role.NONE and status.peer is None:
+        yield "Not paired yet."
+
+
+def _of_work(status: Status) -> Iterator[str]:
+    timer = "hotsync-slave.timer" if status.role.role is Role.SLAVE else "hotsync.timer"
+    if not status.serving:
+        yield "hotsyncd does not run: systemctl start hotsyncd; systemctl status hotsyncd says why it stopped."
+    if not status.next_run and not _alone(status):
+        yield f"No next run is planned: systemctl start {timer}, or signal-event nethserver-hotsync-save."
+    if status.voiceless:
+        yield (
+            "No mail can leave this server: install a mail server (default-mta), or set a relay "
+            "(config setprop hotsync NotifyRelay HOST)."
+        )
+
+
+def _of_peer(status: Status) -> Iterator[str]:
+    presence, peer = status.presence, status.peer
+    if presence.trouble is not None and not _alone(status):
+        yield presence.trouble.sentence
+    if presence.refusal is not None:
+        yield f"Last refused: {presence.refusal.sentence} ({presence.refusal.address})"
+    quiet = status.now - presence.last_seen > status.settings.quiet_minutes * 60
+    if status.role.role is Role.SLAVE and peer is not None and not presence.connected and quiet:
+        seen = local_time(presence.last_seen) if presence.last_seen else "never"
+        yield (
+            f"The MASTER {peer.name} is silent; last heard of: {seen}. See whether it runs and is connected; "
+            "if it is lost: hotsync-promote."
+        )
+
+
+def _of_age(status: Status) -> Iterator[str]:
+    limit = 2 * status.settings.interval_minutes * 60
+    if status.newest is not None and status.age > limit and not _alone(status):
+        yield (
+            f"The data on the SLAVE is {status.age / 60:.0f} minutes old, more than two intervals "
+            f"(IntervalMinutes is {status.settings.interval_minutes}): see the last run of the MASTER."
+        )
+    if status.role.role is not Role.SLAVE:
+        return
+    if status.slave_run is None:
+        if status.newest is not None:
+            yield "hotsync-slave has not run yet: this SLAVE cannot be promoted."
+        return
+    old = status.now - status.slave_run.ended_at
+    if old > _MISSED_CHECKS * status.settings.slave_interval_minutes * 60:
+        yield f"The readiness was last looked at {old / 3600:.0f} hours ago, and may be another now: run hotsync-slave."
+
+
+def _of_run(last: RunReport) -> Iterator[str]:
+    if last.error_code:
+        yield last.summary
+    for notice in last.warnings[:_SHOWN_NOTICES]:
+        yield notice.sentence
+    more = len(last.warnings) - _SHOWN_NOTICES
+    if more > 0:
+        yield f"The last run noticed {more} more: hotsync status --json has all."

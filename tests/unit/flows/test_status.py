@@ -1,0 +1,141 @@
+"""What `hotsync status` warns of, and that it answers whatever is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.units import Units
+from hotsync.cli.look import status_document
+from hotsync.config.schema import Settings
+from hotsync.flows import status as flow
+from hotsync.flows.status import Status, read_status
+from hotsync.flows.status_warnings import warnings_of
+from hotsync.model.generation import Generation
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.report import Check, Notice, RunReport, Verdict
+from hotsync.state.slave_run import SlaveRun
+from hotsync.system.clock import SystemClock
+from hotsync.system.command import Completed
+from hotsync.system.paths import Paths
+from hotsync.transport.presence import Presence
+
+NOW = 1e9
+MINUTE = 60.0
+HELD = Generation(7, "", 0, NOW - 10 * MINUTE, NOW - 9 * MINUTE, NOW - 9 * MINUTE)
+GOOD = Status(
+    host="slave",
+    now=NOW,
+    role=RoleRecord(Role.SLAVE, 1),
+    settings=Settings(role=Role.SLAVE, master_host="192.0.2.1"),
+    peer=Peer("boss", "192.0.2.1", "", ""),
+    presence=Presence(last_seen=NOW, connected=True),
+    newest=HELD,
+    last_run=RunReport("hotsync-slave", 1.0, 2.0, 0, "fine"),
+    next_run=NOW + 60,
+    slave_run=SlaveRun(NOW - 30 * MINUTE, 7, checks=(Check("a", "b", Verdict.GREEN),)),
+    muted=(),
+    warnings=(),
+)
+MASTER = replace(
+    GOOD, role=RoleRecord(Role.MASTER, 1), settings=Settings(role=Role.MASTER, slave_host="192.0.2.2"), slave_run=None
+)
+
+
+def told(status: Status) -> str:
+    return "\n".join(warnings_of(status))
+
+
+@pytest.mark.parametrize("status", [GOOD, MASTER])
+def test_where_all_is_well_there_is_no_warning(status: Status) -> None:
+    assert told(status) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (replace(GOOD, presence=Presence(last_seen=NOW - 46 * MINUTE)), "The MASTER boss is silent"),
+        (replace(GOOD, presence=Presence()), "last heard of: never"),
+        (replace(GOOD, now=NOW + 21 * MINUTE), "31 minutes old, more than two intervals"),
+        (replace(MASTER, now=NOW + 21 * MINUTE), "31 minutes old, more than two intervals"),
+        (replace(GOOD, next_run=0.0), "systemctl start hotsync-slave.timer"),
+        (replace(MASTER, next_run=0.0), "systemctl start hotsync.timer"),
+        (replace(GOOD, serving=False), "hotsyncd does not run"),
+        (replace(MASTER, voiceless=True), "No mail can leave this server"),
+        (replace(GOOD, slave_run=SlaveRun(NOW - 200 * MINUTE, 7)), "The readiness was last looked at 3 hours ago"),
+        (replace(GOOD, slave_run=None), "hotsync-slave has not run yet"),
+    ],
+)
+def test_what_is_wrong_is_a_warning(status: Status, words: str) -> None:
+    assert words in told(status)
+
+
+def test_a_server_that_is_switched_off_on_purpose_warns_of_nothing_that_follows_from_it() -> None:
+    off = replace(GOOD, settings=GOOD.settings.model_copy(update={"enabled": False}), next_run=0.0, serving=False)
+    assert told(replace(off, presence=Presence(), now=NOW + 1e6)) == ""
+
+
+def test_a_master_without_a_slave_is_told_that_and_nothing_that_follows_from_it() -> None:
+    alone = replace(MASTER, settings=Settings(role=Role.MASTER), next_run=0.0, peer=None, now=NOW + 1e6)
+    assert told(alone) == "This MASTER has no SLAVE: nothing is protected until one is set (prop SlaveHost)."
+
+
+def test_a_superseded_master_is_told_what_to_do_in_this_version() -> None:
+    shown = told(replace(MASTER, presence=Presence(last_seen=NOW, connected=True, superseded_by=3)))
+    assert "keep it off" in shown
+    assert "rejoin" not in shown
+
+
+def test_the_age_on_a_master_does_not_depend_on_the_slaves_clock() -> None:
+    ahead = Presence(last_seen=NOW, connected=True, clock_difference=250.0)
+    assert replace(MASTER, presence=ahead).age == replace(MASTER).age == 10 * MINUTE
+    assert replace(GOOD, presence=ahead).age == 10 * MINUTE + 250.0
+
+
+def test_the_whole_record_of_the_last_run_is_in_the_document() -> None:
+    notices = tuple(Notice("path.vanished", f"/srv/{number}: gone", f"srv/{number}") for number in range(50))
+    status = replace(MASTER, last_run=RunReport("hotsync", 1.0, 2.0, 1, "done", warnings=notices))
+    document = status_document(status)["last_run"]
+    assert isinstance(document, dict)
+    assert [notice["path"] for notice in document["warnings"]] == [f"srv/{number}" for number in range(50)]
+    assert "40 more" in told(status)
+
+
+def stopped(_words: Sequence[str]) -> Completed:
+    return Completed(3, b"", b"")
+
+
+def test_the_status_answers_with_every_file_of_its_state_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    paths.databases.mkdir(parents=True)
+    paths.configuration.write_text("hotsync=configuration|SlavePort|many|role|slave\nrsyncd=service\n")
+    for name in ("role.json", "peer.json", "runs.db", "manifest.db", "sent.json", "slave-run.json", "last-seen.json"):
+        (paths.state / name).write_bytes(b"rubbish" * 100)
+    monkeypatch.setattr(flow, "next_run", lambda _timer: 0.0)
+    status = read_status(paths, SystemClock(), Units(ask=stopped))
+    warnings = "\n".join(status.warnings)
+    assert "role.json" in warnings
+    assert "peer.json" in warnings
+    assert "SlavePort" in warnings
+    status_document(status)
+
+
+def test_the_status_of_a_slave_answers_with_its_records_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hotsync.state.store import save_role
+
+    paths = Paths(tmp_path)
+    paths.databases.mkdir(parents=True)
+    save_role(paths, RoleRecord(Role.SLAVE, 1))
+    for name in ("runs.db", "manifest.db", "slave-run.json"):
+        (paths.state / name).write_bytes(b"rubbish" * 100)
+    monkeypatch.setattr(flow, "next_run", lambda _timer: 0.0)
+    status = read_status(paths, SystemClock(), Units(ask=stopped))
+    assert (status.role.role, status.newest, status.last_run) == (Role.SLAVE, None, None)
+    assert "hotsyncd does not run" in "\n".join(status.warnings)
