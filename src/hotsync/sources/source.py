@@ -44,7 +44,8 @@ class Dataset:
 
     `socket` is the server's socket (PostgreSQL: the folder of it, with `port`); `user` the login name that owns the
     server; `unit` its unit. `fault` is set where the dataset should be there and is not ("mariadb.service is down");
-    `parked` where it is stopped on purpose: its last copy stays, without alarm.
+    `parked` where it is stopped on purpose: its last copy stays, without alarm. `own_login`: root logs in by socket, and
+    no option file is read (those of a promoted host are the MASTER's, and may name an account that is not here yet).
     """
 
     source: str
@@ -56,6 +57,7 @@ class Dataset:
     unit: str = ""
     fault: str = ""
     parked: bool = False
+    own_login: bool = False
 
     @property
     def name(self) -> str:
