@@ -55,6 +55,7 @@ MEANINGS = {
     "checks.port": "The TCP port on this server.",
     "checks.banner": "What the service must say first; empty: that it accepts the connection is enough.",
     "checks.url": "The address that is asked; its host should be `localhost`.",
+    "checks.submission": "The port where people log in to send mail; 0: there is none.",
     "checks.recipient": "To whom mail must be accepted.",
 }
 

@@ -92,22 +92,23 @@ class HttpCheck(_CheckBase):
 
 
 class SmtpCheck(_CheckBase):
-    """The mail server takes a mail for the recipient as far as RCPT."""
+    """The mail server takes a mail for the recipient as far as RCPT, and the check account can log in to send."""
 
     kind: Literal["smtp"]
     port: int = 25
+    submission: int = Field(default=587, ge=0, le=65535)
     recipient: str = "postmaster"
 
 
 class ImapCheck(_CheckBase):
-    """A mailbox can be opened: with the site's check account where there is one, else as far as the greeting."""
+    """A mailbox can be opened: by a login with the site's check account; without one, by root."""
 
     kind: Literal["imap"]
     port: int = 143
 
 
 class SmbCheck(_CheckBase):
-    """The file server lists its shares."""
+    """The file server lists its shares to the site's check account; without one, it answers."""
 
     kind: Literal["smb"]
 

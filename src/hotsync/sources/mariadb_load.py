@@ -115,7 +115,7 @@ def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) ->
 def _make_durable(dataset: Dataset) -> None:
     """Bring to disk all that was loaded: the journal is about to say that it is there.
 
-    MyISAM, and InnoDB with innodb_flush_log_at_trx_commit other than 1, leave it to the server's or the kernel's memory.
+    MyISAM, and InnoDB with innodb_flush_log_at_trx_commit other than 1, leave it in memory.
     """
     ask(dataset, _FLUSH)
     places = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@innodb_log_group_home_dir;"

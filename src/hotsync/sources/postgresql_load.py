@@ -172,7 +172,7 @@ def _make_durable(login: Login) -> None:
     ask(login, "CHECKPOINT")
     data = Path(ask(login, "SHOW data_directory"))
     spaces = ask_json(login, "SELECT json_agg(pg_tablespace_location(oid)) FROM pg_tablespace")
-    elsewhere = [place for place in TypeAdapter(list[str]).validate_python(spaces) if place]
+    elsewhere = [Path(place) for place in TypeAdapter(list[str]).validate_python(spaces) if place]
     for place in (data, data / "pg_wal", *elsewhere):
         sync_filesystem(place)
 
