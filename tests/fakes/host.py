@@ -164,6 +164,9 @@ class FakeHost:
         self.world.packages &= self.world.unobtainable
         return sorted(self.world.packages)
 
+    def make_locales(self, names: Sequence[str]) -> None:
+        raise AssertionError("a promotion makes no locales")
+
     # files
     def mark_live(self) -> None:
         assert self.world.role.claim is not None

@@ -14,8 +14,10 @@ from hotsync.engine.checks import named_checks
 from hotsync.engine.listing import DiskListing, kept_paths, mount_points
 from hotsync.engine.master_facts import Told, read_told
 from hotsync.engine.prepared_etc import OwnEtc
+from hotsync.engine.promotion_files import LIVE
 from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
+from hotsync.manifest.store import Manifest
 from hotsync.model.etc_files import only_here
 from hotsync.model.selection import Selection
 from hotsync.profiles import catalog
@@ -50,7 +52,15 @@ class Ground:
         """Return the profiles of the applications that the MASTER had."""
         known = {**catalog.shipped(), **{profile.name: profile for profile in self._site_profiles()}}
         packages = self.master.packages or self.own_packages
-        return catalog.matching(known.values(), packages, frozenset(self.master.active_units), self.tree)
+        # what a promotion moved into place has left the tree; before one, the live root is this host's own
+        roots = (self.tree, self.paths.root) if self._tree_is_live() else (self.tree,)
+        return catalog.matching(known.values(), packages, frozenset(self.master.active_units), *roots)
+
+    def _tree_is_live(self) -> bool:
+        if not self.paths.manifest.exists():
+            return False
+        with Manifest(self.paths.manifest) as manifest:
+            return manifest.meta("state") == LIVE
 
     @cached_property
     def own_packages(self) -> frozenset[str]:

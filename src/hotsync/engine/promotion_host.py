@@ -180,3 +180,7 @@ class _Packages:
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Return all names: none is installed here."""
         return names
+
+    def make_locales(self, names: Sequence[str]) -> None:
+        """A promotion makes no locales: hotsync-slave did, or it was refused."""
+        raise NotImplementedError

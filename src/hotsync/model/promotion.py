@@ -101,12 +101,17 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseDump:
-    """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them."""
+    """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
+
+    `size` is that of all dumps in bytes, `version` that of the server which they were made of.
+    """
 
     engine: str
     instance: str
     unit: str
     digest: str
+    size: int = 0
+    version: str = ""
 
     @property
     def name(self) -> str:

@@ -66,7 +66,26 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: b
     yield _check("packages.lists", "the repositories answer", Verdict.AMBER, said, hint)
 
 
-def check_versions(master: Iterable[PackageFact], installed: Mapping[str, Package], updates: int) -> Iterator[Check]:
+def outdated(master: Iterable[PackageFact], available: Mapping[str, Sequence[str]]) -> int:
+    """Given the MASTER's packages and the versions that can be had here (the candidate first), return how many of them
+    could be updated there. Packages that no repository of this server has are not known."""
+    return sum(
+        1
+        for package in master
+        if (versions := available.get(package.name)) and compare_versions(package.version, versions[0]) < 0
+    )
+
+
+def check_locales(failed: Mapping[str, str]) -> Check:
+    """Given the locales of the MASTER that could not be made, with reasons, return whether all are here."""
+    said = [f"{name} ({reason})" for name, reason in sorted(failed.items())]
+    hint = "apt-get install locales (or locales-all), then hotsync-slave: programs of the MASTER may ask for them."
+    return _check("packages.locales", "the MASTER's locales are here", Verdict.AMBER, said, hint)
+
+
+def check_versions(
+    master: Iterable[PackageFact], installed: Mapping[str, Package], updates: int, masters_updates: int
+) -> Iterator[Check]:
     """Given both sides' packages, return whether versions fit where it matters: a database needs no older server."""
     older: list[str] = []
     much_older: list[str] = []
@@ -82,7 +101,9 @@ def check_versions(master: Iterable[PackageFact], installed: Mapping[str, Packag
     hint = "Update this server (apt-get upgrade); an older database server may refuse the MASTER's dumps."
     verdict = Verdict.RED if much_older else Verdict.AMBER
     good = f"{differing} packages have another version here" if differing else ""
-    good += f"{'; ' if good else ''}{updates} updates wait here" if updates else ""
+    waiting = [f"{updates} updates wait here"] if updates else []
+    waiting += [f"{masters_updates} wait on the MASTER"] if masters_updates else []
+    good = "; ".join(([good] if good else []) + waiting)
     yield _check("packages.versions", "database servers are not older here", verdict, much_older + older, hint, good)
 
 

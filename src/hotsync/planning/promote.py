@@ -67,7 +67,7 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
     if not facts.permitted:
         yield PermitProduction()
     for dump in facts.databases:
-        load = LoadDatabases(dump.engine, dump.instance, dump.digest)
+        load = LoadDatabases(dump.engine, dump.instance, dump.digest, dump.size)
         if dump.unit in facts.servers_down:
             yield StartServer(dump.engine, dump.instance, dump.unit)
         if load.key not in done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -51,18 +51,23 @@ def load_catalog(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:
     return profiles, errors
 
 
-def matching(profiles: Iterable[Profile], packages: frozenset[str], units: frozenset[str], root: Path) -> list[Profile]:
-    """Given all profiles and what a host has, return those whose application is here, by name."""
-    found = [profile for profile in profiles if _is_here(profile, packages, units, root)]
+def matching(
+    profiles: Iterable[Profile], packages: frozenset[str], units: frozenset[str], *roots: Path
+) -> list[Profile]:
+    """Given all profiles and what a host has, return those whose application is here, by name.
+
+    A path counts where it exists below any of the roots: a promotion moves it from the one to the other.
+    """
+    found = [profile for profile in profiles if _is_here(profile, packages, units, roots)]
     return sorted(found, key=lambda profile: profile.name)
 
 
-def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], root: Path) -> bool:
+def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], roots: Sequence[Path]) -> bool:
     detect = profile.detect
     if not (detect.packages or detect.paths or detect.units):
         return True
     return (
         not packages.isdisjoint(detect.packages)
         or not units.isdisjoint(detect.units)
-        or any((root / path.lstrip("/")).exists() for path in detect.paths)
+        or any((root / path.lstrip("/")).exists() for root in roots for path in detect.paths)
     )

@@ -45,7 +45,7 @@ class Dataset:
     `socket` is the server's socket (PostgreSQL: the folder of it, with `port`); `user` the login name that owns the
     server; `unit` its unit. `fault` is set where the dataset should be there and is not ("mariadb.service is down");
     `parked` where it is stopped on purpose: its last copy stays, without alarm. `own_login`: root logs in by socket,
-    and no option file is read (those of a promoted host are the MASTER's, and may name an account that is not here yet).
+    and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
     """
 
     source: str

@@ -65,6 +65,12 @@ def test_a_profile_matches_by_package_path_or_unit(tmp_path: Path) -> None:
     assert [profile.name for profile in found] == ["base", "mariadb", "postgresql", "samba"]
 
 
+def test_a_path_counts_below_any_of_the_roots_as_a_promotion_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "live/etc/postgresql").mkdir(parents=True)
+    found = matching(PROFILES.values(), frozenset(), frozenset(), tmp_path / "tree", tmp_path / "live")
+    assert "postgresql" in {profile.name for profile in found}
+
+
 def test_all_faults_of_a_profile_are_told_with_their_place() -> None:
     with pytest.raises(ProfileError) as caught:
         parse_profile('[profile]\nname = "Bad Name"\ntitle = "x"\n[files]\ninclude = ["relative"]\nodd = 1\n', "x.toml")
