@@ -48,6 +48,7 @@ class World:
     exchanged: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     etc: str = "live"
+    held: bool = False
     permitted: bool = False
     running: set[str] = field(default_factory=lambda: {"ssh.service"})
     loads: list[str] = field(default_factory=list)
@@ -56,7 +57,7 @@ class World:
     history: list[str] = field(default_factory=list)
 
     def power_cut(self) -> None:
-        self.permitted = False
+        self.permitted = self.held = False
         self.running = {"ssh.service"} | (set(self.master_units) if self.production and not self.muted else set())
         if self.etc == "live":
             self.host_name = "slave"
@@ -99,6 +100,7 @@ class World:
             etc_exchanged=self.etc == "exchanged",
             databases=self.dumps,
             servers_down=frozenset(dump.unit for dump in self.dumps) - self.running,
+            clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,
             units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
@@ -156,6 +158,14 @@ class FakeHost:
     def activate(self) -> None:
         assert self.world.etc == "exchanged"
 
+    def hold_clients(self) -> None:
+        running = {dump.unit for dump in self.world.dumps} & self.world.running
+        assert not running, "a database server was up before clients were held off"
+        self.world.held = True
+
+    def admit_clients(self) -> None:
+        self.world.held = False
+
     # accounts, packages
     def take_numbers(self) -> None:
         self.world.accounts_differ = False
@@ -201,6 +211,7 @@ class FakeHost:
     def load(self, engine: str, instance: str, digest: str) -> None:
         dump = next(dump for dump in self.world.dumps if (dump.engine, dump.instance) == (engine, instance))
         assert dump.unit in self.world.running, "loaded into a server that is down"
+        assert self.world.held, "loaded while clients could write"
         assert self.world.role.role is Role.SLAVE, "loaded over data of production"
         self.world.loads.append(digest)
 
@@ -220,6 +231,7 @@ class FakeHost:
         self.world.running.add(unit)
 
     def start_all(self, units: Sequence[str]) -> None:
+        assert not self.world.held, "production started and nobody could reach it"
         for unit in units:
             if unit not in self.world.failing_units:
                 self._start(unit)

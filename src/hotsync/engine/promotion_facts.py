@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from hotsync.backends import production_units
+from hotsync.backends import loading_guard, production_units
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
@@ -48,6 +48,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         etc_exchanged=exchanged,
         databases=master.dumps,
         servers_down=frozenset(dump.unit for dump in master.dumps) - active,
+        clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
         units_to_restart=units_to_restart(candidates, promotion.running, active),

@@ -134,6 +134,7 @@ class PromotionFacts:
     etc_exchanged: bool = False
     databases: tuple[DatabaseDump, ...] = ()
     servers_down: frozenset[str] = frozenset()
+    clients_held: bool = False
     permitted: bool = False
     attributes: int = 0
     units_to_restart: tuple[str, ...] = ()

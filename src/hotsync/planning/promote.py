@@ -9,7 +9,7 @@ from hotsync.model.promotion import How, NetworkChoice, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
 from hotsync.steps.files import Exchange, ExchangeEtc, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
-from hotsync.steps.network import ActivateNetwork, SetHostName, TakeAddresses
+from hotsync.steps.network import ActivateNetwork, AdmitClients, HoldClients, SetHostName, TakeAddresses
 from hotsync.steps.packages import InstallPackages, TakeNumbers
 from hotsync.steps.roles import BecomeMaster, Claim, FinishPromotion, SettleRole
 from hotsync.steps.services import (
@@ -64,14 +64,19 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
 def _into_service(facts: PromotionFacts) -> Iterator[Step]:
     """Databases, file attributes, units, checks."""
     done = facts.promotion.done
+    loads = [LoadDatabases(dump.engine, dump.instance, dump.digest, dump.size) for dump in facts.databases]
+    left = any(load.key not in done for load in loads)
+    if left and not facts.clients_held:
+        yield HoldClients()  # before the first server may start
     if not facts.permitted:
         yield PermitProduction()
-    for dump in facts.databases:
-        load = LoadDatabases(dump.engine, dump.instance, dump.digest, dump.size)
+    for dump, load in zip(facts.databases, loads, strict=True):
         if dump.unit in facts.servers_down:
             yield StartServer(dump.engine, dump.instance, dump.unit)
         if load.key not in done:
             yield load
+    if left or facts.clients_held:
+        yield AdmitClients()
     if facts.attributes and not _tried(done, "files.attributes"):
         yield SetAttributes(facts.attributes)
     if facts.units_to_restart and not _tried(done, "services.restart"):
@@ -86,6 +91,8 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
 
 def _settle(facts: PromotionFacts) -> Iterator[Step]:
     """What follows from the role; the mute goes after the role has changed, and never before."""
+    if facts.is_master and facts.clients_held:
+        yield AdmitClients()
     if not (facts.is_master and facts.settled):
         yield SettleRole()
     if not facts.is_master or facts.muted:

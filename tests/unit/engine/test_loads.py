@@ -52,8 +52,9 @@ def test_an_older_server_is_told_apart_by_the_first_two_numbers() -> None:
 
 def test_the_locales_of_databases_and_of_the_server_are_wanted(tmp_path: Path) -> None:
     database = {
-        "name": "d", "owner": "o", "encoding": "UTF8", "collate": "it_IT.UTF-8", "ctype": "it_IT.UTF-8", "provider": "c",
-        "icu_locale": "", "tablespace": "pg_default", "is_template": False, "content": [],
+        "name": "d", "owner": "o", "encoding": "UTF8", "collate": "it_IT.UTF-8",
+        "ctype": "it_IT.UTF-8", "provider": "c", "icu_locale": "", "tablespace": "", "is_template": False,
+        "content": [],
     }  # fmt: skip
     document = {
         "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [database],

@@ -64,6 +64,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert {dump.digest for dump in world.dumps} == set(world.loads)
     assert world.production
     assert not world.muted
+    assert not world.held
 
 
 @given(world=worlds)
