@@ -18,6 +18,7 @@ from hotsync.model.promotion import (
     NetworkPlan,
     Promotion,
     PromotionFacts,
+    Rebuild,
 )
 
 
@@ -35,6 +36,7 @@ class World:
     unobtainable: frozenset[str] = frozenset()
     failing_units: frozenset[str] = frozenset()
     attributes: int = 0
+    rebuilds: tuple[Rebuild, ...] = ()
     accounts_differ: bool = True
     choice: NetworkChoice = NetworkChoice.MASTERS
     role: RoleRecord = field(default_factory=lambda: RoleRecord(Role.SLAVE, epoch=4))
@@ -103,6 +105,7 @@ class World:
             clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,
+            rebuilds=self.rebuilds,
             units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
             units_to_start=tuple(unit for unit in self.master_units if unit not in self.running),
             checks=self.checks,
@@ -202,6 +205,10 @@ class FakeHost:
 
     def set_attributes(self) -> None:
         assert self.world.etc == "exchanged"
+
+    def rebuild(self, make: str, paths: Sequence[str]) -> None:
+        assert self.world.etc == "exchanged"
+        self.world.history.append(" ".join((make, *paths)))
 
     # databases
     def start(self, engine: str, instance: str, unit: str) -> None:

@@ -30,7 +30,9 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     """Given the promotion that is claimed or would be, return the facts of this host now."""
     active = production_units.active_units()
     master = ground.master
-    candidates = [unit for unit in master.active_units if not is_own(unit)]
+    orders = tuple(profile.services.start for profile in ground.profiles)
+    # a MASTER that did not tell what ran on it: what the profiles name
+    candidates = [unit for unit in master.active_units or sorted(set().union(*orders)) if not is_own(unit)]
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice is NetworkChoice.MASTERS
@@ -51,6 +53,8 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
+        rebuilds=ground.rebuilds,
+        start_orders=orders,
         units_to_restart=units_to_restart(candidates, promotion.running, active),
         units_to_start=units_to_start(candidates, known, active),
         checks=check_names(ground),

@@ -19,6 +19,7 @@ from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
 from hotsync.manifest.store import Manifest
 from hotsync.model.etc_files import only_here
+from hotsync.model.promotion import Rebuild
 from hotsync.model.selection import Selection
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import resolve
@@ -102,6 +103,15 @@ class Ground:
     def checks(self) -> dict[str, CheckSpec]:
         """Return the checks of the MASTER's applications by name."""
         return named_checks(self.profiles)
+
+    @cached_property
+    def rebuilds(self) -> tuple[Rebuild, ...]:
+        """Return what the MASTER's applications ask to be made anew, by profile, in their order."""
+        return tuple(
+            Rebuild(f"{profile.name}.{number}", spec.make, spec.paths)
+            for profile in self.profiles
+            for number, spec in enumerate(profile.restore, start=1)
+        )
 
     def own_etc(self) -> OwnEtc:
         """Return what of this host's /etc is its own."""

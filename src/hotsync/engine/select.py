@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
-from hotsync.profiles.catalog import load_catalog, matching
+from hotsync.profiles.catalog import idle_keys, load_catalog, matching, shipped
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, resolve
 from hotsync.profiles.schema import Profile
 from hotsync.system import command
@@ -33,8 +33,12 @@ def installed_names() -> frozenset[str]:
 def own_profiles(paths: Paths) -> list[Profile]:
     """Return the profiles whose applications are on this host; a broken site profile is said and left out."""
     profiles, errors = load_catalog(paths.site_profiles)
+    own = shipped()
     for error in errors:
         _log.warning("%s", error.sentence)
+    for profile in profiles.values():
+        if profile != own.get(profile.name) and (idle := idle_keys(profile)):
+            _log.warning("profile %s: nothing acts on %s in this version", profile.name, ", ".join(idle))
     packages = installed_names()
     return matching(profiles.values(), packages, frozenset(), paths.root)
 

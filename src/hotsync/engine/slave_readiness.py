@@ -19,6 +19,8 @@ from hotsync.model.slave import SlaveFacts
 
 def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool) -> Iterator[Check]:
     """Given the host after its plan was executed, return its checks."""
+    profiles = profiles_of(host.paths, host.master)
+    not_older = {name for profile in profiles for name in profile.requires.not_older}
     waiting = (0, 0) if only_permissions else _updates(host)
     muted = host.mute.muted()
     found = find_intruders(muted, host.production.programs)
@@ -30,7 +32,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_unknown(_unknown(host, muted))
     yield from checks.check_packages(facts, host.outcome, only_permissions)
     yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
-    yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting)
+    yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)
     yield checks.check_locales(host.outcome.locales_failed)
     known = frozenset(account.number for account in host.accounts.users().values())
     host.outcome.still_running += [each for each in strays(known) if each not in host.outcome.still_running]

@@ -120,6 +120,15 @@ class DatabaseDump:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """One thing that a profile asks to be made anew from carried files: its stable name, what, and of which files."""
+
+    name: str
+    make: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be."""
 
@@ -137,8 +146,10 @@ class PromotionFacts:
     clients_held: bool = False
     permitted: bool = False
     attributes: int = 0
+    rebuilds: tuple[Rebuild, ...] = ()
     units_to_restart: tuple[str, ...] = ()
     units_to_start: tuple[str, ...] = ()
+    start_orders: tuple[tuple[str, ...], ...] = ()
     checks: tuple[str, ...] = ()
     settled: bool = False
     muted: bool = False

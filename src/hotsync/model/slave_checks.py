@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hotsync.model.facts import PackageFact
 from hotsync.model.packages import Package, compare_versions
@@ -84,7 +84,11 @@ def check_locales(failed: Mapping[str, str]) -> Check:
 
 
 def check_versions(
-    master: Iterable[PackageFact], installed: Mapping[str, Package], updates: int, masters_updates: int
+    master: Iterable[PackageFact],
+    installed: Mapping[str, Package],
+    updates: int,
+    masters_updates: int,
+    not_older: Collection[str] = (),
 ) -> Iterator[Check]:
     """Given both sides' packages, return whether versions fit where it matters: a database needs no older server."""
     older: list[str] = []
@@ -95,7 +99,8 @@ def check_versions(
         if here is None or here.version == package.version:
             continue
         differing += 1
-        if _DATABASE_SERVER.match(package.name) and compare_versions(here.version, package.version) < 0:
+        matters = _DATABASE_SERVER.match(package.name) or package.name in not_older
+        if matters and compare_versions(here.version, package.version) < 0:
             worse = compare_versions(_series(here.version), _series(package.version)) < 0
             (much_older if worse else older).append(f"{package.name} is {here.version}, the MASTER's {package.version}")
     hint = "Update this server (apt-get upgrade); an older database server may refuse the MASTER's dumps."

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hotsync.errors import ProfileError
-from hotsync.profiles.schema import Profile
+from hotsync.profiles.schema import KEPT_FOR_LATER, Profile
 
 
 def parse_profile(text: str, document: str) -> Profile:
@@ -33,6 +33,16 @@ def shipped() -> dict[str, Profile]:
         if item.name.endswith(".toml")
     )
     return {profile.name: profile for profile in profiles}
+
+
+def idle_keys(profile: Profile) -> list[str]:
+    """Given a profile, return the keys that it uses and that nothing acts on in this version (`section.key`)."""
+    found: set[str] = set()
+    for section in Profile.model_fields:
+        value = getattr(profile, section)
+        for part in value if isinstance(value, tuple) else (value,):
+            found |= {f"{section}.{name}" for name in part.model_fields_set}
+    return sorted(found & KEPT_FOR_LATER)
 
 
 def load_catalog(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:

@@ -43,7 +43,7 @@ def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     for pattern in profile.files.include:
         paths = expand(pattern) if any(sign in pattern for sign in "*?[") else (pattern,)
         rules += [Rule(path.rstrip("/"), Action.INCLUDE, origin) for path in paths]
-    rules += [Rule(path.rstrip("/"), Action.EXCLUDE, origin) for path in profile.files.exclude]
+    rules += [Rule(path.rstrip("/"), Action.EXCLUDE, origin) for path in profile.files.not_carried]
     rules += [Rule(path.rstrip("/"), Action.PROTECT, origin) for path in profile.files.protect]
     return rules
 

@@ -81,6 +81,13 @@ def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber
     assert verdict("1:11.4.2-1", "1:10.11.6-0+deb12u1") is Verdict.GREEN
 
 
+def test_a_package_that_a_profile_names_must_not_be_older_either() -> None:
+    master = [PackageFact("chat-server", "7.2-1", "amd64")]
+    own = {"chat-server": Package("chat-server", "6.9-1", "amd64")}
+    assert next(iter(check_versions(master, own, 0, 0))).verdict is Verdict.GREEN
+    assert next(iter(check_versions(master, own, 0, 0, {"chat-server"}))).verdict is Verdict.RED
+
+
 def test_updates_that_wait_are_told_for_both_sides() -> None:
     master = [PackageFact("bash", "5.1", "amd64"), PackageFact("ours", "1", "all"), PackageFact("vim", "9", "amd64")]
     assert outdated(master, {"bash": ["5.2", "5.1"], "vim": ["9"]}) == 1
