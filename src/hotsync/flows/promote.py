@@ -46,7 +46,7 @@ from hotsync.system.trees import opened
 
 COMMAND = "hotsync-promote"
 _STEP_SECONDS = 0.1
-_LOAD_SPEED = 20 * 2**20  # bytes of a dump a second, on a small machine
+_LOAD_SPEED = 10 * 2**20  # bytes of a dump a second, with indexes, on a small busy machine
 _SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
 
 

@@ -19,7 +19,8 @@ def test_a_site_profile_that_uses_a_key_which_does_nothing_yet_is_named_and_a_sh
     site = Paths(tmp_path).site_profiles
     site.mkdir(parents=True)
     (site / "chat.toml").write_text(
-        '[profile]\nname = "chat"\ntitle = "Chat"\n[[databases]]\nengine = "redis"\n[services]\nmute = ["chat.service"]\n'
+        '[profile]\nname = "chat"\ntitle = "Chat"\n[[databases]]\nengine = "redis"\n'
+        '[services]\nmute = ["chat.service"]\n'
     )
     with caplog.at_level(logging.WARNING, "hotsync.select"):
         assert "chat" in {profile.name for profile in own_profiles(Paths(tmp_path))}
