@@ -32,7 +32,8 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     master = ground.master
     orders = tuple(profile.services.start for profile in ground.profiles)
     # a MASTER that did not tell what ran on it: what the profiles name
-    candidates = [unit for unit in master.active_units or sorted(set().union(*orders)) if not is_own(unit)]
+    named = sorted({unit for order in orders for unit in order})
+    candidates = [unit for unit in master.active_units or named if not is_own(unit)]
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice is NetworkChoice.MASTERS

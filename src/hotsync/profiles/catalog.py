@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -38,10 +39,9 @@ def shipped() -> dict[str, Profile]:
 def idle_keys(profile: Profile) -> list[str]:
     """Given a profile, return the keys that it uses and that nothing acts on in this version (`section.key`)."""
     found: set[str] = set()
-    for section in Profile.model_fields:
-        value = getattr(profile, section)
-        for part in value if isinstance(value, tuple) else (value,):
-            found |= {f"{section}.{name}" for name in part.model_fields_set}
+    for section, value in profile.model_dump(exclude_unset=True).items():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            found |= {f"{section}.{name}" for name in cast("dict[str, object]", part)}
     return sorted(found & KEPT_FOR_LATER)
 
 
