@@ -30,7 +30,8 @@ def with_siblings(installed: Mapping[str, Mapping[str, str]], names: Iterable[st
         found.add(name)
         source = _source_of(installed[name])
         for needed in _needs(installed[name]) & installed.keys():
-            if _source_of(installed[needed]) == source and installed[needed].get("Priority") not in _BASE:
+            sibling = _source_of(installed[needed]) == source and "-client" not in needed  # a client serves nobody
+            if sibling and installed[needed].get("Priority") not in _BASE:
                 found.add(needed)
     return frozenset(found)
 

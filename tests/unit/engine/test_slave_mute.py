@@ -23,6 +23,11 @@ Status: install ok installed
 Priority: optional
 Source: mariadb (1:10.11.14-0+deb12u2)
 
+Package: mariadb-client
+Status: install ok installed
+Priority: optional
+Source: mariadb (1:10.11.14-0+deb12u2)
+
 Package: lsof
 Status: install ok installed
 Priority: optional
@@ -35,6 +40,7 @@ Source: mariadb
 FILES = {
     "mariadb-server": ["/usr/lib/systemd/system/mariadb.service", "/usr/sbin/galera_helper"],
     "mariadb-server-core": ["/usr/sbin/mariadbd"],
+    "mariadb-client": ["/usr/lib/mariadb/ask"],
     "lsof": ["/usr/sbin/lsof"],
     "init-of-it": ["/usr/lib/init"],
 }
@@ -62,5 +68,5 @@ def test_a_server_whose_program_lies_in_a_sibling_of_its_package_is_production(t
     assert {"/usr/sbin/mariadbd", "/usr/sbin/galera_helper"} <= production.programs
 
 
-def test_programs_of_other_sources_and_of_the_base_system_are_nobodys_production(tmp_path: Path) -> None:
-    assert not production_of(tmp_path).programs & {"/usr/sbin/lsof", "/usr/lib/init"}
+def test_programs_of_other_sources_of_clients_and_of_the_base_system_are_nobodys_production(tmp_path: Path) -> None:
+    assert not production_of(tmp_path).programs & {"/usr/sbin/lsof", "/usr/lib/init", "/usr/lib/mariadb/ask"}
