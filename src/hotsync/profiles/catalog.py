@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from hotsync.errors import ProfileError
 from hotsync.profiles.schema import KEPT_FOR_LATER, Profile
 
+_Table = dict[str, object]
+
 
 def parse_profile(text: str, document: str) -> Profile:
     """Given a profile's text, return the profile; raise ProfileError with all its faults."""
@@ -38,10 +40,11 @@ def shipped() -> dict[str, Profile]:
 
 def idle_keys(profile: Profile) -> list[str]:
     """Given a profile, return the keys that it uses and that nothing acts on in this version (`section.key`)."""
+    sections = cast("dict[str, _Table | tuple[_Table, ...]]", profile.model_dump(exclude_unset=True))
     found: set[str] = set()
-    for section, value in profile.model_dump(exclude_unset=True).items():
-        for part in value if isinstance(value, tuple | list) else (value,):
-            found |= {f"{section}.{name}" for name in cast("dict[str, object]", part)}
+    for section, value in sections.items():
+        for part in value if isinstance(value, tuple) else (value,):
+            found |= {f"{section}.{name}" for name in part}
     return sorted(found & KEPT_FOR_LATER)
 
 
