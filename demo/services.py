@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab import Host
 
 PEOPLE = ("anna", "bruno", "carla")
+CHECKER = "checks"  # the account that a promotion's checks log in with
 PASSWORD = "Demo-2026"  # of everybody, in the demo only
 DOMAIN = "lab.example"
 
@@ -41,7 +42,7 @@ _PG_HBA = "\nhost all app 10.77.0.0/24 scram-sha-256\n"
 
 def set_up(master: Host) -> None:
     """Given the MASTER with its applications installed, configure them and make the people's accounts."""
-    for person in PEOPLE:
+    for person in (*PEOPLE, CHECKER):
         master.run(["useradd", "--create-home", "--groups", "staff", "--shell", "/bin/bash", person])
         master.run(["chpasswd"], input=f"{person}:{PASSWORD}\n")
         master.run(["smbpasswd", "-a", "-s", person], input=f"{PASSWORD}\n{PASSWORD}\n")
@@ -51,6 +52,11 @@ def set_up(master: Host) -> None:
     _web(master)
     master.write("/etc/cron.d/demo", "* * * * * root date >>/srv/cron-was-here\n")
     master.run("systemctl restart postfix dovecot smbd nmbd mariadb postgresql apache2 cron")
+
+
+def set_check_account(slave: Host) -> None:
+    """Given the SLAVE, tell it the account that its checks log in with, as the manual says."""
+    slave.run(["config", "setprop", "hotsync", "CheckUser", CHECKER, "CheckPassword", PASSWORD])
 
 
 def _mail(master: Host) -> None:

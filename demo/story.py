@@ -112,6 +112,7 @@ def tell(lab: Lab, table: Table) -> None:
     master, slave, client = lab.master, lab.slave, lab.client
     say("The MASTER gets its services and people")
     services.set_up(master)
+    services.set_check_account(slave)
     mornings_work(client)
     log = Path(f"/run/hotsync-lab/{lab.name}/work.log")
     worker = client.spawn(

@@ -40,30 +40,35 @@ MEANINGS = {
     "files.include": "Carried. May have wildcards: they become the paths that they name at each run.",
     "files.exclude": "Not carried: absent after a promotion; what the SLAVE had there is set aside.",
     "files.protect": "Not carried, and what the SLAVE has there stays in its place, also in a promotion.",
+    "files.rebuild": "Not carried, like `exclude`: caches and indexes that the application, or `restore`, makes anew.",
     "files.settled": "`required`: what `include` names comes settled, all of a path, or keeps its previous version.",
-    "databases.engine": "The kind of server that holds the application's databases.",
-    "databases.instance": "Which server of that kind, where there are several.",
+    "databases.engine": "The kind of server or file that holds the application's databases.",
+    "databases.instance": "Which server of that kind, where there are several (of PostgreSQL: `15-main`).",
+    "databases.socket": "Its socket, where it is not the usual one.",
+    "databases.port": "Its port, where it is not the usual one.",
+    "databases.dump": "Where the dump is to be put, replaced whole each time; empty: in HotSync's spool.",
     "databases.names": "Which databases; none means all.",
     "services.mute": "Units that must not run on a waiting SLAVE.",
-    "services.start": "Units of the application. One that is not also under `mute` may run on the SLAVE unasked.",
+    "services.start": "Units of the application, in the order in which they are started. One that is not also under "
+    "`mute` may run on the SLAVE unasked.",
     "services.cron": "Cron files that belong to the application.",
     "ownership.path": "A tree whose owner may have another number on another server.",
     "ownership.owner": "Owner and group of that tree, by name.",
+    "ownership.folders": "The mode of every folder in it, as `0750`.",
+    "ownership.files": "The mode of every file in it, as `0640`.",
+    "requires.not_older": "Packages of which the SLAVE must not have an older version than the MASTER: another series "
+    "(10.5 for 10.11) makes the readiness red, another patch amber. Database servers are asked for anyway.",
+    "restore.make": "What is made anew: one of the things that HotSync knows how to make.",
+    "restore.paths": "Of what (`postmap`: the tables).",
     "checks.title": "The question, as a statement that is true when all is well.",
     "checks.kind": "Which of the questions below is asked.",
     "checks.unit": "The unit that must be active.",
     "checks.port": "The TCP port on this server.",
     "checks.banner": "What the service must say first; empty: that it accepts the connection is enough.",
     "checks.url": "The address that is asked; its host should be `localhost`.",
+    "checks.submission": "The port where people log in to send mail; 0: there is none.",
     "checks.recipient": "To whom mail must be accepted.",
 }
-
-
-UNREAD = frozenset((
-    "databases.engine", "databases.instance", "databases.names", "services.cron",
-    "ownership.path", "ownership.owner",
-))  # fmt: skip
-"""Keys that may be written, and that nothing acts on yet."""
 
 
 def keys() -> Iterator[Key]:
@@ -107,7 +112,7 @@ def _model_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 def _keys_of(section: str, table: str, model: type[BaseModel]) -> Iterator[Key]:
     for name, field in model.model_fields.items():
         meaning = MEANINGS[f"{section}.{name}"]
-        if f"{section}.{name}" in UNREAD:
+        if f"{section}.{name}" in schema.KEPT_FOR_LATER:
             meaning += " (Kept for later: nothing acts on it in this version.)"
         yield Key(table, model.__name__, name, form_of(field), _default_of(field), meaning)
 

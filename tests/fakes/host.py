@@ -18,6 +18,7 @@ from hotsync.model.promotion import (
     NetworkPlan,
     Promotion,
     PromotionFacts,
+    Rebuild,
 )
 
 
@@ -35,6 +36,7 @@ class World:
     unobtainable: frozenset[str] = frozenset()
     failing_units: frozenset[str] = frozenset()
     attributes: int = 0
+    rebuilds: tuple[Rebuild, ...] = ()
     accounts_differ: bool = True
     choice: NetworkChoice = NetworkChoice.MASTERS
     role: RoleRecord = field(default_factory=lambda: RoleRecord(Role.SLAVE, epoch=4))
@@ -48,6 +50,7 @@ class World:
     exchanged: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     etc: str = "live"
+    held: bool = False
     permitted: bool = False
     running: set[str] = field(default_factory=lambda: {"ssh.service"})
     loads: list[str] = field(default_factory=list)
@@ -56,7 +59,7 @@ class World:
     history: list[str] = field(default_factory=list)
 
     def power_cut(self) -> None:
-        self.permitted = False
+        self.permitted = self.held = False
         self.running = {"ssh.service"} | (set(self.master_units) if self.production and not self.muted else set())
         if self.etc == "live":
             self.host_name = "slave"
@@ -99,8 +102,10 @@ class World:
             etc_exchanged=self.etc == "exchanged",
             databases=self.dumps,
             servers_down=frozenset(dump.unit for dump in self.dumps) - self.running,
+            clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,
+            rebuilds=self.rebuilds,
             units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
             units_to_start=tuple(unit for unit in self.master_units if unit not in self.running),
             checks=self.checks,
@@ -156,6 +161,14 @@ class FakeHost:
     def activate(self) -> None:
         assert self.world.etc == "exchanged"
 
+    def hold_clients(self) -> None:
+        running = {dump.unit for dump in self.world.dumps} & self.world.running
+        assert not running, "a database server was up before clients were held off"
+        self.world.held = True
+
+    def admit_clients(self) -> None:
+        self.world.held = False
+
     # accounts, packages
     def take_numbers(self) -> None:
         self.world.accounts_differ = False
@@ -163,6 +176,9 @@ class FakeHost:
     def install(self, names: Sequence[str]) -> Sequence[str]:
         self.world.packages &= self.world.unobtainable
         return sorted(self.world.packages)
+
+    def make_locales(self, names: Sequence[str]) -> None:
+        raise AssertionError("a promotion makes no locales")
 
     # files
     def mark_live(self) -> None:
@@ -190,6 +206,10 @@ class FakeHost:
     def set_attributes(self) -> None:
         assert self.world.etc == "exchanged"
 
+    def rebuild(self, make: str, paths: Sequence[str]) -> None:
+        assert self.world.etc == "exchanged"
+        self.world.history.append(" ".join((make, *paths)))
+
     # databases
     def start(self, engine: str, instance: str, unit: str) -> None:
         assert any(dump.unit == unit for dump in self.world.dumps)
@@ -198,6 +218,7 @@ class FakeHost:
     def load(self, engine: str, instance: str, digest: str) -> None:
         dump = next(dump for dump in self.world.dumps if (dump.engine, dump.instance) == (engine, instance))
         assert dump.unit in self.world.running, "loaded into a server that is down"
+        assert self.world.held, "loaded while clients could write"
         assert self.world.role.role is Role.SLAVE, "loaded over data of production"
         self.world.loads.append(digest)
 
@@ -217,6 +238,7 @@ class FakeHost:
         self.world.running.add(unit)
 
     def start_all(self, units: Sequence[str]) -> None:
+        assert not self.world.held, "production started and nobody could reach it"
         for unit in units:
             if unit not in self.world.failing_units:
                 self._start(unit)

@@ -227,8 +227,8 @@ def test_killed_at_every_single_step_the_same_command_ends_it(ready: Lab, where:
 
 STEPS = (
     "role.claim", "network.take", "files.live", "files.exchange:home", "files.prepare-etc", "files.exchange-etc",
-    "services.permit", "databases.load", "services.start", "checks.run", "role.master", "role.settle",
-    "services.unmute",
+    "network.hold", "services.permit", "databases.load", "network.admit", "services.start", "checks.run",
+    "role.master", "role.settle", "services.unmute",
 )  # fmt: skip
 
 

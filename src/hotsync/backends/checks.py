@@ -1,4 +1,4 @@
-"""One question to a running service each: real sessions and real logins, not open ports.
+"""One question to a running service each (logins of people: login_checks.py): real sessions, not open ports.
 
 Every function returns a Check; none raises because a service is ill.
 """
@@ -6,9 +6,6 @@ Every function returns a Check; none raises because a service is ill.
 from __future__ import annotations
 
 import http.client
-import imaplib
-import pwd
-import smtplib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -19,19 +16,20 @@ from hotsync.model.report import Check, Verdict
 from hotsync.system import command
 
 TIMEOUT = 10.0
-_FIRST_PERSON, _NOBODY = 1000, 60000
 
 
-class _Ill(Exception):
+class Ill(Exception):
     """The service's answer, where it is not the wanted one."""
 
 
-def _ask(name: str, title: str, hint: str, question: Callable[[], str]) -> Check:
+def ask(name: str, title: str, hint: str, question: Callable[[], str], ill: tuple[type[Exception], ...] = ()) -> Check:
+    """Given a question that returns its answer, ask it; OSError, `Ill` and what is in `ill` make the check red."""
+    caught: tuple[type[Exception], ...] = (OSError, Ill, http.client.HTTPException, *ill)
     try:
         detail = question()
     except CommandFailed as error:
         return Check(name, title, Verdict.RED, str(error.facts.get("detail", error.sentence)), hint)
-    except (OSError, _Ill, smtplib.SMTPException, imaplib.IMAP4.error, http.client.HTTPException) as error:
+    except caught as error:
         return Check(name, title, Verdict.RED, f"{error}" or type(error).__name__, hint)
     return Check(name, title, Verdict.GREEN, detail)
 
@@ -42,10 +40,10 @@ def check_unit(name: str, title: str, unit: str) -> Check:
     def question() -> str:
         state = command.run(["systemctl", "is-active", unit], ok=range(256)).text.strip()
         if state != "active":
-            raise _Ill(f"{unit} is {state}")
+            raise Ill(f"{unit} is {state}")
         return f"{unit} is active"
 
-    return _ask(name, title, f"journalctl -u {unit} says why.", question)
+    return ask(name, title, f"journalctl -u {unit} says why.", question)
 
 
 def check_port(name: str, title: str, port: int, banner: str, host: str = "localhost") -> Check:
@@ -57,10 +55,10 @@ def check_port(name: str, title: str, port: int, banner: str, host: str = "local
                 return f"port {port} answers"
             said = connection.recv(256).decode("ascii", "replace")
         if not said.startswith(banner):
-            raise _Ill(f"port {port} says {said[:60]!r}")
+            raise Ill(f"port {port} says {said[:60]!r}")
         return said.strip()
 
-    return _ask(name, title, f"`ss -tlnp` shows who listens on port {port}.", question)
+    return ask(name, title, f"`ss -tlnp` shows who listens on port {port}.", question)
 
 
 def check_http(name: str, title: str, url: str) -> Check:
@@ -83,57 +81,10 @@ def check_http(name: str, title: str, url: str) -> Check:
         finally:
             connection.close()
         if status >= 500:
-            raise _Ill(f"{url} answers with status {status}")
+            raise Ill(f"{url} answers with status {status}")
         return f"{url} answers with status {status}"
 
-    return _ask(name, title, "The web server's error log says why.", question)
-
-
-def check_smtp(name: str, title: str, port: int, recipient: str) -> Check:
-    """Given a recipient, return whether the mail server takes mail for him, as far as RCPT."""
-
-    def question() -> str:
-        with smtplib.SMTP("localhost", port, timeout=TIMEOUT) as smtp:
-            smtp.ehlo()
-            for code, answer in (smtp.mail(""), smtp.rcpt(recipient)):
-                if code >= 400:
-                    raise _Ill(f"{code} {answer.decode('utf-8', 'replace')}")
-            smtp.rset()
-        return f"mail for {recipient} is accepted"
-
-    return _ask(name, title, "journalctl -u 'postfix*' says why.", question)
-
-
-def check_imap(name: str, title: str, port: int) -> Check:
-    """Return whether the mailbox server opens a session: greeting, capabilities, and a mailbox."""
-
-    def question() -> str:
-        with imaplib.IMAP4("localhost", port, timeout=TIMEOUT) as imap:
-            capabilities = len(imap.capabilities)
-        user = _mailbox_owner(command.run(["doveadm", "user", "*"], ok=range(256)).text.split())
-        if not user:
-            return f"a session opens ({capabilities} capabilities); no mailbox is known by name"
-        command.run(["doveadm", "mailbox", "status", "-u", user, "messages", "INBOX"], timeout=TIMEOUT * 3)
-        return f"a session opens, and so does the mailbox of {user}"
-
-    return _ask(name, title, "journalctl -u dovecot says why.", question)
-
-
-def _mailbox_owner(users: list[str]) -> str:
-    """Given the users that the mailbox server knows, return one who may have mail: a person, or a virtual user."""
-    system = {account.pw_name for account in pwd.getpwall() if not _FIRST_PERSON <= account.pw_uid < _NOBODY}
-    return next((user for user in users if user not in system), "")
-
-
-def check_smb(name: str, title: str) -> Check:
-    """Return whether the file server lists its shares."""
-
-    def question() -> str:
-        listing = command.run(["smbclient", "-g", "-N", "-L", "localhost"], timeout=TIMEOUT * 3).text
-        shares = [line.split("|")[1] for line in listing.splitlines() if line.startswith("Disk|")]
-        return f"{len(shares)} shares are listed"
-
-    return _ask(name, title, "journalctl -u smbd says why; `testparm -s` checks its configuration.", question)
+    return ask(name, title, "The web server's error log says why.", question)
 
 
 def check_mariadb(name: str, title: str, sockets: Iterable[str]) -> Check:
@@ -151,10 +102,10 @@ def check_mariadb(name: str, title: str, sockets: Iterable[str]) -> Check:
                     cursor.execute("SHOW DATABASES")
                     count += len(cursor.fetchall())
             except pymysql.MySQLError as error:
-                raise _Ill(f"{path}: {error}") from error
+                raise Ill(f"{path}: {error}") from error
         return f"{count} databases can be entered"
 
-    return _ask(name, title, "journalctl -u mariadb says why.", question)
+    return ask(name, title, "journalctl -u mariadb says why.", question)
 
 
 def check_postgresql(name: str, title: str, clusters: Iterable[tuple[str, int]]) -> Check:
@@ -171,7 +122,7 @@ def check_postgresql(name: str, title: str, clusters: Iterable[tuple[str, int]])
                 command.run(["psql", "-p", str(port), "-d", database, "-XAtc", "SELECT 1"], user="postgres")
                 count += 1
             if not asked.text.strip():
-                raise _Ill(f"cluster {cluster} has no database")
+                raise Ill(f"cluster {cluster} has no database")
         return f"{count} databases can be entered"
 
-    return _ask(name, title, "journalctl -u 'postgresql*' says why.", question)
+    return ask(name, title, "journalctl -u 'postgresql*' says why.", question)

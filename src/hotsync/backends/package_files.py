@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+_BASE = frozenset(("required", "important"))
+"""Priorities of packages without which no host runs: their programs are nobody's production."""
 
 
 def read_names(root: Path) -> frozenset[str]:
     """Given a root, return the names of the packages that are installed there, by dpkg's status file."""
+    return parse_status(_status_of(root))
+
+
+def read_with_siblings(root: Path, names: Iterable[str]) -> frozenset[str]:
+    """Given packages, return those of them that are installed, with the siblings that hold their programs."""
+    return with_siblings({fields["Package"]: fields for fields in _installed(_status_of(root))}, names)
+
+
+def with_siblings(installed: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> frozenset[str]:
+    """Given the fields of installed packages, return these packages and those of the same source that they need.
+
+    A server's program often lies in a package of its own (mariadb-server-core, apache2-bin) that brings no unit.
+    """
+    found: set[str] = set()
+    for name in installed.keys() & set(names):
+        found.add(name)
+        source = _source_of(installed[name])
+        for needed in _needs(installed[name]) & installed.keys():
+            sibling = _source_of(installed[needed]) == source and "-client" not in needed  # a client serves nobody
+            if sibling and installed[needed].get("Priority") not in _BASE:
+                found.add(needed)
+    return frozenset(found)
+
+
+def _source_of(fields: Mapping[str, str]) -> str:
+    return fields.get("Source", fields["Package"]).partition(" ")[0]
+
+
+def _needs(fields: Mapping[str, str]) -> set[str]:
+    words = re.split(r"[,|]", f"{fields.get('Depends', '')},{fields.get('Pre-Depends', '')}")
+    return {word.strip().partition(" ")[0].partition(":")[0] for word in words}
+
+
+def _status_of(root: Path) -> str:
     try:
-        text = (root / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="surrogateescape")
+        return (root / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
-        return frozenset()
-    return parse_status(text)
+        return ""
 
 
 def parse_status(text: str) -> frozenset[str]:
     """Given dpkg's status file, return the names of the packages that it says are installed."""
-    names: set[str] = set()
+    return frozenset(fields["Package"] for fields in _installed(text))
+
+
+def _installed(text: str) -> Iterator[dict[str, str]]:
     for record in text.split("\n\n"):
         fields: dict[str, str] = {}
         for line in record.splitlines():
@@ -25,8 +65,7 @@ def parse_status(text: str) -> frozenset[str]:
             if line[:1] not in (" ", "\t", ""):
                 fields[key] = value
         if fields.get("Status", "").endswith(" installed"):
-            names.add(fields["Package"])
-    return frozenset(names)
+            yield fields
 
 
 def read_files(root: Path, names: Iterable[str]) -> frozenset[str]:

@@ -34,11 +34,6 @@ def active_units() -> frozenset[str]:
     )
 
 
-def failed_units() -> frozenset[str]:
-    """Return the units that failed."""
-    return parse_units(command.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full"]).text)
-
-
 def known_units(units: Iterable[str]) -> frozenset[str]:
     """Given units, return those that this host has a file for (for an instance: its template's)."""
     wanted = sorted(set(units))

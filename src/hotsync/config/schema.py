@@ -221,6 +221,23 @@ class Settings(BaseModel):
         "what must answer for hotsync-promote to say that there is Internet; empty: the default gateway",
         example="deb.example.org:443",
     )
+    check_user: str = _setting(
+        "hotsync",
+        "CheckUser",
+        Text("a login name of mail and files"),
+        "",
+        "on the SLAVE: an account of the MASTER that the checks of a promotion log in with (mailbox, sending, shares); "
+        "empty: services are asked without a login",
+        example="<USER>",
+    )
+    check_password: Secret = _setting(
+        "hotsync",
+        "CheckPassword",
+        SecretText(),
+        "",
+        "on the SLAVE: that account's password",
+        example="<PASSWORD>",
+    )
     password: Secret = _setting(
         "rsyncd",
         "password",
@@ -291,6 +308,8 @@ def validate_for_save(settings: Settings) -> list[Fault]:
         faults.append(fault(_rows["hotsync.SlaveHost"], "a MASTER needs the address of its SLAVE"))
     if settings.role is Role.SLAVE and not settings.master_host:
         faults.append(fault(_rows["hotsync.MasterHost"], "a SLAVE needs the address of its MASTER"))
+    if settings.check_user and not settings.check_password:
+        faults.append(fault(_rows["hotsync.CheckPassword"], "the check account has no password"))
     if not settings.password:
         faults.append(fault(_rows["rsyncd.password"], "there is no password"))
     return faults

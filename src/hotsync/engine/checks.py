@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import assert_never
 
-from hotsync.backends import checks
+from hotsync.backends import checks, login_checks
+from hotsync.backends.login_checks import CheckAccount
+from hotsync.config.schema import Settings
 from hotsync.model.report import Check
 from hotsync.profiles.schema import (
     CheckSpec,
@@ -30,9 +33,23 @@ def named_checks(profiles: Iterable[Profile]) -> dict[str, CheckSpec]:
     }
 
 
-def run_check(
-    name: str, spec: CheckSpec, mariadb_sockets: Sequence[str], postgresql_clusters: Sequence[tuple[str, int]]
-) -> Check:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom."""
+
+    mariadb_sockets: tuple[str, ...] = ()
+    postgresql_clusters: tuple[tuple[str, int], ...] = ()
+    account: CheckAccount | None = None
+
+
+def check_account(settings: Settings) -> CheckAccount | None:
+    """Given the settings, return the site's check account, None if there is none."""
+    if not (settings.check_user and settings.check_password):
+        return None
+    return CheckAccount(settings.check_user, settings.check_password)
+
+
+def run_check(name: str, spec: CheckSpec, asked: Asked) -> Check:
     """Given a check of a profile, ask the service and return the answer."""
     match spec:
         case UnitCheck():
@@ -42,14 +59,14 @@ def run_check(
         case HttpCheck():
             return checks.check_http(name, spec.title, spec.url)
         case SmtpCheck():
-            return checks.check_smtp(name, spec.title, spec.port, spec.recipient)
+            return login_checks.check_smtp(name, spec.title, spec.port, spec.submission, spec.recipient, asked.account)
         case ImapCheck():
-            return checks.check_imap(name, spec.title, spec.port)
+            return login_checks.check_imap(name, spec.title, spec.port, asked.account)
         case SmbCheck():
-            return checks.check_smb(name, spec.title)
+            return login_checks.check_smb(name, spec.title, asked.account)
         case MariadbCheck():
-            return checks.check_mariadb(name, spec.title, mariadb_sockets)
+            return checks.check_mariadb(name, spec.title, asked.mariadb_sockets)
         case PostgresqlCheck():
-            return checks.check_postgresql(name, spec.title, postgresql_clusters)
+            return checks.check_postgresql(name, spec.title, asked.postgresql_clusters)
         case _:
             assert_never(spec)

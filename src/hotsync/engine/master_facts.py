@@ -23,7 +23,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The MASTER as the last generation knows it; what was not told is empty. `dump_bytes` is all there is to load."""
+    """The MASTER as the last generation knows it; what was not told is empty."""
 
     network: NetworkFacts = field(default_factory=NetworkFacts)
     packages: frozenset[str] = frozenset()
@@ -31,7 +31,6 @@ class Told:
     mounts: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     dumps: tuple[DatabaseDump, ...] = ()
-    dump_bytes: int = 0
 
 
 def spool_of_tree(paths: Paths) -> Path:
@@ -43,20 +42,20 @@ def read_told(paths: Paths) -> Told:
     """Return what the last generation tells of the MASTER; what cannot be read is empty (see `check_told`)."""
     tree = paths.replica / "tree"
     dumps: tuple[DatabaseDump, ...] = ()
-    size = 0
-    try:
-        found = loadables(spool_of_tree(paths))
-        dumps = tuple(DatabaseDump(f.engine, f.instance, unit_of(f.engine, f.instance), f.digest) for f in found)
-        size = sum(each.size for each in found)
-    except RestoreFailed:
-        pass
+    with suppress(RestoreFailed):
+        dumps = tuple(
+            DatabaseDump(
+                each.engine, each.instance, unit_of(each.engine, each.instance), each.digest, each.size, each.version
+            )
+            for each in loadables(spool_of_tree(paths))
+        )
     rules: tuple[Rule, ...] = ()
     with suppress(ReplicaError):
         rules = load_rules(tree)
     try:
         facts = load_facts(tree)
     except ReplicaError:
-        return Told(NetworkFacts(host_name=_host_name(tree)), rules=rules, dumps=dumps, dump_bytes=size)
+        return Told(NetworkFacts(host_name=_host_name(tree)), rules=rules, dumps=dumps)
     return Told(
         network=replace(facts.network, host_name=_host_name(tree) or facts.network.host_name),
         packages=frozenset(package.name for package in facts.packages),
@@ -64,7 +63,6 @@ def read_told(paths: Paths) -> Told:
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
         rules=rules,
         dumps=dumps,
-        dump_bytes=size,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from hotsync.backends import production_units
+from hotsync.backends import loading_guard, production_units
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
@@ -30,7 +30,10 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     """Given the promotion that is claimed or would be, return the facts of this host now."""
     active = production_units.active_units()
     master = ground.master
-    candidates = [unit for unit in master.active_units if not is_own(unit)]
+    orders = tuple(profile.services.start for profile in ground.profiles)
+    # a MASTER that did not tell what ran on it: what the profiles name
+    named = sorted({unit for order in orders for unit in order})
+    candidates = [unit for unit in master.active_units or named if not is_own(unit)]
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice is NetworkChoice.MASTERS
@@ -48,8 +51,11 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         etc_exchanged=exchanged,
         databases=master.dumps,
         servers_down=frozenset(dump.unit for dump in master.dumps) - active,
+        clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
+        rebuilds=ground.rebuilds,
+        start_orders=orders,
         units_to_restart=units_to_restart(candidates, promotion.running, active),
         units_to_start=units_to_start(candidates, known, active),
         checks=check_names(ground),

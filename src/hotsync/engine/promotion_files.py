@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hotsync.backends import rebuild
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.errors import ReplicaError
@@ -76,6 +78,11 @@ class PromotionFiles:
         """Give the MASTER's attributes to the selected folders that stayed in place."""
         for path in self._promotion().folders:
             self._copy_attributes(path)
+
+    def rebuild(self, make: str, paths: Sequence[str]) -> None:
+        """Make something anew from carried files; what fails is noted for the report."""
+        if fault := rebuild.make(make, paths):
+            document.add_note(self._paths, f"Could not be made anew: {fault}")
 
     def set_attributes(self) -> None:
         """Set the file attributes of chattr; those that this file system does not know are noted for the report."""

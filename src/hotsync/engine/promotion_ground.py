@@ -14,9 +14,12 @@ from hotsync.engine.checks import named_checks
 from hotsync.engine.listing import DiskListing, kept_paths, mount_points
 from hotsync.engine.master_facts import Told, read_told
 from hotsync.engine.prepared_etc import OwnEtc
+from hotsync.engine.promotion_files import LIVE
 from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
+from hotsync.manifest.store import Manifest
 from hotsync.model.etc_files import only_here
+from hotsync.model.promotion import Rebuild
 from hotsync.model.selection import Selection
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import resolve
@@ -50,7 +53,15 @@ class Ground:
         """Return the profiles of the applications that the MASTER had."""
         known = {**catalog.shipped(), **{profile.name: profile for profile in self._site_profiles()}}
         packages = self.master.packages or self.own_packages
-        return catalog.matching(known.values(), packages, frozenset(self.master.active_units), self.tree)
+        # what a promotion moved into place has left the tree; before one, the live root is this host's own
+        roots = (self.tree, self.paths.root) if self._tree_is_live() else (self.tree,)
+        return catalog.matching(known.values(), packages, frozenset(self.master.active_units), *roots)
+
+    def _tree_is_live(self) -> bool:
+        if not self.paths.manifest.exists():
+            return False
+        with Manifest(self.paths.manifest) as manifest:
+            return manifest.meta("state") == LIVE
 
     @cached_property
     def own_packages(self) -> frozenset[str]:
@@ -92,6 +103,15 @@ class Ground:
     def checks(self) -> dict[str, CheckSpec]:
         """Return the checks of the MASTER's applications by name."""
         return named_checks(self.profiles)
+
+    @cached_property
+    def rebuilds(self) -> tuple[Rebuild, ...]:
+        """Return what the MASTER's applications ask to be made anew, by profile, in their order."""
+        return tuple(
+            Rebuild(f"{profile.name}.{number}", spec.make, spec.paths)
+            for profile in self.profiles
+            for number, spec in enumerate(profile.restore, start=1)
+        )
 
     def own_etc(self) -> OwnEtc:
         """Return what of this host's /etc is its own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hotsync.backends import production_units
 from hotsync.backends.production_units import ProductionUnits
-from hotsync.engine.checks import run_check
+from hotsync.engine.checks import Asked, check_account, run_check
 from hotsync.engine.master_facts import spool_of_tree
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
@@ -27,6 +27,7 @@ from hotsync.sources.documents import PostgresqlCluster
 from hotsync.sources.registry import source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.state import promotion as document
+from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
 
@@ -126,9 +127,13 @@ class PromotionChecks:
         if spec is None:
             return Check(name, name, Verdict.AMBER, "no profile of this host knows this check")
         context = Context(self._paths)
-        sockets = [server.socket for server in mariadb.inspect(context) if server.socket]
-        clusters = [(cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked]
-        return run_check(name, spec, sockets, clusters)
+        settings, _ = read_settings(self._paths)
+        asked = Asked(
+            tuple(server.socket for server in mariadb.inspect(context) if server.socket),
+            tuple((cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked),
+            check_account(settings),
+        )
+        return run_check(name, spec, asked)
 
     def _check_addresses(self) -> Check:
         title = "this server has the addresses of production"
@@ -175,3 +180,7 @@ class _Packages:
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Return all names: none is installed here."""
         return names
+
+    def make_locales(self, names: Sequence[str]) -> None:
+        """A promotion makes no locales: hotsync-slave did, or it was refused."""
+        raise NotImplementedError

@@ -8,14 +8,20 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
-from hotsync.errors import ConfigError
+from hotsync.errors import CommandFailed, ConfigError
 from hotsync.model.network import Address, NetworkState
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.state import promotion as document
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.network")
+_NOT_HELD = (
+    "Clients could reach the database servers while they were loaded (nftables is not usable here): look whether "
+    "anybody wrote into them in those seconds."
+)
 
 
 class PromotionNetwork:
@@ -52,6 +58,19 @@ class PromotionNetwork:
             system.activate(etc)
         if self._promotion().network.choice is NetworkChoice.MASTERS:
             self.take_addresses()
+
+    def hold_clients(self) -> None:
+        """Let no new connection in but to what listens now; without nftables say so, and go on."""
+        try:
+            loading_guard.hold()
+        except CommandFailed as error:
+            _log.warning("%s", error.sentence)
+            document.add_note(self._paths, _NOT_HELD)
+
+    def admit_clients(self) -> None:
+        """Let connections in again; raise CommandFailed if that fails."""
+        if loading_guard.is_held():
+            loading_guard.admit()
 
 
 def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:

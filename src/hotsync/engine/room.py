@@ -1,9 +1,10 @@
-"""Is there room for what a promotion copies: the prepared /etc, and units that lie on other file systems."""
+"""Is there room for what a promotion writes: the prepared /etc, units on other file systems, loaded databases."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from hotsync.manifest.store import Manifest
@@ -16,8 +17,11 @@ SPARE = 64 * 1024 * 1024
 _BLOCK = 4096
 
 
-def room_missing(paths: Paths, promotion: Promotion) -> str:
-    """Given a promotion that would be, return what room is missing where, in words; "" if there is enough."""
+def room_missing(paths: Paths, promotion: Promotion, loads: Iterable[tuple[str, int]] = ()) -> str:
+    """Given a promotion that would be, return what room is missing where, in words; "" if there is enough.
+
+    `loads` are the folders that databases are loaded into, with the bytes that they will take.
+    """
     needed: dict[int, int] = defaultdict(int)
     places: dict[int, Path] = {}
     copied = [unit.path for unit in promotion.units if unit.how is How.COPY]
@@ -27,6 +31,11 @@ def room_missing(paths: Paths, promotion: Promotion) -> str:
             device = os.lstat(place).st_dev
             places[device] = place
             needed[device] += sum(entry.size + _BLOCK for entry in manifest.entries(path))
+    for folder, size in loads:
+        place = _nearest(paths.root, f"{folder}/x")
+        device = os.stat(place).st_dev  # a data directory may be a link to another disk
+        places.setdefault(device, place)
+        needed[device] += size
     faults: list[str] = []
     for device, bytes_needed in needed.items():
         status = os.statvfs(places[device])
@@ -38,6 +47,7 @@ def room_missing(paths: Paths, promotion: Promotion) -> str:
 
 
 def _nearest(root: Path, path: str) -> Path:
+    """Return the deepest folder above a path that is there."""
     for folder in folders_of(path):
         if (root / folder).is_dir():
             return root / folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
-from hotsync.profiles.catalog import load_catalog, matching
+from hotsync.profiles.catalog import idle_keys, load_catalog, matching, shipped
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, required_paths, resolve
 from hotsync.profiles.schema import Profile
 from hotsync.sources.unit_files import units_here
 from hotsync.system import command
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.sync")
 
 
 def installed_names() -> frozenset[str]:
@@ -37,6 +40,10 @@ def own_profiles(paths: Paths) -> list[Profile]:
     profiles, errors = load_catalog(paths.site_profiles)
     if errors:
         raise errors[0]
+    own = shipped()
+    for profile in profiles.values():
+        if profile != own.get(profile.name) and (idle := idle_keys(profile)):
+            _log.warning("profile %s: nothing acts on %s in this version", profile.name, ", ".join(idle))
     units = units_here(paths, (unit for profile in profiles.values() for unit in profile.detect.units))
     return matching(profiles.values(), installed_names(), units, paths.root)
 

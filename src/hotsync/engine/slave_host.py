@@ -11,6 +11,8 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import Apt
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine import promotion_host
+from hotsync.engine.loads import locales_lacking, locales_of_databases
+from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
 from hotsync.engine.slave_packages import SlavePackages, Tools
@@ -75,8 +77,15 @@ class SlaveHost:
             wanted=wanted,
             not_carried=not_carried,
             broken=self.apt.broken(),
+            locales=self._locales(),
             told=bool(self.master.packages),
         )
+
+    def _locales(self) -> tuple[str, ...]:
+        """Return the MASTER's locales that are not here: of its databases, and of its locale.gen."""
+        tree = self.paths.replica / "tree"
+        wanted = locales_of_databases(tree, spool_of_tree(self.paths), read_told(self.paths).dumps)
+        return locales_lacking(self.paths, wanted, listed=True)
 
     def plan_numbers(self) -> NumberPlan:
         """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""

@@ -33,13 +33,12 @@ class Production:
 
 def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production:
     """Given what the MASTER told, return what must not run here."""
-    here = package_files.read_names(paths.root)
     profiles = profiles_of(paths, master)
     packages = {name for profile in profiles for name in profile.detect.packages if profile.services.mute}
     seeds = set(ALWAYS_MUTED) | {unit for profile in profiles for unit in profile.services.mute}
     owners = _owners(paths.root, mutable(seeds))
     brought = {name for name in load_brought(paths) if mutable(units_in(package_files.read_files(paths.root, [name])))}
-    holding = (packages | owners | brought) & here
+    holding = package_files.read_with_siblings(paths.root, packages | owners | brought)
     files = package_files.read_files(paths.root, holding)
     units = mute.related({*seeds, *units_in(files)})
     return Production(units, daemons_among(files))

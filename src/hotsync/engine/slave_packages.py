@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hotsync.backends import locales
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import Apt
 from hotsync.errors import CommandFailed
@@ -43,7 +44,7 @@ class SlavePackages:
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Install what can be had, starting nothing; return the names that could not be had. Raise OSError only."""
         outcome = self._outcome
-        outcome.lists_fault = self._apt.refresh()
+        outcome.lists_fault, outcome.refreshed = self._apt.refresh(), True
         digest = self._digest(names)
         if self._last.digest == digest:
             outcome.digest, outcome.missing = digest, {each.name: each.reason for each in self._last.missing}
@@ -58,7 +59,6 @@ class SlavePackages:
                 failed, reason = True, str(error.facts["detail"])
                 _log.error("apt-get: %s", reason)
                 outcome.missing.update((word.partition("=")[0], reason) for word in words)
-        outcome.updates = self._apt.updates()
         after = self._apt.installed()
         outcome.installed += sorted(after.keys() - before.keys())
         for name in names:
@@ -71,6 +71,10 @@ class SlavePackages:
         left = tuple(name for name in names if name not in after)
         outcome.digest = "" if failed else self._digest(left)
         return left
+
+    def make_locales(self, names: Sequence[str]) -> None:
+        """Make locales; why one cannot be made is in the outcome."""
+        self._outcome.locales_failed.update(locales.make(self._paths, names))
 
     def _digest(self, names: Sequence[str]) -> str:
         wanted = repr([self._wanted[name] for name in sorted(names)])

@@ -21,6 +21,9 @@ from hotsync.replica.room import read_refusal
 
 def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool) -> Iterator[Check]:
     """Given the host after its plan was executed, return its checks."""
+    profiles = profiles_of(host.paths, host.master)
+    not_older = {name for profile in profiles for name in profile.requires.not_older}
+    waiting = (0, 0) if only_permissions else _updates(host)
     muted = host.mute.muted()
     found = find_intruders(muted, host.production.programs)
     with_process = {each.unit for each in found}
@@ -31,7 +34,8 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_unknown(_unknown(host, muted))
     yield from checks.check_packages(facts, host.outcome, only_permissions)
     yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
-    yield from checks.check_versions(host.master.packages, host.apt.installed(), host.outcome.updates)
+    yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)
+    yield checks.check_locales(host.outcome.locales_failed)
     known = frozenset(account.number for account in host.accounts.users().values())
     host.outcome.still_running += [each for each in strays(known) if each not in host.outcome.still_running]
     yield from checks.check_accounts(facts, host.outcome)
@@ -46,3 +50,12 @@ def _unknown(host: SlaveHost, muted: frozenset[str]) -> list[str]:
     named = {unit for profile in profiles_of(host.paths, host.master) for unit in profile.services.start}
     both = production_units.active_units() & frozenset(host.master.active_units)
     return sorted(unit for unit in mutable(both) if not covers(muted, unit) and unit not in named)
+
+
+def _updates(host: SlaveHost) -> tuple[int, int]:
+    """Refresh the lists unless this run did; return how many updates wait here and on the MASTER, by these lists."""
+    outcome, apt = host.outcome, host.apt
+    if not outcome.refreshed:
+        outcome.lists_fault, outcome.refreshed = apt.refresh(), True
+    available = apt.available(package.name for package in host.master.packages)
+    return apt.updates(), checks.outdated(host.master.packages, available)

@@ -12,7 +12,8 @@ from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
 from hotsync.engine.execute import execute
 from hotsync.engine.listing import DiskListing
-from hotsync.engine.master_facts import check_told
+from hotsync.engine.loads import loads, locales_lacking, locales_of_databases, servers_lacking
+from hotsync.engine.master_facts import check_told, spool_of_tree
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
@@ -37,6 +38,7 @@ from hotsync.state import store
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
+from hotsync.steps.databases import LoadDatabases
 from hotsync.system import flags, lock
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
@@ -45,6 +47,7 @@ from hotsync.transport.presence import load_presence
 
 COMMAND = "hotsync-promote"
 _STEP_SECONDS = 0.1
+_LOAD_SPEED = 10 * 2**20  # bytes of a dump a second, with indexes, on a small busy machine
 _SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
 
 
@@ -83,7 +86,8 @@ class Outcome:
 
 def estimate(plan: Plan) -> float:
     """Given the plan, return about how many seconds it takes (copies to another file system not counted)."""
-    return sum(_SLOW_SECONDS.get(step.key.partition(":")[0], _STEP_SECONDS) for step in plan)
+    loads = sum(step.size for step in plan if isinstance(step, LoadDatabases))
+    return loads / _LOAD_SPEED + sum(_SLOW_SECONDS.get(step.key.partition(":")[0], _STEP_SECONDS) for step in plan)
 
 
 def slave_run_stamp(paths: Paths) -> Path:
@@ -154,13 +158,17 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
         immutable=_immutable(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
-        room_missing=room_missing(paths, promotion),
+        room_missing=room_missing(paths, promotion, loads(ground.tree, ground.master.dumps)),
         network=choice,
         network_fault=fault,
         network_known=bool(plan.addresses),
         interfaces_missing=tuple(sorted(_cards_missing(plan, network))),
         dhcp=network.uses_dhcp if network else (),
         dumps_fault=check_told(paths),
+        servers_lacking=servers_lacking(ground.master.dumps),
+        locales_lacking=locales_lacking(
+            paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
+        ),
         facts_missing=not ground.master.active_units,
         packages_missing=_packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 OWN = (
     ("hotsync*", "HotSync's own follow from the role"),
@@ -59,6 +60,21 @@ def is_own(unit: str) -> bool:
 def units_to_start(master_active: Iterable[str], known: Collection[str], active: Collection[str]) -> tuple[str, ...]:
     """Given what ran on the MASTER, what exists here and what runs here, return what is to be started, in order."""
     return tuple(sorted(unit for unit in master_active if unit in known and unit not in active and not is_own(unit)))
+
+
+def start_waves(units: Iterable[str], orders: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Given units to start, and lists of units in the order in which they start, return them in waves.
+
+    Of a list one unit starts in each wave; what no list names starts with the first.
+    """
+    waiting = tuple(dict.fromkeys(units))
+    rank = dict.fromkeys(waiting, 0)
+    lists = [present for order in orders if len(present := [unit for unit in order if unit in rank]) > 1]
+    for _ in lists:  # a list may push back what another one begins with; lists that contradict each other end, too
+        for present in lists:
+            for earlier, unit in pairwise(present):
+                rank[unit] = max(rank[unit], rank[earlier] + 1)
+    return tuple(tuple(unit for unit in waiting if rank[unit] == wave) for wave in sorted(set(rank.values())))
 
 
 def units_to_restart(master_active: Iterable[str], before: Collection[str], active: Collection[str]) -> tuple[str, ...]:

@@ -101,17 +101,31 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseDump:
-    """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them."""
+    """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
+
+    `size` is that of all dumps in bytes, `version` that of the server which they were made of.
+    """
 
     engine: str
     instance: str
     unit: str
     digest: str
+    size: int = 0
+    version: str = ""
 
     @property
     def name(self) -> str:
         """Return engine and instance as people read them."""
         return f"{self.engine}/{self.instance}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """One thing that a profile asks to be made anew from carried files: its stable name, what, and of which files."""
+
+    name: str
+    make: str
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +143,13 @@ class PromotionFacts:
     etc_exchanged: bool = False
     databases: tuple[DatabaseDump, ...] = ()
     servers_down: frozenset[str] = frozenset()
+    clients_held: bool = False
     permitted: bool = False
     attributes: int = 0
+    rebuilds: tuple[Rebuild, ...] = ()
     units_to_restart: tuple[str, ...] = ()
     units_to_start: tuple[str, ...] = ()
+    start_orders: tuple[tuple[str, ...], ...] = ()
     checks: tuple[str, ...] = ()
     settled: bool = False
     muted: bool = False

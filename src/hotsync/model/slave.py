@@ -15,7 +15,7 @@ class SlaveFacts:
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
     of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
-    wrong with the package database.
+    wrong with the package database; `locales` are the MASTER's that are not here.
     """
 
     role: RoleRecord
@@ -27,6 +27,7 @@ class SlaveFacts:
     wanted: tuple[Wanted, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
     broken: str = ""
+    locales: tuple[str, ...] = ()
     told: bool = True
 
 
@@ -41,7 +42,8 @@ class SlaveOutcome:
     missing: dict[str, str] = field(default_factory=dict[str, str])
     other_version: dict[str, str] = field(default_factory=dict[str, str])
     lists_fault: str = ""
+    refreshed: bool = False
+    locales_failed: dict[str, str] = field(default_factory=dict[str, str])
     digest: str = ""
-    updates: int = 0
     unchanged_paths: list[str] = field(default_factory=list[str])
     still_running: list[str] = field(default_factory=list[str])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hotsync.model.facts import PackageFact
 from hotsync.model.packages import Package, compare_versions
@@ -66,7 +66,30 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: b
     yield _check("packages.lists", "the repositories answer", Verdict.AMBER, said, hint)
 
 
-def check_versions(master: Iterable[PackageFact], installed: Mapping[str, Package], updates: int) -> Iterator[Check]:
+def outdated(master: Iterable[PackageFact], available: Mapping[str, Sequence[str]]) -> int:
+    """Given the MASTER's packages and the versions that can be had here (the candidate first), return how many of them
+    could be updated there. Packages that no repository of this server has are not known."""
+    return sum(
+        1
+        for package in master
+        if (versions := available.get(package.name)) and compare_versions(package.version, versions[0]) < 0
+    )
+
+
+def check_locales(failed: Mapping[str, str]) -> Check:
+    """Given the locales of the MASTER that could not be made, with reasons, return whether all are here."""
+    said = [f"{name} ({reason})" for name, reason in sorted(failed.items())]
+    hint = "apt-get install locales (or locales-all), then hotsync-slave: programs of the MASTER may ask for them."
+    return _check("packages.locales", "the MASTER's locales are here", Verdict.AMBER, said, hint)
+
+
+def check_versions(
+    master: Iterable[PackageFact],
+    installed: Mapping[str, Package],
+    updates: int,
+    masters_updates: int,
+    not_older: Collection[str] = (),
+) -> Iterator[Check]:
     """Given both sides' packages, return whether versions fit where it matters: a database needs no older server."""
     older: list[str] = []
     much_older: list[str] = []
@@ -76,13 +99,16 @@ def check_versions(master: Iterable[PackageFact], installed: Mapping[str, Packag
         if here is None or here.version == package.version:
             continue
         differing += 1
-        if _DATABASE_SERVER.match(package.name) and compare_versions(here.version, package.version) < 0:
+        matters = _DATABASE_SERVER.match(package.name) or package.name in not_older
+        if matters and compare_versions(here.version, package.version) < 0:
             worse = compare_versions(_series(here.version), _series(package.version)) < 0
             (much_older if worse else older).append(f"{package.name} is {here.version}, the MASTER's {package.version}")
     hint = "Update this server (apt-get upgrade); an older database server may refuse the MASTER's dumps."
     verdict = Verdict.RED if much_older else Verdict.AMBER
     good = f"{differing} packages have another version here" if differing else ""
-    good += f"{'; ' if good else ''}{updates} updates wait here" if updates else ""
+    waiting = [f"{updates} updates wait here"] if updates else []
+    waiting += [f"{masters_updates} wait on the MASTER"] if masters_updates else []
+    good = "; ".join(([good] if good else []) + waiting)
     yield _check("packages.versions", "database servers are not older here", verdict, much_older + older, hint, good)
 
 

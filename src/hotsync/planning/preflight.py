@@ -34,13 +34,15 @@ class PreflightFacts:
     interfaces_missing: tuple[str, ...] = ()
     dhcp: tuple[str, ...] = ()
     dumps_fault: str = ""
+    servers_lacking: tuple[str, ...] = ()
+    locales_lacking: tuple[str, ...] = ()
     facts_missing: bool = False
     packages_missing: tuple[str, ...] = ()
 
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
     """Given the facts, return every check."""
-    return (*_basics(facts), *_packages(facts), *_data(facts), *_network(facts))
+    return (*_basics(facts), *_packages(facts), *_data(facts), *_databases(facts), *_network(facts))
 
 
 def refuse(facts: PreflightFacts, *, force: bool) -> None:
@@ -131,12 +133,27 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
         "The promotion takes as long as the copy.",
         Verdict.AMBER,
     )
-    yield _check("data.room", "there is room for what is copied", facts.room_missing, "Free space there.")
+    yield _check("data.room", "there is room for what is copied and loaded", facts.room_missing, "Free space there.")
+
+
+def _databases(facts: PreflightFacts) -> Iterator[Check]:
     yield _check(
         "data.dumps",
         "the collected databases can be read",
         facts.dumps_fault,
         "Run `hotsync verify`; an older generation may hold a good copy.",
+    )
+    yield _check(
+        "data.servers",
+        "the MASTER's database servers are here, and not older",
+        "; ".join(facts.servers_lacking),
+        "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded.",
+    )
+    yield _check(
+        "data.locales",
+        "the locales of the databases are here",
+        _listed("missing", facts.locales_lacking),
+        "Run hotsync-slave, which makes them; or install the package locales-all.",
     )
 
 

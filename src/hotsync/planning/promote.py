@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotsync.model.plan import Plan, Step, in_order
+from hotsync.model.production import start_waves
 from hotsync.model.promotion import How, NetworkChoice, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
-from hotsync.steps.files import Exchange, ExchangeEtc, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
-from hotsync.steps.network import ActivateNetwork, SetHostName, TakeAddresses
+from hotsync.steps.files import Exchange, ExchangeEtc, MakeAnew, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
+from hotsync.steps.network import ActivateNetwork, AdmitClients, HoldClients, SetHostName, TakeAddresses
 from hotsync.steps.packages import InstallPackages, TakeNumbers
 from hotsync.steps.roles import BecomeMaster, Claim, FinishPromotion, SettleRole
 from hotsync.steps.services import (
@@ -64,20 +65,28 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
 def _into_service(facts: PromotionFacts) -> Iterator[Step]:
     """Databases, file attributes, units, checks."""
     done = facts.promotion.done
+    loads = [LoadDatabases(dump.engine, dump.instance, dump.digest, dump.size) for dump in facts.databases]
+    left = any(load.key not in done for load in loads)
+    if left and not facts.clients_held:
+        yield HoldClients()  # before the first server may start
     if not facts.permitted:
         yield PermitProduction()
-    for dump in facts.databases:
-        load = LoadDatabases(dump.engine, dump.instance, dump.digest)
+    for dump, load in zip(facts.databases, loads, strict=True):
         if dump.unit in facts.servers_down:
             yield StartServer(dump.engine, dump.instance, dump.unit)
         if load.key not in done:
             yield load
+    if left or facts.clients_held:
+        yield AdmitClients()
     if facts.attributes and not _tried(done, "files.attributes"):
         yield SetAttributes(facts.attributes)
+    for each in facts.rebuilds:
+        step = MakeAnew(each.name, each.make, each.paths)
+        if step.key not in done:
+            yield step
     if facts.units_to_restart and not _tried(done, "services.restart"):
         yield RestartUnits(facts.units_to_restart)
-    if facts.units_to_start:
-        yield StartUnits(facts.units_to_start)
+    yield from _starts(facts)
     for name in facts.checks:
         check = RunCheck(name)
         if check.key not in done:
@@ -86,13 +95,20 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
 
 def _settle(facts: PromotionFacts) -> Iterator[Step]:
     """What follows from the role; the mute goes after the role has changed, and never before."""
+    if facts.is_master and facts.clients_held:
+        yield AdmitClients()
     if not (facts.is_master and facts.settled):
         yield SettleRole()
     if not facts.is_master or facts.muted:
         yield Unmute()
     if facts.is_master and not facts.permitted and facts.units_to_start:
-        yield StartUnits(facts.units_to_start)  # the machine died between role and flag: nothing started at this boot
+        yield from _starts(facts)  # the machine died between role and flag: nothing started at this boot
     yield FinishPromotion()
+
+
+def _starts(facts: PromotionFacts) -> Iterator[Step]:
+    waves = start_waves(facts.units_to_start, facts.start_orders)
+    yield from (StartUnits(units, number) for number, units in enumerate(waves, start=1))
 
 
 def _tried(done: frozenset[str], key: str) -> bool:

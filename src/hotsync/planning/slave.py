@@ -8,7 +8,7 @@ from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
-from hotsync.steps.packages import InstallPackages, TakeNumbers
+from hotsync.steps.packages import InstallPackages, MakeLocales, TakeNumbers
 from hotsync.steps.slave import MuteUnits
 
 COMMAND = "hotsync-slave"
@@ -43,3 +43,5 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
         yield TakeNumbers()
     if facts.wanted and not only_permissions and not facts.broken:
         yield InstallPackages(tuple(package.name for package in facts.wanted))
+    if facts.locales and not only_permissions:
+        yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
 from hotsync.errors import ProfileError
-from hotsync.profiles.schema import Profile
+from hotsync.profiles.schema import KEPT_FOR_LATER, Profile
+
+_Table = dict[str, object]
 
 
 def parse_profile(text: str, document: str) -> Profile:
@@ -35,6 +38,16 @@ def shipped() -> dict[str, Profile]:
     return {profile.name: profile for profile in profiles}
 
 
+def idle_keys(profile: Profile) -> list[str]:
+    """Given a profile, return the keys that it uses and that nothing acts on in this version (`section.key`)."""
+    sections = cast("dict[str, _Table | tuple[_Table, ...]]", profile.model_dump(exclude_unset=True))
+    found: set[str] = set()
+    for section, value in sections.items():
+        for part in value if isinstance(value, tuple) else (value,):
+            found |= {f"{section}.{name}" for name in part}
+    return sorted(found & KEPT_FOR_LATER)
+
+
 def load_catalog(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:
     """Given the site's folder, return all profiles by name, and the errors of those left out."""
     profiles = shipped()
@@ -51,18 +64,23 @@ def load_catalog(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:
     return profiles, errors
 
 
-def matching(profiles: Iterable[Profile], packages: frozenset[str], units: frozenset[str], root: Path) -> list[Profile]:
-    """Given all profiles and what a host has, return those whose application is here, by name."""
-    found = [profile for profile in profiles if _is_here(profile, packages, units, root)]
+def matching(
+    profiles: Iterable[Profile], packages: frozenset[str], units: frozenset[str], *roots: Path
+) -> list[Profile]:
+    """Given all profiles and what a host has, return those whose application is here, by name.
+
+    A path counts where it exists below any of the roots: a promotion moves it from the one to the other.
+    """
+    found = [profile for profile in profiles if _is_here(profile, packages, units, roots)]
     return sorted(found, key=lambda profile: profile.name)
 
 
-def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], root: Path) -> bool:
+def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], roots: Sequence[Path]) -> bool:
     detect = profile.detect
     if not (detect.packages or detect.paths or detect.units):
         return True
     return (
         not packages.isdisjoint(detect.packages)
         or not units.isdisjoint(detect.units)
-        or any((root / path.lstrip("/")).exists() for path in detect.paths)
+        or any((root / path.lstrip("/")).exists() for root in roots for path in detect.paths)
     )

@@ -43,7 +43,7 @@ def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     for pattern in profile.files.include:
         paths = expand(pattern) if any(sign in pattern for sign in "*?[") else (pattern,)
         said += [(path, Action.INCLUDE) for path in paths]
-    said += [(path, Action.EXCLUDE) for path in profile.files.exclude]
+    said += [(path, Action.EXCLUDE) for path in profile.files.not_carried]
     said += [(path, Action.PROTECT) for path in profile.files.protect]
     return [Rule(path.rstrip("/"), action, origin, Voice.PROFILE) for path, action in said]
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$", max_length=64)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)]
 UnitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount)$")]
+Mode = Annotated[str, StringConstraints(pattern=r"^(0?[0-7]{3,4})?$")]
 AccountPair = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]
 
 
@@ -39,19 +40,35 @@ class Files(_Strict):
     include: tuple[AbsolutePath, ...] = ()
     exclude: tuple[AbsolutePath, ...] = ()
     protect: tuple[AbsolutePath, ...] = ()
+    rebuild: tuple[AbsolutePath, ...] = ()
     settled: Literal["", "required"] = ""
+
+    @property
+    def not_carried(self) -> tuple[str, ...]:
+        """Return what is left out: what is excluded, and what is made anew."""
+        return (*self.exclude, *self.rebuild)
 
 
 class Database(_Strict):
-    """Databases that the application keeps in a server; no names means all of that engine."""
+    """Databases that the application keeps in a server or in files of their own; no names means all of that engine.
 
-    engine: Literal["mariadb", "postgresql"]
+    MariaDB and PostgreSQL are collected whole, whatever is said here.
+    """
+
+    engine: Literal["mariadb", "postgresql", "sqlite", "openldap", "tdb", "redis", "mnesia"]
     instance: str = ""
+    socket: Annotated[str, StringConstraints(pattern=r"^(/[^\x00]*)?$", max_length=4096)] = ""
+    port: int = Field(default=0, ge=0, le=65535)
     names: tuple[str, ...] = ()
+    dump: Annotated[str, StringConstraints(pattern=r"^(/[^\x00]*)?$", max_length=4096)] = ""
 
 
 class Services(_Strict):
-    """Production units: held on the SLAVE until promotion, then started in this order, after the databases."""
+    """Production units: held on the SLAVE until promotion; then those of `start` that ran on the MASTER are started.
+
+    They start after the databases and in the order of the list, the first ones of all profiles at the same time. Where
+    the MASTER did not tell what ran on it, all of `start` counts.
+    """
 
     mute: tuple[UnitName, ...] = ()
     start: tuple[UnitName, ...] = ()
@@ -59,10 +76,28 @@ class Services(_Strict):
 
 
 class Ownership(_Strict):
-    """Owner and group by name, for a tree whose numbers may differ between two installations."""
+    """Owner and group by name, and modes, for a tree whose numbers may differ between two installations."""
 
     path: AbsolutePath
     owner: AccountPair
+    folders: Mode = ""
+    files: Mode = ""
+
+
+class Requires(_Strict):
+    """What must be so on the SLAVE for the application's data to be of use there."""
+
+    not_older: tuple[str, ...] = ()
+
+
+class Restore(_Strict):
+    """Something that is made anew from carried files in a promotion, in this order, before units start.
+
+    It may be made any number of times. What cannot be made is told and stops nothing.
+    """
+
+    make: Literal["newaliases", "postmap", "ldconfig", "update-ca-certificates", "systemd-tmpfiles"]
+    paths: tuple[AbsolutePath, ...] = ()
 
 
 class _CheckBase(_Strict):
@@ -92,22 +127,23 @@ class HttpCheck(_CheckBase):
 
 
 class SmtpCheck(_CheckBase):
-    """The mail server takes a mail for the recipient as far as RCPT."""
+    """The mail server takes a mail for the recipient as far as RCPT, and the check account can log in to send."""
 
     kind: Literal["smtp"]
     port: int = 25
+    submission: int = Field(default=587, ge=0, le=65535)
     recipient: str = "postmaster"
 
 
 class ImapCheck(_CheckBase):
-    """A mailbox can be opened: with the site's check account where there is one, else as far as the greeting."""
+    """A mailbox can be opened: by a login with the site's check account; without one, by root."""
 
     kind: Literal["imap"]
     port: int = 143
 
 
 class SmbCheck(_CheckBase):
-    """The file server lists its shares."""
+    """The file server lists its shares to the site's check account; without one, it answers."""
 
     kind: Literal["smb"]
 
@@ -139,9 +175,18 @@ class Profile(_Strict):
     databases: tuple[Database, ...] = ()
     services: Services = Services()
     ownership: tuple[Ownership, ...] = ()
+    requires: Requires = Requires()
+    restore: tuple[Restore, ...] = ()
     checks: tuple[CheckSpec, ...] = ()
 
     @property
     def name(self) -> str:
         """Return the profile's name."""
         return self.profile.name
+
+
+KEPT_FOR_LATER = frozenset((
+    "databases.engine", "databases.instance", "databases.socket", "databases.port", "databases.names", "databases.dump",
+    "services.cron", "ownership.path", "ownership.owner", "ownership.folders", "ownership.files",
+))  # fmt: skip
+"""Keys that may be written, and that nothing acts on in this version."""

@@ -1,12 +1,14 @@
 """Speaks to a MariaDB server with its own client: the same login, the same rules, no password of ours.
 
 Login is root's, by unix socket; where /root/.my.cnf has a password the tools read it themselves, HotSync never does.
+A load logs in without that file, where this server lets root in: the file is the MASTER's by then.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
@@ -53,7 +55,19 @@ def client(dataset: Dataset, *, loading: bool) -> list[str]:
     # binary mode takes line ends as they are and obeys no client command but DELIMITER: what is loaded is data;
     # without --comments the client would strip them from routines
     mode = ["--binary-mode", "--comments", "--max-allowed-packet=1G"] if loading else ["--batch", "--skip-column-names"]
-    return [program("mariadb", "mysql"), *connection(dataset), *mode, "--default-character-set=utf8mb4"]
+    # --no-defaults counts only as the first word
+    own = ["--no-defaults", "--user=root"] if dataset.own_login else []
+    return [program("mariadb", "mysql"), *own, *connection(dataset), *mode, "--default-character-set=utf8mb4"]
+
+
+def with_own_login(dataset: Dataset) -> Dataset:
+    """Given a server, return it with root's own login by socket, or as it is where the server does not take that."""
+    own = replace(dataset, own_login=True)
+    try:
+        ask(own, "SELECT 1;")
+    except CommandFailed:
+        return dataset  # with the option files; what is wrong with those is said by who asks next
+    return own
 
 
 def login(dataset: Dataset) -> tuple[str, str]:

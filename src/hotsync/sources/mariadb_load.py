@@ -10,10 +10,20 @@ from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents, mariadb_accounts
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb_accounts import Account
-from hotsync.sources.mariadb_client import ask, client, detail, login, series, server_version
+from hotsync.sources.mariadb_client import ask, client, detail, login, series, server_version, with_own_login
 from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
+from hotsync.system.files import sync_filesystem
+
+# with innodb_flush_log_at_trx_commit=0 even FLUSH LOGS leaves InnoDB's log in memory (seen with 10.11)
+_FLUSH = """
+SET @was = @@GLOBAL.innodb_flush_log_at_trx_commit;
+SET GLOBAL innodb_flush_log_at_trx_commit = 1;
+FLUSH NO_WRITE_TO_BINLOG TABLES;
+FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS;
+SET GLOBAL innodb_flush_log_at_trx_commit = @was;
+"""
 
 
 def restore(folder: Path, dataset: Dataset) -> str:
@@ -22,6 +32,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
     Databases and accounts of the MASTER become what they were there; databases that the MASTER lacks stay; accounts
     that it lacks go (a login that was taken away there must not work here). Raise OlderServer or RestoreFailed.
     """
+    dataset = with_own_login(dataset)
     document = loadable(folder, dataset)
     try:
         accounts = _read_accounts(folder, dataset, document)
@@ -33,6 +44,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
             dump.load_views()
         feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
         _drop_others(dataset, document)
+        _make_durable(dataset)
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
     except OSError as error:
@@ -98,6 +110,19 @@ def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) ->
     if hashlib.sha256(data).hexdigest() != document.accounts.content.sha256:
         raise _damaged(dataset, ACCOUNTS)
     return data
+
+
+def _make_durable(dataset: Dataset) -> None:
+    """Bring to disk all that was loaded: the journal is about to say that it is there.
+
+    MyISAM, and InnoDB with innodb_flush_log_at_trx_commit other than 1, leave it in memory.
+    """
+    ask(dataset, _FLUSH)
+    places = "SELECT @@datadir UNION SELECT @@innodb_data_home_dir UNION SELECT @@innodb_log_group_home_dir;"
+    root = Path(ask(dataset, "SELECT @@datadir;")[0][0])
+    for (place,) in ask(dataset, places):
+        if place and place != "NULL":
+            sync_filesystem(root / place)
 
 
 def _damaged(dataset: Dataset, file: str) -> RestoreFailed:

@@ -55,6 +55,11 @@ class Login:
         return arguments if database is None else [*arguments, f"--dbname={quoted_name(database)}"]
 
 
+def has_server(version: str) -> bool:
+    """Return whether the server of a major version is installed."""
+    return any((Path(folder.format(version=version)) / "postgres").exists() for folder in _BINARIES)
+
+
 def login_of(dataset: Dataset) -> Login:
     """Given a cluster, return how to reach it."""
     return Login(dataset.user, dataset.socket, dataset.port, dataset.version)

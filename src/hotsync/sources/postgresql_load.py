@@ -20,6 +20,7 @@ from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, log
 from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import digest_of, open_plain
 from hotsync.system.command import run
+from hotsync.system.files import sync_filesystem
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
         for database in document.databases:
             _load_database(folder, dataset, login, database)
         _drop_roles(login, document)
+        _make_durable(login)
     except (CommandFailed, OSError, LookupError) as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
     return document.digest
@@ -163,6 +165,16 @@ def _drop_roles(login: Login, document: PostgresqlCluster) -> None:
             ask(login, f"SELECT format('DROP ROLE %I', {name}) \\gexec\n")
         except CommandFailed:
             ask(login, f"SELECT format('ALTER ROLE %I NOLOGIN', {name}) \\gexec\n")
+
+
+def _make_durable(login: Login) -> None:
+    """Bring to disk all that was loaded, whatever synchronous_commit and fsync say: the journal is about to say so."""
+    ask(login, "CHECKPOINT")
+    data = Path(ask(login, "SHOW data_directory"))
+    spaces = ask_json(login, "SELECT json_agg(pg_tablespace_location(oid)) FROM pg_tablespace")
+    elsewhere = [Path(place) for place in TypeAdapter(list[str]).validate_python(spaces) if place]
+    for place in (data, data / "pg_wal", *elsewhere):
+        sync_filesystem(place)
 
 
 def _other(login: Login, database: str) -> str:

@@ -51,7 +51,8 @@ class Dataset:
     `socket` is the server's socket (PostgreSQL: the folder of it, with `port`); `user` the login name that owns the
     server; `unit` its unit. `fault` is set where the dataset should be there and is not ("mariadb.service is down");
     `parked` where it is stopped on purpose: its last copy stays, without alarm. `directories` are where a database
-    server keeps its files, as far as that is known now: they are never copied.
+    server keeps its files, as far as that is known now: they are never copied. `own_login`: root logs in by socket,
+    and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
     """
 
     source: str
@@ -64,6 +65,7 @@ class Dataset:
     fault: str = ""
     parked: bool = False
     directories: tuple[str, ...] = ()
+    own_login: bool = False
 
     @property
     def name(self) -> str:

@@ -10,11 +10,15 @@ from hotsync.model.ports import Host
 
 @dataclass(frozen=True, slots=True)
 class LoadDatabases:
-    """Load one server's dumps; the digest is part of the key, so that the journal proves *which* dumps are loaded."""
+    """Load one server's dumps; the digest is part of the key, so that the journal proves *which* dumps are loaded.
+
+    `size` is that of the dumps in bytes: a large load is what takes long in a promotion.
+    """
 
     engine: str
     instance: str
     digest: str
+    size: int = 0
     phase: Phase = Phase.DATABASES
 
     @property

@@ -109,3 +109,27 @@ class SetAttributes:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.files.set_attributes()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeAnew:
+    """Make something anew from files that were carried, as a profile asks for it."""
+
+    name: str
+    make: str
+    paths: tuple[str, ...] = ()
+    phase: Phase = Phase.OWNERSHIP
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return f"files.rebuild:{self.name}"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"make anew: {' '.join((self.make, *self.paths))}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.files.rebuild(self.make, self.paths)

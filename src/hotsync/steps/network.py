@@ -59,3 +59,29 @@ class ActivateNetwork:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.network.activate()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldClients:
+    """Let nobody in while databases are loaded."""
+
+    phase: Phase = Phase.DATABASES
+    key: str = "network.hold"
+    title: str = "let no client in until the databases are loaded"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.network.hold_clients()
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitClients:
+    """Let clients in: the databases are loaded."""
+
+    phase: Phase = Phase.DATABASES
+    key: str = "network.admit"
+    title: str = "let clients in again"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.network.admit_clients()

@@ -1,4 +1,4 @@
-"""Steps on packages and accounts."""
+"""Steps on packages, locales and accounts."""
 
 from __future__ import annotations
 
@@ -37,3 +37,21 @@ class InstallPackages:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.packages.install(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLocales:
+    """Make locales of the MASTER: a database that was made with one cannot be loaded without it."""
+
+    names: tuple[str, ...]
+    phase: Phase = Phase.PACKAGES
+    key: str = "packages.locales"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"make the MASTER's locales {', '.join(self.names)}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.packages.make_locales(self.names)

@@ -54,11 +54,16 @@ class RestartUnits:
 
 @dataclass(frozen=True, slots=True)
 class StartUnits:
-    """Start what ran on the MASTER."""
+    """Start what ran on the MASTER; `wave` is its place where profiles say an order."""
 
     units: tuple[str, ...]
+    wave: int = 1
     phase: Phase = Phase.SERVICES
-    key: str = "services.start"
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return "services.start" if self.wave == 1 else f"services.start:{self.wave}"
 
     @property
     def title(self) -> str:

@@ -145,6 +145,45 @@ def test_a_password_of_the_masters_root_never_locks_this_server_out(
     assert command.run(argv, env=environment).text.strip() == "1"
 
 
+def test_an_option_file_of_the_master_that_names_an_unknown_account_does_not_stop_a_load(
+    world: Mariadb, other_mariadb: Mariadb, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.collect(context, world.dataset())
+    (context.paths.root / ".my.cnf").write_text("[client]\nuser=keeper_of_the_master\npassword=x\n")
+    monkeypatch.setitem(command.ENVIRONMENT, "HOME", str(context.paths.root))
+    source.restore(folder_of(context), other_mariadb.dataset())
+    monkeypatch.undo()
+    assert other_mariadb.dump() == world.dump()
+
+
+def test_where_root_needs_the_password_of_the_option_file_a_load_uses_it(
+    world: Mariadb, mariadb_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.collect(context, world.dataset())
+    with start(mariadb_template) as server:
+        server.sql("ALTER USER root@localhost IDENTIFIED BY 'x'")
+        (context.paths.root / ".my.cnf").write_text("[client]\npassword=x\n")
+        monkeypatch.setitem(command.ENVIRONMENT, "HOME", str(context.paths.root))
+        source.restore(folder_of(context), server.dataset())
+        monkeypatch.undo()
+        assert "second" in server.databases()
+
+
+def test_what_was_loaded_is_on_disk_before_the_load_says_so(
+    world: Mariadb, mariadb_template: Path, context: Context, tmp_path: Path
+) -> None:
+    source.collect(context, world.dataset())
+    # the log is written by this server once an hour only, and a table's keys when it is closed
+    lazy = ("--innodb-flush-log-at-timeout=2700", "--delay-key-write=ALL")
+    with start(mariadb_template, *lazy) as server:
+        source.restore(folder_of(context), server.dataset())
+        assert server.sql("SELECT @@innodb_flush_log_at_trx_commit").strip() == "0"
+        server.kill()
+        command.run(["cp", "--archive", f"{server.folder}/data", str(tmp_path / "data")])
+    with start(tmp_path / "data") as server:
+        assert server.dump() == world.dump()
+
+
 def test_a_server_killed_in_the_middle_leaves_the_last_good_copy(mariadb_template: Path, context: Context) -> None:
     with start(mariadb_template) as server:
         server.sql("CREATE DATABASE d; CREATE TABLE d.t (a int primary key, b longtext)")

@@ -66,6 +66,23 @@ def test_everything_arrives_in_another_cluster_as_it_was(
     assert other_postgresql.psql("SELECT lo_get(oid) FROM pg_largeobject_metadata", "d1") == "\\xdeadbeef\n"
 
 
+def test_what_was_loaded_is_before_a_checkpoint_when_the_load_says_so(
+    postgresql_template: Path, context: Context
+) -> None:
+    with start(postgresql_template) as master:
+        master.psql("CREATE DATABASE zz")
+        master.psql("CREATE TABLE late (a int); INSERT INTO late VALUES (1), (2)", "zz")
+        source.collect(context, master.dataset())
+    with start(postgresql_template) as server:
+        server.psql("ALTER SYSTEM SET synchronous_commit = off")
+        server.psql("ALTER SYSTEM SET autovacuum = off")  # its transactions would come after the load's
+        server.psql("SELECT pg_reload_conf()")
+        source.restore(folder_of(context), server.dataset())
+        now = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        asked = f"SELECT split_part(next_xid, ':', 2)::bigint = {now} FROM pg_control_checkpoint()"
+        assert server.psql(asked).strip() == "t"
+
+
 def test_loading_again_alters_what_exists_and_takes_away_what_the_master_took_away(
     world: Postgresql, other_postgresql: Postgresql, context: Context
 ) -> None:

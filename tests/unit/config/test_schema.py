@@ -129,6 +129,10 @@ def test_a_complete_master_and_a_complete_slave_can_be_saved() -> None:
         (Settings(role=Role.MASTER, master_host="10.0.0.1", password=Secret("x")), ["hotsync.SlaveHost"]),
         (Settings(role=Role.SLAVE, slave_host="10.0.0.1", password=Secret("x")), ["hotsync.MasterHost"]),
         (Settings(role=Role.SLAVE, master_host="10.0.0.1"), ["rsyncd.password"]),
+        (
+            Settings(role=Role.SLAVE, master_host="10.0.0.1", password=Secret("x"), check_user="anna"),
+            ["hotsync.CheckPassword"],
+        ),
     ],
 )
 def test_everything_that_is_missing_is_named_at_once(settings: Settings, missing: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.production import OWN, is_own, units_to_restart, units_to_start
+from hotsync.model.production import OWN, is_own, start_waves, units_to_restart, units_to_start
 
 MASTER = ("cron.service", "dovecot.service", "ssh.service", "systemd-journald.service", "gone.service")
 
@@ -30,3 +30,15 @@ def test_what_belongs_to_this_machine_is_left_alone(unit: str) -> None:
 def test_every_exception_has_its_reason() -> None:
     assert all(pattern and reason for pattern, reason in OWN)
     assert len({pattern for pattern, _ in OWN}) == len(OWN)
+
+
+def test_of_each_list_one_unit_starts_in_a_wave_and_what_no_list_names_starts_first() -> None:
+    orders = [("a.service", "absent.service", "b.service"), ("x.service", "b.service", "c.service")]
+    units = ("a.service", "b.service", "c.service", "other.service")
+    assert start_waves(units, orders) == (("a.service", "other.service"), ("b.service",), ("c.service",))
+    assert start_waves((), orders) == ()
+
+
+def test_the_waves_hold_every_unit_once_whatever_lists_say_of_it() -> None:
+    waves = start_waves(("a.service", "b.service"), [("a.service", "b.service"), ("b.service", "a.service")])
+    assert sorted(unit for wave in waves for unit in wave) == ["a.service", "b.service"]

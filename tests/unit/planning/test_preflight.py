@@ -36,6 +36,8 @@ def test_a_slave_that_is_ready_is_not_refused() -> None:
         (replace(READY, room_missing="/srv lacks 5 GiB"), NotReady, "5 GiB"),
         (replace(READY, interfaces_missing=("eth7",)), NotReady, "eth7"),
         (replace(READY, dumps_fault="cannot be read"), NotReady, "cannot be read"),
+        (replace(READY, servers_lacking=("mariadb/default: none here",)), NotReady, "none here"),
+        (replace(READY, locales_lacking=("it_IT.UTF-8",)), NotReady, "it_IT"),
     ],
 )
 def test_every_reason_refuses_with_exit_3_and_a_hint(

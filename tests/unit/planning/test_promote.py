@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import Phase
-from hotsync.model.promotion import DatabaseDump, NetworkChoice
+from hotsync.model.promotion import DatabaseDump, NetworkChoice, Rebuild
 from hotsync.planning.promote import plan_promote
 from tests.fakes.host import FakeHost, World
 from tests.support.sizes import examples
@@ -65,6 +67,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert {dump.digest for dump in world.dumps} == set(world.loads)
     assert world.production
     assert not world.muted
+    assert not world.held
 
 
 @given(world=worlds)
@@ -97,6 +100,25 @@ def test_databases_are_not_loaded_a_second_time_once_the_journal_has_them() -> N
     world.power_cut()
     run(world)
     assert world.loads == [MARIADB.digest]
+
+
+def test_what_profiles_ask_for_is_made_anew_once_and_before_units_start() -> None:
+    world = World(
+        rebuilds=(Rebuild("postfix.1", "newaliases"), Rebuild("site.1", "postmap", ("/etc/postfix/virtual",)))
+    )
+    keys = [step.key for step in plan_promote(world.facts())]
+    places = [keys.index(f"files.rebuild:{name}") for name in ("postfix.1", "site.1")]
+    assert keys.index("files.exchange-etc") < places[0] < places[1] < keys.index("services.start")
+    run(world, places[1] + 1)
+    run(world)
+    assert world.history.count("newaliases") == world.history.count("postmap /etc/postfix/virtual") == 1
+
+
+def test_units_start_in_the_order_of_their_profile() -> None:
+    world = World(master_units=("nmbd.service", "smbd.service", "web.service"))
+    facts = replace(world.facts(), start_orders=(("smbd.service", "gone.service", "nmbd.service"), ("web.service",)))
+    waves = [step.title for step in plan_promote(facts) if step.key.startswith("services.start")]
+    assert [title.partition(": ")[2] for title in waves] == ["smbd.service, web.service", "nmbd.service"]
 
 
 def test_with_the_network_kept_no_address_is_taken_and_the_name_stays() -> None:

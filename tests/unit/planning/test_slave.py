@@ -13,7 +13,14 @@ from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.packages import Package, Wanted
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
-from hotsync.model.slave_checks import check_fits, check_packages, check_room, check_versions
+from hotsync.model.slave_checks import (
+    check_fits,
+    check_locales,
+    check_packages,
+    check_room,
+    check_versions,
+    outdated,
+)
 from hotsync.planning.slave import check_may_run, plan_slave
 
 FACTS = SlaveFacts(
@@ -74,11 +81,32 @@ def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber
     def verdict(here: str, there: str) -> Verdict:
         master = [PackageFact("mariadb-server", there, "all"), PackageFact("bash", "9", "amd64")]
         own = {"mariadb-server": Package("mariadb-server", here, "all"), "bash": Package("bash", "1", "amd64")}
-        return next(iter(check_versions(master, own, 0))).verdict
+        return next(iter(check_versions(master, own, 0, 0))).verdict
 
     assert verdict("1:10.5.23-0+deb11u1", "1:10.11.6-0+deb12u1") is Verdict.RED
     assert verdict("1:10.11.4-1", "1:10.11.6-0+deb12u1") is Verdict.AMBER
     assert verdict("1:11.4.2-1", "1:10.11.6-0+deb12u1") is Verdict.GREEN
+
+
+def test_a_package_that_a_profile_names_must_not_be_older_either() -> None:
+    master = [PackageFact("chat-server", "7.2-1", "amd64")]
+    own = {"chat-server": Package("chat-server", "6.9-1", "amd64")}
+    assert next(iter(check_versions(master, own, 0, 0))).verdict is Verdict.GREEN
+    assert next(iter(check_versions(master, own, 0, 0, {"chat-server"}))).verdict is Verdict.RED
+
+
+def test_updates_that_wait_are_told_for_both_sides() -> None:
+    master = [PackageFact("bash", "5.1", "amd64"), PackageFact("ours", "1", "all"), PackageFact("vim", "9", "amd64")]
+    assert outdated(master, {"bash": ["5.2", "5.1"], "vim": ["9"]}) == 1
+    (check,) = check_versions(master, {}, 3, 1)
+    assert check.detail == "3 updates wait here; 1 wait on the MASTER"
+
+
+def test_locales_are_made_after_the_packages_that_bring_what_they_are_made_of() -> None:
+    facts = replace(FACTS, locales=("it_IT.UTF-8",))
+    assert keys(facts)[-2:] == ["packages.install", "packages.locales"]
+    assert "packages.locales" not in keys(facts, only_permissions=True)
+    assert check_locales({"xx_XX": "unknown"}).verdict is Verdict.AMBER
 
 
 def test_little_room_is_said_before_there_is_none() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from hotsync.backends.rebuild import ARGUMENTS
 from hotsync.errors import ProfileError
 from hotsync.model.selection import Action, Selection
-from hotsync.profiles.catalog import load_catalog, matching, parse_profile, shipped
+from hotsync.profiles.catalog import idle_keys, load_catalog, matching, parse_profile, shipped
 from hotsync.profiles.resolve import mount_rules, resolve
+from hotsync.profiles.schema import Restore
 
 PROFILES = shipped()
 
@@ -65,6 +68,12 @@ def test_a_profile_matches_by_package_path_or_unit(tmp_path: Path) -> None:
     assert [profile.name for profile in found] == ["base", "mariadb", "postgresql", "samba"]
 
 
+def test_a_path_counts_below_any_of_the_roots_as_a_promotion_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "live/etc/postgresql").mkdir(parents=True)
+    found = matching(PROFILES.values(), frozenset(), frozenset(), tmp_path / "tree", tmp_path / "live")
+    assert "postgresql" in {profile.name for profile in found}
+
+
 def test_all_faults_of_a_profile_are_told_with_their_place() -> None:
     with pytest.raises(ProfileError) as caught:
         parse_profile('[profile]\nname = "Bad Name"\ntitle = "x"\n[files]\ninclude = ["relative"]\nodd = 1\n', "x.toml")
@@ -91,3 +100,40 @@ def test_only_local_file_systems_that_may_hold_data_become_includes() -> None:
         ("/mnt/d", "btrfs"),
     ]
     assert [rule.pattern for rule in mount_rules(mounts)] == ["/data", "/mnt/d"]
+
+
+def test_what_is_made_anew_is_not_carried_and_is_told_apart_from_keys_that_do_nothing_yet(tmp_path: Path) -> None:
+    (tmp_path / "search.toml").write_text(
+        """[profile]
+name = "search"
+title = "Search"
+[files]
+rebuild = ["/var/lib/search/index"]
+[[databases]]
+engine = "sqlite"
+dump = "/var/lib/search/dump.sql"
+[[ownership]]
+path = "/var/lib/search"
+owner = "search:search"
+folders = "0750"
+[requires]
+not_older = ["search-server"]
+[[restore]]
+make = "systemd-tmpfiles"
+"""
+    )
+    profiles, errors = load_catalog(tmp_path)
+    assert errors == []
+    profile = profiles["search"]
+    rules = resolve([PROFILES["base"], profile], [("/", "ext4")], [], lambda p: [p])
+    assert rules.decide("var/lib/search/index/1").action is Action.EXCLUDE
+    assert idle_keys(profile) == [
+        "databases.dump", "databases.engine", "ownership.folders", "ownership.owner", "ownership.path",
+    ]  # fmt: skip
+
+
+def test_nothing_but_what_hotsync_knows_can_be_made_anew() -> None:
+    text = '[profile]\nname = "x"\ntitle = "x"\n[[restore]]\nmake = "/bin/sh"\n'
+    with pytest.raises(ProfileError, match=r"restore\.0\.make"):
+        parse_profile(text, "x.toml")
+    assert set(get_args(Restore.model_fields["make"].annotation)) == set(ARGUMENTS)

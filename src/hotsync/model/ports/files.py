@@ -1,5 +1,6 @@
 """Files as steps move them into production."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -28,4 +29,8 @@ class Files(Protocol):
 
     def set_attributes(self) -> None:
         """Set the file attributes that the replica cannot hold (i, a, d, C)."""
+        ...
+
+    def rebuild(self, make: str, paths: Sequence[str]) -> None:
+        """Make something anew from carried files; what fails is told and does not raise."""
         ...

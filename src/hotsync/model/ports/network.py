@@ -17,3 +17,11 @@ class Network(Protocol):
     def activate(self) -> None:
         """Let the network manager read the exchanged /etc without losing an address; tell the neighbours again."""
         ...
+
+    def hold_clients(self) -> None:
+        """Let no new connection in but to what listens now; where that cannot be done it is told and does not raise."""
+        ...
+
+    def admit_clients(self) -> None:
+        """Let connections in again; done already is fine."""
+        ...

@@ -10,3 +10,7 @@ class Packages(Protocol):
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Install what can be had, starting nothing; return the names that could not be had."""
         ...
+
+    def make_locales(self, names: Sequence[str]) -> None:
+        """Make locales; one that cannot be made is told and does not raise."""
+        ...

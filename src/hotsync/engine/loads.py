@@ -1,0 +1,111 @@
+"""What the databases of the last generation need of this host: room, a server that is not older, locales."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from hotsync.backends import locales
+from hotsync.engine.replica_tree import names_in, read_text
+from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.locale_names import lacking, parse_locale_gen
+from hotsync.model.promotion import DatabaseDump
+from hotsync.sources import documents, mariadb, postgresql
+from hotsync.sources.documents import CLUSTER, PostgresqlCluster
+from hotsync.sources.mariadb_client import program, series
+from hotsync.sources.postgresql_cluster import has_server
+from hotsync.system import command
+from hotsync.system.paths import Paths
+
+GROWTH = 1.5
+"""How much larger than its dump a loaded database is at least (indexes, free space in pages, the log of the load).
+
+Many indexes make it several times as large (seen: 2.5 with MariaDB, 5 with PostgreSQL, most of it its log); but to
+refuse a promotion that would have fitted is worse than one that stops at a database and goes on when there is room.
+"""
+_MOST_LOCALES = 40
+_MARIADB_FOLDERS = ("etc/mysql", "etc/mysql/conf.d", "etc/mysql/mariadb.conf.d", "etc/my.cnf.d")
+_LC = re.compile(r"^\s*lc_[a-z]+\s*=\s*'?([^'\s#]+)", re.MULTILINE)
+
+
+def loads(tree: Path, dumps: Iterable[DatabaseDump]) -> list[tuple[str, int]]:
+    """Given the dumps, return for each the folder that it is loaded into (relative), and the bytes that it takes."""
+    return [(_data_folder(tree, dump), int(dump.size * GROWTH)) for dump in dumps]
+
+
+def _data_folder(tree: Path, dump: DatabaseDump) -> str:
+    """Return where a server keeps its data by the MASTER's configuration; another place than the usual one counts."""
+    if dump.engine == postgresql.NAME:
+        version, _, name = dump.instance.partition("-")
+        text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")
+        return _setting(text, "data_directory") or f"var/lib/postgresql/{version}/{name}"
+    files = [f"{folder}/{name}" for folder in _MARIADB_FOLDERS for name in names_in(tree, folder)]
+    texts = (read_text(tree, file) for file in ("etc/my.cnf", *files) if file.endswith(".cnf"))
+    return next((found for text in texts if (found := _setting(text, "datadir"))), "var/lib/mysql")
+
+
+def _setting(text: str, name: str) -> str:
+    found = re.findall(rf"^\s*{name}\s*=\s*['\"]?(/[^'\"\s#]*)", text, re.MULTILINE)
+    path = found[-1].strip("/") if found else ""
+    return "" if ".." in path.split("/") else path
+
+
+def servers_lacking(dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
+    """Given the dumps, return in words what this host has no server for, or only an older one."""
+    return tuple(said for dump in dumps if (said := _lacking(dump)))
+
+
+def _lacking(dump: DatabaseDump) -> str:
+    if dump.engine == postgresql.NAME:
+        version = dump.instance.partition("-")[0]
+        return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
+    if dump.engine != mariadb.NAME:
+        return ""
+    try:
+        text = command.run([program("mariadbd", "mysqld"), "--version"]).text
+    except CommandFailed:
+        return f"{dump.name}: no MariaDB server is installed here"
+    return older(dump, text)
+
+
+def older(dump: DatabaseDump, text: str) -> str:
+    """Given what `mariadbd --version` prints, return in words that it is too old for the dump, "" if it is not."""
+    found = re.search(r"Ver (\d+\.\d+\S*)", text)
+    if found is None or series(found[1]) >= series(dump.version):
+        return ""
+    return f"{dump.name}: the server here is {found[1]}, the MASTER's {dump.version}"
+
+
+def locales_of_databases(tree: Path, spool: Path, dumps: Iterable[DatabaseDump]) -> frozenset[str]:
+    """Given the dumps, return the locales without which a server does not start, or a database cannot be made."""
+    wanted: set[str] = set()
+    for dump in dumps:
+        if dump.engine == postgresql.NAME:
+            wanted |= set(_locales_of(spool / dump.engine / dump.instance))
+            version, _, name = dump.instance.partition("-")
+            wanted |= set(_LC.findall(read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")))
+    return frozenset(wanted)
+
+
+def _locales_of(folder: Path) -> Iterator[str]:
+    try:
+        document = documents.load(folder / CLUSTER, PostgresqlCluster)
+    except RestoreFailed:
+        return  # told by the check of the dumps
+    for database in document.databases:
+        yield from (database.collate, database.ctype)
+
+
+def locales_lacking(paths: Paths, wanted: Iterable[str], *, listed: bool = False) -> tuple[str, ...]:
+    """Given locales, return those that this host lacks; `listed`: also those that the MASTER's locale.gen makes."""
+    names = set(wanted)
+    if listed:
+        told = parse_locale_gen(read_text(paths.replica / "tree", "etc/locale.gen"))
+        names |= set(_first(sorted(told)))
+    return lacking(names, locales.installed()) if names else ()
+
+
+def _first(names: Sequence[str]) -> Sequence[str]:
+    # a MASTER that makes all there are has them as a package; making some hundred here would take an hour
+    return names if len(names) <= _MOST_LOCALES else ()

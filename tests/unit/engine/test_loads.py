@@ -1,0 +1,67 @@
+"""What loading the databases of a generation needs of this host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hotsync.engine.loads import loads, locales_of_databases, older
+from hotsync.engine.room import room_missing
+from hotsync.manifest.store import Manifest
+from hotsync.model.promotion import DatabaseDump, Promotion
+from hotsync.system.paths import Paths
+from tests.fakes.host import World
+
+MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64, 1000, "10.11.6-MariaDB-0+deb12u1")
+POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64, 2000, "150018")
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_load_needs_more_room_than_its_dump_where_the_server_keeps_its_data(tmp_path: Path) -> None:
+    usual = [("var/lib/mysql", 1500), ("var/lib/postgresql/15/main", 3000)]
+    assert loads(tmp_path, (MARIADB, POSTGRESQL)) == usual
+    write(tmp_path / "etc/mysql/mariadb.conf.d/60-big.cnf", "[mysqld]\ndatadir = /srv/mysql\n")
+    write(tmp_path / "etc/postgresql/15/main/postgresql.conf", "data_directory = '/srv/pg'  # moved\n")
+    assert loads(tmp_path, (MARIADB, POSTGRESQL)) == [("srv/mysql", 1500), ("srv/pg", 3000)]
+
+
+def test_a_place_that_leads_out_of_the_root_is_not_believed(tmp_path: Path) -> None:
+    write(tmp_path / "etc/my.cnf", "[mysqld]\ndatadir=/../../srv\n")
+    assert loads(tmp_path, (MARIADB,)) == [("var/lib/mysql", 1500)]
+
+
+def test_databases_that_do_not_fit_are_said_before_a_promotion_begins(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    with Manifest(paths.manifest):
+        pass
+    promotion: Promotion = World(units=()).offered()
+    assert room_missing(paths, promotion, [("var/lib/mysql", 1000)]) == ""
+    assert "lacks" in room_missing(paths, promotion, [("var/lib/mysql", 2**60)])
+
+
+def test_an_older_server_is_told_apart_by_the_first_two_numbers() -> None:
+    assert older(MARIADB, "mariadbd  Ver 10.11.2-MariaDB for debian-linux-gnu on x86_64") == ""
+    assert older(MARIADB, "mariadbd  Ver 11.4.2-MariaDB for debian-linux-gnu on x86_64") == ""
+    assert "10.5.23" in older(MARIADB, "mysqld  Ver 10.5.23-MariaDB-0+deb11u1 for debian-linux-gnu on x86_64")
+
+
+def test_the_locales_of_databases_and_of_the_server_are_wanted(tmp_path: Path) -> None:
+    database = {
+        "name": "d", "owner": "o", "encoding": "UTF8", "collate": "it_IT.UTF-8",
+        "ctype": "it_IT.UTF-8", "provider": "c", "icu_locale": "", "tablespace": "", "is_template": False,
+        "content": [],
+    }  # fmt: skip
+    document = {
+        "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [database],
+        "globals": {"file": "globals.sql", "size": 0, "sha256": ""}, "roles": [], "tablespaces": [],
+    }  # fmt: skip
+    write(tmp_path / "spool/postgresql/15-main/cluster.json", json.dumps(document))
+    conf = "#lc_time = 'x'\nlc_messages = 'de_DE.UTF-8'\t\t# locale\nlc_numeric = C\n"
+    write(tmp_path / "etc/postgresql/15/main/postgresql.conf", conf)
+    wanted = locales_of_databases(tmp_path, tmp_path / "spool", (MARIADB, POSTGRESQL))
+    assert wanted == {"it_IT.UTF-8", "de_DE.UTF-8", "C"}
