@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from hotsync.engine.roles import settle_role
+from hotsync.engine.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce
 from hotsync.flows.promote_unit import UNIT
@@ -18,13 +18,15 @@ _log = logging.getLogger("hotsync.promote")
 def at_boot(paths: Paths) -> None:
     """Tell console and log of an unfinished promotion; what follows from a role that has changed is made true first.
 
-    It goes on by itself only where the settings say so (ResumeAtBoot).
+    It goes on by itself only where the settings say so (ResumeAtBoot). Where none is unfinished, no boot asks again.
     """
-    settle_role(paths)
     sentence = unfinished_sentence(paths)
-    announce(paths, sentence)
     if not sentence:
+        announce(paths, "")
+        announce_at_boot(paths, False)
         return
+    settle_role(paths)
+    announce(paths, sentence)
     _log.warning("%s", sentence)
     settings, _ = read_settings(paths)
     if settings.resume_at_boot:
