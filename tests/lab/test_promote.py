@@ -163,6 +163,20 @@ def test_the_slave_takes_over_from_a_dead_master_and_still_is_master_after_a_pow
     assert "MASTER already" in again.stderr
 
 
+def test_the_old_master_that_comes_back_hears_that_it_was_superseded(ready: Lab) -> None:
+    """It has the promoted one's addresses still, so only the link-local address is left to ask at."""
+    code, document, _ = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), document
+    ready.master.boot()
+    done = ready.master.run(["hotsync"], check=False, timeout=120)
+    assert done.returncode == 3, (done.stdout, done.stderr)
+    assert "superseded" in done.stderr
+    ready.master.run(
+        "until hotsync status --json | grep -q '\"superseded_by\": *1\\|superseded by epoch 1'; do sleep 1; done", timeout=180
+    )
+    assert "superseded" in ready.master.run(["hotsync", "status"], check=False).stdout
+
+
 def test_a_master_that_still_answers_is_not_replaced_unless_forced(alive: Lab) -> None:
     done = alive.slave.run(["hotsync-promote", "--yes", "--network", "1"], check=False)
     assert done.returncode == 3
