@@ -172,7 +172,8 @@ def test_the_old_master_that_comes_back_hears_that_it_was_superseded(ready: Lab)
     assert done.returncode == 3, (done.stdout, done.stderr)
     assert "superseded" in done.stderr
     ready.master.run(
-        "until hotsync status --json | grep -q '\"superseded_by\": *1\\|superseded by epoch 1'; do sleep 1; done", timeout=180
+        "until hotsync status --json | grep -q '\"superseded_by\": *1\\|superseded by epoch 1'; do sleep 1; done",
+        timeout=180,
     )
     assert "superseded" in ready.master.run(["hotsync", "status"], check=False).stdout
 

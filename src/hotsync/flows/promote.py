@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hotsync.backends import production_units
@@ -99,6 +99,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     role = store.load_role(paths)
     parts = promotion_host.build(paths, clock)
     if claimed := document.unfinished_promotion(paths, role):
+        claimed = _with_answer(parts, claimed, answers.network)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), (), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
@@ -107,6 +108,38 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     refuse(PreflightFacts(role, generation.number if generation else 0, slave_ran), force=True)
     assert generation is not None
     return _fresh(parts, generation, answers, clock)
+
+
+def _with_answer(parts: PromotionParts, claimed: Promotion, choice: NetworkChoice | None) -> Promotion:
+    """Return a claimed promotion with another answer about the network, where one is given; raise NotReady if /etc
+    has been exchanged with this server's own network in it."""
+    if choice is None or choice is claimed.network.choice:
+        return claimed
+    if choice is not NetworkChoice.MASTERS:
+        return replace(claimed, network=NetworkPlan(choice))
+    if parts.etc.is_exchanged(claimed):
+        raise NotReady(
+            reason="its own network was chosen, and is part of /etc already",
+            hint="Run hotsync-promote without --network; then give this server the MASTER's addresses by hand.",
+        )
+    network, _ = _master_network(parts.ground.tree / ETC)
+    own = live.read_addresses(fixed_only=True)
+    return replace(claimed, network=plan_network(choice, network, parts.ground.master.network, own))
+
+
+def _keep_answer(paths: Paths, seen: Prospect) -> None:
+    """Write down the answer about the network that a continued promotion goes on with."""
+    before = document.load_promotion(paths)
+    network = seen.promotion.network
+    if before is None or before.network == network:
+        return
+    document.set_network(paths, network)
+    if network.choice is not NetworkChoice.MASTERS and seen.facts.etc_exchanged:
+        document.add_note(
+            paths,
+            "The network files in /etc are the MASTER's: they were in place when this server's network was chosen. "
+            "Look at them before the next boot; its own are with what was set aside.",
+        )
 
 
 def readiness(paths: Paths, clock: Clock) -> Prospect:
@@ -178,6 +211,8 @@ def run(paths: Paths, answers: Answers, progress: Progress | None = None, clock:
             open_replica(paths, clock).recover()
         seen = prospect(paths, answers, clock)
         parts = promotion_host.build(paths, clock)
+        if seen.resumed:
+            _keep_answer(paths, seen)
         execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
         outcome = _outcome(paths)
         Runs(paths.runs).add(_run_report(outcome, started, clock.now()))

@@ -49,13 +49,17 @@ class ExchangeUnit:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """The addresses that production has, and the standby ones that this server keeps beside them."""
+    """The addresses that production has, and the standby ones that this server keeps beside them.
+
+    `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either.
+    """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
     host_name: str = ""
     addresses: tuple[Address, ...] = ()
     gateways: tuple[Address, ...] = ()
     standby: tuple[Address, ...] = ()
+    cards: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hotsync.engine.listing import DiskListing, kept_paths
 from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
 from hotsync.engine.promotion_files import PromotionFiles, units_left
 from hotsync.errors import ReplicaError
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.selection import Action, Rule, Selection
 from hotsync.planning.exchange import Surroundings, exchange_layout
 from hotsync.state import promotion as document
@@ -342,6 +342,25 @@ def test_the_tree_keeps_its_etc_so_that_it_can_be_prepared_again(stage: Stage) -
     before = content(stage.tree / "etc")
     stage.go_on()
     assert content(stage.tree / "etc") == before
+
+
+def test_with_its_own_network_kept_the_prepared_etc_has_no_network_file_of_the_master(stage: Stage) -> None:
+    write(stage.tree, {"etc/network/interfaces": "MASTER's\n", "etc/systemd/network/x.network": "MASTER's\n"})
+    (stage.tree / "etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
+    os.symlink(
+        "/lib/systemd/system/systemd-networkd.service",
+        stage.tree / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
+    )
+    write(stage.paths.root, {"etc/network/interfaces": "SLAVE's\n"})
+    for choice, wanted in ((NetworkChoice.MASTERS, "MASTER's\n"), (NetworkChoice.KEEP, "SLAVE's\n")):
+        document.set_network(stage.paths, NetworkPlan(choice))
+        stage.files().prepare_etc()
+        prepared = stage.paths.root / ".hotsync-etc"
+        assert (prepared / "network/interfaces").read_text() == wanted
+        theirs = choice is NetworkChoice.MASTERS
+        assert (prepared / "systemd/network/x.network").exists() == theirs
+        assert (prepared / "systemd/system/multi-user.target.wants/systemd-networkd.service").is_symlink() == theirs
+        assert (prepared / "app/app.conf").read_text() == "master's\n"
 
 
 def test_something_else_in_the_tree_than_what_was_claimed_stops_before_anything_moves(stage: Stage) -> None:
