@@ -289,6 +289,18 @@ def test_a_second_call_sees_the_promotion_that_goes_on_and_ends_with_its_code(re
     check_production(ready)
 
 
+def test_a_run_of_hotsync_slave_that_hangs_is_ended_and_does_not_hold_up_the_promotion(ready: Lab) -> None:
+    hangs = "[Service]\nExecStart=\nExecStart=/usr/bin/flock /run/hotsync/run.lock /usr/bin/sleep 3600\n"
+    ready.slave.run(["mkdir", "-p", "/run/systemd/system/hotsync-slave.service.d"])
+    ready.slave.write("/run/systemd/system/hotsync-slave.service.d/hangs.conf", hangs.encode())
+    ready.slave.run("systemctl daemon-reload; systemctl start --no-block hotsync-slave")
+    ready.slave.run("while flock -n /run/hotsync/run.lock true; do sleep 0.1; done", timeout=60)
+    code, document, said = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), (document, said)
+    assert "Ending a run of hotsync-slave" in said
+    check_production(ready)
+
+
 def test_post_restore_data_may_be_repeated_without_harm(ready: Lab) -> None:
     promote(ready.slave, "--network", "1")
     ready.slave.run(["mysql", "-e", "insert into shop.orders values (3,'written after the promotion')"])

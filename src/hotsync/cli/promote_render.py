@@ -70,7 +70,10 @@ def plan_document(seen: Prospect) -> dict[str, object]:
 
 
 def show_step(event: dict[str, Any]) -> None:
-    """Print one step as it begins."""
+    """Print one step as it begins, or what was said between two."""
+    if "said" in event:
+        _say(str(event["said"]), err=True)
+        return
     _say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from hotsync.engine.made_anew import make_anew
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.errors import ReplicaError
@@ -65,6 +67,10 @@ class PromotionFiles:
             place = f"/{(aside / ETC).relative_to(self._paths.root)}"
             document.add_note(self._paths, f"What this server had in /etc lies in {place} (/var is a disk of its own).")
         self._etc.exchange(self._promotion(), aside)
+
+    def make_anew(self) -> None:
+        """Make anew what is made from files of /etc; what fails is noted for the report."""
+        make_anew(partial(document.add_note, self._paths))
 
     def exchange(self, path: str) -> None:
         """Move one unit into place; raise ReplicaError if what lies there is not what the promotion noted."""

@@ -49,7 +49,7 @@ def build(paths: Paths, clock: Clock | None = None) -> PromotionParts:
     """Given the places of this host, return its ground and its ports."""
     ground = Ground(paths)
     etc = PreparedEtc(paths, ground.own_etc, network_files)
-    units = ProductionUnits(paths)
+    units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
         roles=PromotionRoles(paths, clock or SystemClock()),
         network=PromotionNetwork(paths, lambda: _claimed(paths), partial(document.add_note, paths)),

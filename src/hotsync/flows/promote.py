@@ -10,6 +10,7 @@ from pathlib import Path
 from hotsync.backends import production_units
 from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
+from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
 from hotsync.engine.listing import DiskListing
 from hotsync.engine.master_facts import check_told
@@ -43,6 +44,7 @@ from hotsync.system.paths import Paths
 from hotsync.system.trees import opened
 
 COMMAND = "hotsync-promote"
+Say = Callable[[str], None]
 _STEP_SECONDS = 0.1
 _SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
 
@@ -202,9 +204,9 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
 
 
-def run(paths: Paths, answers: Answers, progress: Progress | None = None, clock: Clock | None = None) -> Outcome:
+def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:
     """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
-    clock = clock or SystemClock()
+    end_slave_run(say, clock)
     with lock.held(paths.sync_lock, "run of HotSync"):
         started = clock.now()
         if paths.replica.is_dir():
@@ -313,6 +315,3 @@ def unfinished_sentence(paths: Paths) -> str:
         f"A promotion of this server to epoch {promotion.epoch} is UNFINISHED: it serves nothing yet. "
         "Run hotsync-promote: it goes on where it stopped."
     )
-
-
-Say = Callable[[str], None]

@@ -8,23 +8,19 @@ to make anew what is made from files, and to ask every check again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from hotsync.backends import production_units
 from hotsync.engine import promotion_host
+from hotsync.engine.made_anew import make_anew
 from hotsync.engine.promotion_facts import check_names
 from hotsync.engine.roles import settle_role
-from hotsync.errors import CommandFailed, NotReady, WrongRole
+from hotsync.errors import NotReady, WrongRole
 from hotsync.model.identity import Role
 from hotsync.model.production import units_to_start
 from hotsync.model.report import Verdict
 from hotsync.state import promotion as document
 from hotsync.state import store
-from hotsync.system import command
 from hotsync.system.paths import Paths
-
-MADE_ANEW = (("/usr/bin/newaliases", ("newaliases",)),)
-"""A program that makes something from files that were carried, where it is installed, and how to call it."""
 
 
 def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
@@ -37,9 +33,7 @@ def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
     if role.role is not Role.MASTER:
         raise WrongRole(role=role.role.name or "not configured", command="post-restore-data", wanted="the MASTER")
     settle_role(paths)
-    for program, argv in MADE_ANEW:
-        if Path(program).exists():
-            _try(list(argv), say)
+    make_anew(say)
     promotion = document.claimed_promotion(paths, role)
     if promotion is None:
         say("This MASTER was not promoted: there is nothing to complete.")
@@ -67,10 +61,3 @@ def _check(paths: Paths, say: Callable[[str], None]) -> None:
         say(f"{check.verdict.value}: {check.title}{answer}")
         if check.verdict is not Verdict.GREEN and check.hint:
             say(f"    {check.hint}")
-
-
-def _try(argv: list[str], say: Callable[[str], None]) -> None:
-    try:
-        command.run(argv)
-    except CommandFailed as error:
-        say(error.sentence)

@@ -8,7 +8,7 @@ from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.promotion import How, NetworkChoice, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
-from hotsync.steps.files import Exchange, ExchangeEtc, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
+from hotsync.steps.files import Exchange, ExchangeEtc, MakeAnew, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
 from hotsync.steps.network import ActivateNetwork, SetHostName, TakeAddresses
 from hotsync.steps.packages import InstallPackages, TakeNumbers
 from hotsync.steps.roles import BecomeMaster, Claim, FinishPromotion, SettleRole
@@ -53,6 +53,8 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     if not facts.etc_exchanged:
         yield PrepareEtc()
         yield ExchangeEtc()
+    if not facts.etc_exchanged or not _tried(done, "files.anew"):
+        yield MakeAnew()
     # what the running managers hold in memory is not visible on the disk: the journal proves it, and doing it twice
     # does no harm; after a boot they have read the new files anyway
     if not facts.etc_exchanged or not _tried(done, "services.reload"):

@@ -94,6 +94,19 @@ class ExchangeEtc:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeAnew:
+    """Make anew what this machine makes from configuration files, as the cache of its libraries."""
+
+    phase: Phase = Phase.DATA
+    key: str = "files.anew"
+    title: str = "make anew what is made from files (ldconfig, newaliases)"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.files.make_anew()
+
+
+@dataclass(frozen=True, slots=True)
 class SetAttributes:
     """Set the file attributes that the replica cannot hold."""
 

@@ -156,7 +156,7 @@ def test_a_boot_after_a_finished_promotion_leaves_the_new_slave_in_the_settings_
 def test_post_restore_data_keeps_the_slave_of_a_master_that_is_in_production(
     paths: Paths, promoted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restored, "MADE_ANEW", ())
+    monkeypatch.setattr(restored, "make_anew", lambda _say: None)
     monkeypatch.setattr(restored, "_start", lambda *_: None)
     monkeypatch.setattr(restored, "_check", lambda *_: None)
     if promoted:

@@ -18,6 +18,10 @@ class Files(Protocol):
         """Exchange the prepared /etc with the live one, which goes aside; done already is fine."""
         ...
 
+    def make_anew(self) -> None:
+        """Make anew what is made from configuration files; what fails is told and does not raise."""
+        ...
+
     def exchange(self, path: str) -> None:
         """Move one unit into place, keeping this host's own aside; done already is fine."""
         ...
