@@ -145,7 +145,7 @@ class PromotionChecks:
 
     def _check_units(self) -> Check:
         title = "everything that ran on the MASTER runs here"
-        wanted = {unit for unit in self._ground.master.active_units if not is_own(unit)}
+        wanted = {unit for unit in self._ground.production if not is_own(unit)}
         known = production_units.known_units(wanted)
         active = production_units.active_units()
         missing, down = sorted(wanted - known), sorted(wanted & known - active)

@@ -13,7 +13,7 @@ from hotsync.engine import promotion_host
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
 from hotsync.engine.listing import DiskListing
-from hotsync.engine.master_facts import check_told
+from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
@@ -30,6 +30,7 @@ from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.planning.addresses import plan_network
+from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
 from hotsync.planning.preflight import PreflightFacts, check_all, refuse
 from hotsync.planning.promote import plan_promote
@@ -45,8 +46,6 @@ from hotsync.system.trees import opened
 
 COMMAND = "hotsync-promote"
 Say = Callable[[str], None]
-_STEP_SECONDS = 0.1
-_SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,11 @@ class Prospect:
         """Return the promotion that is claimed or would be."""
         return self.facts.promotion
 
+    @property
+    def seconds(self) -> float:
+        """Return about how long it takes."""
+        return estimate(self.plan, self.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -82,11 +86,6 @@ class Outcome:
     sentence: str
 
 
-def estimate(plan: Plan) -> float:
-    """Given the plan, return about how many seconds it takes (copies to another file system not counted)."""
-    return sum(_SLOW_SECONDS.get(step.key.partition(":")[0], _STEP_SECONDS) for step in plan)
-
-
 def slave_run_stamp(paths: Paths) -> Path:
     """Return the file that hotsync-slave writes at the end of each run."""
     return paths.state / "slave-run.json"
@@ -95,12 +94,15 @@ def slave_run_stamp(paths: Paths) -> Path:
 def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Prospect:
     """Given the answers, return what a promotion would do; nothing is changed.
 
-    Raise WrongRole, NotReady or PeerStillAlive where it must not be done; one that is claimed is never refused.
+    Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is never refused; raise
+    RestoreFailed if its databases can be read no more.
     """
     clock = clock or SystemClock()
     role = store.load_role(paths)
     parts = promotion_host.build(paths, clock)
     if claimed := document.unfinished_promotion(paths, role):
+        if role.role is not Role.MASTER:
+            check_spool(paths)  # what cannot be read would be no databases, and no rules
         claimed = _with_answer(parts, claimed, answers.network)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), (), resumed=True)
@@ -194,8 +196,9 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         network_known=bool(plan.addresses),
         interfaces_missing=tuple(sorted(_cards_missing(plan, network))),
         dhcp=network.uses_dhcp if network else (),
-        dumps_fault=check_told(paths),
-        facts_missing=not ground.master.active_units,
+        dumps_fault=dumps_fault(paths),
+        rules_fault=rules_fault(paths),
+        facts_fault=facts_fault(paths),
         packages_missing=_packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
     )
     if wanted:

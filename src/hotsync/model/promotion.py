@@ -120,7 +120,10 @@ class DatabaseDump:
 
 @dataclass(frozen=True, slots=True)
 class PromotionFacts:
-    """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be."""
+    """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
+
+    `dump_bytes` are all there are to load, `copy_bytes` those of units that must be copied and are not yet.
+    """
 
     role: RoleRecord
     promotion: Promotion
@@ -131,7 +134,9 @@ class PromotionFacts:
     tree_live: bool = False
     units_left: tuple[ExchangeUnit, ...] = ()
     etc_exchanged: bool = False
+    copy_bytes: int = 0
     databases: tuple[DatabaseDump, ...] = ()
+    dump_bytes: int = 0
     servers_down: frozenset[str] = frozenset()
     permitted: bool = False
     attributes: int = 0

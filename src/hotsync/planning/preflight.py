@@ -34,7 +34,8 @@ class PreflightFacts:
     interfaces_missing: tuple[str, ...] = ()
     dhcp: tuple[str, ...] = ()
     dumps_fault: str = ""
-    facts_missing: bool = False
+    rules_fault: str = ""
+    facts_fault: str = ""
     packages_missing: tuple[str, ...] = ()
 
 
@@ -83,8 +84,8 @@ def _basics(facts: PreflightFacts) -> Iterator[Check]:
     yield _check(
         "facts.told",
         "the MASTER told what it is",
-        "the last generation does not say which packages and units the MASTER had" if facts.facts_missing else "",
-        "Only what the profiles name will be started.",
+        facts.facts_fault,
+        "Units that the profiles name are started; look with `systemctl` whether anything else must run.",
         Verdict.AMBER,
     )
 
@@ -132,6 +133,12 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
         Verdict.AMBER,
     )
     yield _check("data.room", "there is room for what is copied", facts.room_missing, "Free space there.")
+    yield _check(
+        "data.rules",
+        "the MASTER's rules can be read",
+        facts.rules_fault,
+        "Install the same HotSync on both servers and run hotsync on the MASTER; or go back with `hotsync history`.",
+    )
     yield _check(
         "data.dumps",
         "the collected databases can be read",

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from hotsync.cli.promote import promote
+from hotsync.cli.promote_render import aligned
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 
@@ -44,6 +45,12 @@ def test_a_host_that_is_not_configured_is_refused_in_one_sentence() -> None:
     error = run("--dry-run", "--network", "1")
     assert isinstance(error, Refused)
     assert "not configured" in error.sentence
+
+
+def test_where_no_terminal_is_the_plan_is_in_columns() -> None:
+    rows = [("1", "claim", "claim epoch 3"), ("12", "data", "exchange /home")]
+    assert aligned(rows) == ["1   claim  claim epoch 3", "12  data   exchange /home"]
+    assert aligned([]) == []
 
 
 def test_an_unknown_number_of_the_menu_is_a_fault_of_the_command_line() -> None:
