@@ -22,6 +22,7 @@ from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
+from hotsync.flows.promote_look import internet_reached
 from hotsync.model.promotion import NetworkChoice
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
@@ -104,7 +105,7 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
     if answers.network is None and not yes and sys.stdin.isatty():
         # looked at first, so that a server that must not be promoted says so before it asks anything
         seen = flow.prospect(paths, answers)
-        if not seen.resumed and not flow.internet_reached(paths):
+        if not seen.resumed and not internet_reached(paths):
             click.echo(MENU)
             answer = click.prompt("Your choice", type=click.IntRange(1, 3))
             answers = Answers(_checked(int(answer)), answers.force)

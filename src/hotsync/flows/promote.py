@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,20 +11,16 @@ from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.listing import DiskListing
 from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.promotion_network import read_master_network
 from hotsync.engine.room import room_missing
-from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.engine.status import holdings
-from hotsync.errors import ConfigError, ExitCode, NotReady
-from hotsync.model.entry import Kind, parent_of
+from hotsync.errors import ExitCode, NotReady
+from hotsync.flows import promote_look as look
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
-from hotsync.model.network import NetworkState
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
@@ -37,12 +32,9 @@ from hotsync.planning.promote import plan_promote
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.runs import Runs
-from hotsync.state.settings import read_settings
-from hotsync.state.slave_run import load_slave_run
-from hotsync.system import flags, lock
+from hotsync.system import lock
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import opened
 
 COMMAND = "hotsync-promote"
 Say = Callable[[str], None]
@@ -126,7 +118,7 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, choice: NetworkChoic
             reason="its own network was chosen, and is part of /etc already",
             hint="Run hotsync-promote without --network; then give this server the MASTER's addresses by hand.",
         )
-    network, _ = _master_network(parts.ground.tree / ETC)
+    network, _ = look.master_network(parts.ground.tree / ETC)
     own = live.read_addresses(fixed_only=True)
     return replace(claimed, network=plan_network(choice, network, parts.ground.master.network, own))
 
@@ -163,7 +155,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     answers = wanted or Answers()
     role = store.load_role(paths)
     choice = answers.network or NetworkChoice.MASTERS
-    network, fault = _master_network(ground.tree / ETC)
+    network, fault = look.master_network(ground.tree / ETC)
     plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
@@ -183,23 +175,23 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         role,
         generation.number,
         slave_ran=True,
-        signs_of_life=_signs_of_life(paths, plan) if wanted else (),
+        signs_of_life=look.life_of_master(paths, plan) if wanted else (),
         data_age=clock.now() - generation.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
-        immutable=_immutable(paths, promotion),
+        immutable=look.immutable_paths(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
         room_missing=room_missing(paths, promotion),
         network=choice,
         network_fault=fault,
         network_known=bool(plan.addresses),
-        interfaces_missing=tuple(sorted(_cards_missing(plan, network))),
+        interfaces_missing=tuple(sorted(look.cards_missing(plan, network))),
         dhcp=network.uses_dhcp if network else (),
         dumps_fault=dumps_fault(paths),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
-        packages_missing=_packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
+        packages_missing=look.packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
     )
     if wanted:
         refuse(preflight, force=wanted.force)
@@ -247,63 +239,6 @@ def _run_report(outcome: Outcome, started: float, ended: float) -> RunReport:
         generation=outcome.promotion.generation,
         figures={"seconds": ended - started, "data_age_seconds": started - outcome.promotion.confirmed_at},
     )
-
-
-def _master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
-    try:
-        state = read_master_network(tree_etc)
-    except ConfigError as error:
-        return None, error.sentence
-    if state is None:
-        return None, "the MASTER's /etc has the files of no network system that HotSync knows"
-    return state, ""
-
-
-def _cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
-    """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
-    made = {
-        interface.name
-        for interface in (state.interfaces if state else ())
-        if any(
-            word in key for key, _ in interface.options for word in ("bridge", "bond", "vlan", "Bridge", "Bond", "VLAN")
-        )
-    }
-    return {address.interface for address in plan.addresses} - made - live.read_interfaces()
-
-
-def _packages_missing(paths: Paths) -> tuple[str, ...]:
-    last = load_slave_run(paths)
-    return tuple(package.name for package in last.missing) if last else ()
-
-
-def _signs_of_life(paths: Paths, network: NetworkPlan) -> tuple[str, ...]:
-    settings, _ = read_settings(paths)
-    peer = store.load_peer(paths)
-    address = peer.address if peer else settings.master_host
-    return signs_of_life(address, settings.slave_port, network.addresses)
-
-
-def _immutable(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
-    found: list[str] = []
-    # a path cannot be renamed if it is immutable, or the folder that it lies in
-    asked = {unit.path for unit in promotion.units} | {parent_of(unit.path) for unit in promotion.units} | {ETC}
-    for path in sorted(asked):
-        node = DiskListing(paths.root).node(path)
-        if node is None or node.kind not in (Kind.FILE, Kind.DIRECTORY):
-            continue  # opening a device may do things
-        try:
-            with opened(paths.root, path, os.O_RDONLY | os.O_NONBLOCK) as place:
-                if flags.read_flags(place) & (flags.IMMUTABLE | flags.APPEND_ONLY):
-                    found.append(f"/{path}")
-        except OSError:
-            continue  # not there, or nothing that has flags
-    return tuple(found)
-
-
-def internet_reached(paths: Paths) -> bool:
-    """Return whether the Internet (or what stands for it in the settings) answers."""
-    settings, _ = read_settings(paths)
-    return internet_answers(settings.internet_probe)
 
 
 def unfinished_sentence(paths: Paths) -> str:
