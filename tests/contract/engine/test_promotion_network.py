@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -108,8 +109,12 @@ def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: P
     assert promote._with_answer(parts, PROMOTION, NetworkChoice.MASTERS) is PROMOTION
     kept = promote._with_answer(parts, PROMOTION, NetworkChoice.KEEP)
     assert kept.network == NetworkPlan(NetworkChoice.KEEP)
-    document.set_network(paths, kept.network)
-    assert document.load_promotion(paths) == kept
+    seen = SimpleNamespace(promotion=kept, facts=SimpleNamespace(etc_exchanged=True))
+    promote._keep_answer(paths, cast("promote.Prospect", seen))
+    noted = document.load_promotion(paths)
+    assert noted is not None
+    assert noted.network == kept.network
+    assert "The network files in /etc are the MASTER's" in noted.notes[0]
     # back again: as long as /etc is not the one that was prepared with the own network
     inode = os.lstat(paths.at("/etc")).st_ino
     with pytest.raises(NotReady, match="part of /etc"):
