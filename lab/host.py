@@ -125,6 +125,7 @@ class Host:
             *(f"--hostname={self.name}", "--register=no", "--keep-unit", "--link-journal=no", "--console=pipe"),
             *("--capability=all", "--drop-capability=CAP_SYS_TIME", "--resolv-conf=off", "--timezone=off"),
             f"--network-namespace-path={net}",
+            f"--bind-ro={CHECKOUT}/lab/loop.conf:/run/tmpfiles.d/lab-loop.conf",
         ]
         env = {
             "PATH": os.environ["PATH"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hotsync.model.entry import Kind
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
-from hotsync.model.plan import Outcome, Step, StepRecord
+from hotsync.model.plan import StepRecord
 from hotsync.model.ports import Host
 from hotsync.model.promotion import (
     DatabaseDump,
@@ -113,9 +113,8 @@ class World:
             muted=self.muted,
         )
 
-    def record(self, step: Step) -> None:
+    def keep(self, line: StepRecord) -> None:
         if self.document is not None and self.document.epoch in (self.role.claim, self.role.epoch):
-            line = StepRecord(step.key, step.title, step.phase.value, 0.0, 0.0, Outcome.DONE)
             self.document = replace(self.document, records=(*self.document.records, line))
 
 

@@ -163,6 +163,21 @@ def test_the_slave_takes_over_from_a_dead_master_and_still_is_master_after_a_pow
     assert "MASTER already" in again.stderr
 
 
+def test_the_old_master_that_comes_back_hears_that_it_was_superseded(ready: Lab) -> None:
+    """It has the promoted one's addresses still, so only the link-local address is left to ask at."""
+    code, document, _ = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), document
+    ready.master.boot()
+    done = ready.master.run(["hotsync"], check=False, timeout=120)
+    assert done.returncode == 3, (done.stdout, done.stderr)
+    assert "superseded" in done.stderr
+    ready.master.run(
+        "until hotsync status --json | grep -q '\"superseded_by\": *1\\|superseded by epoch 1'; do sleep 1; done",
+        timeout=180,
+    )
+    assert "superseded" in ready.master.run(["hotsync", "status"], check=False).stdout
+
+
 def test_a_master_that_still_answers_is_not_replaced_unless_forced(alive: Lab) -> None:
     done = alive.slave.run(["hotsync-promote", "--yes", "--network", "1"], check=False)
     assert done.returncode == 3
@@ -271,6 +286,18 @@ def test_a_second_call_sees_the_promotion_that_goes_on_and_ends_with_its_code(re
     first.wait()
     ready.slave.run("systemctl kill --signal=CONT hotsync-promote")
     assert second.wait() in (0, 1)
+    check_production(ready)
+
+
+def test_a_run_of_hotsync_slave_that_hangs_is_ended_and_does_not_hold_up_the_promotion(ready: Lab) -> None:
+    hangs = "[Service]\nExecStart=\nExecStart=/usr/bin/flock /run/hotsync/run.lock /usr/bin/sleep 3600\n"
+    ready.slave.run(["mkdir", "-p", "/run/systemd/system/hotsync-slave.service.d"])
+    ready.slave.write("/run/systemd/system/hotsync-slave.service.d/hangs.conf", hangs.encode())
+    ready.slave.run("systemctl daemon-reload; systemctl start --no-block hotsync-slave")
+    ready.slave.run("while flock -n /run/hotsync/run.lock true; do sleep 0.1; done", timeout=60)
+    code, document, said = promote(ready.slave, "--network", "1")
+    assert code in (0, 1), (document, said)
+    assert "Ending a run of hotsync-slave" in said
     check_production(ready)
 
 

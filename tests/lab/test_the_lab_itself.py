@@ -80,6 +80,22 @@ def shell(lab: Lab, *words: str, data: bytes = b"") -> subprocess.CompletedProce
     return subprocess.run(argv, input=data, capture_output=True, check=False)
 
 
+def test_a_host_may_mount_an_image_of_its_own_also_at_boot_and_nothing_of_it_outlives_the_power(lab: Lab) -> None:
+    host = lab.slave
+    host.run(
+        "truncate -s 16M /disk.img && mkfs.ext4 -q /disk.img && echo '/disk.img /mnt ext4 loop 0 0' >>/etc/fstab"
+        " && mount /mnt && echo kept >/mnt/file && sync"
+    )
+    number = host.run("losetup --noheadings --output NAME --associated /disk.img").stdout.strip().rpartition("/")[2]
+    backing = Path("/sys/block") / number / "loop/backing_file"
+    assert backing.exists()
+    host.kill()
+    assert not backing.exists() or "disk.img" not in backing.read_text()
+    host.boot()
+    assert host.read("/mnt/file") == "kept\n"
+    host.run("umount /mnt && sed -i '/disk.img/d' /etc/fstab && rm /disk.img")
+
+
 def test_streams_and_exit_code_pass_through(lab: Lab) -> None:
     done = shell(lab, "exec", "master", "--", "sh", "-c", "cat; echo oops >&2; exit 7", data=b"a\0b\xff")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"a\0b\xff", b"oops\n")

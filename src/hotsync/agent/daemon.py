@@ -200,7 +200,8 @@ class Daemon:
 
 
 def _serves(here: Here) -> bool:
-    return here.settings.enabled and here.role is not Role.NONE and bool(here.peer_host)
+    """Return whether there is anybody to answer: also the former MASTER, which must hear that it was superseded."""
+    return here.settings.enabled and here.role is not Role.NONE and bool(here.peer_host or here.peer)
 
 
 def open_store(places: Paths) -> Store:

@@ -35,11 +35,13 @@ def open_for_peer(here: Here) -> None:
     if not firewall.available():
         _log.warning("nftables is not installed: hotsyncd itself turns strangers away.")
         return
-    if not addresses_of(here.peer_host):  # its name cannot be resolved now: rules without it would shut it out
+    addresses = here.peer_addresses
+    if not addresses or (here.peer_host and not addresses_of(here.peer_host)):
+        # its name cannot be resolved now: rules without it would shut it out
         _log.warning("%s has no address now: hotsyncd itself turns strangers away.", here.peer_host or "The peer")
         close()
         return
-    firewall.open_port(here.settings.slave_port, here.peer_addresses)
+    firewall.open_port(here.settings.slave_port, addresses)
 
 
 def close() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
@@ -64,8 +64,10 @@ def has_mute(paths: Paths) -> bool:
 class ProductionUnits:
     """What a promotion does with units."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, note: Callable[[str], None] = lambda _note: None) -> None:
+        """Work on this host; `note` takes what a person must know."""
         self._paths = paths
+        self._note = note
 
     def permit(self) -> None:
         """Let muted units start in this boot only."""
@@ -99,7 +101,14 @@ class ProductionUnits:
         if not units:
             return
         command.run(["systemctl", "reset-failed", *units], ok=range(256))
-        answer = command.run(["systemctl", verb, *units], ok=range(256), timeout=_START_SECONDS)
+        try:
+            answer = command.run(["systemctl", verb, *units], ok=range(256), timeout=_START_SECONDS)
+        except CommandFailed as error:  # one that hangs; systemd goes on with it, and the others are up
+            _log.warning("%s", error.sentence)
+            self._note(
+                f"Not every unit was up after {_START_SECONDS / 60:.0f} minutes (systemctl list-jobs shows which hang)."
+            )
+            return
         for line in answer.errors.splitlines():
             _log.warning("%s", line)
 

@@ -21,7 +21,8 @@ from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
-from hotsync.flows.promote_boot import at_boot
+from hotsync.flows.promote_boot import at_boot, mail_unfinished
+from hotsync.flows.promote_look import internet_reached
 from hotsync.model.promotion import NetworkChoice
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
@@ -40,13 +41,19 @@ No Internet connection was found. What about the network?
 @click.command(cls=GuardedCommand)
 @click.option("--dry-run", is_flag=True, help="Print the plan and how old the data is; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask. It does not mean --force.")
-@click.option("--network", type=click.IntRange(1, 4), help="Answer the menu about the network beforehand.")
+@click.option(
+    "--network",
+    type=click.IntRange(1, 3),
+    help="Answer the menu about the network beforehand: 1 takes the MASTER's addresses, 2 stops so that you can set the"
+    " network up first, 3 keeps this server's own network.",
+)
 @click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
 @click.option("--at-boot", "boot", is_flag=True, hidden=True, help="The boot calls: say what is unfinished.")
+@click.option("--mail", is_flag=True, hidden=True, help="Once there is a network: mail what is unfinished.")
 def promote(
-    dry_run: bool, yes: bool, network: int | None, force: bool, as_json: bool, in_unit: bool, boot: bool
+    dry_run: bool, yes: bool, network: int | None, force: bool, as_json: bool, in_unit: bool, boot: bool, mail: bool
 ) -> int:
     """Put this SLAVE into production in the place of its MASTER.
 
@@ -60,9 +67,17 @@ def promote(
     if boot:
         at_boot(paths)
         return ExitCode.DONE
+    if mail:
+        mail_unfinished(paths, SystemClock())
+        return ExitCode.DONE
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
     answers = Answers(_checked(network), force)
+    if as_json and not (yes or dry_run) and not unit.is_running():
+        raise UsageError(
+            reason="--json shows no plan, and nobody should agree to what was not shown",
+            hint="hotsync-promote --dry-run --json prints the plan and the age of the data; then add --yes.",
+        )
     if dry_run:
         _show_prospect(flow.prospect(paths, answers), as_json)
         return ExitCode.DONE
@@ -77,11 +92,6 @@ def promote(
 
 def _checked(network: int | None) -> NetworkChoice | None:
     choice = NetworkChoice(network) if network else None
-    if choice is NetworkChoice.MAP:
-        raise UsageError(
-            reason="mapping interfaces (--network 4) is not offered yet",
-            hint="Use --network 3 and set the network up by hand.",
-        )
     if choice is NetworkChoice.BY_HAND:
         raise Refused(
             reason="the network is to be fixed first",
@@ -95,7 +105,7 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
     if answers.network is None and not yes and sys.stdin.isatty():
         # looked at first, so that a server that must not be promoted says so before it asks anything
         seen = flow.prospect(paths, answers)
-        if not seen.resumed and not flow.internet_reached(paths):
+        if not seen.resumed and not internet_reached(paths):
             click.echo(MENU)
             answer = click.prompt("Your choice", type=click.IntRange(1, 3))
             answers = Answers(_checked(int(answer)), answers.force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from hotsync.cli.render import VERDICT_STYLE, age, local, table, utc
-from hotsync.flows.promote import Prospect, estimate
+from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
@@ -30,7 +31,19 @@ def _say(text: str, *, mark: str = "", err: bool = False) -> None:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table(title, columns, [[readable(cell) for cell in row] for row in rows])
+    shown = [[readable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        table(title, columns, shown)
+        return
+    click.echo(f"{title}:")  # a page for people, also in a file or a mail: programs take --json
+    for line in aligned(shown):
+        click.echo(f"  {line}")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Given rows of cells, return lines in which each column begins at one place."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def show_plan(seen: Prospect) -> None:
@@ -50,7 +63,7 @@ def show_plan(seen: Prospect) -> None:
         f"The data is that of generation {promotion.generation}, {old} old ({since}). "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
-    _say(f"This takes about {age(estimate(seen.plan))}.")
+    _say(f"This takes about {age(seen.seconds)}.")
 
 
 def plan_document(seen: Prospect) -> dict[str, object]:
@@ -62,7 +75,7 @@ def plan_document(seen: Prospect) -> dict[str, object]:
         "generation": promotion.generation,
         "epoch": promotion.epoch,
         "data_confirmed_at": utc(promotion.confirmed_at),
-        "estimated_seconds": round(estimate(seen.plan), 1),
+        "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [_check_document(check) for check in seen.checks],
         "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
@@ -70,7 +83,10 @@ def plan_document(seen: Prospect) -> dict[str, object]:
 
 
 def show_step(event: dict[str, Any]) -> None:
-    """Print one step as it begins."""
+    """Print one step as it begins, or what was said between two."""
+    if "said" in event:
+        _say(str(event["said"]), err=True)
+        return
     _say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from contextlib import suppress
 
 from hotsync.errors import HotSyncError, StepFailed
 from hotsync.model.plan import Outcome, Plan, Progress, StepRecord
@@ -20,13 +22,20 @@ def execute(
         started = clock.now()
         try:
             step.apply(host)
-        except HotSyncError as error:
-            record(step_record(plan, position, started, clock.now(), Outcome.FAILED, error.sentence))
-            raise StepFailed(step=step.title, reason=error.sentence, hint=error.hint, done=position - 1) from error
-        except OSError as error:
-            record(step_record(plan, position, started, clock.now(), Outcome.FAILED, str(error)))
-            raise StepFailed(step=step.title, reason=str(error), done=position - 1) from error
-        record(step_record(plan, position, started, clock.now(), Outcome.DONE, ""))
+            record(step_record(plan, position, started, clock.now(), Outcome.DONE, ""))
+        except (HotSyncError, OSError) as error:
+            reason = error.sentence if isinstance(error, HotSyncError) else str(error)
+            with suppress(HotSyncError, OSError):  # the disk that took no record takes none of the failure
+                record(step_record(plan, position, started, clock.now(), Outcome.FAILED, reason))
+            raise StepFailed(step=step.title, reason=reason, hint=_hint(error), done=position - 1) from error
+
+
+def _hint(error: HotSyncError | OSError) -> str:
+    if isinstance(error, HotSyncError):
+        return error.hint
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free space (`df -h` shows where), then run the same command again: it goes on where it stopped."
+    return StepFailed.hint
 
 
 def step_record(

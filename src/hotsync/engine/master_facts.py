@@ -39,7 +39,7 @@ def spool_of_tree(paths: Paths) -> Path:
 
 
 def read_told(paths: Paths) -> Told:
-    """Return what the last generation tells of the MASTER; what cannot be read is empty (see `check_told`)."""
+    """Return what the last generation tells of the MASTER; what cannot be read is empty (see below for why)."""
     tree = paths.replica / "tree"
     dumps: tuple[DatabaseDump, ...] = ()
     with suppress(RestoreFailed):
@@ -66,15 +66,37 @@ def read_told(paths: Paths) -> Told:
     )
 
 
-def check_told(paths: Paths) -> str:
-    """Return why the collected databases or facts cannot be read, "" if they can."""
+def check_spool(paths: Paths) -> None:
+    """Raise RestoreFailed or ReplicaError if the collected databases or the MASTER's rules cannot be read."""
+    loadables(spool_of_tree(paths))
+    load_rules(paths.replica / "tree")
+
+
+def dumps_fault(paths: Paths) -> str:
+    """Return why the collected databases cannot be read, "" if they can."""
     try:
         loadables(spool_of_tree(paths))
-        load_facts(paths.replica / "tree")
-        load_rules(paths.replica / "tree")
-    except (ReplicaError, RestoreFailed) as error:
+    except RestoreFailed as error:
         return error.sentence
     return ""
+
+
+def rules_fault(paths: Paths) -> str:
+    """Return why the MASTER's rules cannot be read, "" if they can or it told none."""
+    try:
+        load_rules(paths.replica / "tree")
+    except ReplicaError as error:
+        return error.sentence
+    return ""
+
+
+def facts_fault(paths: Paths) -> str:
+    """Return why it is not known what the MASTER was, "" if it told."""
+    try:
+        told = load_facts(paths.replica / "tree")
+    except ReplicaError as error:
+        return error.sentence
+    return "" if told.active_units else "the last generation does not say which packages and units the MASTER had"
 
 
 def unit_of(engine: str, instance: str) -> str:

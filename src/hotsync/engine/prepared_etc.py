@@ -7,14 +7,14 @@ MASTER lacks, and what is generated: accounts, HotSync's own state, the standby 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.errors import ReplicaError
 from hotsync.model.accounts_merge import FILES, merge_accounts
-from hotsync.model.etc_files import ALWAYS_OWN, files_that_stay
-from hotsync.model.promotion import ETC, Promotion
+from hotsync.model.etc_files import ALWAYS_OWN, OWN_NETWORK, files_that_stay
+from hotsync.model.promotion import ETC, NetworkChoice, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -61,7 +61,8 @@ class PreparedEtc:
         for leftover in (self._part, self._ready):
             remove(leftover)
         copy_exactly(self._paths.replica / "tree" / ETC, self._part)
-        self._keep_own(own)
+        kept_network = promotion.network.choice is not NetworkChoice.MASTERS
+        self._keep_own(own, (*ALWAYS_OWN, *OWN_NETWORK) if kept_network else ALWAYS_OWN)
         self._merge_accounts(promotion)
         for path, text in self._generate(self._part, promotion).items():
             self._write(path, text)
@@ -83,14 +84,14 @@ class PreparedEtc:
     def _is_live(self, promotion: Promotion) -> bool:
         return bool(promotion.etc_inode) and os.lstat(self._live).st_ino == promotion.etc_inode
 
-    def _keep_own(self, own: OwnEtc) -> None:
+    def _keep_own(self, own: OwnEtc, patterns: Sequence[str]) -> None:
         here = _links_below(self._live)
         there = _links_below(self._part)
-        for pattern in ALWAYS_OWN:
+        for pattern in patterns:
             for foreign in self._part.glob(pattern):
                 remove(foreign)
         kept = {path.removeprefix(f"{ETC}/") for path in own.kept if path.startswith(f"{ETC}/")}
-        kept |= {os.fspath(path.relative_to(self._live)) for pattern in ALWAYS_OWN for path in self._live.glob(pattern)}
+        kept |= {os.fspath(path.relative_to(self._live)) for pattern in patterns for path in self._live.glob(pattern)}
         kept |= set(files_that_stay(here, there, own.slave_only_files))
         for path in _highest(kept):
             self._take(path)

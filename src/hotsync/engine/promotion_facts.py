@@ -15,7 +15,7 @@ from hotsync.engine.roles import is_settled
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.production import is_own, units_to_restart, units_to_start
-from hotsync.model.promotion import NetworkChoice, Promotion, PromotionFacts
+from hotsync.model.promotion import How, NetworkChoice, Promotion, PromotionFacts
 from hotsync.state import store
 from hotsync.system.paths import Paths
 
@@ -30,15 +30,15 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     """Given the promotion that is claimed or would be, return the facts of this host now."""
     active = production_units.active_units()
     master = ground.master
-    orders = tuple(profile.services.start for profile in ground.profiles)
-    # a MASTER that did not tell what ran on it: what the profiles name
-    named = sorted({unit for order in orders for unit in order})
-    candidates = [unit for unit in master.active_units or named if not is_own(unit)]
+    candidates = [unit for unit in ground.production if not is_own(unit)]
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
+    left = units_left(promotion, paths)
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice is NetworkChoice.MASTERS
     with Manifest(paths.manifest) as manifest:
         tree_live = manifest.meta("state") == LIVE
+        copied = [unit.path for unit in left if unit.how is How.COPY and promotion.copy_of(unit.path) is None]
+        copy_bytes = sum(entry.size for path in copied for entry in manifest.entries(path))
         flagged = sum(1 for entry in manifest.flagged() if entry.kind in (Kind.FILE, Kind.DIRECTORY))
     return PromotionFacts(
         role=store.load_role(paths),
@@ -47,15 +47,17 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         host_name=socket.gethostname(),
         accounts_differ=not exchanged and PromotionAccounts(paths).differ,
         tree_live=tree_live,
-        units_left=units_left(promotion, paths),
+        units_left=left,
         etc_exchanged=exchanged,
+        copy_bytes=copy_bytes,
         databases=master.dumps,
+        dump_bytes=sum(dump.size for dump in master.dumps),
         servers_down=frozenset(dump.unit for dump in master.dumps) - active,
         clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
         rebuilds=ground.rebuilds,
-        start_orders=orders,
+        start_orders=tuple(profile.services.start for profile in ground.profiles),
         units_to_restart=units_to_restart(candidates, promotion.running, active),
         units_to_start=units_to_start(candidates, known, active),
         checks=check_names(ground),

@@ -19,7 +19,7 @@ from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Kind, parent_of
-from hotsync.model.promotion import ExchangeUnit, How, Promotion
+from hotsync.model.promotion import ETC, ExchangeUnit, How, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import attributes, files, flags
 from hotsync.system.clock import SystemClock
@@ -27,6 +27,8 @@ from hotsync.system.paths import Paths
 from hotsync.system.trees import copy_exactly, inode, move_aside, opened, remove
 
 ASIDE = "aside"
+NEW_FOLDER = ".hotsync-folder"
+"""What a missing folder is called until it has the MASTER's attributes."""
 LIVE = "live"
 """The manifest's `state` once the tree is on its way into production."""
 
@@ -59,8 +61,12 @@ class PromotionFiles:
         self._etc.prepare(self._promotion())
 
     def exchange_etc(self) -> None:
-        """Exchange the prepared /etc with the live one; the old one goes aside."""
-        self._etc.exchange(self._promotion(), self._aside)
+        """Exchange the prepared /etc with the live one; the old one goes aside, and the report says where."""
+        aside = self._aside_for(ETC)
+        if aside != self._aside:  # said before it is true: a cut after the exchange leaves nothing to say it
+            place = f"/{(aside / ETC).relative_to(self._paths.root)}"
+            document.add_note(self._paths, f"What this server had in /etc lies in {place} (/var is a disk of its own).")
+        self._etc.exchange(self._promotion(), aside)
 
     def exchange(self, path: str) -> None:
         """Move one unit into place; raise ReplicaError if what lies there is not what the promotion noted."""
@@ -175,22 +181,31 @@ class PromotionFiles:
         return self._paths.root
 
     def _make_parents(self, path: str) -> None:
-        """Make the folders above a path that are missing live, with the MASTER's attributes."""
+        """Make the folders above a path that are missing live, with the MASTER's attributes, each by one rename."""
         for folder in reversed(list(folders_of(path))):
             parent, name = parent_of(folder), os.path.basename(folder)
-            with opened(self._paths.root, parent) as place, suppress(FileExistsError):
-                os.mkdir(name, 0o700, dir_fd=place)
-                self._copy_attributes(folder)
+            with opened(self._paths.root, parent) as place:
+                try:
+                    os.stat(name, dir_fd=place, follow_symlinks=False)
+                    continue
+                except FileNotFoundError:
+                    pass
+                with suppress(FileExistsError):  # an attempt that was cut left it
+                    os.mkdir(NEW_FOLDER, 0o700, dir_fd=place)
+                self._copy_attributes(folder, as_name=NEW_FOLDER)
+                files.rename_noreplace(NEW_FOLDER, name, old_dir=place, new_dir=place)
                 os.fsync(place)
 
-    def _copy_attributes(self, path: str) -> None:
-        """Give a live folder all metadata of the tree's folder, in the order that keeps each."""
+    def _copy_attributes(self, path: str, *, as_name: str = "") -> None:
+        """Give a live folder (or that beside it which will be it) all metadata of the tree's, in the order that keeps
+        each."""
         parent, name = parent_of(path), os.path.basename(path)
         with opened(self._tree, parent) as source, opened(self._paths.root, parent) as target:
             wanted = os.stat(name, dir_fd=source, follow_symlinks=False)
-            with opened(self._paths.root, path) as folder:
+            live = as_name or name
+            with opened(self._paths.root, f"{parent}/{live}".lstrip("/")) as folder:
                 os.fchown(folder, wanted.st_uid, wanted.st_gid)
-                attributes.write_attributes(name, target, attributes.read_attributes(name, source))
+                attributes.write_attributes(live, target, attributes.read_attributes(name, source))
                 os.fchmod(folder, stat.S_IMODE(wanted.st_mode))
                 os.utime(folder, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
 

@@ -64,6 +64,12 @@ class Ground:
             return manifest.meta("state") == LIVE
 
     @cached_property
+    def production(self) -> tuple[str, ...]:
+        """Return the units that ran on the MASTER; where it did not tell, those that its profiles start."""
+        started = (unit for profile in self.profiles for unit in profile.services.start)
+        return self.master.active_units or tuple(dict.fromkeys(started))
+
+    @cached_property
     def own_packages(self) -> frozenset[str]:
         """Return the names of the packages that are installed here."""
         return package_files.read_names(self.paths.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units
@@ -15,7 +16,7 @@ from hotsync.engine.promotion_accounts import PromotionAccounts
 from hotsync.engine.promotion_facts import ADDRESSES_CHECK, UNITS_CHECK
 from hotsync.engine.promotion_files import PromotionFiles
 from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses, standby_files
+from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses, network_files
 from hotsync.engine.roles import PromotionRoles
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.ports import Host
@@ -48,11 +49,11 @@ class PromotionParts:
 def build(paths: Paths, clock: Clock | None = None) -> PromotionParts:
     """Given the places of this host, return its ground and its ports."""
     ground = Ground(paths)
-    etc = PreparedEtc(paths, ground.own_etc, standby_files)
-    units = ProductionUnits(paths)
+    etc = PreparedEtc(paths, ground.own_etc, network_files)
+    units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
         roles=PromotionRoles(paths, clock or SystemClock()),
-        network=PromotionNetwork(paths, lambda: _claimed(paths)),
+        network=PromotionNetwork(paths, lambda: _claimed(paths), partial(document.add_note, paths)),
         accounts=PromotionAccounts(paths),
         packages=_Packages(),
         files=PromotionFiles(paths, etc),
@@ -149,7 +150,7 @@ class PromotionChecks:
 
     def _check_units(self) -> Check:
         title = "everything that ran on the MASTER runs here"
-        wanted = {unit for unit in self._ground.master.active_units if not is_own(unit)}
+        wanted = {unit for unit in self._ground.production if not is_own(unit)}
         known = production_units.known_units(wanted)
         active = production_units.active_units()
         missing, down = sorted(wanted - known), sorted(wanted & known - active)

@@ -6,15 +6,15 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
 from hotsync.errors import CommandFailed, ConfigError
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network import Address, NetworkState, is_on_link
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
-from hotsync.state import promotion as document
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.network")
@@ -25,11 +25,15 @@ _NOT_HELD = (
 
 
 class PromotionNetwork:
-    """Takes production's addresses, keeping the standby address as a second one."""
+    """Takes production's addresses, keeping the standby address as a second one.
 
-    def __init__(self, paths: Paths, promotion: Callable[[], Promotion]) -> None:
+    What the network does not take is noted and stops nothing: the other addresses are worth having, and a check is red.
+    """
+
+    def __init__(self, paths: Paths, promotion: Callable[[], Promotion], note: Callable[[str], None]) -> None:
         self._paths = paths
         self._promotion = promotion
+        self._note = note
 
     def take_addresses(self) -> None:
         """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away."""
@@ -37,13 +41,16 @@ class PromotionNetwork:
         here = live.read_interfaces()
         for address in (*plan.addresses, *plan.standby):
             if address.interface in here:
-                live.add(address)
+                self._try(f"address {address} on {address.interface}", partial(live.add, address))
         for address in reversed(plan.addresses):
             if address.interface in here:
-                live.prefer(address)
+                self._try(f"source address {address} on {address.interface}", partial(live.prefer, address))
+        own = live.read_addresses()
         for gateway in plan.gateways:
             if gateway.interface in here:
-                live.set_gateway(gateway, _source_for(gateway, plan))
+                on_link = is_on_link(gateway, own)
+                setting = partial(live.set_gateway, gateway, _source_for(gateway, plan), on_link=on_link)
+                self._try(f"gateway {gateway.address} on {gateway.interface}", setting)
         live.announce(address for address in plan.addresses if address.interface in here)
 
     def set_host_name(self, name: str) -> None:
@@ -55,7 +62,7 @@ class PromotionNetwork:
         etc = self._paths.at("/etc")
         system = network_system(etc)
         if system is not None:
-            system.activate(etc)
+            self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if self._promotion().network.choice is NetworkChoice.MASTERS:
             self.take_addresses()
 
@@ -65,12 +72,19 @@ class PromotionNetwork:
             loading_guard.hold()
         except CommandFailed as error:
             _log.warning("%s", error.sentence)
-            document.add_note(self._paths, _NOT_HELD)
+            self._note(_NOT_HELD)
 
     def admit_clients(self) -> None:
         """Let connections in again; raise CommandFailed if that fails."""
         if loading_guard.is_held():
             loading_guard.admit()
+
+    def _try(self, what: str, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except CommandFailed as error:
+            _log.warning("%s", error.sentence)
+            self._note(f"The network did not take the {what}: {error.facts.get('detail')}. {error.hint}")
 
 
 def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:
@@ -82,8 +96,11 @@ def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:
     return None
 
 
-def standby_files(etc: Path, promotion: Promotion) -> dict[str, str]:
-    """Given the folder that will be /etc, return the files that keep the standby address over a boot."""
+def network_files(etc: Path, promotion: Promotion) -> dict[str, str]:
+    """Given the folder that will be /etc, return the files that keep this server's network over a boot.
+
+    They name the MASTER's cards as this server does, and give it the standby address.
+    """
     system = network_system(etc)
     if system is None or promotion.network.choice is not NetworkChoice.MASTERS:
         return {}
@@ -92,7 +109,9 @@ def standby_files(etc: Path, promotion: Promotion) -> dict[str, str]:
     except ConfigError as error:
         _log.warning("%s", error.sentence)  # told before the claim; what we add stands beside what we do not understand
         configured = set[Address]()
-    return system.standby(etc, [address for address in promotion.network.standby if address not in configured])
+    named = system.by_name(etc, dict(promotion.network.cards))
+    standby = [address for address in promotion.network.standby if address not in configured]
+    return named | system.standby(etc, standby, named)
 
 
 def read_master_network(tree_etc: Path) -> NetworkState | None:

@@ -50,7 +50,7 @@ class PromotionRoles:
                 )
             _rotate_aside(paths.state / "aside")
             document.save_promotion(paths, promotion)
-            _announce_at_boot(paths, True)
+            announce_at_boot(paths, True)
             # from here on it is claimed: one rename
             why = f"promotion from generation {promotion.generation} claimed"
             store.save_role(paths, replace(role, claim=promotion.epoch, since=self._clock.now(), why=why))
@@ -67,21 +67,28 @@ class PromotionRoles:
         _arrange_units()
 
     def finish(self) -> None:
-        """Close the promotion's document; the permission of this boot is not needed any more."""
+        """Close the promotion's document, last of all: what is left to do must be found until it is done."""
+        permit_flag(self._paths).unlink(missing_ok=True)  # this boot's only, so there is nothing to sync
+        announce_at_boot(self._paths, False)
         promotion = document.load_promotion(self._paths)
         if promotion is not None and not promotion.finished_at:
             document.save_promotion(self._paths, replace(promotion, finished_at=self._clock.now()))
-        permit_flag(self._paths).unlink(missing_ok=True)
-        _announce_at_boot(self._paths, False)
 
 
 def settle_role(paths: Paths) -> None:
-    """Given a host whose role is MASTER, set the production flag, and make the settings say so."""
-    if store.load_role(paths).role is not Role.MASTER:
+    """Given a host whose role is MASTER, set the production flag, and make the settings say so.
+
+    While its promotion is unfinished they lose the SLAVE, too; afterwards a SLAVE that is named there is a new one.
+    """
+    role = store.load_role(paths)
+    if role.role is not Role.MASTER:
         return
     store.set_production(paths, True)
-    # no SLAVE is known until the other server has rejoined: nothing is sent to an address that may be its own
-    configuration(paths).set_props("hotsync", {"role": "master", "SlaveHost": "", "MasterHost": ""})
+    if document.unfinished_promotion(paths, role) is None:
+        configuration(paths).set_props("hotsync", {"role": "master"})
+    elif not is_settled(paths):
+        # no SLAVE is known until the other server has rejoined: nothing is sent to an address that may be its own
+        configuration(paths).set_props("hotsync", {"role": "master", "SlaveHost": "", "MasterHost": ""})
 
 
 def _arrange_units() -> None:
@@ -103,16 +110,17 @@ def is_settled(paths: Paths) -> bool:
     return paths.production_flag.exists() and props.get("role") == "master" and not props.get("MasterHost")
 
 
-def _announce_at_boot(paths: Paths, wanted: bool) -> None:
-    """Let a boot in the middle of a promotion say so; the link is part of the prepared /etc, too."""
+def announce_at_boot(paths: Paths, wanted: bool) -> None:
+    """Let a boot in the middle of a promotion say so, durably; the link is part of the prepared /etc, too."""
     link = paths.at(f"/etc/systemd/system/sysinit.target.wants/{BOOT_UNIT}")
     if wanted:
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(f"/lib/systemd/system/{BOOT_UNIT}")
+    elif link.is_symlink():
+        link.unlink()
+    if link.parent.is_dir():
         files.sync_directory(link.parent)
-    else:
-        link.unlink(missing_ok=True)
 
 
 def _rotate_aside(aside: Path) -> None:

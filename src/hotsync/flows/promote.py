@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hotsync.backends import production_units
 from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
+from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.listing import DiskListing
 from hotsync.engine.loads import loads, locales_lacking, locales_of_databases, servers_lacking
-from hotsync.engine.master_facts import check_told, spool_of_tree
+from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.promotion_network import read_master_network
 from hotsync.engine.room import room_missing
-from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.engine.status import holdings
-from hotsync.errors import ConfigError, ExitCode, NotReady
-from hotsync.model.entry import Kind, parent_of
+from hotsync.errors import ExitCode, NotReady
+from hotsync.flows import promote_look as look
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
-from hotsync.model.network import NetworkState
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.planning.addresses import plan_network
+from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
 from hotsync.planning.preflight import PreflightFacts, check_all, refuse
 from hotsync.planning.promote import plan_promote
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.runs import Runs
-from hotsync.state.settings import read_settings
-from hotsync.state.slave_run import load_slave_run
-from hotsync.steps.databases import LoadDatabases
-from hotsync.system import flags, lock
+from hotsync.system import lock
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import opened
 from hotsync.transport.presence import load_presence
 
 COMMAND = "hotsync-promote"
-_STEP_SECONDS = 0.1
-_LOAD_SPEED = 10 * 2**20  # bytes of a dump a second, with indexes, on a small busy machine
-_SLOW_SECONDS = {"databases.load": 8.0, "services.start": 15.0, "files.prepare-etc": 1.0, "databases.start": 4.0}
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +65,11 @@ class Prospect:
         """Return the promotion that is claimed or would be."""
         return self.facts.promotion
 
+    @property
+    def seconds(self) -> float:
+        """Return about how long it takes."""
+        return estimate(self.plan, self.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -84,12 +80,6 @@ class Outcome:
     sentence: str
 
 
-def estimate(plan: Plan) -> float:
-    """Given the plan, return about how many seconds it takes (copies to another file system not counted)."""
-    loads = sum(step.size for step in plan if isinstance(step, LoadDatabases))
-    return loads / _LOAD_SPEED + sum(_SLOW_SECONDS.get(step.key.partition(":")[0], _STEP_SECONDS) for step in plan)
-
-
 def slave_run_stamp(paths: Paths) -> Path:
     """Return the file that hotsync-slave writes at the end of each run."""
     return paths.state / "slave-run.json"
@@ -98,12 +88,16 @@ def slave_run_stamp(paths: Paths) -> Path:
 def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Prospect:
     """Given the answers, return what a promotion would do; nothing is changed.
 
-    Raise WrongRole, NotReady or PeerStillAlive where it must not be done; one that is claimed is never refused.
+    Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is never refused; raise
+    RestoreFailed if its databases can be read no more.
     """
     clock = clock or SystemClock()
     role = store.load_role(paths)
     parts = promotion_host.build(paths, clock)
     if claimed := document.unfinished_promotion(paths, role):
+        if role.role is not Role.MASTER:
+            check_spool(paths)  # what cannot be read would be no databases, and no rules
+        claimed = _with_answer(parts, claimed, answers.network)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), (), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
@@ -112,6 +106,38 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     refuse(PreflightFacts(role, generation.number if generation else 0, slave_ran), force=True)
     assert generation is not None
     return _fresh(parts, generation, answers, clock)
+
+
+def _with_answer(parts: PromotionParts, claimed: Promotion, choice: NetworkChoice | None) -> Promotion:
+    """Return a claimed promotion with another answer about the network, where one is given; raise NotReady if /etc
+    has been exchanged with this server's own network in it."""
+    if choice is None or choice is claimed.network.choice:
+        return claimed
+    if choice is not NetworkChoice.MASTERS:
+        return replace(claimed, network=NetworkPlan(choice))
+    if parts.etc.is_exchanged(claimed):
+        raise NotReady(
+            reason="its own network was chosen, and is part of /etc already",
+            hint="Run hotsync-promote without --network; then give this server the MASTER's addresses by hand.",
+        )
+    network, _ = look.master_network(parts.ground.tree / ETC)
+    own = live.read_addresses(fixed_only=True)
+    return replace(claimed, network=plan_network(choice, network, parts.ground.master.network, own))
+
+
+def _keep_answer(paths: Paths, seen: Prospect) -> None:
+    """Write down the answer about the network that a continued promotion goes on with."""
+    before = document.load_promotion(paths)
+    network = seen.promotion.network
+    if before is None or before.network == network:
+        return
+    document.set_network(paths, network)
+    if network.choice is not NetworkChoice.MASTERS and seen.facts.etc_exchanged:
+        document.add_note(
+            paths,
+            "The network files in /etc are the MASTER's: they were in place when this server's network was chosen. "
+            "Look at them before the next boot; its own are with what was set aside.",
+        )
 
 
 def readiness(paths: Paths, clock: Clock) -> Prospect:
@@ -131,7 +157,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     answers = wanted or Answers()
     role = store.load_role(paths)
     choice = answers.network or NetworkChoice.MASTERS
-    network, fault = _master_network(ground.tree / ETC)
+    network, fault = look.master_network(ground.tree / ETC)
     plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
@@ -151,26 +177,27 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         role,
         generation.number,
         slave_ran=True,
-        signs_of_life=_signs_of_life(paths, plan) if wanted else (),
+        signs_of_life=look.life_of_master(paths, plan) if wanted else (),
         data_age=clock.now() - promotion.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
-        immutable=_immutable(paths, promotion),
+        immutable=look.immutable_paths(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
         room_missing=room_missing(paths, promotion, loads(ground.tree, ground.master.dumps)),
         network=choice,
         network_fault=fault,
         network_known=bool(plan.addresses),
-        interfaces_missing=tuple(sorted(_cards_missing(plan, network))),
+        interfaces_missing=tuple(sorted(look.cards_missing(plan, network))),
         dhcp=network.uses_dhcp if network else (),
-        dumps_fault=check_told(paths),
+        dumps_fault=dumps_fault(paths),
         servers_lacking=servers_lacking(ground.master.dumps),
         locales_lacking=locales_lacking(
             paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
         ),
-        facts_missing=not ground.master.active_units,
-        packages_missing=_packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
+        rules_fault=rules_fault(paths),
+        facts_fault=facts_fault(paths),
+        packages_missing=look.packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
     )
     if wanted:
         refuse(preflight, force=wanted.force)
@@ -178,15 +205,17 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
 
 
-def run(paths: Paths, answers: Answers, progress: Progress | None = None, clock: Clock | None = None) -> Outcome:
+def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:
     """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
-    clock = clock or SystemClock()
+    end_slave_run(say, clock)
     with lock.held(paths.sync_lock, "run of HotSync"):
         started = clock.now()
         if paths.replica.is_dir():
             open_replica(paths, clock).recover()
         seen = prospect(paths, answers, clock)
         parts = promotion_host.build(paths, clock)
+        if seen.resumed:
+            _keep_answer(paths, seen)
         execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
         outcome = _outcome(paths)
         Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
@@ -218,63 +247,6 @@ def _run_report(outcome: Outcome, started: float, ended: float) -> RunReport:
     )
 
 
-def _master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
-    try:
-        state = read_master_network(tree_etc)
-    except ConfigError as error:
-        return None, error.sentence
-    if state is None:
-        return None, "the MASTER's /etc has the files of no network system that HotSync knows"
-    return state, ""
-
-
-def _cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
-    """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
-    made = {
-        interface.name
-        for interface in (state.interfaces if state else ())
-        if any(
-            word in key for key, _ in interface.options for word in ("bridge", "bond", "vlan", "Bridge", "Bond", "VLAN")
-        )
-    }
-    return {address.interface for address in plan.addresses} - made - live.read_interfaces()
-
-
-def _packages_missing(paths: Paths) -> tuple[str, ...]:
-    last = load_slave_run(paths)
-    return tuple(package.name for package in last.missing) if last else ()
-
-
-def _signs_of_life(paths: Paths, network: NetworkPlan) -> tuple[str, ...]:
-    settings, _ = read_settings(paths)
-    peer = store.load_peer(paths)
-    address = peer.address if peer else settings.master_host
-    return signs_of_life(address, settings.slave_port, network.addresses)
-
-
-def _immutable(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
-    found: list[str] = []
-    # a path cannot be renamed if it is immutable, or the folder that it lies in
-    asked = {unit.path for unit in promotion.units} | {parent_of(unit.path) for unit in promotion.units} | {ETC}
-    for path in sorted(asked):
-        node = DiskListing(paths.root).node(path)
-        if node is None or node.kind not in (Kind.FILE, Kind.DIRECTORY):
-            continue  # opening a device may do things
-        try:
-            with opened(paths.root, path, os.O_RDONLY | os.O_NONBLOCK) as place:
-                if flags.read_flags(place) & (flags.IMMUTABLE | flags.APPEND_ONLY):
-                    found.append(f"/{path}")
-        except OSError:
-            continue  # not there, or nothing that has flags
-    return tuple(found)
-
-
-def internet_reached(paths: Paths) -> bool:
-    """Return whether the Internet (or what stands for it in the settings) answers."""
-    settings, _ = read_settings(paths)
-    return internet_answers(settings.internet_probe)
-
-
 def unfinished_sentence(paths: Paths) -> str:
     """Return what is to be said of a promotion that is not finished, "" if there is none."""
     role = store.load_role(paths)
@@ -287,6 +259,3 @@ def unfinished_sentence(paths: Paths) -> str:
         f"A promotion of this server to epoch {promotion.epoch} is UNFINISHED: it serves nothing yet. "
         "Run hotsync-promote: it goes on where it stopped."
     )
-
-
-Say = Callable[[str], None]

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import logging
 
-from hotsync.engine.roles import settle_role
+from hotsync.engine.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
-from hotsync.flows.promote_notice import announce
+from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT
 from hotsync.state.settings import read_settings
 from hotsync.system import command
+from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
+MAIL_UNIT = "hotsync-unfinished-mail.service"
+
 _log = logging.getLogger("hotsync.promote")
+
+
+def mail_unfinished(paths: Paths, clock: Clock) -> None:
+    """Tell by mail what the boot told the console; nothing if it has been finished meanwhile."""
+    if sentence := unfinished_sentence(paths):
+        tell_by_mail(paths, clock, interrupted(sentence))
 
 
 def at_boot(paths: Paths) -> None:
     """Tell console and log of an unfinished promotion; what follows from a role that has changed is made true first.
 
-    It goes on by itself only where the settings say so (ResumeAtBoot).
+    It goes on by itself only where the settings say so (ResumeAtBoot). Where none is unfinished, no boot asks again.
     """
-    settle_role(paths)
     sentence = unfinished_sentence(paths)
-    announce(paths, sentence)
     if not sentence:
+        announce(paths, "")
+        announce_at_boot(paths, False)
         return
+    settle_role(paths)
+    announce(paths, sentence)
     _log.warning("%s", sentence)
+    command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))  # once there is a network
     settings, _ = read_settings(paths)
     if settings.resume_at_boot:
         command.run(["systemctl", "start", "--no-block", UNIT])

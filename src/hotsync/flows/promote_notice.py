@@ -1,11 +1,24 @@
-"""A sentence that everybody reads who looks at this server's console or logs in."""
+"""What everybody is to know of a promotion: on this server's console and at every login, and by mail."""
 
 from __future__ import annotations
 
+import logging
+
+from hotsync.errors import HotSyncError
+from hotsync.flows.notify import addressee_of, tell
+from hotsync.report.letters import Trouble
+from hotsync.state import store
+from hotsync.state.alerts import AlertBook
+from hotsync.state.promotion import unfinished_promotion
+from hotsync.state.settings import read_settings
 from hotsync.system import files
+from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
+_log = logging.getLogger("hotsync.promote")
 _PLACES = ("/run/issue.d/hotsync.issue", "/run/motd.d/hotsync")
+_ABOUT = "promotion of this server"
+_MEANING = "The MASTER may be down, and this server serves nothing, or not everything, until the promotion has ended."
 
 
 def announce(paths: Paths, sentence: str) -> None:
@@ -17,3 +30,28 @@ def announce(paths: Paths, sentence: str) -> None:
             continue
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         files.write_atomic(path, f"\nHotSync: {sentence}\n\n".encode())
+
+
+def failed(error: HotSyncError) -> Trouble:
+    """Return what a mail says of a promotion that failed."""
+    return Trouble(_ABOUT, error.sentence, error.hint, _MEANING, error.code)
+
+
+def interrupted(sentence: str) -> Trouble:
+    """Return what a mail says of a promotion in the middle of which this server came up again."""
+    return Trouble(_ABOUT, sentence, "Run hotsync-promote: it goes on where it stopped.", _MEANING, "interrupted")
+
+
+def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> None:
+    """Mail what is the matter with a promotion that is unfinished, or (None) that it went on to its end after all.
+
+    One that was refused changed nothing: whoever typed it reads why.
+    """
+    try:
+        role = store.load_role(paths)
+        if trouble is not None and unfinished_promotion(paths, role) is None:
+            return
+        settings, _ = read_settings(paths)
+        tell(AlertBook(paths), addressee_of(settings, role.role), _ABOUT, trouble, clock.now())
+    except (HotSyncError, OSError) as error:
+        _log.warning("nobody was told by mail: %s", error)

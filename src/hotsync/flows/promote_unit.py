@@ -15,10 +15,10 @@ from typing import Any
 from hotsync.errors import ExitCode, HotSyncError
 from hotsync.flows import promote
 from hotsync.flows.promote import Answers
-from hotsync.flows.promote_notice import announce
+from hotsync.flows.promote_notice import announce, failed, interrupted, tell_by_mail
 from hotsync.model.plan import Step
 from hotsync.model.promotion import NetworkChoice
-from hotsync.system import command, files
+from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
@@ -52,19 +52,24 @@ def is_running() -> bool:
 
 
 def start(paths: Paths, answers: Answers) -> None:
-    """Start the unit with these answers; raise CommandFailed if it cannot be started."""
+    """Start the unit with these answers, unless somebody else did meanwhile; raise CommandFailed if it cannot be
+    started."""
     paths.run.mkdir(parents=True, exist_ok=True)
     document = {"network": int(answers.network) if answers.network else 0, "force": answers.force}
-    files.write_atomic(request_path(paths), json.dumps(document).encode(), mode=0o600)
-    files.write_atomic(events_path(paths), b"", mode=0o600)
-    command.run(["systemctl", "reset-failed", UNIT], ok=range(256))
-    command.run(["systemctl", "start", UNIT])
+    with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
+        if is_running():
+            return
+        files.write_atomic(request_path(paths), json.dumps(document).encode(), mode=0o600)
+        events_path(paths).unlink(missing_ok=True)  # of an earlier one; the unit makes its own
+        command.run(["systemctl", "reset-failed", UNIT], ok=range(256))
+        command.run(["systemctl", "start", UNIT])
 
 
 def run_in_unit(paths: Paths, clock: Clock) -> int:
     """Promote with the answers that were left for the unit, writing what happens; return the exit code."""
     paths.run.mkdir(parents=True, exist_ok=True)
     answers = _read_request(paths)
+    files.write_atomic(events_path(paths), b"", mode=0o600)
     with open(events_path(paths), "a", encoding="utf-8") as file:
 
         def tell(event: dict[str, object]) -> None:
@@ -76,17 +81,24 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
             if position == 2:
                 announce(paths, promote.unfinished_sentence(paths))  # claimed: whoever logs in now is to know
 
+        def say(text: str) -> None:
+            tell({"said": text})
+
         try:
-            outcome = promote.run(paths, answers, progress, clock)
+            outcome = promote.run(paths, answers, progress, clock, say)
         except HotSyncError as error:
             tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
+            tell_by_mail(paths, clock, failed(error))
             return int(error.exit_code)
         except BaseException as error:
-            tell({"ended": int(ExitCode.BUG), "sentence": f"a bug in HotSync: {type(error).__name__}: {error}"})
+            sentence = f"a bug in HotSync: {type(error).__name__}: {error}"
+            tell({"ended": int(ExitCode.BUG), "sentence": sentence})
+            tell_by_mail(paths, clock, interrupted(f"The promotion of this server ended by {sentence}."))
             raise
         finally:
             announce(paths, promote.unfinished_sentence(paths))
         tell({"ended": int(outcome.exit_code), "sentence": outcome.sentence})
+        tell_by_mail(paths, clock, None)
         return int(outcome.exit_code)
 
 

@@ -45,7 +45,7 @@ def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
 
 def _start(paths: Paths, say: Callable[[str], None]) -> None:
     parts = promotion_host.build(paths)
-    wanted = parts.ground.master.active_units
+    wanted = parts.ground.production
     missing = units_to_start(wanted, production_units.known_units(wanted), production_units.active_units())
     if missing:
         say(f"Starting {', '.join(missing)}")

@@ -148,7 +148,7 @@ def _checks_of_promotion(paths: Paths, clock: Clock) -> Iterator[Check]:
         hint = error.hint if isinstance(error, HotSyncError) else ""
         yield Check("promotion.plan", title, Verdict.RED, str(error), hint)
         return
-    steps, seconds = len(seen.plan), promote.estimate(seen.plan)
+    steps, seconds = len(seen.plan), seen.seconds
     yield Check("promotion.plan", title, Verdict.GREEN, f"{steps} steps, about {max(1, round(seconds))} seconds")
     yield from (check for check in seen.checks if check.name != _ALIVE)
 

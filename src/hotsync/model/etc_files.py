@@ -16,6 +16,21 @@ ALWAYS_OWN = (
 )
 """Patterns below /etc that are always this host's own, the MASTER's being left out: HotSync's own state."""
 
+OWN_NETWORK = (
+    "network",
+    "systemd/network",
+    "netplan",
+    "NetworkManager/system-connections",
+    "resolv.conf",
+    "systemd/system/systemd-networkd*",
+    "systemd/system/networking.service*",
+    "systemd/system/dbus-org.freedesktop.network1.service",
+    "systemd/system/*.wants/systemd-networkd*",
+    "systemd/system/*.wants/networking.service",
+    "systemd/system/*.wants/NetworkManager*",
+)
+"""Patterns below /etc that are this host's own too where it keeps its network: what configures it, and which system."""
+
 
 def files_that_stay(
     own: Mapping[str, str], carried: Collection[str], owned_by_slave_only: Collection[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hotsync.errors import ConfigError
@@ -32,6 +33,16 @@ def parse_address(interface: str, text: str, document: str = "the network") -> A
     except ValueError as error:
         raise ConfigError(document=document, faults=f"{text!r} is no address") from error
     return Address(interface, str(parsed.ip), parsed.network.prefixlen)
+
+
+def is_on_link(gateway: Address, addresses: Iterable[Address]) -> bool:
+    """Given a gateway, return whether it is in the network of one of these addresses, or needs none."""
+    there = ipaddress.ip_address(gateway.address)
+    return there.is_link_local or any(
+        address.interface == gateway.interface and there in ipaddress.ip_interface(str(address)).network
+        for address in addresses
+        if address.version == gateway.version
+    )
 
 
 @dataclass(frozen=True, slots=True)

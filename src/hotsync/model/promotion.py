@@ -49,13 +49,17 @@ class ExchangeUnit:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """The addresses that production has, and the standby ones that this server keeps beside them."""
+    """The addresses that production has, and the standby ones that this server keeps beside them.
+
+    `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either.
+    """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
     host_name: str = ""
     addresses: tuple[Address, ...] = ()
     gateways: tuple[Address, ...] = ()
     standby: tuple[Address, ...] = ()
+    cards: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,10 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class PromotionFacts:
-    """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be."""
+    """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
+
+    `dump_bytes` are all there are to load, `copy_bytes` those of units that must be copied and are not yet.
+    """
 
     role: RoleRecord
     promotion: Promotion
@@ -141,7 +148,9 @@ class PromotionFacts:
     tree_live: bool = False
     units_left: tuple[ExchangeUnit, ...] = ()
     etc_exchanged: bool = False
+    copy_bytes: int = 0
     databases: tuple[DatabaseDump, ...] = ()
+    dump_bytes: int = 0
     servers_down: frozenset[str] = frozenset()
     clients_held: bool = False
     permitted: bool = False

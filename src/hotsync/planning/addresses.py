@@ -42,7 +42,8 @@ def plan_network(
         named_gateways = (replace(g, interface=files.get(g.interface, g.interface)) for g in state.gateways)
         gateways = tuple(gateway for gateway in named_gateways if gateway.interface) or _used_gateways(told)
     standby = tuple(address for address in own if address not in theirs)
-    return NetworkPlan(choice, told.host_name, theirs, gateways, standby)
+    cards = tuple((card.mac.lower(), card.name) for card in told.interfaces if card.mac and not card.kind)
+    return NetworkPlan(choice, told.host_name, theirs, gateways, standby, cards)
 
 
 def _used_gateways(told: NetworkFacts) -> tuple[Address, ...]:

@@ -36,7 +36,8 @@ class PreflightFacts:
     dumps_fault: str = ""
     servers_lacking: tuple[str, ...] = ()
     locales_lacking: tuple[str, ...] = ()
-    facts_missing: bool = False
+    rules_fault: str = ""
+    facts_fault: str = ""
     packages_missing: tuple[str, ...] = ()
 
 
@@ -85,8 +86,8 @@ def _basics(facts: PreflightFacts) -> Iterator[Check]:
     yield _check(
         "facts.told",
         "the MASTER told what it is",
-        "the last generation does not say which packages and units the MASTER had" if facts.facts_missing else "",
-        "Only what the profiles name will be started.",
+        facts.facts_fault,
+        "Units that the profiles name are started; look with `systemctl` whether anything else must run.",
         Verdict.AMBER,
     )
 
@@ -137,6 +138,12 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
 
 
 def _databases(facts: PreflightFacts) -> Iterator[Check]:
+    yield _check(
+        "data.rules",
+        "the MASTER's rules can be read",
+        facts.rules_fault,
+        "Install the same HotSync on both servers and run hotsync on the MASTER; or go back with `hotsync history`.",
+    )
     yield _check(
         "data.dumps",
         "the collected databases can be read",

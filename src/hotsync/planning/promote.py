@@ -54,6 +54,10 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     if not facts.etc_exchanged:
         yield PrepareEtc()
         yield ExchangeEtc()
+    for each in facts.rebuilds:
+        step = MakeAnew(each.name, each.make, each.paths)
+        if not facts.etc_exchanged or not _tried(done, step.key):
+            yield step
     # what the running managers hold in memory is not visible on the disk: the journal proves it, and doing it twice
     # does no harm; after a boot they have read the new files anyway
     if not facts.etc_exchanged or not _tried(done, "services.reload"):
@@ -80,10 +84,6 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
         yield AdmitClients()
     if facts.attributes and not _tried(done, "files.attributes"):
         yield SetAttributes(facts.attributes)
-    for each in facts.rebuilds:
-        step = MakeAnew(each.name, each.make, each.paths)
-        if step.key not in done:
-            yield step
     if facts.units_to_restart and not _tried(done, "services.restart"):
         yield RestartUnits(facts.units_to_restart)
     yield from _starts(facts)

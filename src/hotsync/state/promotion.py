@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.errors import ConfigError
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import StepRecord
-from hotsync.model.promotion import Promotion
+from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -93,6 +93,13 @@ def add_note(paths: Paths, note: str) -> None:
     promotion = load_promotion(paths)
     if promotion is not None and note not in promotion.notes:
         save_promotion(paths, replace(promotion, notes=(*promotion.notes, note)))
+
+
+def set_network(paths: Paths, network: NetworkPlan) -> None:
+    """Remember another answer about the network than that of the claim."""
+    promotion = load_promotion(paths)
+    if promotion is not None and promotion.network != network:
+        save_promotion(paths, replace(promotion, network=network))
 
 
 def set_etc_inode(paths: Paths, inode: int) -> None:

@@ -118,7 +118,7 @@ class MakeAnew:
     name: str
     make: str
     paths: tuple[str, ...] = ()
-    phase: Phase = Phase.OWNERSHIP
+    phase: Phase = Phase.DATA
 
     @property
     def key(self) -> str:

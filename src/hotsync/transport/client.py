@@ -6,10 +6,11 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from hotsync.errors import HotSyncError, TransferError
+from hotsync.errors import HotSyncError, PeerUnreachable, StaleEpoch, TransferError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Peer, Role
 from hotsync.system import files
@@ -96,7 +97,11 @@ class PeerLink:
         """
         del paths  # nothing of a connection is kept on disk
         callee = Callee(address, port, ours, identity, peer.fingerprint)
-        channel = dial(callee, clock, limits.stall_seconds)
+        try:
+            channel = dial(callee, clock, limits.stall_seconds)
+        except PeerUnreachable:
+            _ask_whether_superseded(replace(callee, address=peer.link_local), clock, limits)
+            raise
         try:
             channel.send(opening(ours, "control", clock), "it was greeted")
             welcome = channel.answer(Welcome, "it was greeted")
@@ -290,3 +295,18 @@ class PeerLink:
                 self.alive()
             except HotSyncError:
                 return  # kept in _broken: the next call raises it
+
+
+def _ask_whether_superseded(callee: Callee, clock: Clock, limits: Limits) -> None:
+    """Raise StaleEpoch if the peer says so at its link-local address; whatever else comes of it is no answer.
+
+    A SLAVE that was promoted has our addresses, and takes nothing that comes from them: only this way is left.
+    """
+    if not callee.address:
+        return
+    try:
+        hail(callee, clock, limits.stall_seconds)
+    except StaleEpoch:
+        raise
+    except HotSyncError:
+        return

@@ -10,7 +10,8 @@ import pytest
 
 from hotsync.agent import port
 from hotsync.backends import firewall
-from hotsync.model.identity import Role
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.state.store import save_peer, save_role
 from hotsync.system import command, log
 from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, Host, own_network
 
@@ -83,6 +84,15 @@ def test_a_master_whose_name_cannot_be_resolved_is_not_shut_out(slave: Host) -> 
     slave.set("hotsync", MasterHost="master.invalid")
     assert port.main(["open"]) == 0
     assert rules().strip() == ""
+
+
+def test_a_promoted_master_without_a_slave_lets_in_the_one_that_it_was_paired_with(slave: Host) -> None:
+    save_peer(slave.paths, Peer("master", MASTER_ADDRESS, "a" * 64, "", "fe80::1%eth0"))
+    save_role(slave.paths, RoleRecord(Role.MASTER, 1))
+    slave.set("hotsync", role="master", SlaveHost="", MasterHost="")
+    assert port.main(["open"]) == 0
+    assert f"tcp dport {PORT} ip saddr {MASTER_ADDRESS} accept" in rules()
+    assert f"tcp dport {PORT} ip6 saddr fe80::1 accept" in rules()
 
 
 def test_without_nftables_the_daemon_starts_all_the_same(

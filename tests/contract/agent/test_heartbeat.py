@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
+from hotsync.engine import roles as engine_roles
+from hotsync.engine.roles import PromotionRoles
+from hotsync.errors import ExitCode, StaleEpoch
+from hotsync.manifest.store import Manifest
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.state.store import forget_peer, save_role
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state.store import forget_peer, save_peer, save_role
 from hotsync.transport.presence import load_presence
-from tests.contract.agent.pair import Pair, until
+from tests.contract.agent.pair import SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
 
 pytestmark = pytest.mark.contract
 
@@ -80,4 +86,52 @@ def test_a_slave_that_became_master_stops_serving_and_starts_to_call(hosts: Pair
     hosts.master.start()
     until(lambda: load_presence(hosts.master.paths).connected, "they meet")
     save_role(hosts.slave.paths, RoleRecord(Role.MASTER, epoch=1))
+    until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")
+
+
+def promoted(hosts: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hotsync-promote does with role and settings, by its own steps."""
+    monkeypatch.setattr(engine_roles, "_arrange_units", lambda: None)
+    paths = hosts.slave.paths
+    with Manifest(paths.manifest) as manifest, manifest.transaction():
+        manifest.set_generation(7, "d" * 64)
+    port = PromotionRoles(paths, hosts.slave.clock)
+    port.claim(Promotion(1, 7, "d" * 64, 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    port.become_master(1)
+    port.settle()
+    port.finish()
+
+
+def test_after_a_promotion_the_old_master_that_boots_hears_that_it_was_superseded(
+    hosts: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    hosts.master.stop()
+    promoted(hosts, monkeypatch)
+    assert hosts.slave.here.settings.slave_host == ""
+    hosts.slave.stop()
+    hosts.slave.start()  # as after its own boot
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")
+    with pytest.raises(StaleEpoch) as caught:
+        hosts.link()
+    assert caught.value.exit_code == ExitCode.REFUSED
+
+
+def test_a_master_that_cannot_reach_its_slave_asks_by_the_link_local_address_whether_it_was_superseded(
+    hosts: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    hosts.master.stop()
+    peer = hosts.master.here.peer
+    assert peer is not None
+    # lo has no link-local address, so another of the SLAVE's stands for it, and one where nobody answers for its own
+    save_peer(hosts.master.paths, replace(peer, link_local=SLAVE_ADDRESS))
+    hosts.master.set("hotsync", SlaveHost=STRANGER_ADDRESS)
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).trouble is not None, "it is not reached")
+    assert load_presence(hosts.master.paths).superseded_by == 0
+    promoted(hosts, monkeypatch)
     until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")

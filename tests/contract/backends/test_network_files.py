@@ -27,9 +27,9 @@ def put(etc: Path, texts: dict[str, str]) -> None:
 @pytest.mark.parametrize("head", ["", "source /etc/network/interfaces.d/*\n", "source-directory interfaces.d\n"])
 def test_ifupdown_reads_the_standby_address_beside_the_masters(tmp_path: Path, head: str) -> None:
     put(tmp_path, {ifupdown.FILE: head + INTERFACES})
-    put(tmp_path, ifupdown.standby(tmp_path, STANDBY))
+    put(tmp_path, ifupdown.standby(tmp_path, STANDBY, {}))
     assert [str(address) for address in ifupdown.read(tmp_path).addresses] == ["10.77.0.1/24", "10.77.0.2/24"]
-    again = ifupdown.standby(tmp_path, STANDBY)
+    again = ifupdown.standby(tmp_path, STANDBY, {})
     assert again[ifupdown.FILE] == (tmp_path / ifupdown.FILE).read_text()
     system = network_system(tmp_path)
     assert system is not None
@@ -41,7 +41,7 @@ def test_networkd_reads_the_standby_address_from_a_drop_in_of_the_file_that_matc
     link = tmp_path / "systemd/system/multi-user.target.wants/systemd-networkd.service"
     link.parent.mkdir(parents=True)
     link.symlink_to("/lib/systemd/system/systemd-networkd.service")
-    texts = networkd.standby(tmp_path, STANDBY)
+    texts = networkd.standby(tmp_path, STANDBY, {})
     assert list(texts) == ["systemd/network/10-all.network.d/zz-hotsync-standby.conf"]
     put(tmp_path, texts)
     assert [str(address) for address in networkd.read(tmp_path).addresses] == ["10.77.0.1/24", "10.77.0.2/24"]

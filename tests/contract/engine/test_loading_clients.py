@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_without_nftables_a_promotion_goes_on_and_its_report_says_so(
     promotion = World().offered()
     document.save_promotion(paths, promotion)
     monkeypatch.setitem(command.ENVIRONMENT, "PATH", str(tmp_path))  # no nft, no ss
-    network = PromotionNetwork(paths, lambda: promotion)
+    network = PromotionNetwork(paths, lambda: promotion, partial(document.add_note, paths))
     for _ in range(2):
         network.hold_clients()
     network.admit_clients()

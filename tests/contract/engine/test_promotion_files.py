@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hotsync.engine.listing import DiskListing, kept_paths
 from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
 from hotsync.engine.promotion_files import PromotionFiles, units_left
 from hotsync.errors import ReplicaError
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.selection import Action, Rule, Selection
 from hotsync.planning.exchange import Surroundings, exchange_layout
 from hotsync.state import promotion as document
@@ -191,7 +191,7 @@ def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]
         return dying
 
     with monkeypatch.context() as patch:
-        for name in ("rename", "mkdir", "fsync", "replace"):
+        for name in ("rename", "mkdir", "fsync", "replace", "fchown"):
             patch.setattr(os, name, wrap(getattr(os, name)))
         for name in ("rename_noreplace", "rename_exchange", "sync_filesystem"):
             patch.setattr(system_files, name, wrap(getattr(system_files, name)))
@@ -254,6 +254,60 @@ def test_what_lies_on_another_file_system_is_copied_there_and_exchanged(
         }
 
 
+def test_with_var_on_a_file_system_of_its_own_it_ends_too_and_the_report_says_where_the_old_etc_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mounted(tmp_path / "var"):
+        stage = Stage(tmp_path, mounts=("var",))
+        number = 0
+        while True:
+            number += 1
+            with dying_at(number, monkeypatch):
+                try:
+                    stage.go_on()
+                except Cut:
+                    continue
+            break
+        assert number > 15
+        assert stage.etc().is_exchanged(stage.promotion)
+        assert units_left(stage.promotion, stage.paths) == ()
+        assert (tmp_path / "etc/hostname").read_text() == "master\n"
+        aside = content(tmp_path / ".hotsync-promotion.1/aside")
+        assert aside["etc/hostname"] == "slave\n"
+        assert aside["home/boss/notes"] == SLAVE["home/boss/notes"]
+        assert content(stage.paths.state / "aside") == {"var/lib/app/state": "slave's state\n"}
+        assert [note for note in stage.promotion.notes if "/.hotsync-promotion.1/aside/etc" in note]
+
+
+def test_a_folder_that_is_made_live_is_never_seen_without_the_masters_attributes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = 0
+    while True:
+        number += 1
+        stage = Stage(tmp_path / str(number))
+        shutil.rmtree(stage.paths.root / "data")
+        (stage.tree / "data").chmod(0o751)
+        os.chown(stage.tree / "data", 5, 6)
+        cut = False
+        with dying_at(number, monkeypatch):
+            try:
+                stage.files().exchange("data/app")
+            except Cut:
+                cut = True
+        for _ in range(2 if cut else 1):
+            with suppress(FileNotFoundError):
+                made = os.lstat(stage.paths.root / "data")
+                assert (made.st_uid, made.st_gid, made.st_mode & 0o7777) == (5, 6, 0o751)
+            if cut:
+                stage.files().exchange("data/app")
+        assert content(stage.paths.root / "data") == {"app/x": "carried\n"}
+        assert not (stage.paths.root / ".hotsync-folder").exists()
+        if not cut:
+            break
+    assert number > 3
+
+
 def test_all_metadata_arrives_with_the_exchange_and_in_the_prepared_etc(stage: Stage) -> None:
     odd = stage.tree / "etc/app/app.conf"
     os.chown(odd, 1234, 4321)
@@ -288,6 +342,25 @@ def test_the_tree_keeps_its_etc_so_that_it_can_be_prepared_again(stage: Stage) -
     before = content(stage.tree / "etc")
     stage.go_on()
     assert content(stage.tree / "etc") == before
+
+
+def test_with_its_own_network_kept_the_prepared_etc_has_no_network_file_of_the_master(stage: Stage) -> None:
+    write(stage.tree, {"etc/network/interfaces": "MASTER's\n", "etc/systemd/network/x.network": "MASTER's\n"})
+    (stage.tree / "etc/systemd/system/multi-user.target.wants").mkdir(parents=True)
+    os.symlink(
+        "/lib/systemd/system/systemd-networkd.service",
+        stage.tree / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
+    )
+    write(stage.paths.root, {"etc/network/interfaces": "SLAVE's\n"})
+    for choice, wanted in ((NetworkChoice.MASTERS, "MASTER's\n"), (NetworkChoice.KEEP, "SLAVE's\n")):
+        document.set_network(stage.paths, NetworkPlan(choice))
+        stage.files().prepare_etc()
+        prepared = stage.paths.root / ".hotsync-etc"
+        assert (prepared / "network/interfaces").read_text() == wanted
+        theirs = choice is NetworkChoice.MASTERS
+        assert (prepared / "systemd/network/x.network").exists() == theirs
+        assert (prepared / "systemd/system/multi-user.target.wants/systemd-networkd.service").is_symlink() == theirs
+        assert (prepared / "app/app.conf").read_text() == "master's\n"
 
 
 def test_something_else_in_the_tree_than_what_was_claimed_stops_before_anything_moves(stage: Stage) -> None:

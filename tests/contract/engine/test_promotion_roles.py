@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.production_units import permit_flag
 from hotsync.engine import roles as engine_roles
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.roles import BOOT_UNIT, PromotionRoles, is_settled, settle_role
 from hotsync.errors import NotReady, ReplicaClosed, StaleEpoch, WrongRole
+from hotsync.flows import restored
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_boot import at_boot
 from hotsync.manifest.store import Manifest
@@ -136,6 +138,40 @@ def test_a_boot_right_after_the_role_changed_lets_production_start(paths: Paths)
     assert paths.production_flag.exists()
 
 
+def test_a_boot_after_a_finished_promotion_leaves_the_new_slave_in_the_settings_and_asks_no_more(paths: Paths) -> None:
+    port(paths).claim(PROMOTION)
+    port(paths).become_master(3)
+    settle_role(paths)
+    link = paths.at("/etc/systemd/system/sysinit.target.wants") / BOOT_UNIT
+    target = os.readlink(link)
+    port(paths).finish()
+    configdb.configuration(paths).set_props("hotsync", {"SlaveHost": "10.77.0.3"})
+    link.symlink_to(target)  # as an older version left it, or a cut
+    at_boot(paths)
+    assert not link.is_symlink()
+    assert configdb.configuration(paths).props(["hotsync"])["hotsync"]["SlaveHost"] == "10.77.0.3"
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_post_restore_data_keeps_the_slave_of_a_master_that_is_in_production(
+    paths: Paths, promoted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotsync.backends.rebuild.make", lambda *_: "")
+    monkeypatch.setattr(restored, "_start", lambda *_: None)
+    monkeypatch.setattr(restored, "_check", lambda *_: None)
+    if promoted:
+        port(paths).claim(PROMOTION)
+        port(paths).become_master(3)
+        settle_role(paths)
+        port(paths).finish()
+    else:
+        store.save_role(paths, RoleRecord(Role.MASTER, 2))
+    configdb.configuration(paths).set_props("hotsync", {"role": "master", "SlaveHost": "10.77.0.3"})
+    restored.post_restore_data(paths, lambda _line: None)
+    assert configdb.configuration(paths).props(["hotsync"])["hotsync"]["SlaveHost"] == "10.77.0.3"
+    assert paths.production_flag.exists()
+
+
 class Cut(Exception):
     """The machine died."""
 
@@ -192,3 +228,48 @@ def test_cut_before_every_write_there_is_a_whole_claim_or_none_and_it_is_made_ex
                 continue  # the test's manifest was not written yet
         assert store.load_role(paths).claim == 3
     assert seen == {True, False}
+
+
+def settled_and_finished(paths: Paths) -> None:
+    if document.unfinished_promotion(paths, store.load_role(paths)):
+        if not is_settled(paths):
+            port(paths).settle()
+        port(paths).finish()
+
+
+def test_cut_before_every_write_of_the_end_it_is_found_unfinished_until_link_and_flag_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_roles, "_arrange_units", lambda: None)
+
+    def promoted(root: Path) -> Paths:
+        paths = slave(root)
+        port(paths).claim(PROMOTION)
+        port(paths).become_master(3)
+        permit_flag(paths).parent.mkdir(parents=True, exist_ok=True)
+        permit_flag(paths).touch()
+        return paths
+
+    dry = promoted(tmp_path / "dry")
+    with dying_at(0, monkeypatch) as count:
+        settled_and_finished(dry)
+    assert count[0] > 8
+    left: set[bool] = set()
+    for number in range(1, count[0] + 1):
+        paths = promoted(tmp_path / str(number))
+        link = paths.at("/etc/systemd/system/sysinit.target.wants") / BOOT_UNIT
+        with pytest.raises(Cut), dying_at(number, monkeypatch):
+            settled_and_finished(paths)
+        unfinished = document.unfinished_promotion(paths, store.load_role(paths)) is not None
+        left.add(unfinished)
+        assert unfinished or not (link.is_symlink() or permit_flag(paths).exists())
+        at_boot(paths)
+        assert paths.production_flag.exists()
+        settled_and_finished(paths)
+        assert is_settled(paths)
+        assert not link.is_symlink()
+        assert document.unfinished_promotion(paths, store.load_role(paths)) is None
+        configdb.configuration(paths).set_props("hotsync", {"SlaveHost": "10.77.0.3"})
+        at_boot(paths)
+        assert configdb.configuration(paths).props(["hotsync"])["hotsync"]["SlaveHost"] == "10.77.0.3"
+    assert True in left

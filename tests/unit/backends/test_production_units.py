@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hotsync.backends.package_files import parse_status, read_files
-from hotsync.backends.production_units import parse_loaded, parse_units
+from hotsync.backends.production_units import ProductionUnits, parse_loaded, parse_units
+from hotsync.errors import CommandFailed
+from hotsync.system import command
+from hotsync.system.paths import Paths
 
 
 def test_units_are_the_first_word_of_each_line() -> None:
     text = "ssh.service loaded active running OpenBSD Secure Shell server\n\ncron.service loaded active running x\n"
     assert parse_units(text) == {"ssh.service", "cron.service"}
+
+
+def test_a_unit_that_hangs_is_noted_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: list[str], **_: object) -> None:
+        if argv[1] == "start":
+            raise CommandFailed(program="systemctl", status="no end after 900 s", detail="it was ended", line="x")
+
+    monkeypatch.setattr(command, "run", run)
+    notes: list[str] = []
+    ProductionUnits(Paths(tmp_path), notes.append).start_all(["hangs.service", "good.service"])
+    assert len(notes) == 1
+    assert "systemctl list-jobs" in notes[0]
 
 
 def test_only_units_with_a_file_exist_here() -> None:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from hotsync.flows import promote_unit
+from hotsync.errors import Busy, ExitCode
+from hotsync.flows import promote, promote_unit
+from hotsync.flows.promote import Answers
+from hotsync.model.promotion import NetworkChoice
+from hotsync.system import command
 from hotsync.system.paths import Paths
 
 STEP = {"at": 1.0, "step": "a", "title": "do a", "phase": "data", "position": 1, "total": 1}
@@ -55,6 +59,41 @@ def test_every_step_is_shown_and_the_end_is_the_units_own(tmp_path: Path, monkey
     shown, ended = follow(tmp_path, monkeypatch, lines)
     assert [event["title"] for event in shown] == ["do a"]
     assert (ended.exit_code, ended.sentence, ended.error) == (1, "done, with warnings", None)
+
+
+def test_a_second_start_leaves_request_and_events_of_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    started: list[list[str]] = []
+    monkeypatch.setattr(promote_unit, "is_running", lambda: ["systemctl", "start", promote_unit.UNIT] in started)
+    monkeypatch.setattr(command, "run", lambda argv, **_: started.append(argv))
+    promote_unit.start(paths, Answers(NetworkChoice.MASTERS))
+    promote_unit.events_path(paths).write_text(json.dumps(STEP) + "\n")  # what the unit does
+    promote_unit.start(paths, Answers(NetworkChoice.KEEP))
+    assert promote_unit.events_path(paths).read_text() == json.dumps(STEP) + "\n"
+    assert json.loads(promote_unit.request_path(paths).read_text())["network"] == 1
+    assert sum(argv[1] == "start" for argv in started) == 1
+
+
+def test_the_unit_begins_its_events_anew_and_ends_them_with_its_own_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    paths.run.mkdir(parents=True)
+    promote_unit.events_path(paths).write_text(json.dumps(ENDED) + "\n")  # of an earlier one
+
+    def refused(*given: object) -> None:
+        say = given[-1]
+        assert callable(say)
+        say("waiting for dpkg")
+        raise Busy(what="run of HotSync", pid=7, age="3 s")
+
+    monkeypatch.setattr(promote, "run", refused)
+    scene_clock = Scene(Paths(tmp_path / "other"), [])
+    assert promote_unit.run_in_unit(paths, scene_clock) == ExitCode.BUSY
+    events = [json.loads(line) for line in promote_unit.events_path(paths).read_text().splitlines()]
+    assert [event.get("said") or event["ended"] for event in events] == ["waiting for dpkg", 4]
 
 
 def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

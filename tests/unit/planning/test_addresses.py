@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
-from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network import Address, Interface, NetworkState, is_on_link
 from hotsync.model.promotion import NetworkChoice
 from hotsync.planning.addresses import plan_network
 
@@ -47,3 +47,15 @@ def test_where_no_file_is_understood_the_fixed_addresses_of_the_cards_are_taken(
 def test_a_network_that_is_kept_takes_nothing() -> None:
     plan = plan_network(NetworkChoice.KEEP, None, TOLD, OWN)
     assert (plan.choice, plan.addresses, plan.standby, plan.host_name) == (NetworkChoice.KEEP, (), (), "")
+
+
+def test_the_hardware_addresses_of_the_masters_cards_are_told_with_their_names() -> None:
+    plan = plan_network(NetworkChoice.MASTERS, None, TOLD, OWN)
+    assert plan.cards == (("02:00", "eth0"), ("02:01", "eth1"))
+
+
+def test_a_gateway_is_on_the_wire_only_without_a_network_of_ours_around_it() -> None:
+    assert is_on_link(Address("eth0", "10.77.0.254", 32), OWN)
+    assert is_on_link(Address("eth0", "fe80::1", 128), OWN)
+    assert not is_on_link(Address("eth1", "10.77.0.254", 32), OWN)
+    assert not is_on_link(Address("eth0", "192.0.2.1", 32), OWN)

@@ -15,6 +15,15 @@ from hotsync.planning.preflight import PreflightFacts, check_all, refuse
 READY = PreflightFacts(RoleRecord(Role.SLAVE, 1), generation=7, slave_ran=True)
 
 
+def test_facts_that_cannot_be_read_are_amber_and_databases_that_cannot_be_are_red() -> None:
+    facts = PreflightFacts(RoleRecord(Role.SLAVE), 1, slave_ran=True, facts_fault="units.json is damaged")
+    check = next(check for check in check_all(facts) if check.name == "facts.told")
+    assert (check.verdict, check.detail) == (Verdict.AMBER, "units.json is damaged")
+    refuse(facts, force=False)
+    with pytest.raises(NotReady, match="dump is damaged"):
+        refuse(replace(facts, dumps_fault="the dump is damaged"), force=False)
+
+
 def test_a_slave_that_is_ready_is_not_refused() -> None:
     refuse(READY, force=False)
     assert all(check.verdict is Verdict.GREEN for check in check_all(READY))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import errno
+from dataclasses import dataclass, replace
+from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotsync.engine.execute import execute
+from hotsync.errors import ReplicaError, StepFailed
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.plan import Phase
+from hotsync.model.plan import Outcome, Phase, Step, StepRecord
+from hotsync.model.ports import Host
 from hotsync.model.promotion import DatabaseDump, NetworkChoice, Rebuild
 from hotsync.planning.promote import plan_promote
+from tests.fakes.clock import TickingClock
 from tests.fakes.host import FakeHost, World
 from tests.support.sizes import examples
 
@@ -35,27 +41,72 @@ worlds = st.builds(
     choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
     role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
 )
-# after how many steps it is cut, whether the last one was still recorded, and whether the machine boots afterwards
-cuts = st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.booleans()), max_size=12)
+# after how many steps it ends, how (killed with that step recorded or not, a step that fails before or after it did
+# its work, a disk that takes no record), and whether the machine boots afterwards
+ways = st.sampled_from(["recorded", "unrecorded", "fails before", "fails after", "no record"])
+cuts = st.lists(st.tuples(st.integers(0, 12), ways, st.booleans()), max_size=12)
 
 
-def run(world: World, steps: int | None = None, recorded: bool = True) -> None:
+class Killed(Exception):
+    """The process died."""
+
+
+@dataclass(frozen=True)
+class Injected:
+    """A step that fails although it may have done its work."""
+
+    step: Step
+    done: bool
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.step, name)
+
+    def apply(self, host: Host) -> None:
+        if self.done:
+            self.step.apply(host)
+        raise ReplicaError(reason="it was injected")
+
+
+def run(world: World, steps: int | None = None, way: str = "recorded") -> None:
+    """Plan, and execute as the unit does; it ends at step `steps` in that way, or with the last one."""
     plan = plan_promote(world.facts())
-    fake = FakeHost(world)
-    for position, step in enumerate(plan if steps is None else plan[:steps], start=1):
-        step.apply(fake.host())
-        if recorded or position != steps:
-            world.record(step)
+    if steps == 0:
+        return
+    if steps is not None and way.startswith("fails") and steps <= len(plan):
+        broken = cast("Step", Injected(plan[steps - 1], way == "fails after"))
+        plan = (*plan[: steps - 1], broken, *plan[steps:])
+    applied = [0]
+
+    def record(line: StepRecord) -> None:
+        applied[0] += 1
+        last = applied[0] == steps
+        if last and way == "unrecorded":
+            raise Killed
+        if last and way == "no record":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if not (last and way.startswith("fails")) or line.outcome is Outcome.FAILED:
+            world.keep(line)
+        if last and way == "recorded":
+            raise Killed
+
+    failed: StepFailed | None = None
+    try:
+        execute(plan, FakeHost(world).host(), TickingClock(), record)
+    except Killed:
+        pass
+    except StepFailed as error:
+        failed = error
+    assert failed is None or failed.facts["done"] == (steps or 0) - 1
 
 
 @given(world=worlds, cuts=cuts)
 @settings(max_examples=examples(150), deadline=None)
 def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactly_one_claim(
-    world: World, cuts: list[tuple[int, bool, bool]]
+    world: World, cuts: list[tuple[int, str, bool]]
 ) -> None:
     epoch = world.role.epoch
-    for steps, recorded, boots in cuts:
-        run(world, steps, recorded)
+    for steps, way, boots in cuts:
+        run(world, steps, way)
         if boots:
             world.power_cut()
     run(world)
@@ -77,6 +128,8 @@ def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_co
     assert plan[0].phase is Phase.CLAIM
     keys = [step.key.partition(":")[0] for step in plan]
     assert keys[-4:] == ["role.master", "role.settle", "services.unmute", "role.finish"]
+    anew = ["files.rebuild"] * len(world.rebuilds)
+    assert keys[keys.index("files.exchange-etc") + 1 :][: len(anew) + 1] == [*anew, "services.reload"]
     phases = list(Phase)
     assert [phases.index(step.phase) for step in plan] == sorted(phases.index(step.phase) for step in plan)
     assert len({step.key for step in plan}) == len(plan)

@@ -78,10 +78,14 @@ def prefer(address: Address) -> None:
         command.run(["ip", "route", "replace", str(network), "dev", address.interface, *same, "src", address.address])
 
 
-def set_gateway(gateway: Address, source: Address | None) -> None:
-    """Make an address the default gateway, and `source` the address of what is sent there."""
+def set_gateway(gateway: Address, source: Address | None, *, on_link: bool) -> None:
+    """Make an address the default gateway, and `source` the address of what is sent there.
+
+    One that is in no network of ours (`on_link` false) is asked for on the wire all the same.
+    """
     version = f"-{gateway.version}"
     extra = ["src", source.address] if source is not None else []
+    extra += [] if on_link else ["onlink"]
     route = ["default", "via", gateway.address, "dev", gateway.interface]
     command.run(["ip", version, "route", "replace", *route, *extra])
 

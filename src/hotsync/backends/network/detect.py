@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,23 @@ from hotsync.model.network import Address, NetworkState
 
 @dataclass(frozen=True, slots=True)
 class NetworkSystem:
-    """One way to configure a network, as functions over an /etc."""
+    """One way to configure a network, as functions over an /etc.
+
+    `by_name` takes hardware address -> interface and returns the files (path below /etc -> text) that say the name in
+    its place; `standby` takes such changed files, too, and returns those that give further addresses.
+    """
 
     name: str
     available: Callable[[Path], bool]
     read: Callable[[Path], NetworkState]
-    standby: Callable[[Path, Iterable[Address]], dict[str, str]]
+    by_name: Callable[[Path, Mapping[str, str]], dict[str, str]]
+    standby: Callable[[Path, Iterable[Address], Mapping[str, str]], dict[str, str]]
     activate: Callable[[Path], None]
 
 
-SYSTEMS = (
-    NetworkSystem(networkd.NAME, networkd.available, networkd.read, networkd.standby, networkd.activate),
-    NetworkSystem(ifupdown.NAME, ifupdown.available, ifupdown.read, ifupdown.standby, ifupdown.activate),
+SYSTEMS = tuple(
+    NetworkSystem(way.NAME, way.available, way.read, way.by_name, way.standby, way.activate)
+    for way in (networkd, ifupdown)
 )
 
 

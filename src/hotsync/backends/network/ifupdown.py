@@ -74,7 +74,13 @@ def render(state: NetworkState) -> dict[str, str]:
     return {FILE: "# Written by HotSync.\n\n" + "\n".join(blocks)}
 
 
-def standby(etc: Path, addresses: Iterable[Address]) -> dict[str, str]:
+def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:
+    """Return nothing: its stanzas name interfaces only (`hwaddress` gives a card an address, it chooses none)."""
+    del etc, cards
+    return {}
+
+
+def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str]) -> dict[str, str]:
     """Given the /etc to be, return the files that give its interfaces further addresses.
 
     They come last in the file, so that production's address is the first one and the source of what is sent.
@@ -83,7 +89,7 @@ def standby(etc: Path, addresses: Iterable[Address]) -> dict[str, str]:
         f"iface {address.interface} inet{'6' if address.version == 6 else ''} static\n    address {address}\n"
         for address in addresses
     )
-    main = read_text(etc, FILE)
+    main = changed.get(FILE) or read_text(etc, FILE)
     if main is None or not stanzas:
         return {}
     return {FILE: f"{_without_standby(main).rstrip()}\n\n{_BEGIN}\n{stanzas}{_END}\n"}

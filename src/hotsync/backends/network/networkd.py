@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hotsync.backends.network.by_name import named
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.errors import ConfigError
 from hotsync.model.network import Address, Interface, NetworkState, parse_address
@@ -75,15 +76,20 @@ def read(etc: Path) -> NetworkState:
 
 def _files(etc: Path) -> dict[str, str]:
     """Return the files (path below /etc -> text with its drop-ins); one that is masked by a link is none."""
-    texts: dict[str, str] = {}
+    return {path: "\n".join(parts.values()) for path, parts in _parts(etc).items()}
+
+
+def _parts(etc: Path) -> dict[str, dict[str, str]]:
+    """Return each file with its drop-ins, each of these as path below /etc -> text."""
+    found: dict[str, dict[str, str]] = {}
     for name in names_in(etc, FOLDER):
         path = f"{FOLDER}/{name}"
         text = read_text(etc, path) if name.endswith(".network") else None
         if text is None:
             continue
         drop_ins = [f"{path}.d/{each}" for each in names_in(etc, f"{path}.d") if each.endswith(".conf")]
-        texts[path] = "\n".join([text, *(read_text(etc, each) or "" for each in drop_ins)])
-    return texts
+        found[path] = {path: text, **{each: read_text(etc, each) or "" for each in drop_ins}}
+    return found
 
 
 def parse(texts: Mapping[str, str]) -> NetworkState:
@@ -99,11 +105,20 @@ def render(state: NetworkState) -> dict[str, str]:
     }
 
 
-def standby(etc: Path, addresses: Iterable[Address]) -> dict[str, str]:
+def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:
+    """Given the /etc to be, and hardware address -> interface, return the files that choose their interface by such an
+    address, with its name in that place: another machine's card has the name, and never the address."""
+    texts = {path: text for parts in _parts(etc).values() for path, text in parts.items()}
+    changed = {path: named(text, cards) for path, text in texts.items()}
+    return {path: text for path, text in changed.items() if text != texts[path]}
+
+
+def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str]) -> dict[str, str]:
     """Given the /etc to be, return the drop-ins that give its interfaces further addresses."""
     texts: dict[str, list[str]] = {}
     for address in addresses:
-        for path, text in _files(etc).items():
+        for path, parts in _parts(etc).items():
+            text = "\n".join(changed.get(each, text) for each, text in parts.items())
             if _names(path, text, address.interface):
                 texts.setdefault(f"{path}.d/{_STANDBY}", []).append(f"Address={address}\n")
                 break

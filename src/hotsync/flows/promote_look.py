@@ -1,0 +1,82 @@
+"""What is looked at before a promotion is planned: the MASTER's network and signs of life, and this server's files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hotsync.backends.network import addresses as live
+from hotsync.engine.listing import DiskListing
+from hotsync.engine.promotion_network import read_master_network
+from hotsync.engine.silence import internet_answers, signs_of_life
+from hotsync.errors import ConfigError
+from hotsync.model.entry import Kind, parent_of
+from hotsync.model.network import NetworkState
+from hotsync.model.promotion import ETC, NetworkPlan, Promotion
+from hotsync.state import store
+from hotsync.state.settings import read_settings
+from hotsync.state.slave_run import load_slave_run
+from hotsync.system import flags
+from hotsync.system.paths import Paths
+from hotsync.system.trees import opened
+
+
+def master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
+    """Return the network that the MASTER's files configure (None: not understood), and why it is not understood."""
+    try:
+        state = read_master_network(tree_etc)
+    except ConfigError as error:
+        return None, error.sentence
+    if state is None:
+        return None, "the MASTER's /etc has the files of no network system that HotSync knows"
+    return state, ""
+
+
+def cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
+    """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
+    made = {
+        interface.name
+        for interface in (state.interfaces if state else ())
+        if any(
+            word in key for key, _ in interface.options for word in ("bridge", "bond", "vlan", "Bridge", "Bond", "VLAN")
+        )
+    }
+    return {address.interface for address in plan.addresses} - made - live.read_interfaces()
+
+
+def packages_missing(paths: Paths) -> tuple[str, ...]:
+    """Return the MASTER's packages that hotsync-slave could not get."""
+    last = load_slave_run(paths)
+    return tuple(package.name for package in last.missing) if last else ()
+
+
+def life_of_master(paths: Paths, network: NetworkPlan) -> tuple[str, ...]:
+    """Return what of the MASTER answers now, in words."""
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    address = peer.address if peer else settings.master_host
+    return signs_of_life(address, settings.slave_port, network.addresses)
+
+
+def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
+    """Return the paths that cannot be renamed, though the promotion would."""
+    found: list[str] = []
+    # a path cannot be renamed if it is immutable, or the folder that it lies in
+    asked = {unit.path for unit in promotion.units} | {parent_of(unit.path) for unit in promotion.units} | {ETC}
+    for path in sorted(asked):
+        node = DiskListing(paths.root).node(path)
+        if node is None or node.kind not in (Kind.FILE, Kind.DIRECTORY):
+            continue  # opening a device may do things
+        try:
+            with opened(paths.root, path, os.O_RDONLY | os.O_NONBLOCK) as place:
+                if flags.read_flags(place) & (flags.IMMUTABLE | flags.APPEND_ONLY):
+                    found.append(f"/{path}")
+        except OSError:
+            continue  # not there, or nothing that has flags
+    return tuple(found)
+
+
+def internet_reached(paths: Paths) -> bool:
+    """Return whether the Internet (or what stands for it in the settings) answers."""
+    settings, _ = read_settings(paths)
+    return internet_answers(settings.internet_probe)

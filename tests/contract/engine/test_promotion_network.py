@@ -1,0 +1,121 @@
+"""Production's addresses on a real interface, also where it does not take them; and the files that keep them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hotsync.backends.network import networkd
+from hotsync.engine import promotion_host
+from hotsync.engine.promotion_host import PromotionParts
+from hotsync.engine.promotion_network import PromotionNetwork, network_files
+from hotsync.errors import NotReady
+from hotsync.flows import promote
+from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.state import promotion as document
+from hotsync.system import command
+from hotsync.system.paths import Paths
+from tests.contract.agent.pair import own_network
+
+pytestmark = pytest.mark.contract
+
+MASTER, SLAVE = Address("eth7", "10.77.0.1", 24), Address("eth7", "10.77.0.2", 24)
+PLAN = NetworkPlan(NetworkChoice.MASTERS, "master", (MASTER,), (), (SLAVE,))
+PROMOTION = Promotion(1, 1, "d", 1.0, 1.0, 1.0, PLAN, ())
+
+
+@pytest.fixture
+def card() -> Iterator[None]:
+    with own_network():
+        command.run(["ip", "link", "add", "eth7", "type", "veth", "peer", "name", "far7"])
+        command.run(["ip", "link", "set", "far7", "up"])
+        command.run(["ip", "address", "add", str(SLAVE), "dev", "eth7"])
+        command.run(["ip", "link", "set", "eth7", "up"])
+        yield
+
+
+def taken(tmp_path: Path, plan: NetworkPlan) -> list[str]:
+    notes: list[str] = []
+    PromotionNetwork(Paths(tmp_path), lambda: replace(PROMOTION, network=plan), notes.append).take_addresses()
+    return notes
+
+
+def routes() -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", json.loads(command.run(["ip", "-j", "route", "show", "default"]).text))
+
+
+@pytest.mark.usefixtures("card")
+def test_a_gateway_outside_of_every_network_is_reached_on_the_wire(tmp_path: Path) -> None:
+    gateway = Address("eth7", "192.0.2.1", 32)
+    assert taken(tmp_path, replace(PLAN, gateways=(gateway,))) == []
+    (route,) = routes()
+    assert (route["gateway"], route["dev"], "onlink" in route["flags"]) == ("192.0.2.1", "eth7", True)
+
+
+@pytest.mark.usefixtures("card")
+def test_what_the_network_does_not_take_is_noted_and_the_rest_is_taken(tmp_path: Path) -> None:
+    command.run(["sysctl", "-qw", "net.ipv6.conf.eth7.disable_ipv6=1"])
+    six = Address("eth7", "2001:db8::1", 64)
+    plan = replace(PLAN, addresses=(six, MASTER), gateways=(Address("eth7", "2001:db8::ff", 128), SLAVE))
+    notes = taken(tmp_path, plan)
+    assert [note for note in notes if "2001:db8::1/64 on eth7" in note]
+    assert [note for note in notes if "gateway 2001:db8::ff on eth7" in note]
+    shown = command.run(["ip", "-o", "address", "show", "dev", "eth7"]).text
+    assert "10.77.0.1/24" in shown
+
+
+def put(etc: Path, texts: dict[str, str]) -> None:
+    for path, text in texts.items():
+        (etc / path).parent.mkdir(parents=True, exist_ok=True)
+        (etc / path).write_text(text)
+
+
+def with_networkd(etc: Path) -> None:
+    wants = etc / "systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    os.symlink("/lib/systemd/system/systemd-networkd.service", wants / "systemd-networkd.service")
+
+
+def test_files_that_name_the_masters_hardware_address_name_the_interface_in_the_prepared_etc(tmp_path: Path) -> None:
+    with_networkd(tmp_path)
+    text = "[Match]\nMACAddress=02:00:00:00:00:01\n\n[Network]\nAddress=10.77.0.1/24\n"
+    put(tmp_path, {"systemd/network/10-lan.network": text})
+    plan = replace(PLAN, cards=(("02:00:00:00:00:01", "eth7"),))
+    put(tmp_path, network_files(tmp_path, replace(PROMOTION, network=plan)))
+    (card,) = networkd.read(tmp_path).interfaces
+    assert (card.name, card.mac) == ("eth7", "")
+    assert [str(address) for address in card.addresses] == ["10.77.0.1/24", "10.77.0.2/24"]
+
+
+def claimed(tmp_path: Path) -> tuple[Paths, PromotionParts]:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    document.save_promotion(paths, PROMOTION)
+    return paths, promotion_host.build(paths)
+
+
+def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: Path) -> None:
+    paths, parts = claimed(tmp_path)
+    paths.at("/etc").mkdir()
+    assert promote._with_answer(parts, PROMOTION, None) is PROMOTION
+    assert promote._with_answer(parts, PROMOTION, NetworkChoice.MASTERS) is PROMOTION
+    kept = promote._with_answer(parts, PROMOTION, NetworkChoice.KEEP)
+    assert kept.network == NetworkPlan(NetworkChoice.KEEP)
+    seen = SimpleNamespace(promotion=kept, facts=SimpleNamespace(etc_exchanged=True))
+    promote._keep_answer(paths, cast("promote.Prospect", seen))
+    noted = document.load_promotion(paths)
+    assert noted is not None
+    assert noted.network == kept.network
+    assert "The network files in /etc are the MASTER's" in noted.notes[0]
+    # back again: as long as /etc is not the one that was prepared with the own network
+    inode = os.lstat(paths.at("/etc")).st_ino
+    with pytest.raises(NotReady, match="part of /etc"):
+        promote._with_answer(parts, replace(kept, etc_inode=inode), NetworkChoice.MASTERS)

@@ -1,0 +1,80 @@
+"""A run of hotsync-slave is ended for a promotion, but never while dpkg unpacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hotsync.engine import clear_way
+from hotsync.system import command
+
+
+class Machine:
+    """A service manager in which hotsync-slave runs the programs of each moment; waiting leads to the next."""
+
+    def __init__(self, moments: list[frozenset[str]]) -> None:
+        self.moments = moments
+        self.asked: list[Sequence[str]] = []
+
+    def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
+        self.asked.append(argv)
+        if argv[1] == "stop":
+            self.moments.clear()
+        text = ("activating" if self.moments else "inactive") if argv[1] == "is-active" else "/system.slice/x"
+        return SimpleNamespace(text=f"{text}\n")
+
+    def programs(self, _group: str) -> frozenset[str]:
+        return self.moments[0]
+
+    def now(self) -> float:
+        return 0.0
+
+    def now_ns(self) -> int:
+        return 0
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.moments.pop(0)
+
+
+def cleared(monkeypatch: pytest.MonkeyPatch, *moments: frozenset[str]) -> tuple[list[str], bool]:
+    machine = Machine(list(moments))
+    monkeypatch.setattr(command, "run", machine.run)
+    monkeypatch.setattr(clear_way, "programs_in", machine.programs)
+    said: list[str] = []
+    clear_way.end_slave_run(said.append, machine)
+    return said, any(argv[1] == "stop" for argv in machine.asked)
+
+
+def test_nothing_is_said_or_stopped_when_no_run_is_going(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cleared(monkeypatch) == ([], False)
+
+
+def test_a_run_that_hangs_in_a_download_is_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, stopped = cleared(monkeypatch, frozenset({"python3", "apt-get", "http"}))
+    assert stopped
+    assert said == ["Ending a run of hotsync-slave that is in the way"]
+
+
+def test_while_dpkg_unpacks_it_is_waited_for_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacking = frozenset({"apt-get", "dpkg"})
+    said, stopped = cleared(monkeypatch, unpacking, unpacking, frozenset({"apt-get"}))
+    assert stopped
+    assert [line.partition(":")[0] for line in said] == [
+        "hotsync-slave is installing packages",
+        "Ending a run of hotsync-slave that is in the way",
+    ]
+
+
+def test_the_programs_of_a_group_are_read_by_name_and_one_that_has_just_ended_is_none(tmp_path: Path) -> None:
+    (tmp_path / "groups/system.slice/x").mkdir(parents=True)
+    (tmp_path / "groups/system.slice/x/cgroup.procs").write_text("12\n13\n")
+    (tmp_path / "proc/12").mkdir(parents=True)
+    (tmp_path / "proc/12/comm").write_text("dpkg\n")
+    assert clear_way.programs_in("/system.slice/x", tmp_path / "groups", tmp_path / "proc") == {"dpkg"}
+    assert clear_way.programs_in("/gone", tmp_path / "groups", tmp_path / "proc") == frozenset()

@@ -1,0 +1,69 @@
+"""What the MASTER told, where a part of it cannot be read: each part has its own consequence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.promotion_ground import Ground
+from hotsync.errors import ReplicaError, RestoreFailed
+from hotsync.flows import promote
+from hotsync.flows.promote import Answers
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.system.paths import Paths
+from tests.fakes.clock import TickingClock
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path)
+    spool_of_tree(paths).mkdir(parents=True)
+    return paths
+
+
+def put(paths: Paths, name: str, text: str) -> None:
+    path = spool_of_tree(paths) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_facts_that_cannot_be_read_say_nothing_against_the_databases(paths: Paths) -> None:
+    put(paths, "facts/units.json", "{")
+    assert "units.json" in facts_fault(paths)
+    assert dumps_fault(paths) == ""
+    check_spool(paths)
+
+
+def test_rules_that_cannot_be_read_say_nothing_against_the_databases_and_stop_a_promotion_that_goes_on(
+    paths: Paths,
+) -> None:
+    put(paths, "rules/rules.json", "{")
+    assert "rules.json" in rules_fault(paths)
+    assert dumps_fault(paths) == ""
+    with pytest.raises(ReplicaError):
+        check_spool(paths)
+
+
+def test_a_master_that_told_no_unit_is_a_fault_of_the_facts(paths: Paths) -> None:
+    assert "does not say" in facts_fault(paths)
+
+
+def test_databases_that_cannot_be_read_are_never_no_databases_when_a_promotion_goes_on(paths: Paths) -> None:
+    put(paths, "mariadb/default/instance.json", "{")
+    assert dumps_fault(paths)
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, claim=1))
+    document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    with pytest.raises(RestoreFailed):
+        promote.prospect(paths, Answers(), TickingClock())
+
+
+def test_where_the_master_told_no_unit_its_profiles_say_what_is_started(paths: Paths) -> None:
+    status = paths.at("/var/lib/dpkg/status")
+    status.parent.mkdir(parents=True)
+    status.write_text("Package: nginx\nStatus: install ok installed\n")
+    assert Ground(paths).production == ("nginx.service",)

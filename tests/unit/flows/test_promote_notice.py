@@ -1,0 +1,88 @@
+"""The mails of a promotion: one when it failed in the middle or was cut, one when it went on to its end."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from hotsync.errors import PeerStillAlive, StepFailed
+from hotsync.flows import promote_boot, promote_notice
+from hotsync.flows.notify import Addressee
+from hotsync.flows.promote_notice import failed, tell_by_mail
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.system.paths import Paths
+from tests.fakes.clock import TickingClock
+
+FAILED = StepFailed(step="load the databases", reason="no server", hint="Start it, then hotsync-promote.")
+
+
+class Box:
+    """A carrier that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+
+    def send(self, message: EmailMessage) -> None:
+        self.mails.append(message)
+
+    def probe(self, sender: str, to: str) -> None:
+        """It would take any."""
+
+
+@pytest.fixture
+def box(monkeypatch: pytest.MonkeyPatch) -> Box:
+    box = Box()
+    monkeypatch.setattr(promote_notice, "addressee_of", lambda *_: Addressee("root", "hotsync@slave", (box,)))
+    return box
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, claim=1))
+    document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    return paths
+
+
+def test_a_promotion_that_fails_is_mailed_once_and_its_end_too(box: Box, paths: Paths) -> None:
+    clock = TickingClock()
+    tell_by_mail(paths, clock, failed(FAILED))
+    tell_by_mail(paths, clock, failed(FAILED))
+    assert len(box.mails) == 1
+    text = box.mails[0].get_content()
+    assert "no server" in text
+    assert "Start it" in text
+    store.save_role(paths, RoleRecord(Role.MASTER, 1))
+    tell_by_mail(paths, clock, None)
+    tell_by_mail(paths, clock, None)
+    assert len(box.mails) == 2
+    assert "works again" in box.mails[1].get_content()
+
+
+def test_one_that_was_refused_is_no_news(box: Box, paths: Paths) -> None:
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0))
+    tell_by_mail(paths, TickingClock(), failed(PeerStillAlive(evidence="ping")))
+    assert box.mails == []
+
+
+def test_a_boot_in_the_middle_is_mailed_unless_it_has_ended_meanwhile(box: Box, paths: Paths) -> None:
+    promote_boot.mail_unfinished(paths, TickingClock())
+    assert len(box.mails) == 1
+    assert "UNFINISHED" in box.mails[0].get_content()
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0))
+    promote_boot.mail_unfinished(paths, TickingClock())
+    assert len(box.mails) == 1
+
+
+def test_a_mail_that_cannot_be_written_harms_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Addressee:
+        raise OSError("no such account")
+
+    monkeypatch.setattr(promote_notice, "addressee_of", broken)
+    tell_by_mail(paths, TickingClock(), failed(FAILED))
