@@ -79,6 +79,21 @@ def test_labs_and_full_size_wait_for_their_ring(project: Path) -> None:
     assert last_line(checked(project, "-m", "lab")) == "1 passed, 0 failed, 0 skipped"
 
 
+def test_a_property_tries_ten_times_as_much_in_the_second_ring(project: Path) -> None:
+    body = (
+        "from pathlib import Path\nfrom hypothesis import given, settings, strategies\n"
+        "from tests.support.sizes import examples\n"
+        "@settings(max_examples=examples(20))\n@given(strategies.integers())\ndef test_law(number: int) -> None:\n"
+        "    with Path('tried').open('a') as file:\n        file.write('x')\n"
+    )
+    write(project, "tests/contract/test_law.py", body)
+    commit(project)
+    for ring, tried in (("1", 20), ("2", 200)):
+        assert last_line(checked(project, f"--ring={ring}")) == "1 passed, 0 failed, 0 skipped"
+        assert (project / "tried").stat().st_size == tried
+        (project / "tried").unlink()
+
+
 def test_a_skip_that_nobody_declared_fails_in_ci(project: Path) -> None:
     write(project, "tests/unit/test_skip.py", "import pytest\ndef test_it() -> None:\n    pytest.skip('no time')\n")
     write(project, "tests/unit/test_module.py", "import pytest\npytest.skip('no time', allow_module_level=True)\n")

@@ -8,9 +8,11 @@ import random
 import hypothesis
 import pytest
 
+from tests.support.sizes import FULL
+
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
-hypothesis.settings.register_profile("full", deadline=None, max_examples=2000, print_blob=True)
+hypothesis.settings.register_profile(FULL, deadline=None, max_examples=2000, print_blob=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
     if config.getoption("--hypothesis-profile") is None:
         full = config.getoption("--ring") == 2
-        hypothesis.settings.load_profile("full" if full else "ci" if os.environ.get("CI") else "dev")
+        hypothesis.settings.load_profile(FULL if full else "ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

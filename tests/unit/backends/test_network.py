@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hotsync.backends.network import addresses, ifupdown, networkd
 from hotsync.errors import ConfigError
 from hotsync.model.network import Address, Interface, NetworkState
+from tests.support.sizes import examples
 
 DEBIANS = """\
 # This file describes the network interfaces available on your system
@@ -158,7 +159,7 @@ states = st.lists(names, unique=True, max_size=3).flatmap(
 
 
 @given(states)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_we_write_for_ifupdown_we_read_back(state: NetworkState) -> None:
     marked = NetworkState(tuple(replace(each, options=(("auto", ""),)) for each in state.interfaces))
     texts = ifupdown.render(marked)
@@ -167,7 +168,7 @@ def test_what_we_write_for_ifupdown_we_read_back(state: NetworkState) -> None:
 
 
 @given(states)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_we_write_for_networkd_we_read_back(state: NetworkState) -> None:
     texts = networkd.render(state)
     assert networkd.parse(texts) == state

@@ -15,6 +15,7 @@ from hotsync.errors import ManifestDamaged, ReplicaError
 from hotsync.manifest.store import Manifest, entry_of_row, row_of_entry
 from hotsync.model.changeset import EMPTY_DIGEST
 from hotsync.model.entry import Change, Entry, Kind, Verb, sort_key
+from tests.support.sizes import examples
 
 _names = (
     st.binary(min_size=1, max_size=12)
@@ -62,7 +63,7 @@ def test_an_entry_survives_its_row(given_entry: Entry) -> None:
     assert entry_of_row(row_of_entry(given_entry)) == given_entry
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(entries(), max_size=8, unique_by=lambda one: one.path))
 def test_entries_come_back_in_the_order_of_a_walk(given_entries: list[Entry]) -> None:
     import tempfile

@@ -15,6 +15,7 @@ from hotsync.model.accounts import (
     render_files,
     rounds,
 )
+from tests.support.sizes import examples
 
 OWN_PASSWD = """root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
@@ -115,7 +116,7 @@ NOGROUP = {"nogroup": Account("nogroup", 65534)}
 
 
 @given(master=accounts, own=accounts)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_afterwards_every_account_of_the_master_has_its_number_or_the_plan_says_why_not(
     master: dict[str, Account], own: dict[str, Account]
 ) -> None:
@@ -136,7 +137,7 @@ def test_afterwards_every_account_of_the_master_has_its_number_or_the_plan_says_
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), unique_by=(lambda m: m[0], lambda m: m[1])), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_files_end_with_the_right_number_however_often_each_walk_is_cut_and_repeated(
     pairs: list[tuple[int, int]], data: st.DataObject
 ) -> None:

@@ -21,6 +21,7 @@ from hotsync.model.packages import (
     own_reason,
     resolve,
 )
+from tests.support.sizes import examples
 
 HERE = frozenset(("amd64", "all"))
 
@@ -93,7 +94,7 @@ def test_every_own_package_has_its_reason_and_an_ordinary_one_has_none() -> None
 
 
 @given(bad=st.frozensets(st.integers(0, 40)), count=st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_one_package_that_cannot_be_had_does_not_block_the_others(bad: frozenset[int], count: int) -> None:
     def ask(words: Sequence[str]) -> Sequence[str]:
         return [f"{word} is bad" for word in words if int(word.partition("=")[0]) in bad]

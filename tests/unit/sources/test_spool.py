@@ -16,6 +16,7 @@ from hotsync.sources import spool
 from hotsync.sources.spool import collecting, file_name, forget, recover
 from hotsync.system.files import sync_directory
 from hotsync.system.paths import Paths
+from tests.support.sizes import examples
 
 Seen = dict[str, tuple[int, int, int]]
 
@@ -208,7 +209,7 @@ NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 
 
 @given(names=st.lists(NAMES, min_size=2, unique=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_every_name_has_a_safe_file_name_of_its_own(names: list[str]) -> None:
     encoded = [file_name(name) for name in names]
     assert len(set(encoded)) == len(names)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotsync.sources.sqldump import DumpError, pieces, split
+from tests.support.sizes import examples
 
 HEADER = (
     b"/*M!999999\\- enable the sandbox mode */ \n"
@@ -151,7 +152,7 @@ def test_a_dump_of_other_databases_than_asked_for_is_refused(data: bytes, names:
 
 
 @given(cut=st.integers(min_value=0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_dump_that_ends_early_is_refused_wherever_it_ends(cut: int) -> None:
     data = dump([section("a", HOSTILE["in a string"] + b"INSERT INTO `t` VALUES\n(1,'x'),\n(2,'y');\n")])
     with pytest.raises(DumpError):
@@ -186,7 +187,7 @@ def statements(draw: st.DrawFn) -> bytes:
     bodies=st.lists(st.lists(statements(), max_size=4).map(b"".join), min_size=1, max_size=4),
     chunk=st.integers(min_value=1, max_value=64),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_whatever_the_databases_hold_each_gets_its_own(bodies: list[bytes], chunk: int) -> None:
     names = [f"d{number}" for number in range(len(bodies))]
     data = dump([section(name, body + b"SELECT 0;\n") for name, body in zip(names, bodies, strict=True)])

@@ -26,6 +26,7 @@ from hotsync.transport.rsync_words import (
     parse_stats,
     unescape,
 )
+from tests.support.sizes import examples
 
 TABLES = Path(__file__).parents[2] / "tables" / "rsync"
 NEW = RsyncVersion(version="3.5.0", acls=True, xattrs=True, hardlinks=True, symtimes=True, iconv=True, zstd=True)
@@ -77,7 +78,7 @@ def test_every_name_comes_back_from_what_rsync_shows(raw: bytes) -> None:
 
 
 @given(names)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_every_vanished_name_is_found_in_its_message(raw: bytes) -> None:
     for line in (
         f'file has vanished: "/src/{escaped(raw)}"',
@@ -215,7 +216,7 @@ def test_all_metadata_travels_by_number_and_nanosecond() -> None:
 
 
 @given(st.dictionaries(st.text(max_size=8), st.one_of(st.text(max_size=30), st.integers(), st.booleans(), st.none())))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_terms_from_a_peer_never_carry_a_word_of_its_own_into_a_command_line(document: dict[str, object]) -> None:
     base = terms().model_dump()
     try:

@@ -52,6 +52,7 @@ from hotsync.transport.wire import (
     parse_head,
     render_frame,
 )
+from tests.support.sizes import examples
 
 
 class Ticking:
@@ -105,7 +106,7 @@ def test_a_frame_comes_back_however_the_line_cuts_it(kind: bytes, body: bytes, a
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_arbitrary_bytes_are_refused_and_never_crash(data: bytes) -> None:
     with pytest.raises(HotSyncError):
         list(iter(partial(channel(data, 7).receive_message, "test"), None))
@@ -259,7 +260,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(sorted(str(kind.model_fields["type"].default) for kind in every_kind())), json_values, st.data())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_whatever_stands_in_the_fields_a_message_is_lawful_or_refused(
     name: str, value: object, data: st.DataObject
 ) -> None:
