@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.packages.apt import POLICY, POLICY_TEXT
 from hotsync.backends.production_units import MUTE_DROP_IN
+from hotsync.engine.promotion_files import way_station
+from hotsync.engine.slave_repositories import SOURCE_FILE
 from tests.packaging.conftest import PROJECT, build
 from tests.packaging.root import Root
 
@@ -24,6 +27,7 @@ COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
+SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 
 
@@ -47,6 +51,10 @@ def live_on(root: Root) -> None:
         "/etc/systemd/system/hotsync.timer.d/interval.conf": "[Timer]\n",
         f"{STATE}/aside/etc/hostname": "slave",
         f"{STATE}/aside.1/etc/hostname": "slave",
+        f"/{way_station(1)}/aside/srv/file": "slave",
+        SOURCE_FILE: "deb http://192.0.2.1/debian stable main\n",
+        "/etc/apt/keyrings/hotsync-0123456789abcdef.gpg": "key",
+        "/etc/apt/keyrings/hotsync-0123456789abcdef.asc": "key",
         MUTE: "[Unit]\n",
     }.items():
         root.at(path).parent.mkdir(parents=True, exist_ok=True)
@@ -188,8 +196,9 @@ def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
 def test_a_purge_keeps_the_replica_and_says_where(root: Root) -> None:
     live_on(root)
     said = root.apt("purge", "hotsync")
-    for name in ("replica", "aside", "aside.1"):
-        assert f"{STATE}/{name} is kept" in said.stdout + said.stderr
+    for path in (f"{STATE}/replica", f"{STATE}/aside", f"{STATE}/aside.1", f"/{way_station(1)}"):
+        assert f"{path} is kept" in said.stdout + said.stderr
+        assert root.at(path).exists()
     assert sorted(path.name for path in root.at(STATE).iterdir()) == ["aside", "aside.1", "manifest.db", "replica"]
     assert root.at(f"{STATE}/replica/tree/etc/hostname").read_text() == "master"
 
@@ -201,11 +210,67 @@ def test_a_purge_leaves_nothing_when_the_administrator_says_so(
     before = clean_root.files()
     clean_root.install(package)
     live_on(clean_root)
-    answer = "hotsync hotsync/purge-replica boolean true"
-    clean_root.run("sh", "-euc", f"echo '{answer}' | debconf-set-selections")
+    clean_root.run("sh", "-euc", SAY_YES)
     for step in steps:
         clean_root.apt(step, "hotsync")
     assert clean_root.files() - before == set()
+
+
+@pytest.mark.parametrize("place", [STATE, f"{STATE}/replica"])
+def test_a_purge_empties_what_is_mounted_for_hotsync_and_leaves_the_mount(root: Root, place: str) -> None:
+    script = f"""
+        {SAY_YES}
+        mkdir -p {place}
+        mount -t tmpfs none {place}
+        mkdir -p {STATE}/replica/tree/etc {STATE}/db
+        echo master >{STATE}/replica/tree/etc/hostname
+        dpkg --purge hotsync
+        mountpoint {place}
+        find {place} -mindepth 1
+    """
+    said = root.run("sh", "-euc", script)
+    assert place in said.stderr
+    assert said.stdout.splitlines()[-1] == f"{place} is a mountpoint"
+    assert root.run("dpkg-query", "-W", "hotsync", ok=False).returncode != 0
+
+
+def test_a_purge_leaves_alone_and_names_what_is_mounted_inside_of_what_it_deletes(root: Root) -> None:
+    inside, elsewhere = f"{STATE}/aside/srv", "/srv/disk"
+    script = f"""
+        {SAY_YES}
+        mkdir -p {inside} {elsewhere}
+        mount -t tmpfs none {inside}
+        mount -t tmpfs none {elsewhere}
+        mkdir {elsewhere}/{way_station(2)}
+        echo precious >{inside}/file
+        dpkg --purge hotsync
+        cat {inside}/file
+    """
+    said = root.run("sh", "-euc", script)
+    assert f"{STATE}/aside is kept" in said.stderr
+    assert f"{elsewhere}/{way_station(2)} is kept" in said.stderr
+    assert said.stdout.endswith("precious\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"), [(POLICY_TEXT.decode(), False), ("#!/bin/sh\n# the administrator's\nexit 101\n", True)]
+)
+def test_removing_takes_away_the_word_of_a_cut_install_that_nothing_may_start(
+    root: Root, text: str, stays: bool
+) -> None:
+    root.at(POLICY).write_text(text)
+    root.at(POLICY).chmod(0o755)
+    root.apt("remove", "hotsync")
+    assert root.at(POLICY).exists() is stays
+
+
+def test_what_comes_back_after_a_removal_says_how_to_take_up_its_work_again(root: Root, package: Path) -> None:
+    root.run("config", "setprop", "hotsync", "role", "slave", "MasterHost", "192.0.2.1")
+    root.apt("remove", "hotsync")
+    said = root.install(package)
+    assert "signal-event nethserver-hotsync-save" in said.stdout + said.stderr
+    again = root.install(package)
+    assert "signal-event nethserver-hotsync-save" not in again.stdout + again.stderr
 
 
 def test_a_purge_where_there_was_no_replica_asks_nothing_and_leaves_nothing(clean_root: Root, package: Path) -> None:
