@@ -9,7 +9,6 @@ import ipaddress
 import shutil
 from collections.abc import Callable, Collection
 
-from hotsync.errors import CommandFailed
 from hotsync.system import command
 
 TABLE = "inet hotsync"
@@ -61,14 +60,3 @@ def open_port(port: int, addresses: Collection[str], nft: Nft = _nft) -> None:
 def close_port(nft: Nft = _nft) -> None:
     """Take the table away; raise CommandFailed if nftables does not let go of it."""
     nft(render_removal())
-
-
-def is_guarded() -> bool:
-    """Return whether our table is in force."""
-    if not available():
-        return False
-    try:
-        command.run(["nft", "list", "table", *TABLE.split()], timeout=30)
-    except CommandFailed:
-        return False
-    return True

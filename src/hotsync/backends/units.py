@@ -29,16 +29,11 @@ class OwnUnits(Protocol):
         ...
 
 
-def _ask(argv: Sequence[str]) -> command.Completed:
-    return command.run(argv, ok=range(256))
-
-
 class Units:
     """HotSync's units, through systemctl."""
 
-    def __init__(self, run: Run = command.run, ask: Run = _ask) -> None:
+    def __init__(self, run: Run = command.run) -> None:
         self._run = run
-        self._ask = ask
 
     def reload(self) -> None:
         """Make systemd read the unit files anew."""
@@ -67,14 +62,6 @@ class Units:
     def stop(self, unit: str) -> None:
         """Stop a unit."""
         self._run(["systemctl", "stop", unit])
-
-    def is_active(self, unit: str) -> bool:
-        """Return whether a unit runs."""
-        return self._ask(["systemctl", "is-active", "--quiet", unit]).returncode == 0
-
-    def is_enabled(self, unit: str) -> bool:
-        """Return whether a unit starts at boot."""
-        return self._ask(["systemctl", "is-enabled", "--quiet", unit]).returncode == 0
 
     def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = ()) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""

@@ -20,14 +20,13 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The MASTER as the last generation knows it; what was not told is empty. `dump_bytes` is all there is to load."""
+    """The MASTER as the last generation knows it; what was not told is empty."""
 
     network: NetworkFacts = field(default_factory=NetworkFacts)
     packages: frozenset[str] = frozenset()
     active_units: tuple[str, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
     dumps: tuple[DatabaseDump, ...] = ()
-    dump_bytes: int = 0
 
 
 def spool_of_tree(paths: Paths) -> Path:
@@ -39,24 +38,21 @@ def read_told(paths: Paths) -> Told:
     """Return what the last generation tells of the MASTER; what cannot be read is empty (see `check_told`)."""
     tree = paths.replica / "tree"
     dumps: tuple[DatabaseDump, ...] = ()
-    size = 0
     try:
         found = loadables(spool_of_tree(paths))
         dumps = tuple(DatabaseDump(f.engine, f.instance, unit_of(f.engine, f.instance), f.digest) for f in found)
-        size = sum(each.size for each in found)
     except RestoreFailed:
         pass
     try:
         facts = load_facts(tree)
     except ReplicaError:
-        return Told(NetworkFacts(host_name=_host_name(tree)), dumps=dumps, dump_bytes=size)
+        return Told(NetworkFacts(host_name=_host_name(tree)), dumps=dumps)
     return Told(
         network=replace(facts.network, host_name=_host_name(tree) or facts.network.host_name),
         packages=frozenset(package.name for package in facts.packages),
         active_units=facts.active_units,
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
         dumps=dumps,
-        dump_bytes=size,
     )
 
 
