@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -140,17 +142,37 @@ def test_a_command_has_its_page_and_its_completion(seen: Root, command: str) -> 
     seen.run("bash", "-n", f"/usr/share/bash-completion/completions/{command}")
 
 
+def is_ours(page: str) -> bool:
+    """Say whether a man page of this name is HotSync's."""
+    return page.split("-")[0] == "hotsync" or page in COMMANDS
+
+
+def ours_of(root: Root) -> list[Path]:
+    """Return HotSync's man pages."""
+    pages = sorted(root.at("/usr/share/man").glob("man[58]/*.gz"))
+    return [page for page in pages if is_ours(page.name.partition(".")[0])]
+
+
 def test_every_page_is_well_formed(seen: Root) -> None:
-    pages = sorted(seen.at("/usr/share/man").glob("man[58]/*.gz"))
-    ours = [
-        page for page in pages if page.name.partition(".")[0].split("-")[0] in {"hotsync", "config", "db", "signal"}
-    ]
-    assert ours
-    for page in ours:
+    assert ours_of(seen)
+    for page in ours_of(seen):
         words = ["man", "--warnings", "--local-file", str(page)]
         done = subprocess.run(words, env={**os.environ, "MANWIDTH": "100"}, capture_output=True, text=True, check=True)
         assert done.stderr == "", page.name
         assert done.stdout.startswith(page.name.removesuffix(".gz")[:-2].upper())
+
+
+def test_every_page_and_file_that_a_page_or_a_unit_refers_to_exists(seen: Root) -> None:
+    texts = [gzip.decompress(page.read_bytes()).decode() for page in ours_of(seen)]
+    texts += [seen.at(f"/lib/systemd/system/{unit}").read_text() for unit in UNITS]
+    plain = re.sub(r"\\f[A-Z]", "", "\n".join(texts).replace("\\-", "-"))
+    pages = {(name, section) for name, section in re.findall(r"\b([a-z][a-z-]*)\((\d)\)", plain) if is_ours(name)}
+    assert ("hotsync-status", "8") in pages
+    lacking = [page for page in pages if not seen.at("/usr/share/man/man{1}/{0}.{1}.gz".format(*page)).exists()]
+    assert lacking == []
+    files = set(re.findall(r"/usr/share/doc/hotsync/[\w.-]*\w", plain))
+    assert files
+    assert [file for file in files if not seen.at(file).exists()] == []
 
 
 def test_the_form_of_profiles_has_its_page_and_its_schema(seen: Root) -> None:
