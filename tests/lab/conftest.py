@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def status(host: Host) -> dict[str, Any]:
     """Return what `hotsync status --json` says."""
     document: dict[str, Any] = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)
     return document
+
+
+def wait_for(host: Host, question: str, seconds: float = 60) -> None:
+    """Wait until a shell question is answered yes."""
+    end = time.monotonic() + seconds
+    while host.run(question, check=False).returncode != 0:
+        assert time.monotonic() < end, question
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,19 @@ def test_it_installs_with_what_it_depends_on_and_nothing_more(seen: Root) -> Non
     assert seen.run("apt-get", "check").returncode == 0
 
 
+def test_the_readmes_first_lines_work_as_typed(clean_root: Root) -> None:
+    steps = [line.strip() for line in (PROJECT / "README.md").read_text().splitlines() if line.startswith(" " * 7)]
+    build_it, copy, *_ = steps
+    install = next(step for step in steps if step.startswith("apt install "))
+    subprocess.run(["sh", "-euc", build_it], cwd=PROJECT, check=True, capture_output=True)
+    scp, pattern, target = copy.split()
+    assert scp == "scp"
+    folder = clean_root.at(target.partition(":")[2])
+    subprocess.run(["sh", "-euc", f"cp {pattern} {folder}"], cwd=PROJECT, check=True)
+    clean_root.run("sh", "-euc", install.replace("apt install", "apt-get -qy install"))
+    clean_root.run("hotsync", "--version")
+
+
 def test_its_state_is_for_root_alone(seen: Root) -> None:
     assert seen.at(STATE).stat().st_mode & 0o777 == 0o700
     assert seen.at(f"{STATE}/db/configuration").stat().st_mode & 0o777 == 0o600
