@@ -58,7 +58,7 @@ from hotsync.transport.wire import MAX_BYTES, Channel
 _log = logging.getLogger("hotsync.agent")
 
 WORKING_SECONDS = 2.0
-"""How often a peer that waits is told so: more often than the least `StallSeconds`, or a long commit would look dead."""
+"""Who waits is told so well before the least `StallSeconds` is over: a long commit must not look dead."""
 MAX_CHANGESET = 1 << 36
 MAX_EPOCH_STEP = 1000
 _QUIET = "the line was quiet"
