@@ -187,28 +187,6 @@ def work_until_it_dies(log: str) -> None:
                 worker.join()
 
 
-def look() -> dict[str, object]:
-    """Use every service once, with real logins, and return what was found; a service that fails says how."""
-    found: dict[str, object] = {}
-    questions: dict[str, Callable[[], object]] = {
-        "mail read (IMAP login)": lambda: {person: read_mail(person) for person in ("anna", "bruno", "carla")},
-        "mail accepted (SMTP login)": lambda: _accepts_mail("anna"),
-        "share listed (Samba login)": lambda: list_files("anna"),
-        "share content": lambda: {name.split()[0]: get_file("anna", name.split()[0]) for name in list_files("anna")},
-        "share NT access list": lambda: nt_acl("anna", "plan.txt"),
-        "orders (MariaDB login)": orders,
-        "entries (PostgreSQL login)": entries,
-        "web site": lambda: [web_page("/"), web_page("/news/")],
-    }
-    for name, question in questions.items():
-        started = time.monotonic()
-        try:
-            found[name] = {"found": question(), "seconds": round(time.monotonic() - started, 3)}
-        except Exception as error:  # every failure is an answer here
-            found[name] = {"error": f"{type(error).__name__}: {error}"}
-    return found
-
-
 def _accepts_mail(person: str) -> str:
     with smtplib.SMTP(SERVER, 587, timeout=20) as smtp:
         smtp.starttls(context=_trusting())
@@ -219,6 +197,31 @@ def _accepts_mail(person: str) -> str:
     if code >= 300:
         raise RuntimeError(answer.decode())
     return "accepted"
+
+
+QUESTIONS: dict[str, Callable[[], object]] = {
+    "mail read (IMAP login)": lambda: {person: read_mail(person) for person in ("anna", "bruno", "carla")},
+    "mail accepted (SMTP login)": lambda: _accepts_mail("anna"),
+    "share listed (Samba login)": lambda: list_files("anna"),
+    "share content": lambda: {name.split()[0]: get_file("anna", name.split()[0]) for name in list_files("anna")},
+    "share NT access list": lambda: nt_acl("anna", "plan.txt"),
+    "orders (MariaDB login)": orders,
+    "entries (PostgreSQL login)": entries,
+    "web site": lambda: [web_page("/"), web_page("/news/")],
+}
+"""What the client asks of each service."""
+
+
+def look() -> dict[str, object]:
+    """Use every service once, with real logins, and return what was found; a service that fails says how."""
+    found: dict[str, object] = {}
+    for name, question in QUESTIONS.items():
+        started = time.monotonic()
+        try:
+            found[name] = {"found": question(), "seconds": round(time.monotonic() - started, 3)}
+        except Exception as error:  # every failure is an answer here
+            found[name] = {"error": f"{type(error).__name__}: {error}"}
+    return found
 
 
 def main() -> None:

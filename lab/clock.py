@@ -12,7 +12,7 @@ import struct
 
 from lab.command import LabError
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+_LIBRARY = "/libfaketime.so.1"
 OUR_LIBRARY = "/run/hotsync-lab-clock.so"
 ENVIRONMENT_FILE = "/run/hotsync-lab-faketime"
 UNITS = ("hotsyncd", "hotsync", "hotsync-slave", "hotsync-receive@", "hotsync-promote")
@@ -48,6 +48,14 @@ def is_right(offset: str) -> bool:
     if not re.fullmatch(r"[+-]\d+[smhdy]?", offset):
         raise LabError(f"{offset!r} is no offset like +2h, -90s, +30d or +0")
     return not offset.strip("+-smhdy0")
+
+
+def library_of(listing: str) -> str:
+    """Given what `dpkg -L libfaketime` says, return where the library lies; each architecture has its own folder."""
+    for line in listing.splitlines():
+        if line.endswith(_LIBRARY):
+            return line
+    raise LabError("libfaketime brought no libfaketime.so.1 to this host")
 
 
 def settings(offset: str) -> list[str]:

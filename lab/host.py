@@ -231,7 +231,8 @@ class Host:
             self._offset.unlink(missing_ok=True)
         else:
             self._offset.write_text(offset)
-            self.write(clock.OUR_LIBRARY, clock.only_telling_time(self.read_bytes(clock.LIBRARY)), 0o755)
+            library = clock.library_of(self.run(["dpkg", "-L", "libfaketime"]).stdout)
+            self.write(clock.OUR_LIBRARY, clock.only_telling_time(self.read_bytes(library)), 0o755)
             lines = clock.settings(offset)
             for drop_in in drop_ins:
                 self.write(drop_in, "[Service]\n" + "".join(f"Environment={line}\n" for line in lines))

@@ -17,6 +17,7 @@ PROGRAMS = {
     "mkfs.xfs": "xfsprogs",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
+    "rsync": "rsync",
     "ss": "iproute2",
     "systemd-nspawn": "systemd-container",
 }

@@ -68,7 +68,7 @@ def write_man_page(out: Path, name: str, command: object, parent: object, versio
     title = context.command_path.replace(" ", "-")
     page = page.replace(f'"{context.command_path.upper()}" "1" "', f'"{title.upper()}" "8" "', 1)
     page = page.replace(f'"{context.command_path} Manual"', '"HotSync"', 1)
-    page = page.replace("(1) for full documentation", "(8) for full documentation") + exit_status()
+    page = page.replace("(1)\\fP for full documentation", "(8)\\fP for full documentation") + exit_status()
     write_page(out, title, page)
     if isinstance(command, click.Group):
         for child, subcommand in sorted(command.commands.items()):

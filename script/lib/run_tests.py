@@ -16,6 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.counts import close_second_ring
+
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 5.0
 """Seconds that an ending process may take."""
@@ -85,6 +89,8 @@ def main(arguments: list[str]) -> int:
     left = leftover_processes() + sorted(things() - before)
     for line in left:
         print(f"left behind: {line}")
+    if "--ring=2" in arguments and counts:
+        close_second_ring(Path.cwd(), left)
     failed = counts.get("failed", 0) + (len(left) if os.environ.get("CI") else 0)
     if status and not failed:
         print(f"\npytest ended with status {status}")

@@ -36,13 +36,17 @@ def config(root: Path, *words: str) -> str:
     return command.run(program, env={"HOTSYNC_ROOT": str(root)}).text
 
 
-def test_no_change_is_lost_and_nothing_is_half_when_many_processes_set_props_at_once(tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_no_change_is_lost_and_nothing_is_half_when_many_processes_set_props_at_once(
+    tmp_path: Path, times: int
+) -> None:
+    rounds = ROUNDS * times
     ensure_records(Paths(tmp_path))
     file = Paths(tmp_path).configuration
     config(tmp_path, "set", "many", "t")
 
     def write(writer: int) -> None:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             config(tmp_path, "setprop", "many", f"w{writer}-{number}", "x" * 500, f"last{writer}", str(number))
 
     def watch() -> int:
@@ -67,22 +71,24 @@ def test_no_change_is_lost_and_nothing_is_half_when_many_processes_set_props_at_
             finished = True
         assert watcher.result() > 0
     shown = config(tmp_path, "printprop", "many").splitlines()
-    assert len(shown) == WRITERS * ROUNDS + WRITERS
+    assert len(shown) == WRITERS * rounds + WRITERS
     assert file.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in file.parent.iterdir()) == ["configuration", "configuration.lock"]
 
 
-def test_a_writer_killed_at_any_moment_leaves_a_whole_file_that_can_be_written_again(tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file_that_can_be_written_again(
+    tmp_path: Path, dice: random.Random, times: int
+) -> None:
     file = tmp_path / "database"
     db = ConfigDb(file)
     db.update(lambda document: document.update({"a": "t", "b": "t|kept|1"}))
-    chance = random.Random(9)
-    for _ in range(KILLS):
+    for _ in range(KILLS * times):
         with command.spawn([sys.executable, "-c", LOOP, str(file)]) as process:
             assert process.stdout is not None
             process.stdout.readline()
             with pytest.raises(command.TimeoutExpired):
-                process.wait(timeout=chance.uniform(0.001, 0.06))
+                process.wait(timeout=dice.uniform(0.001, 0.06))
             process.kill()
         document = esmith.parse_document(file.read_bytes())
         assert set(document) == {"a", "b"}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import Host, Lab
+from lab.stand import labs
 
 PASSWORD = "correct-horse-battery"
 MASTER, SLAVE = "10.77.0.1", "10.77.0.2"
@@ -18,6 +22,20 @@ set -e
 mkdir -p /srv/files /home/anna
 for n in $(seq 1 200); do echo "file $n" >/srv/files/$n; done
 """
+
+
+def own_name(what: str) -> str:
+    """Return a lab's name that no other run of the tests on this machine has."""
+    return f"test-{what}-{os.getpid()}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _labs_of_killed_runs_are_away() -> None:
+    """Take away the labs of runs of the tests that ended without doing it: nobody else ever would."""
+    for name in labs():
+        test, _, process = name.rpartition("-")
+        if test.startswith("test-") and process.isdecimal() and not Path("/proc", process).exists():
+            Lab.take_away(name)
 
 
 def configure(host: Host, role: str, prop: str, peer: str, password: str = PASSWORD) -> None:
@@ -43,11 +61,18 @@ def status(host: Host) -> dict[str, Any]:
     return document
 
 
+def wait_for(host: Host, question: str, seconds: float = 60) -> None:
+    """Wait until a shell question is answered yes."""
+    end = time.monotonic() + seconds
+    while host.run(question, check=False).returncode != 0:
+        assert time.monotonic() < end, question
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="session")
 def prepared_pair() -> Iterator[Lab]:
     """Two bare hosts, paired, with one generation, saved as `paired`."""
-    Lab.take_away("pair")
-    lab = Lab.up(name="pair", bare=True)
+    lab = Lab.up(name=own_name("pair"), bare=True)
     try:
         lab.master.run(SMALL)
         lab.save("fresh")

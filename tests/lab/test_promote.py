@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, sync
+from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -76,8 +76,7 @@ def make_ready(lab: Lab) -> None:
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Lab]:
     """A MASTER with applications and its SLAVE, one generation, saved as `ready`, the MASTER dead."""
-    Lab.take_away("promote")
-    lab = Lab.up(name="promote")
+    lab = Lab.up(name=own_name("promote"))
     try:
         make_ready(lab)
         lab.save("ready")
@@ -337,8 +336,7 @@ def test_too_little_room_for_what_must_be_copied_refuses_before_anything(ready: 
 @pytest.mark.full
 @pytest.mark.parametrize(("fs", "network"), [("xfs", "networkd"), ("btrfs", "networkd"), ("btrfs", "ifupdown")])
 def test_on_other_file_systems_and_with_networkd_it_is_the_same(fs: str, network: str) -> None:
-    Lab.take_away("other")
-    lab = Lab.up(name="other", fs=fs, network=network)
+    lab = Lab.up(name=own_name("other"), fs=fs, network=network)
     try:
         make_ready(lab)
         lab.master.kill()

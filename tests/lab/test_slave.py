@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, status, sync
+from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -21,8 +21,7 @@ PORTS = {"25", "80", "143", "445", "3306", "5432"}
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A MASTER with applications and a bare SLAVE with its first generation, on which hotsync-slave ran once."""
-    Lab.take_away("slave")
-    lab = Lab.up(name="slave")
+    lab = Lab.up(name=own_name("slave"))
     try:
         lab.slave.run("useradd --uid 1500 --create-home keeper; useradd --system --uid 990 inway; touch /srv/inways")
         lab.slave.run("chown inway:inway /srv/inways")

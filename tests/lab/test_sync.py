@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
-from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, status, sync
+from lab import Lab
+from tests.lab.conftest import MASTER, SLAVE, configure, status, sync, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -169,11 +168,3 @@ def test_the_administrator_gets_one_mail_when_it_fails_and_one_when_it_works_aga
     assert sync(pair)["exit_code"] == 0
     subjects = [mail["Subject"] for mail in pair.client.mails()]
     assert [("failed" in subject, "works again" in subject) for subject in subjects] == [(True, False), (False, True)]
-
-
-def wait_for(host: Host, question: str, seconds: float = 60) -> None:
-    """Wait until a shell question is answered yes."""
-    end = time.monotonic() + seconds
-    while host.run(question, check=False).returncode != 0:
-        assert time.monotonic() < end, question
-        time.sleep(0.05)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -14,6 +13,7 @@ import pytest
 from lab import CommandFailed, Host, Lab, LabError
 from lab.places import CHECKOUT
 from lab.pool import LABS
+from tests.lab.conftest import own_name
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -29,11 +29,6 @@ assert libc.fanotify_mark(fd, 0x1 | 0x100, mask, -100, b"/") == 0, os.strerror(c
 open("/root/seen", "w").close()
 assert b"seen" in os.read(fd, 4096)
 """
-
-
-def own_name(what: str) -> str:
-    """A name that no other lab of this machine has: others may run the same test."""
-    return f"{what}-{os.getpid()}"
 
 
 def left_of(name: str) -> list[str]:

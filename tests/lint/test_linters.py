@@ -83,7 +83,7 @@ def test_units_are_what_systemd_understands(tmp_path: Path) -> None:
 def test_mypy_agrees() -> None:
     passes(
         BIN / "mypy",
-        *(folder for folder in ("src", "tests", "docs", "lab", "bench") if any((ROOT / folder).rglob("*.py"))),
+        *(folder for folder in ("src", "tests", "docs", "lab", "bench", "demo") if any((ROOT / folder).rglob("*.py"))),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -12,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.packages.apt import POLICY, POLICY_TEXT
 from hotsync.backends.production_units import MUTE_DROP_IN
+from hotsync.engine.promotion_files import way_station
+from hotsync.engine.slave_repositories import SOURCE_FILE
 from tests.packaging.conftest import PROJECT, build
 from tests.packaging.root import Root
 
@@ -24,6 +29,7 @@ COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
+SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 
 
@@ -47,6 +53,10 @@ def live_on(root: Root) -> None:
         "/etc/systemd/system/hotsync.timer.d/interval.conf": "[Timer]\n",
         f"{STATE}/aside/etc/hostname": "slave",
         f"{STATE}/aside.1/etc/hostname": "slave",
+        f"/{way_station(1)}/aside/srv/file": "slave",
+        SOURCE_FILE: "deb http://192.0.2.1/debian stable main\n",
+        "/etc/apt/keyrings/hotsync-0123456789abcdef.gpg": "key",
+        "/etc/apt/keyrings/hotsync-0123456789abcdef.asc": "key",
         MUTE: "[Unit]\n",
     }.items():
         root.at(path).parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +82,19 @@ def test_it_installs_with_what_it_depends_on_and_nothing_more(seen: Root) -> Non
     assert seen.run("dpkg", "--audit").stdout == ""
     assert seen.run("dpkg", "--verify", "hotsync").stdout == ""
     assert seen.run("apt-get", "check").returncode == 0
+
+
+def test_the_readmes_first_lines_work_as_typed(clean_root: Root) -> None:
+    steps = [line.strip() for line in (PROJECT / "README.md").read_text().splitlines() if line.startswith(" " * 7)]
+    build_it, copy, *_ = steps
+    install = next(step for step in steps if step.startswith("apt install "))
+    subprocess.run(["sh", "-euc", build_it], cwd=PROJECT, check=True, capture_output=True)
+    scp, pattern, target = copy.split()
+    assert scp == "scp"
+    folder = clean_root.at(target.partition(":")[2])
+    subprocess.run(["sh", "-euc", f"cp {pattern} {folder}"], cwd=PROJECT, check=True)
+    clean_root.run("sh", "-euc", install.replace("apt install", "apt-get -qy install"))
+    clean_root.run("hotsync", "--version")
 
 
 def test_its_state_is_for_root_alone(seen: Root) -> None:
@@ -132,17 +155,37 @@ def test_a_command_has_its_page_and_its_completion(seen: Root, command: str) -> 
     seen.run("bash", "-n", f"/usr/share/bash-completion/completions/{command}")
 
 
+def is_ours(page: str) -> bool:
+    """Say whether a man page of this name is HotSync's."""
+    return page.split("-")[0] == "hotsync" or page in COMMANDS
+
+
+def ours_of(root: Root) -> list[Path]:
+    """Return HotSync's man pages."""
+    pages = sorted(root.at("/usr/share/man").glob("man[58]/*.gz"))
+    return [page for page in pages if is_ours(page.name.partition(".")[0])]
+
+
 def test_every_page_is_well_formed(seen: Root) -> None:
-    pages = sorted(seen.at("/usr/share/man").glob("man[58]/*.gz"))
-    ours = [
-        page for page in pages if page.name.partition(".")[0].split("-")[0] in {"hotsync", "config", "db", "signal"}
-    ]
-    assert ours
-    for page in ours:
+    assert ours_of(seen)
+    for page in ours_of(seen):
         words = ["man", "--warnings", "--local-file", str(page)]
         done = subprocess.run(words, env={**os.environ, "MANWIDTH": "100"}, capture_output=True, text=True, check=True)
         assert done.stderr == "", page.name
         assert done.stdout.startswith(page.name.removesuffix(".gz")[:-2].upper())
+
+
+def test_every_page_and_file_that_a_page_or_a_unit_refers_to_exists(seen: Root) -> None:
+    texts = [gzip.decompress(page.read_bytes()).decode() for page in ours_of(seen)]
+    texts += [seen.at(f"/lib/systemd/system/{unit}").read_text() for unit in UNITS]
+    plain = re.sub(r"\\f[A-Z]", "", "\n".join(texts).replace("\\-", "-"))
+    pages = {(name, section) for name, section in re.findall(r"\b([a-z][a-z-]*)\((\d)\)", plain) if is_ours(name)}
+    assert ("hotsync-status", "8") in pages
+    lacking = [page for page in pages if not seen.at("/usr/share/man/man{1}/{0}.{1}.gz".format(*page)).exists()]
+    assert lacking == []
+    files = set(re.findall(r"/usr/share/doc/hotsync/[\w.-]*\w", plain))
+    assert files
+    assert [file for file in files if not seen.at(file).exists()] == []
 
 
 def test_the_form_of_profiles_has_its_page_and_its_schema(seen: Root) -> None:
@@ -188,8 +231,9 @@ def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
 def test_a_purge_keeps_the_replica_and_says_where(root: Root) -> None:
     live_on(root)
     said = root.apt("purge", "hotsync")
-    for name in ("replica", "aside", "aside.1"):
-        assert f"{STATE}/{name} is kept" in said.stdout + said.stderr
+    for path in (f"{STATE}/replica", f"{STATE}/aside", f"{STATE}/aside.1", f"/{way_station(1)}"):
+        assert f"{path} is kept" in said.stdout + said.stderr
+        assert root.at(path).exists()
     assert sorted(path.name for path in root.at(STATE).iterdir()) == ["aside", "aside.1", "manifest.db", "replica"]
     assert root.at(f"{STATE}/replica/tree/etc/hostname").read_text() == "master"
 
@@ -201,11 +245,67 @@ def test_a_purge_leaves_nothing_when_the_administrator_says_so(
     before = clean_root.files()
     clean_root.install(package)
     live_on(clean_root)
-    answer = "hotsync hotsync/purge-replica boolean true"
-    clean_root.run("sh", "-euc", f"echo '{answer}' | debconf-set-selections")
+    clean_root.run("sh", "-euc", SAY_YES)
     for step in steps:
         clean_root.apt(step, "hotsync")
     assert clean_root.files() - before == set()
+
+
+@pytest.mark.parametrize("place", [STATE, f"{STATE}/replica"])
+def test_a_purge_empties_what_is_mounted_for_hotsync_and_leaves_the_mount(root: Root, place: str) -> None:
+    script = f"""
+        {SAY_YES}
+        mkdir -p {place}
+        mount -t tmpfs none {place}
+        mkdir -p {STATE}/replica/tree/etc {STATE}/db
+        echo master >{STATE}/replica/tree/etc/hostname
+        dpkg --purge hotsync
+        mountpoint {place}
+        find {place} -mindepth 1
+    """
+    said = root.run("sh", "-euc", script)
+    assert place in said.stderr
+    assert said.stdout.splitlines()[-1] == f"{place} is a mountpoint"
+    assert root.run("dpkg-query", "-W", "hotsync", ok=False).returncode != 0
+
+
+def test_a_purge_leaves_alone_and_names_what_is_mounted_inside_of_what_it_deletes(root: Root) -> None:
+    inside, elsewhere = f"{STATE}/aside/srv", "/srv/disk"
+    script = f"""
+        {SAY_YES}
+        mkdir -p {inside} {elsewhere}
+        mount -t tmpfs none {inside}
+        mount -t tmpfs none {elsewhere}
+        mkdir {elsewhere}/{way_station(2)}
+        echo precious >{inside}/file
+        dpkg --purge hotsync
+        cat {inside}/file
+    """
+    said = root.run("sh", "-euc", script)
+    assert f"{STATE}/aside is kept" in said.stderr
+    assert f"{elsewhere}/{way_station(2)} is kept" in said.stderr
+    assert said.stdout.endswith("precious\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"), [(POLICY_TEXT.decode(), False), ("#!/bin/sh\n# the administrator's\nexit 101\n", True)]
+)
+def test_removing_takes_away_the_word_of_a_cut_install_that_nothing_may_start(
+    root: Root, text: str, stays: bool
+) -> None:
+    root.at(POLICY).write_text(text)
+    root.at(POLICY).chmod(0o755)
+    root.apt("remove", "hotsync")
+    assert root.at(POLICY).exists() is stays
+
+
+def test_what_comes_back_after_a_removal_says_how_to_take_up_its_work_again(root: Root, package: Path) -> None:
+    root.run("config", "setprop", "hotsync", "role", "slave", "MasterHost", "192.0.2.1")
+    root.apt("remove", "hotsync")
+    said = root.install(package)
+    assert "signal-event nethserver-hotsync-save" in said.stdout + said.stderr
+    again = root.install(package)
+    assert "signal-event nethserver-hotsync-save" not in again.stdout + again.stderr
 
 
 def test_a_purge_where_there_was_no_replica_asks_nothing_and_leaves_nothing(clean_root: Root, package: Path) -> None:

@@ -1,4 +1,8 @@
-"""What became of each test, kept in build/ while the run goes on, and the counts that script/test ends with."""
+"""What became of each test, kept in build/ while the run goes on, the counts that script/test ends with, and its table.
+
+The table tells of whole second rings only: nothing was selected, and every case has an outcome, of this run or of an
+earlier one at the same state of the code. script/lib/run_tests.py has it written when it knows what was left behind.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,16 @@ Outcomes = dict[str, str]
 """Test id -> passed, failed or skipped."""
 
 TABLE = "docs/second-ring.md"
+RECORD = "build/ring2.json"
+_SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")
+"""Options of pytest (their names inside) that leave tests out."""
+
 HEAD = """# The second ring
 
 Everything at full size: `script/test --all`, which writes this page. The newest run comes first.
 
-| date (UTC) | commit | cases | passed | failed | skipped |
-|---|---|---|---|---|---|
+| date (UTC) | commit | cases | passed | failed | skipped | left behind |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -44,18 +52,37 @@ def merge(earlier: str | None, now: str) -> str:
     return now if earlier is None else max(earlier, now, key=order.index)
 
 
-def render_row(outcomes: Outcomes, commit: str, date: str) -> str:
+def render_row(outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
     """Return the row of the table for one run."""
     count = Counter(outcomes.values())
-    return f"| {date} | {commit} | {len(outcomes)} | {count['passed']} | {count['failed']} | {count['skipped']} |"
+    numbers = (len(outcomes), count["passed"], count["failed"], count["skipped"], len(left))
+    return f"| {date} | {commit} | {' | '.join(map(str, numbers))} |"
 
 
-def render_page(old: str, outcomes: Outcomes, commit: str, date: str) -> str:
+def render_page(old: str, outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
     """Given the page as it was, return it with this run on top and the list of this run's failures."""
     rows = [line for line in old.splitlines() if line.startswith("| 2") and f"| {commit} |" not in line]
     failed = [f"- `{name}`" for name, outcome in sorted(outcomes.items()) if outcome == "failed"]
+    failed += [f"- left behind: `{line}`" for line in left]
     failures = "\n## Failures of the newest run\n\n" + ("\n".join(failed) if failed else "None.") + "\n"
-    return HEAD + "\n".join([render_row(outcomes, commit, date), *rows]) + "\n" + failures
+    return HEAD + "\n".join([render_row(outcomes, left, commit, date), *rows]) + "\n" + failures
+
+
+def close_second_ring(root: Path, left: list[str]) -> None:
+    """Given a checkout and what a run left behind, note that, and write the table if that run was a whole second ring.
+
+    What was left behind stays counted until the ring starts over: no later run can show that it was nothing.
+    """
+    file = root / RECORD
+    record = json.loads(file.read_text())
+    record["left"] = [*record["left"], *left]
+    file.write_text(json.dumps(record, indent=1))
+    if record["whole"]:
+        page = root / TABLE
+        page.parent.mkdir(exist_ok=True)
+        old = page.read_text() if page.exists() else ""
+        date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+        page.write_text(render_page(old, record["outcomes"], record["left"], record["commit"], date))
 
 
 class Recorder:
@@ -65,32 +92,46 @@ class Recorder:
         self.config = config
         self.root = config.rootpath
         self.second = config.getoption("--ring") == 2
-        self.file = self.root / "build/ring2.json"
+        self.file = self.root / RECORD
         self.commit = commit_of(self.root) if self.second else ""
+        self.left: list[str] = []
         self.outcomes: Outcomes = self.earlier() if self.second else {}
+        self.running: Outcomes = {}
+        self.cases: set[str] = set()
 
     def earlier(self) -> Outcomes:
         """Return what earlier runs at this very state of the code found passed."""
         if self.config.getoption("--again") or not self.file.exists():
             return {}
         record = json.loads(self.file.read_text())
-        found: Outcomes = record["outcomes"] if record["commit"] == self.commit else {}
+        if record["commit"] != self.commit:
+            return {}
+        self.left = record["left"]
+        found: Outcomes = record["outcomes"]
         return {name: outcome for name, outcome in found.items() if outcome == "passed"}
 
     def note(self, nodeid: str, outcome: str) -> None:
         """Keep what a phase of a test came to."""
         self.outcomes[nodeid] = merge(self.outcomes.get(nodeid), outcome)
 
-    def save(self) -> None:
+    def save(self, *, whole: bool = False) -> None:
         """Write what is known to the disk."""
         self.file.parent.mkdir(exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        fresh.write_text(json.dumps({"commit": self.commit, "outcomes": self.outcomes}, indent=1))
+        record = {"commit": self.commit, "whole": whole, "left": self.left, "outcomes": self.outcomes}
+        fresh.write_text(json.dumps(record, indent=1))
         fresh.replace(self.file)
+
+    @property
+    def everything_was_asked_for(self) -> bool:
+        """Whether no word on the command line left tests out."""
+        named = self.config.args_source is pytest.Config.ArgsSource.ARGS
+        return not named and not any(self.config.getoption(name, None) for name in _SELECTING)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what has passed at this state of the code already."""
+        self.cases |= {item.nodeid for item in items}
         done = [item for item in items if item.nodeid in self.outcomes]
         if done:
             config.hook.pytest_deselected(items=done)
@@ -103,21 +144,20 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test when its last phase is over."""
-        self.note(report.nodeid, report.outcome)
-        if self.second and report.when == "teardown":
-            self.save()
+        phase = merge(self.running.get(report.nodeid), report.outcome)
+        self.running[report.nodeid] = phase
+        if report.when == "teardown" or report.failed:  # a process that died has no teardown
+            self.note(report.nodeid, phase)
+            if self.second:
+                self.save()
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Leave the counts for script/test, and in a whole second ring the page."""
-        counts = Counter(self.outcomes.values())
+    def pytest_sessionfinish(self) -> None:
+        """Leave the counts for script/test, and in a second ring whether it was whole."""
         if target := os.environ.get("HOTSYNC_COUNTS"):
-            Path(target).write_text(json.dumps(counts))
-        if self.second and exitstatus in (0, 1) and not self.config.getoption("-k"):
-            page = self.root / TABLE
-            page.parent.mkdir(exist_ok=True)
-            old = page.read_text() if page.exists() else ""
-            date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-            page.write_text(render_page(old, self.outcomes, self.commit, date))
+            Path(target).write_text(json.dumps(Counter(self.outcomes.values())))
+        if self.second:
+            ended = bool(self.cases) and self.cases <= self.outcomes.keys()
+            self.save(whole=ended and self.everything_was_asked_for)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -45,3 +45,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def full_size(pytestconfig: pytest.Config) -> bool:
     """Say whether this is the second ring: sizes are not scaled down, waits not shortened."""
     return bool(pytestconfig.getoption("--ring") == 2)
+
+
+@pytest.fixture(scope="session")
+def times(full_size: bool) -> int:
+    """Return how often a test does again what chance decides: once in the first ring, ten times in the second."""
+    return 10 if full_size else 1

@@ -57,7 +57,8 @@ from hotsync.transport.wire import MAX_BYTES, Channel
 
 _log = logging.getLogger("hotsync.agent")
 
-WORKING_SECONDS = 5.0
+WORKING_SECONDS = 2.0
+"""Who waits is told so well before the least `StallSeconds` is over: a long commit must not look dead."""
 MAX_CHANGESET = 1 << 36
 MAX_EPOCH_STEP = 1000
 _QUIET = "the line was quiet"

@@ -114,9 +114,3 @@ class Slot:
                 flight.committing = False
                 self._flight = None
                 self._changed.notify_all()
-
-    @property
-    def receiving(self) -> bool:
-        """Return whether a bulk connection is open."""
-        flight = self._flight
-        return flight is not None and bool(flight.bulks)

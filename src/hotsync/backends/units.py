@@ -72,10 +72,6 @@ class Units:
         """Return whether a unit runs."""
         return self._ask(["systemctl", "is-active", "--quiet", unit]).returncode == 0
 
-    def is_enabled(self, unit: str) -> bool:
-        """Return whether a unit starts at boot."""
-        return self._ask(["systemctl", "is-enabled", "--quiet", unit]).returncode == 0
-
     def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = ()) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""
         wanted = WANTED[role] if enabled else ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hotsync.cli.render import VERDICT_STYLE, age, local, table, utc
+from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, table, utc
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.promotion import How, Promotion
@@ -77,7 +77,7 @@ def plan_document(seen: Prospect) -> dict[str, object]:
         "data_confirmed_at": utc(promotion.confirmed_at),
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
-        "checks": [_check_document(check) for check in seen.checks],
+        "checks": [check_document(check) for check in seen.checks],
         "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
     }
 
@@ -133,7 +133,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
                 }
                 for record in promotion.records
             ],
-            "checks": [_check_document(check) for check in promotion.checks],
+            "checks": [check_document(check) for check in promotion.checks],
             "notes": list(promotion.notes),
         }
     return document
@@ -161,13 +161,3 @@ def _show_check(check: Check) -> None:
     _say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
     if check.hint:
         _say(f"       {check.hint}")
-
-
-def _check_document(check: Check) -> dict[str, str]:
-    return {
-        "name": check.name,
-        "title": check.title,
-        "verdict": check.verdict.value,
-        "detail": check.detail,
-        "hint": check.hint,
-    }

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotsync.model.report import Check
+
 if TYPE_CHECKING:
     from rich.console import Console  # a run that a timer started shows no table
 
@@ -23,6 +25,17 @@ def console(*, err: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=err, highlight=False, soft_wrap=True)
+
+
+def check_document(check: Check) -> dict[str, str]:
+    """Return a check as every document has it."""
+    return {
+        "name": check.name,
+        "title": check.title,
+        "verdict": check.verdict.value,
+        "detail": check.detail,
+        "hint": check.hint,
+    }
 
 
 def print_json(document: object) -> None:

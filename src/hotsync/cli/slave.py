@@ -7,11 +7,11 @@ from typing import Literal
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import VERDICT_STYLE, print_json, table, utc
+from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, table, utc
 from hotsync.engine.slave_repositories import Keyring
 from hotsync.errors import Busy, ExitCode, NotReady, Refused
 from hotsync.flows import slave as flow
-from hotsync.model.report import Check, Verdict
+from hotsync.model.report import Verdict
 from hotsync.planning.slave import COMMAND
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
@@ -107,19 +107,9 @@ def _document(done: flow.Done) -> dict[str, object]:
             "generation": run.generation,
             "packages_missing": [{"name": each.name, "reason": each.reason} for each in run.missing],
             "packages_not_carried": [{"name": each.name, "reason": each.reason} for each in run.not_carried],
-            "checks": [_check_document(check) for check in run.checks],
+            "checks": [check_document(check) for check in run.checks],
         }
     return document
-
-
-def _check_document(check: Check) -> dict[str, str]:
-    return {
-        "name": check.name,
-        "title": check.title,
-        "verdict": check.verdict.value,
-        "detail": check.detail,
-        "hint": check.hint,
-    }
 
 
 def _show(done: flow.Done) -> None:

@@ -187,11 +187,6 @@ class Manifest:
             self._db.executemany(_INSERT, map(row_of_entry, entries))
             self.set_generation(generation, digest)
 
-    def mark_unsettled(self) -> None:
-        """Make the next run look at every entry again (the tree was live, or the manifest rebuilt)."""
-        with self.transaction():
-            self._db.execute("UPDATE entry SET unsettled = 1")
-
     def set_generation(self, generation: int, digest: str) -> None:
         """Set number and digest (inside a transaction of the caller)."""
         self.set_meta("generation", generation)

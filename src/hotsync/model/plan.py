@@ -16,7 +16,6 @@ class Phase(StrEnum):
 
     PREPARE = "prepare"
     CLAIM = "claim"
-    FENCE = "fence"
     NETWORK = "network"
     ACCOUNTS = "accounts"
     PACKAGES = "packages"
@@ -26,7 +25,6 @@ class Phase(StrEnum):
     SERVICES = "services"
     CHECKS = "checks"
     ROLE = "role"
-    REPORT = "report"
 
 
 @runtime_checkable

@@ -21,7 +21,6 @@ class NetworkChoice(IntEnum):
     MASTERS = 1
     BY_HAND = 2
     KEEP = 3
-    MAP = 4
 
 
 class How(StrEnum):

@@ -255,10 +255,11 @@ def test_what_is_gone_or_keeps_changing_is_named_by_path(real: Pair, tmp_path: P
     assert result.vanished == (os.fsdecode(odd), "here/not a folder")
 
 
-def test_the_slaves_manifest_can_be_fetched_as_canonical_lines(real: Pair, tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_the_slaves_manifest_can_be_fetched_as_canonical_lines(real: Pair, tmp_path: Path, times: int) -> None:
     folder = tmp_path / "source"
     folder.mkdir()
-    for number in range(3000):
+    for number in range(3000 * times):
         (folder / f"file {number}").write_text("x")
     master = Master(real, folder)
     master.sync()

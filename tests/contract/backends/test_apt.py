@@ -180,7 +180,7 @@ def test_an_administrators_own_policy_stays_and_one_that_a_cut_run_left_goes(wor
     Slave(world).install(want("app"))
     apt.tidy()
     assert policy.read_text() == "#!/bin/sh\nexit 0\n"
-    policy.write_bytes(room._POLICY_TEXT)
+    policy.write_bytes(room.POLICY_TEXT)
     apt.tidy()
     assert not policy.exists()
 

@@ -81,10 +81,11 @@ def killed_after(program: str, argument: Path, lines: int) -> int:
     return done
 
 
-def test_a_manifest_whose_writer_is_killed_is_old_or_new(tmp_path: Path, dice: random.Random) -> None:
+@pytest.mark.timeout(1200)
+def test_a_manifest_whose_writer_is_killed_is_old_or_new(tmp_path: Path, dice: random.Random, times: int) -> None:
     path = tmp_path / "manifest.db"
     last = 0
-    for _ in range(12):
+    for _ in range(12 * times):
         done = killed_after(APPLY, path, dice.randrange(1, 60))
         with Manifest(path) as manifest:
             number = manifest.generation
@@ -95,9 +96,10 @@ def test_a_manifest_whose_writer_is_killed_is_old_or_new(tmp_path: Path, dice: r
             last = number
 
 
-def test_a_changeset_whose_writer_is_killed_is_old_or_new(tmp_path: Path, dice: random.Random) -> None:
+@pytest.mark.timeout(1200)
+def test_a_changeset_whose_writer_is_killed_is_old_or_new(tmp_path: Path, dice: random.Random, times: int) -> None:
     path = tmp_path / "changes"
-    for _ in range(8):
+    for _ in range(8 * times):
         path.unlink(missing_ok=True)
         done = killed_after(WRITE, path, dice.randrange(1, 100))
         if path.exists():

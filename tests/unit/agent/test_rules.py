@@ -9,12 +9,14 @@ from typing import cast
 
 import pytest
 
+from hotsync.agent import session
 from hotsync.agent import slot as slots
 from hotsync.agent.gate import in_words
 from hotsync.agent.here import Here, host_name
 from hotsync.agent.session import check_role
 from hotsync.agent.slot import MAX_BULKS, Slot
-from hotsync.config.schema import Settings
+from hotsync.config.schema import PROPS, Settings
+from hotsync.config.values import Number
 from hotsync.errors import HotSyncError, NotPaired, PeerBusy, PeerRefused, StaleEpoch
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.transport.messages import Open
@@ -196,3 +198,10 @@ def test_transfers_at_once_are_limited(slot: tuple[Slot, list[object]]) -> None:
             stack.enter_context(flights.bulk(1, line(f"bulk {number}")))
         with pytest.raises(PeerRefused, match="too many"):
             stack.enter_context(flights.bulk(1, line("one more")))
+
+
+def test_who_waits_hears_that_work_goes_on_well_before_the_shortest_silence_that_a_setting_allows() -> None:
+    """`StallSeconds 5` and a sign of life every 5 seconds: a commit of 30,000 paths was called silent."""
+    (stall,) = [prop.kind for prop in PROPS if prop.name == "StallSeconds"]
+    assert isinstance(stall, Number)
+    assert stall.low >= session.WORKING_SECONDS * 2

@@ -122,13 +122,6 @@ def test_what_lies_below_a_folder_excludes_its_neighbours(tmp_path: Path) -> Non
         assert [one.path for one in manifest.entries("a")] == ["a", "a/x", "a/x/y"]
 
 
-def test_every_entry_can_be_marked_for_another_look(tmp_path: Path) -> None:
-    with Manifest(tmp_path / "manifest.db") as manifest:
-        manifest.replace([entry("a"), entry("b")], 1, "1" * 64)
-        manifest.mark_unsettled()
-        assert all(one.unsettled for one in manifest.entries())
-
-
 def test_a_damaged_file_is_named_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "manifest.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(ManifestDamaged, match="damaged") as caught:

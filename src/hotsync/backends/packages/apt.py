@@ -26,7 +26,7 @@ _QUIET = [
 ]  # fmt: skip
 POLICY = "/usr/sbin/policy-rc.d"
 ARCHIVES = "/var/cache/apt/archives"
-_POLICY_TEXT = b"#!/bin/sh\n# HotSync installs packages: nothing starts until this host is promoted.\nexit 101\n"
+POLICY_TEXT = b"#!/bin/sh\n# HotSync installs packages: nothing starts until this host is promoted.\nexit 101\n"
 _UNIT_FILE = re.compile(r"(?:/usr)?/(?:lib|etc)/systemd/system/([^/]+\.(?:service|socket|timer|path))$")
 _INIT_SCRIPT = re.compile(r"/etc/init\.d/([^/]+)$")
 
@@ -206,16 +206,16 @@ class Apt:
     def tidy(self) -> None:
         """Take away what an install that was cut left: its word that nothing may start."""
         policy = self._paths.at(POLICY)
-        if policy.is_file() and policy.read_bytes() == _POLICY_TEXT:
+        if policy.is_file() and policy.read_bytes() == POLICY_TEXT:
             policy.unlink()
 
     @contextmanager
     def _nothing_starts(self) -> Iterator[None]:
         policy = self._paths.at(POLICY)
-        ours = not policy.exists() or policy.read_bytes() == _POLICY_TEXT
+        ours = not policy.exists() or policy.read_bytes() == POLICY_TEXT
         if ours:
             policy.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(policy, _POLICY_TEXT, mode=0o755)
+            write_atomic(policy, POLICY_TEXT, mode=0o755)
         try:
             yield
         finally:
