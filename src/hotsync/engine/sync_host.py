@@ -225,7 +225,9 @@ class SyncHost:
         out.parent.mkdir(parents=True, exist_ok=True)
         with self.manifest() as manifest:
             selection, mounts = build_selection(self.paths, ())
-            detection = detect(self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest)
+            detection = detect(
+                self.paths.root, selection, manifest, out, self.clock, mounts, manifest.digest, keep_seals=False
+            )
         changed: Counter[str] = Counter()
         deleted: Counter[str] = Counter()
         content: Counter[str] = Counter()
