@@ -9,7 +9,7 @@ from pathlib import Path
 from hotsync.changes.detect import Detection
 from hotsync.changes.settle import Settling
 from hotsync.engine.collect import Collected
-from hotsync.manifest.changeset_file import read_changes
+from hotsync.manifest.changeset_file import recall_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.generation import Generation
 from hotsync.model.report import Notice
@@ -58,7 +58,7 @@ def deliver(
     summary = final.summary
     if summary.changes:
         committed = link.commit(number, summary.digest, planned, collected.started_at, collected.points)
-        manifest.apply(read_changes(planned), number, summary.digest)
+        manifest.apply(recall_changes(planned), number, summary.digest)
         committed_at = committed.committed_at
     else:
         number, committed_at = manifest.generation, clock.now()
