@@ -2,8 +2,9 @@
 
     .venv/bin/python -m bench.sync [--files 300000] [--size 8192] [--folder /var/tmp/hotsync-bench] [--out docs/bench]
 
-Needs root, stunnel4, openssl and rsync. The MASTER's tree is made once; both ways bring the same tree to copies of
-their own, case by case, and after every case both copies are compared with it. docs/bench.md tells what is measured.
+Needs root, stunnel4, openssl and rsync. Ends with 3 if what was promised was missed at full size, 1 if it failed. The
+MASTER's tree is made once; both ways bring the same tree to copies of their own, case by case, and after every case
+both copies are compared with it. docs/bench.md tells what is measured.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from pathlib import Path
 
 from bench.plot import plot
 from bench.stand import BenchError, Measured
+from bench.targets import FULL_SIZE, Target, sentence, targets
 from bench.ways import CARRIED, Way, hotsync, original
 
 PER_FOLDER = 100
 MOVED, MOVED_TO = "archive", "archive-2026"
 NOTHING = "nothing changed"
+MISSED = 3
+"""The exit status if a promise was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +179,33 @@ def render(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_out(rows: list[Row], out: Path, title: str) -> None:
+def render_memory(rows: list[Row]) -> str:
+    """Return the table of what each program of HotSync held at most; of both agents, the larger one."""
+    names = ("hotsync", "hotsyncd", "rsync")
+    lines = [f"| case | {' | '.join(names)} |", "|---|--:|--:|--:|"]
+    for row in rows[1::2]:
+        held = [[size for line, size in row.best.largest if name in line.split()] for name in names]
+        lines.append(f"| {row.case} | {' | '.join(amount(max(sizes)) if sizes else '' for sizes in held)} |")
+    return "\n".join(lines) + "\n"
+
+
+def promises(rows: list[Row], files: int) -> tuple[Target, ...]:
+    """Return what was promised, with what was found; nothing for a small tree, or if the case was not measured."""
+    quiet = [row.best for row in rows if row.case == NOTHING]
+    return targets(*quiet) if quiet and files >= FULL_SIZE else ()
+
+
+def text_of(title: str, rows: list[Row], found: tuple[Target, ...]) -> str:
+    """Return the page: title, table, and what became of the promises."""
+    promised = f"\n{sentence(found)}\n" if found else ""
+    return f"{title}\n\n{render(rows)}{promised}\nMemory of HotSync's programs:\n\n{render_memory(rows)}"
+
+
+def write_out(rows: list[Row], out: Path, title: str, text: str) -> None:
     """Write figures, table and plot into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "sync.json").write_text(json.dumps({"title": title, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
-    (out / "sync.md").write_text(f"{title}\n\n{render(rows)}")
+    (out / "sync.md").write_text(text)
     bars = [(row.case, row.way, row.best.wall, row.best.cpu, float(row.best.wire)) for row in rows]
     (out / "sync.svg").write_text(plot(title, bars))
 
@@ -207,10 +233,15 @@ def main() -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     title = f"{options.files:,} files of {amount(options.size)} on average, {os.cpu_count()} cores"
+    found = promises(rows, options.files)
+    text = text_of(title, rows, found)
     if options.out:
-        write_out(rows, options.out, title)
-    print(f"{title}\n\n{render(rows)}")
-    return 0
+        write_out(rows, options.out, title, text)
+    print(text)
+    for target in found:
+        if not target.kept:
+            say(f"Missed: {target}")
+    return 0 if all(target.kept for target in found) else MISSED
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from hotsync.changes.folders import GONE
 from hotsync.changes.groups import complete_groups
 from hotsync.changes.notes import Notes
 from hotsync.changes.scratch import Scratch
+from hotsync.changes.sealing import Sealing
 from hotsync.changes.verbs import is_coarse, is_rewritten, verb_for
-from hotsync.changes.walk import Gap, Remark, Walk
+from hotsync.changes.walk import Gap, Remark, Same, Walk
 from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter
 from hotsync.manifest.store import Manifest, Stamp
 from hotsync.model.entry import Change, Kind, Verb, path_of_key
@@ -59,13 +60,14 @@ def detect(
     *,
     table: Mapping[str, str] | None = None,
     status_of: Callable[..., os.stat_result] = os.stat,
+    keep_seals: bool = True,
 ) -> Detection:
     """Given the manifest of the last generation, write what differs below `root` to `out` and return its figures.
 
     `mounts` are mount points (without a slash in front) that may be entered although no rule names them. What could
-    not be seen is reported and left out, so that its previous version stays. Files beside `out` whose names begin with
-    its name are a former run's, and removed. Raise OSError if `root` cannot be read or
-    `out` not be written, ManifestDamaged if the manifest is.
+    not be seen is reported and left out, so that its previous version stays. Without `keep_seals` (a dry run) the
+    manifest is only read. Files beside `out` whose names begin with its name are a former run's, and removed. Raise
+    OSError if `root` cannot be read or `out` not be written, ManifestDamaged if the manifest is.
     """
     _clear_leftovers(out)
     problems, remarks = Notes(), Notes()
@@ -76,8 +78,9 @@ def detect(
         if remark.code == "skipped.mount" and (entries := manifest.count_below(remark.path)):
             hidden[remark.path] = Place(Kind.DIRECTORY, mounted=True, hidden=entries)
 
-    walk = Walk(root, selection, mounts, mount_table(root) if table is None else table, note, status_of)
-    with Scratch() as scratch, ChangesetWriter(out, previous_digest) as writer:
+    sealing = Sealing(manifest, keep=keep_seals)
+    walk = Walk(root, selection, mounts, mount_table(root) if table is None else table, note, status_of, sealing)
+    with Scratch() as scratch, sealing, ChangesetWriter(out, previous_digest) as writer:
         join = _Join(walk, manifest, writer, scratch, problems, clock)
         join.run()
         deleted = join.deleted - scratch.moved()
@@ -129,18 +132,23 @@ class _Join:
 
     def run(self) -> None:
         """Compare all of both."""
-        with closing(self._manifest.stamps()) as stamps, closing(iter(self._walk)) as walked:
+        stamps = self._manifest.stamps()
+        with closing(iter(self._walk)) as walked:
             old = next(stamps, None)
             for new in walked:
                 if new == old:
                     old = next(stamps, None)
                     continue
-                start = new.start if isinstance(new, Gap) else new[0]
+                start = new.start if isinstance(new, Gap | Same) else new[0]
                 while old is not None and old[0] < start:
                     self._gone(old)
                     old = next(stamps, None)
                 if isinstance(new, Gap):
                     old = self._missed(new, old, stamps)
+                elif isinstance(new, Same):
+                    stamps.close()
+                    stamps = self._manifest.stamps(new.end)
+                    old = next(stamps, None)
                 elif old is not None and old[0] == start:
                     if new != old:
                         self._differs(new, old)
@@ -150,6 +158,7 @@ class _Join:
             while old is not None:
                 self._gone(old)
                 old = next(stamps, None)
+        stamps.close()
 
     def _gone(self, old: Stamp) -> None:
         self._writer.write(Change(Verb.DELETE, path_of_key(old[0])))

@@ -34,7 +34,8 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 class Frame:
     """A folder that a walk is in. `plain`: all names in it are simply carried; else `child` is the last name's scope.
 
-    `last` is the name that the walk went into; `pending`: it becomes an entry only if something in it does.
+    `last` is the name that the walk went into; `pending`: it becomes an entry only if something in it does. `same` is
+    the number of names in it if its seal holds; `sealable`: it has none, and nothing in it was found to differ.
     """
 
     key: bytes
@@ -51,6 +52,8 @@ class Frame:
     place: str = ""
     before: int = 0
     pending: bool = False
+    same: int = 0
+    sealable: bool = False
 
     @property
     def prefix(self) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotsync.changes.folders import Reach, entry_at
 from hotsync.changes.verbs import is_coarse
-from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, read_changes
+from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, recall_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import KIND_OF_MODE, Change, Verb, sort_key
 from hotsync.system.clock import Clock
@@ -30,14 +30,14 @@ def complete_groups(
         if first is None:
             return None
         with ChangesetWriter(planned, previous_digest) as writer:
-            for change in heapq.merge(read_changes(planned), [first], added, key=lambda one: sort_key(one.path)):
+            for change in heapq.merge(recall_changes(planned), [first], added, key=lambda one: sort_key(one.path)):
                 writer.write(change)
     return writer.summary()
 
 
 def _unchanged_names(reach: Reach, manifest: Manifest, planned: Path, clock: Clock) -> Iterator[Change]:
-    inodes = (one.entry.inode for one in read_changes(planned) if one.entry is not None and one.entry.links > 1)
-    changes = read_changes(planned)
+    inodes = (one.entry.inode for one in recall_changes(planned) if one.entry is not None and one.entry.links > 1)
+    changes = recall_changes(planned)
     reached = next(changes, None)
     with closing(manifest.names_of(inodes)) as keys:
         for key in keys:

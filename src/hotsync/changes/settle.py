@@ -25,8 +25,8 @@ from typing import IO
 from hotsync.changes.folders import GONE, Reach, entry_at, words_of
 from hotsync.changes.notes import Notes
 from hotsync.changes.verbs import in_range, is_coarse
-from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, read_lines, writing
-from hotsync.model.changeset import parse_change
+from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, read_lines, recall_changes, writing
+from hotsync.model.changeset import recall_change
 from hotsync.model.entry import KIND_OF_MODE, Change, Entry, Kind, Verb, as_implied, is_implied, sort_key
 from hotsync.model.report import Notice
 from hotsync.system.files import sync_directory
@@ -60,7 +60,7 @@ class Settling:
         self._unsteady: set[bytes] = set()
         self.send_list = self._beside("send.0")
         with writing(self.send_list), self.send_list.open("wb") as listed:
-            for change in _changes(planned):
+            for change in recall_changes(planned):
                 if change.verb in (Verb.CONTENT, Verb.META):
                     _list(listed, change)
 
@@ -112,7 +112,7 @@ class Settling:
         """Write the final changeset to `out`, without what never arrived, or must not come unsettled."""
         if self._round == 0:
             self.settle(0)  # nothing was sent: what is to be deleted must be looked at all the same
-        for change in _changes(self._current) if self._required and self._summary.unsettled else ():
+        for change in recall_changes(self._current) if self._required and self._summary.unsettled else ():
             if change.entry is not None and change.entry.unsettled and change.entry.kind is not Kind.DIRECTORY:
                 self._unsteady.update(self._required_of(change.path))
         if self._missing or self._unsteady:
@@ -130,7 +130,7 @@ class Settling:
             self._problems.add("dataset.unsettled", _shown(key), _RESTLESS)
         with ChangesetWriter(out, self._previous) as writer:
             for line in read_lines(self._current):
-                change = parse_change(line)
+                change = recall_change(line)
                 key = sort_key(change.path)
                 if below.holds(key) or any(_is_within(key, one) for one in self._unsteady):
                     continue
@@ -261,17 +261,13 @@ def _same_folder(old: Entry, new: Entry) -> bool:
     return (old.mode, old.uid, old.gid, old.attributes) == (new.mode, new.uid, new.gid, new.attributes)
 
 
-def _changes(path: Path) -> Iterator[Change]:
-    return map(parse_change, read_lines(path))
-
-
 def _with_sent(planned: Path, sent: Path, *, deletes: bool) -> Iterator[tuple[Change, bytes, bool]]:
     """Return each change with its line and whether it is to be looked at: was sent, or is a deletion and `deletes`."""
     with sent.open("rb") as file:
         listed = _listed(file)
         following = next(listed, None)
         for line in read_lines(planned):
-            change = parse_change(line)
+            change = recall_change(line)
             if following is not None and change.path == following:
                 yield change, line, True
                 following = next(listed, None)

@@ -10,11 +10,12 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from hotsync.changes.folders import GONE, LONGEST, Frame, entry_at, fold, open_folder, sorted_names, too_long
+from hotsync.changes.sealing import Sealing
+from hotsync.changes.seen import Gap, Remark, Same
 from hotsync.manifest.store import Stamp
 from hotsync.model.changeset import MAX_NAME
 from hotsync.model.entry import KIND_OF_MODE, Entry, Kind, as_implied, path_of_key, sort_key
@@ -22,6 +23,8 @@ from hotsync.model.guard import Place
 from hotsync.model.scope import Scope, scope_of
 from hotsync.model.selection import Selection
 from hotsync.system.files import open_beneath
+
+__all__ = ["Gap", "Remark", "Same", "Walk"]
 
 PSEUDO = frozenset((
     "autofs", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
@@ -34,33 +37,12 @@ _OPEN_FOLDERS = 200
 _LARGEST = 2**63 - 1
 
 
-class Gap(NamedTuple):
-    """Keys from `start` up to `end` (not included) that could not be seen: the manifest's entries of them stay.
-
-    `vanished`: something was there a moment ago, and is gone or another thing now.
-    """
-
-    key: bytes
-    start: bytes
-    end: bytes
-    vanished: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A path that is left out on purpose: a socket, a mount that no rule names."""
-
-    code: str
-    path: str
-    reason: str
-
-
 class Walk:
     """One walk over what a selection carries: iterate once; `complete` turns the last stamp into an Entry.
 
     `mounts` are mount points that may be entered although no rule names them, `table` is what is mounted (path to
-    type, the root's as ""). Afterwards `places` tells of the roots and mounts, `count` the number of entries.
+    type, the root's as ""); a folder that is as `sealing` has it comes out as one `Same`. Afterwards `places` tells of
+    the roots and mounts, `count` the number of entries.
     """
 
     def __init__(
@@ -71,7 +53,9 @@ class Walk:
         table: Mapping[str, str],
         remark: Callable[[Remark], None],
         status_of: Callable[..., os.stat_result] = os.stat,
+        sealing: Sealing | None = None,
     ) -> None:
+        self._sealing = sealing
         self._root, self._allowed, self._remark, self._status_of = root, mounts, remark, status_of
         self._scope = scope_of(selection)
         self._roots = frozenset(selection.roots())
@@ -93,6 +77,7 @@ class Walk:
         """Given the stamp that came last, return its entry with attributes, flags and target; raise OSError."""
         assert self._at is not None
         frame, status = self._at
+        frame.sealable = False
         if frame.descriptor < 0 and (gap := self._reopen(frame)) is not None:
             raise FileNotFoundError(gap.reason)
         numbered = frame.kind not in _WITHOUT_INODES
@@ -103,12 +88,17 @@ class Walk:
         """Do not go into the folder of the last stamp: its entry could not be completed."""
         self._refused = True
 
-    def __iter__(self) -> Generator[Stamp | Gap, None, None]:
+    def __iter__(self) -> Generator[Stamp | Gap | Same, None, None]:
         # one function, as every call and every generator in between costs as much as the comparison itself
         stack, kinds, status_of = self._stack, self._kinds, self._status_of
         with self._opened():
             while stack:
                 frame = stack[-1]
+                if frame.same:
+                    self.count += frame.same
+                    yield Same(frame.prefix, frame.key + b"\1")
+                    self._leave()
+                    continue
                 if frame.descriptor < 0 and (gap := self._reopen(frame)) is not None:
                     frame.names = iter(())
                     yield from self._missing(gap)
@@ -157,6 +147,7 @@ class Walk:
         """Yield what is not a plain object in a folder that is carried whole; enter it if it is a folder."""
         key, kind = stamp[0], stamp[1]
         scope = frame.child or frame.scope
+        frame.sealable = False
         if len(name) > MAX_NAME or len(key) > LONGEST:
             yield from self._missing(Gap(key, key, key + b"\1", False, "its name or path is too long"))
         elif not kind:
@@ -244,6 +235,9 @@ class Walk:
         names = sorted_names(descriptor, status.st_size)
         if scope.uniform and not mounted and isinstance(names, list) and not too_long(frame.prefix, names):
             frame.names = iter(names if scope.carried else ())
+            if self._sealing is not None and scope.carried and names and kind not in _WITHOUT_INODES:
+                frame.same = len(names) if self._sealing.holds(key, descriptor, names, self._status_of) else 0
+                frame.sealable = not frame.same
         else:
             frame.plain, frame.names = False, self._wanted(frame, names)
         return frame
@@ -287,6 +281,8 @@ class Walk:
         frame = self._stack.pop()
         if self._stack:
             frame.close()
+        if frame.sealable and self._sealing is not None:
+            self._sealing.want(frame.key)
         if frame.pending and self._pending:
             self._pending.pop()
         if frame.place:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hotsync.changes.detect import Detection
 from hotsync.changes.settle import Settling
 from hotsync.engine.collect import Collected
-from hotsync.manifest.changeset_file import ChangesetSummary, read_changes
+from hotsync.manifest.changeset_file import ChangesetSummary, recall_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.generation import Generation
 from hotsync.model.report import Notice
@@ -72,7 +72,7 @@ def _commit(
     sync_directory(outbox.parent)
     link.commit(number, summary.digest, outbox, collected.started_at, collected.points)
     committed_at = clock.now()  # by our own clock, as all that we remember: the SLAVE's may be another
-    manifest.apply(read_changes(outbox), number, summary.digest)
+    manifest.apply(recall_changes(outbox), number, summary.digest)
     return Generation(
         number=number,
         digest=summary.digest,

@@ -210,8 +210,9 @@ class SyncHost:
             with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:
                 selected = build_selection(self.paths, site.rules)
                 detection = detect(
-                    self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest
-                )
+                    self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest,
+                    keep_seals=False,
+                )  # fmt: skip
                 held = self._reasons(manifest, detection, selected.rules)
             rows = rows_of(out, selected.rules)
         return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from hotsync.errors import ProtocolError, ReplicaError
-from hotsync.model.changeset import MAX_LINE, chain_digest, check_order, parse_change, render_change
+from hotsync.model.changeset import MAX_LINE, chain_digest, check_order, parse_change, recall_change, render_change
 from hotsync.model.entry import Change, Kind, Verb
 from hotsync.system.files import open_atomic
 
@@ -126,6 +126,11 @@ def read_lines(path: Path) -> Iterator[bytes]:
 def read_changes(path: Path) -> Iterator[Change]:
     """Given a changeset file, return its changes; raise ProtocolError unless it is canonical, sorted and safe."""
     return check_order(map(parse_change, read_lines(path)))
+
+
+def recall_changes(path: Path) -> Iterator[Change]:
+    """Given a changeset file that this host wrote itself, return its changes; raise ProtocolError if it is damaged."""
+    return map(recall_change, read_lines(path))
 
 
 def digest_of_file(path: Path, previous_digest: str) -> str:

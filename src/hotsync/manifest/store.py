@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from hotsync.errors import ManifestDamaged, ReplicaError
+from hotsync.manifest.seals import LOOKS, UNFIT, batches_of_rows, seal
 from hotsync.model.changeset import EMPTY_DIGEST
-from hotsync.model.entry import Change, Entry, Kind, Verb, path_of_key, sort_key
+from hotsync.model.entry import Change, Entry, Kind, Verb, parent_of, path_of_key, sort_key
 
 SCHEMA = 1
 _BATCH = 2000
@@ -28,12 +29,17 @@ _COLUMNS = (
 _CREATE = f"""
 CREATE TABLE IF NOT EXISTS entry (key BLOB PRIMARY KEY, {", ".join(_COLUMNS)}) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seal (folder BLOB PRIMARY KEY, seal BLOB) WITHOUT ROWID;
 """
 _SELECT = f"SELECT key, {', '.join(_COLUMNS)} FROM entry"  # noqa: S608 - constants only
-_STAMPS = "SELECT key, kind, mode, uid, gid, size, mtime_ns, ctime_ns, inode, links, unsettled FROM entry ORDER BY key"
+_STAMPS = (
+    "SELECT key, kind, mode, uid, gid, size, mtime_ns, ctime_ns, inode, links, unsettled FROM entry"
+    " WHERE key >= ? ORDER BY key"
+)
 _INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608
 _WANTED = "SELECT key FROM entry WHERE links > 1 AND inode IN (SELECT inode FROM temp.wanted) ORDER BY key"
 _DELETE = "DELETE FROM entry WHERE key = ?"
+_UNSEAL = "DELETE FROM seal WHERE folder = ?"
 # the inode tells the row that moved away from a new one that took its place in the same changeset
 _DELETE_MOVED = "DELETE FROM entry WHERE key = ? AND inode = ?"
 
@@ -104,10 +110,25 @@ class Manifest:
             yield from self._db.execute(f"{_SELECT} WHERE key = ?", (key,))
             yield from self._db.execute(f"{_SELECT} WHERE key > ? AND key < ? ORDER BY key", (key + b"\0", key + b"\1"))
 
-    def stamps(self) -> Generator[Stamp, None, None]:
-        """Return of every entry what a walk compares, in walk order; for millions of entries in flat memory."""
+    def stamps(self, start: bytes = b"") -> Generator[Stamp, None, None]:
+        """Return of every entry from a key on what a walk compares, in walk order; of millions in flat memory."""
         with _named(self.path):
-            yield from self._db.execute(_STAMPS)
+            yield from self._db.execute(_STAMPS, (start,))
+
+    def seal_of(self, folder: bytes) -> bytes | None:
+        """Return the seal of a folder, given its key, or None."""
+        with _named(self.path):
+            row = self._db.execute("SELECT seal FROM seal WHERE folder = ?", (folder,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def keep_seals(self, folders: Iterable[bytes]) -> None:
+        """Given keys of folders, keep the seals of those that can have one."""
+        with self.transaction():
+            for folder in folders:
+                inside = (folder + b"\0", folder + b"\1")
+                if not self._db.execute(UNFIT, inside).fetchone()[0]:
+                    found = seal(batches_of_rows(folder, self._db.execute(LOOKS, inside)))
+                    self._db.execute("INSERT OR REPLACE INTO seal VALUES (?, ?)", (folder, found))
 
     def entries(self, below: str = "") -> Iterator[Entry]:
         """Return the entries in walk order; with `below`, that path's and what it holds."""
@@ -176,6 +197,8 @@ class Manifest:
                 for change in batch
                 if change.verb is Verb.MOVED and change.entry is not None
             ]
+            paths = (path for change in batch for path in (change.path, change.source) if path)
+            self._db.executemany(_UNSEAL, {(sort_key(parent_of(path)),) for path in paths})
             self._db.executemany(_DELETE_MOVED, moved)
             self._db.executemany(_DELETE, gone)
             self._db.executemany(_INSERT, [row_of_entry(change.entry) for change in batch if change.entry is not None])
@@ -184,6 +207,7 @@ class Manifest:
         """Make the manifest consist of `entries` alone (it was lost, or the peer's is taken), in one transaction."""
         with self.transaction():
             self._db.execute("DELETE FROM entry")
+            self._db.execute("DELETE FROM seal")
             self._db.executemany(_INSERT, map(row_of_entry, entries))
             self.set_generation(generation, digest)
 

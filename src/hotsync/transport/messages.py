@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotsync.errors import CommandFailed, HotSyncError, OtherProtocol, OtherRsync, PeerRefused, ProtocolError
 from hotsync.model.generation import DatasetPoint
@@ -30,7 +30,8 @@ Role = Literal["master", "slave"]
 class Message(BaseModel):
     """What all messages carry. `epoch` is the highest that the sender knows of (a claim counts)."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # built when the first of its kind comes or goes: a run needs five of them
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
     protocol: int = PROTOCOL
     epoch: Number
 
@@ -97,7 +98,7 @@ class BulkReady(Message):
 class Dataset(BaseModel):
     """One dataset's consistency point within a generation."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
     name: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
     taken_at: Moment
     stale_since: Moment = 0.0
@@ -214,7 +215,7 @@ Fact = int | float | bool | Words
 class Trouble(Message):
     """An error, so that it is the same on both sides. Understood across protocol versions."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore")
     type: Literal["error"] = "error"
     code: Code
     sentence: Words
@@ -224,12 +225,13 @@ class Trouble(Message):
     )
 
 
-_Any = Annotated[
-    Open | Welcome | Begin | Ready | BulkReady | Commit | Committed | Confirm | Confirmed | GetManifest | Alive
-    | Working | PairStart | PairReply | PairConfirm | PairConfirmed,
-    Field(discriminator="type"),
-]  # fmt: skip
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(_Any)
+_KINDS: dict[object, type[Message]] = {
+    kind.model_fields["type"].default: kind
+    for kind in (
+        Open, Welcome, Begin, Ready, BulkReady, Commit, Committed, Confirm, Confirmed, GetManifest, Alive, Working,
+        PairStart, PairReply, PairConfirm, PairConfirmed,
+    )
+}  # fmt: skip
 M = TypeVar("M", bound=Message)
 
 
@@ -250,7 +252,10 @@ def parse_message(body: bytes, address: str = "the peer") -> Message:
         protocol: object = head.get("protocol")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         if isinstance(protocol, int) and protocol != PROTOCOL:
             raise OtherProtocol(theirs=min(max(protocol, 0), _MOST), ours=PROTOCOL)
-        message: Message = _ADAPTER.validate_json(body)
+        kind = head.get("type")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise ProtocolError(reason="a message is of no known type")
+        message = _KINDS[kind].model_validate_json(body)
     except ValidationError as error:
         raise ProtocolError(reason=_first_fault(error)) from error
     return message

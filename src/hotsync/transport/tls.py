@@ -15,11 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from hotsync.errors import ConfigError, NotPaired, NotTrusted, PeerSilent, PeerUnreachable, ProtocolError, WrongPeer
 from hotsync.system.files import write_atomic
 from hotsync.system.lock import held
@@ -46,8 +41,20 @@ class Identity:
 def fingerprint_of(certificate: str | bytes) -> str:
     """Given a certificate as PEM or DER, return its SHA-256 fingerprint in hex; raise ValueError if it is none."""
     der = ssl.PEM_cert_to_DER_cert(certificate) if isinstance(certificate, str) else certificate
-    x509.load_der_x509_certificate(der)
+    if not _is_certificate(der):
+        raise ValueError("it is no certificate")
     return hashlib.sha256(der).hexdigest()
+
+
+def _is_certificate(der: bytes) -> bool:
+    """Say whether these bytes are one certificate, and nothing besides."""
+    if der[:2] != b"\x30\x82" or len(der) != 4 + int.from_bytes(der[2:4]):
+        return False  # no sequence, or not of this length: OpenSSL would not mind what comes after it
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def load_identity(paths: Paths) -> Identity:
@@ -74,6 +81,12 @@ def load_identity(paths: Paths) -> Identity:
 
 
 def _make_identity() -> bytes:
+    # once in a server's life: no other run pays for loading it
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hotsync")])
     certificate = (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.changes.detect import mount_table
-from hotsync.changes.walk import Gap, Remark, Walk
+from hotsync.changes.walk import Gap, Remark, Same, Walk
 from hotsync.errors import CommandFailed
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.model.entry import Entry
@@ -34,6 +34,7 @@ def walked(
         if isinstance(stamp, Gap):
             gaps.append(stamp)
         else:
+            assert not isinstance(stamp, Same)  # nothing is sealed here
             entries.append(walk.complete(stamp))
     return entries, remarks, gaps
 

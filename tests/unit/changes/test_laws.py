@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hotsync.changes import folders, walk
 from hotsync.changes.settle import Settling
-from hotsync.changes.walk import Gap, Walk
+from hotsync.changes.walk import Gap, Same, Walk
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import check_order
@@ -109,7 +109,7 @@ def fresh_walk(server: Server) -> list[Entry]:
     walking = Walk(server.root, server.rules, frozenset(), {}, lambda remark: None)
     entries: list[Entry] = []
     for stamp in walking:
-        assert not isinstance(stamp, Gap)
+        assert not isinstance(stamp, Gap | Same)
         entries.append(walking.complete(stamp))
     return entries
 

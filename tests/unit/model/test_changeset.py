@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import ProtocolError
-from hotsync.model.changeset import EMPTY_DIGEST, chain_digest, check_order, checked_path, parse_change, render_change
+from hotsync.model.changeset import (
+    EMPTY_DIGEST,
+    chain_digest,
+    check_order,
+    checked_path,
+    parse_change,
+    recall_change,
+    render_change,
+)
 from hotsync.model.entry import Change, Entry, Kind, Verb, path_of_key, sort_key
 
 names = st.binary(min_size=1, max_size=40).filter(
@@ -46,6 +54,19 @@ def change_of(entry: Entry, verb: Verb, source: str) -> Change:
 @given(st.builds(change_of, entries, st.sampled_from(Verb), paths))
 def test_what_is_rendered_is_parsed_again(change: Change) -> None:
     assert parse_change(render_change(change)) == change
+
+
+@given(st.builds(change_of, entries, st.sampled_from(Verb), paths))
+def test_what_this_host_wrote_is_recalled_as_it_was(change: Change) -> None:
+    assert recall_change(render_change(change)) == change
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"[]", b"7", b"{}", b'{"verb":"content","path":"a"}', b'{"verb":"no"}', b"\xff"]
+)
+def test_a_damaged_line_of_our_own_is_named(line: bytes) -> None:
+    with pytest.raises(ProtocolError, match="damaged"):
+        recall_change(line)
 
 
 @given(st.builds(change_of, entries, st.sampled_from(Verb), paths))

@@ -49,6 +49,15 @@ def test_what_is_no_certificate_has_no_fingerprint(text: str) -> None:
         fingerprint_of(text)
 
 
+def test_a_certificate_with_anything_after_it_has_no_fingerprint(tmp_path: Path) -> None:
+    der = ssl.PEM_cert_to_DER_cert(load_identity(Paths(tmp_path)).certificate)
+    for more in (b"\0", b"x", der):
+        with pytest.raises(ValueError, match="no certificate"):
+            fingerprint_of(der + more)
+    with pytest.raises(ValueError, match="no certificate"):
+        fingerprint_of(der[:-1])
+
+
 def test_an_alert_about_our_certificate_is_told_from_other_trouble(tmp_path: Path) -> None:
     identity = load_identity(Paths(tmp_path))
     alert = ssl.SSLError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca")
