@@ -193,6 +193,7 @@ class Host:
     @contextmanager
     def mounted(self) -> Iterator[Path]:
         """Mount the running machine's disk once more, out here, for programs that lose their way below `root`."""
+        self._must_be_on()
         folder = self._folder / f"look-{os.getpid()}"
         folder.mkdir()
         options = MOUNT_OPTIONS[self._fs].removeprefix("loop").lstrip(",") or "defaults"
