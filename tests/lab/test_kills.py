@@ -28,7 +28,7 @@ def master(lab: Lab, run: Running) -> None:
 
 def daemon(lab: Lab, run: Running) -> None:
     """Kill hotsyncd."""
-    kill_unit(lab, "hotsyncd.service")
+    assert kill_unit(lab, "hotsyncd.service") > 0
 
 
 def receiver(lab: Lab, run: Running) -> None:
@@ -36,12 +36,18 @@ def receiver(lab: Lab, run: Running) -> None:
     kill_unit(lab, "*/hotsync-receive@*.service")
 
 
-def kill_unit(lab: Lab, name: str) -> None:
-    """Kill all processes of a unit of the SLAVE from out here: asking its systemd would take longer than a commit."""
+def kill_unit(lab: Lab, name: str) -> int:
+    """Kill all processes of a unit of the SLAVE and return how many.
+
+    Done from out here: asking its systemd would take longer than a commit.
+    """
+    killed = 0
     for group in (lab.slave.root / "sys/fs/cgroup/system.slice").glob(name):
         with suppress(OSError):  # it ends of its own just now
             for process in filter(int, (group / "cgroup.procs").read_text().split()):
                 os.kill(int(process), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 VICTIMS: tuple[Murder, ...] = (master, daemon, receiver)
