@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import IO
@@ -80,6 +81,12 @@ class Host:
         pool.reflink(self.disk, instant)
         self.stop_at_once()
         instant.rename(self.disk)
+
+    def boot_from(self, image: Path) -> None:
+        """Cut the power, put a copy of an image of the pool in the place of the disk, and switch the machine on."""
+        self.stop_at_once()
+        pool.reflink(image, self.disk)
+        self.boot()
 
     def stop(self) -> None:
         """Shut the machine down as its power button would, and wait until it is off."""
@@ -178,6 +185,25 @@ class Host:
     def image(self, file: Path | str) -> None:
         """Copy the disk as of this instant into a file, while the machine runs on."""
         pool.copy_out(self.disk, Path(file))
+
+    @property
+    def root(self) -> Path:
+        """Where the running machine's files are seen from out here, as root, with nothing of the machine in between."""
+        return Path(f"/proc/{self._init()}/root")
+
+    @contextmanager
+    def mounted(self) -> Iterator[Path]:
+        """Mount the running machine's disk once more, out here, for programs that lose their way below `root`."""
+        self._must_be_on()
+        folder = self._folder / f"look-{os.getpid()}"
+        folder.mkdir()
+        options = MOUNT_OPTIONS[self._fs].removeprefix("loop").lstrip(",") or "defaults"
+        try:
+            run(["mount", "-o", options, pool.devices_of(self.disk)[0], folder])
+            yield folder
+        finally:
+            run(["umount", "--lazy", folder], check=False)
+            folder.rmdir()
 
     def freeze(self) -> None:
         """Hold the machine still, with all on its disk that it has written."""

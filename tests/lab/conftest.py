@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,27 @@ def wait_for(host: Host, question: str, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def prepared_pair() -> Iterator[Lab]:
-    """Two bare hosts, paired, with one generation, saved as `paired`."""
-    lab = Lab.up(name=own_name("pair"), bare=True)
+def bugs_of(host: Host) -> list[str]:
+    """Return the lines of a host's journal that tell of a bug, with what follows them."""
+    lines = host.run(["journalctl", "-o", "short-precise", "--no-pager"]).stdout.splitlines()
+    found = [number for number, line in enumerate(lines) if "Traceback" in line or "bug in HotSync" in line]
+    return lines[found[0] : found[-1] + 30] if found else []
+
+
+@pytest.fixture(autouse=True)
+def no_bug_in_any_journal(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test: no host that it used has told its journal of a bug."""
+    yield
+    labs = {used.name: used for used in request.node.funcargs.values() if isinstance(used, Lab)}
+    for host in (host for lab in labs.values() for host in lab.hosts if host.on):
+        if lines := bugs_of(host):
+            pytest.fail(f"the journal of {host.name} tells of a bug:\n" + "\n".join(lines[:200]), pytrace=False)
+
+
+@contextmanager
+def paired_lab(name: str, fs: str = "ext4") -> Iterator[Lab]:
+    """Two bare hosts, paired, with one generation, saved as `paired`; as they were before, saved as `fresh`."""
+    lab = Lab.up(name=own_name(name), fs=fs, bare=True)
     try:
         lab.master.run(SMALL)
         lab.save("fresh")
@@ -86,6 +104,13 @@ def prepared_pair() -> Iterator[Lab]:
         yield lab
     finally:
         lab.down()
+
+
+@pytest.fixture(scope="session")
+def prepared_pair() -> Iterator[Lab]:
+    """Two bare hosts, paired, with one generation."""
+    with paired_lab("pair") as lab:
+        yield lab
 
 
 @pytest.fixture

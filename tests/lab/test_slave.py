@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import Host, Lab
+from tests.lab import evil
 from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -169,6 +171,33 @@ def test_a_hostile_master_gets_neither_root_nor_a_login_nor_a_running_unit(ready
     assert number_of(slave, "keeper") == "1500"
     assert slave.run("getent shadow mallory").stdout.startswith("mallory:!:")
     assert before.splitlines()[0] == slave.run("cat /etc/shadow").stdout.splitlines()[0]
+    assert_quiet(slave)
+
+
+def test_nothing_that_a_hostile_master_carries_runs_or_is_in_force_here(ready: Lab, tmp_path: Path) -> None:
+    slave = ready.slave
+    evil.poison(ready, tmp_path)
+    for change in (
+        "mkdir /srv/way; echo 1 >/srv/way/passwd",
+        "rm -r /srv/way; ln -s /etc /srv/way",
+        "rm /srv/way; mkdir /srv/way; echo root2::0:0::/: | tee /srv/way/passwd >/srv/way/shadow",
+    ):
+        ready.master.run(change)
+        assert sync(ready, "--accept-changes")["exit_code"] in (0, 1)
+    slave.run(["hotsync-slave", "--accept-repositories"], input="yes\n" * 9, check=False)
+    first = look_after(slave)
+    assert evil.PACKAGE in {each["name"] for each in first["packages_missing"]}, first
+    slave.run("systemctl daemon-reload; signal-event nethserver-hotsync-save; apt-get -q update", check=False)
+    slave.stop()
+    slave.boot()
+    look_after(slave)
+    assert slave.run(["test", "-e", evil.MARK], check=False).returncode == 1
+    places = "/etc /home /opt /root /usr /var/spool /var/lib/systemd /var/lib/dpkg"
+    assert slave.run(f"grep -rlI {evil.WORD} {places}", check=False).stdout == ""
+    carried = slave.run(f"grep -rlI {evil.WORD} /var/lib/hotsync/replica/tree").stdout
+    assert all(path in carried for path in evil.FILES), carried
+    assert slave.run("awk -F: '$3 == 0 {print $1}' /etc/passwd").stdout.split() == ["root"]
+    assert slave.run("awk -F: '$2 == \"\" {print $1}' /etc/shadow").stdout == ""
     assert_quiet(slave)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
 import pytest
 
 from lab import Lab
 from tests.lab.conftest import MASTER, SLAVE, configure, status, sync, wait_for
+from tests.lab.twin import Running, Twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -67,6 +70,16 @@ def test_a_run_beside_a_run_is_told_who_is_working_and_the_timer_keeps_quiet(pai
     assert person.returncode == 4
     assert "running" in person.stderr
     assert (timer.returncode, timer.stdout) == (0, "")
+
+
+def test_two_runs_at_once_are_one_run_and_one_that_is_told_who_is_working(pair: Lab) -> None:
+    (pair.master.root / "srv/files/new").write_bytes(os.urandom(20_000_000))
+    twin = Twin(pair)
+    runs = [Running(twin), Running(twin)]
+    (code, first, _), (late_code, late, _) = sorted((run.result() for run in runs), key=lambda result: result[0])
+    assert (code, late_code) == (0, 4), (first, late)
+    assert re.search(r"is running \(process \d+, for \d+ s\)", late["error"]["sentence"]), late
+    assert twin.compare_now() == []
 
 
 def test_an_empty_mount_point_never_empties_the_replica(pair: Lab) -> None:

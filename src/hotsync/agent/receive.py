@@ -95,6 +95,16 @@ def become_rsync(terms: RsyncTerms) -> NoReturn:
     os.execvpe("rsync", server_argv(terms), environment)  # noqa: S606, S607 - PATH is the fixed one above
 
 
+def _answer(sock: socket.socket, body: bytes) -> bool:
+    """Answer hotsyncd; return whether it was there to be answered: it may have died meanwhile."""
+    try:
+        sock.sendall(render_frame(JSON_KIND, body))
+    except OSError as error:
+        _log.warning("no transfer: hotsyncd is gone (%s)", error.strerror)
+        return False
+    return True
+
+
 def main() -> int:
     """Read the order from stdin, go into the staging folder, answer, become rsync; return 1 if that cannot be."""
     log.set_up("hotsync-receive")
@@ -105,12 +115,13 @@ def main() -> int:
         except (HotSyncError, OSError) as error:
             reason = error.sentence if isinstance(error, HotSyncError) else str(error)
             _log.error("no transfer: %s", reason)
-            sock.sendall(render_frame(JSON_KIND, reason.encode("utf-8", "replace")[:1000]))
+            _answer(sock, reason.encode("utf-8", "replace")[:1000])
             return 1
         os.fchdir(staging)
         os.close(staging)
         sock.setblocking(True)
-        sock.sendall(render_frame(JSON_KIND, Receiving(epoch=0).render()))
+        if not _answer(sock, Receiving(epoch=0).render()):
+            return 1
     become_rsync(received.terms)
 
 
