@@ -151,9 +151,14 @@ class Daemon:
             _log.info("Listening on port %d as %s.", here.settings.slave_port, here.role.name)
 
     def _prepare(self, here: Here) -> None:
-        """Before a SLAVE answers, its replica is whole."""
-        if here.role is Role.SLAVE and here.record.claim is None:
+        """Before a SLAVE answers, its replica is whole; if it cannot be made whole, the MASTER must hear why."""
+        if here.role is not Role.SLAVE or here.record.claim is not None:
+            return
+        try:
             self._duties.open_store().recover()
+        except (OSError, HotSyncError) as error:
+            reason = error.sentence if isinstance(error, HotSyncError) else str(error)
+            self._complain(f"The commit that was cut cannot be finished yet: {reason}")
 
     def _beat_as(self, here: Here) -> None:
         wanted = here.role is Role.MASTER and here.settings.enabled and bool(here.peer_host)

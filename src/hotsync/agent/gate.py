@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from hotsync.agent.here import Here
 from hotsync.agent.incoming import receive_files
-from hotsync.agent.session import Duties, Session
+from hotsync.agent.session import Duties, Session, trouble_here
 from hotsync.errors import ConnectionEnded, HotSyncError, NotPaired, NotTrusted, PeerRefused, WrongPassword, WrongPeer
 from hotsync.model.identity import Role
 from hotsync.transport.addresses import plain_address
@@ -167,7 +167,10 @@ class Gate:
         fingerprint = (here.peer.fingerprint if known else "a certificate that was not shown") if here.peer else ""
         around = self._around
         answerer = Answerer(here.ours, around.identity, here.settings.password, fingerprint, around.pin)
-        peer = answer(channel, first, answerer, self._around.guard, self._around.clock)
+        try:
+            peer = answer(channel, first, answerer, around.guard, around.clock)
+        except OSError as error:
+            raise trouble_here(error, around.paths) from error
         self._around.book.seen(address=channel.address, host=peer.name)
 
     def _note(self, address: str, error: HotSyncError) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import ssl
 import threading
@@ -19,7 +21,6 @@ from hotsync.transport.pump import Pump, Traffic, half_close
 from hotsync.transport.wire import Channel
 
 RECEIVER_STARTING_SECONDS = 10.0
-RECEIVER_ENDING_SECONDS = 60.0
 KEEP_SECONDS = 60.0
 
 
@@ -33,20 +34,20 @@ def receive_files(channel: Channel, first: Open, duties: Duties) -> None:
         duties.slot.bulk(first.generation, channel.socket) as terms,
         _receiver(around.paths.receive_socket, around.clock) as receiver,
     ):
-        order(receiver, first.generation, terms.model_copy(update={"transfer": "again" if first.again else "files"}))
-        channel.send(BulkReady(epoch=here.record.highest_epoch), "a transfer was opened")
-        plain = receiver.socket.fileno()
-        stall = max(here.settings.stall_seconds, terms.stall_seconds)
-        keeper = Keeper(duties.open_store(), first.generation, around.clock)
-        try:
-            Pump(channel.socket, plain, plain, around.clock, stall, keeper.tick).run()
-        except HotSyncError:
-            keeper.keep()  # it will be resumed
-            raise
-        finally:
-            # the flight's commit must not begin before the last writer is gone
-            _wait_for_end(receiver.socket)
-            keeper.wait()
+        terms = terms.model_copy(update={"transfer": "again" if first.again else "files"})
+        # the flight's commit must not begin before the last writer is gone
+        with _outlived(receiver.socket, order(receiver, first.generation, terms)):
+            channel.send(BulkReady(epoch=here.record.highest_epoch), "a transfer was opened")
+            plain = receiver.socket.fileno()
+            stall = max(here.settings.stall_seconds, terms.stall_seconds)
+            keeper = Keeper(duties.open_store(), first.generation, around.clock)
+            try:
+                Pump(channel.socket, plain, plain, around.clock, stall, keeper.tick).run()
+            except HotSyncError:
+                keeper.keep()  # it will be resumed
+                raise
+            finally:
+                keeper.wait()
 
 
 @contextmanager
@@ -91,9 +92,26 @@ class Keeper:
             self._thread.join()
 
 
-def _wait_for_end(sock: socket.socket) -> None:
-    half_close(sock)
-    with suppress(OSError):
-        sock.settimeout(RECEIVER_ENDING_SECONDS)
-        while sock.recv(65536):
-            pass
+@contextmanager
+def _outlived(sock: socket.socket, pid: int) -> Iterator[None]:
+    """Leave the block only when the receiver has let go of its line and its process is gone, however long that takes.
+
+    Until then its connection counts as open: the flight's commit and the next run are told that it is.
+    """
+    try:
+        process = os.pidfd_open(pid)  # no later process of the same number can stand for it
+    except ProcessLookupError:
+        process = -1
+    try:
+        yield
+    finally:
+        half_close(sock)
+        with suppress(OSError):
+            sock.settimeout(None)
+            while sock.recv(65536):
+                pass
+        if process >= 0:
+            ended = select.poll()
+            ended.register(process, select.POLLIN)
+            ended.poll()
+            os.close(process)

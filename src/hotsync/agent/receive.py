@@ -43,17 +43,19 @@ class Receiving(Message):
     """The receiver's answer: from here on rsync speaks."""
 
     type: Literal["receiving"] = "receiving"
+    pid: Annotated[int, Field(ge=1)]
 
 
-def order(channel: Channel, generation: int, terms: RsyncTerms) -> None:
-    """Given a channel to the receiver, have it become rsync; raise HotSyncError with its reason if it does not."""
+def order(channel: Channel, generation: int, terms: RsyncTerms) -> int:
+    """Given a channel to the receiver, have it become rsync and return its process; raise HotSyncError with its reason
+    if it does not."""
     body = Receive(generation=generation, terms=terms).model_dump_json().encode()
     phase = "the receiver was started"
     channel.socket.settimeout(FIRST_FRAME_SECONDS)
     channel.socket.sendall(render_frame(JSON_KIND, body))
     _, answer = channel.receive(phase, within=FIRST_FRAME_SECONDS * 3, max_json=MAX_FIRST_JSON)
     try:
-        Receiving.model_validate_json(answer)
+        return Receiving.model_validate_json(answer).pid
     except ValidationError as error:
         raise ProtocolError(reason=f"the receiver did not start: {answer[:500].decode('utf-8', 'replace')}") from error
 
@@ -107,7 +109,7 @@ def _answer(sock: socket.socket, body: bytes) -> bool:
 
 def main() -> int:
     """Read the order from stdin, go into the staging folder, answer, become rsync; return 1 if that cannot be."""
-    log.set_up("hotsync-receive")
+    log.set_up("hotsync-receive", to_system_log=False)  # it may make no socket: stderr is the journal's
     with socket.socket(fileno=os.dup(0)) as sock:
         try:
             received = read_order(sock, SystemClock())
@@ -120,7 +122,7 @@ def main() -> int:
         os.fchdir(staging)
         os.close(staging)
         sock.setblocking(True)
-        if not _answer(sock, Receiving(epoch=0).render()):
+        if not _answer(sock, Receiving(epoch=0, pid=os.getpid()).render()):
             return 1
     become_rsync(received.terms)
 

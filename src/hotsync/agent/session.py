@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.state import store as roles
 from hotsync.system import lock
+from hotsync.system.paths import Paths
 from hotsync.transport.addresses import link_local
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
@@ -266,7 +268,7 @@ class Session:
                 with path.open("wb") as file:
                     self._channel.receive_file(file, phase, MAX_CHANGESET)
             except OSError as error:
-                raise self._local(error, 0) from error
+                raise trouble_here(error, self._around.paths) from error
             yield path
         finally:
             with suppress(OSError):
@@ -289,18 +291,17 @@ class Session:
             with _taken():
                 yield
         except OSError as error:
-            raise self._local(error, needed) from error
+            raise trouble_here(error, self._around.paths, needed) from error
         finally:
             done.set()
             teller.join()
 
-    def _local(self, error: OSError, needed: int) -> HotSyncError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = 0
-            with suppress(OSError, HotSyncError):
-                free = self._store.state().free_bytes
-            return NoSpace(needed=needed, free=free)
-        return ReplicaError(reason=f"{error.strerror} ({error.filename or 'a file of HotSync'})")
+
+def trouble_here(error: OSError, paths: Paths, needed: int = 0) -> HotSyncError:
+    """Given what went wrong with a file of this server, return the error that the peer should hear of it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(needed=needed, free=shutil.disk_usage(paths.state).free)
+    return ReplicaError(reason=f"{error.strerror} ({error.filename or 'a file of HotSync'})")
 
 
 @contextmanager

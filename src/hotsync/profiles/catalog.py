@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -82,5 +83,6 @@ def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], 
     return (
         not packages.isdisjoint(detect.packages)
         or not units.isdisjoint(detect.units)
-        or any((root / path.lstrip("/")).exists() for root in roots for path in detect.paths)
+        # a path that no file system can hold is no reason to fail: a site's profile comes from the MASTER
+        or any(os.path.exists(root / path.lstrip("/")) for root in roots for path in detect.paths)
     )

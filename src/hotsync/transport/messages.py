@@ -295,10 +295,14 @@ def trouble(error: HotSyncError, epoch: int) -> Trouble:
     return Trouble(epoch=epoch, code=code, sentence=plain(error.sentence), hint=plain(error.hint), facts=facts)
 
 
+_RESERVED = frozenset({"self", "hint"})
+"""Names that a fact cannot have, since the error's own constructor has them."""
+
+
 def error_of(message: Trouble, address: str) -> HotSyncError:
     """Given an error as it came from `address`, return it as this side raises it: same class, seen from here."""
     kind = _classes().get(message.code)
-    facts = {name: value for name, value in message.facts.items() if name != "hint"}
+    facts = {name: value for name, value in message.facts.items() if name not in _RESERVED}
     if "address" in facts:
         facts["address"] = address
     if kind in (OtherProtocol, OtherRsync):

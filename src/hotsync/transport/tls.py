@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hotsync.errors import ConfigError, NotPaired, NotTrusted, PeerSilent, PeerUnreachable, ProtocolError, WrongPeer
+from hotsync.errors import (
+    ConfigError,
+    ConnectionEnded,
+    NotPaired,
+    NotTrusted,
+    PeerSilent,
+    PeerUnreachable,
+    ProtocolError,
+    WrongPeer,
+)
 from hotsync.system.files import write_atomic
 from hotsync.system.lock import held
 from hotsync.system.paths import Paths
@@ -123,7 +132,8 @@ def accept_tls(
     """Given an accepted socket and the pinned certificate (PEM, "" = none), return the TLS side and if it is the peer.
 
     A dialler that shows no certificate comes through as False, for pairing only; one that shows another than the
-    pinned one raises WrongPeer; one that speaks no TLS 1.3 raises ProtocolError. The socket is closed when it raises.
+    pinned one raises WrongPeer; one that speaks no TLS 1.3 raises ProtocolError; one that only looked whether somebody
+    listens raises ConnectionEnded. The socket is closed when it raises.
     """
     context = _context(server=True, identity=identity)
     context.num_tickets = 0  # an unread ticket turns a dialler's close into a reset that eats our last words
@@ -136,6 +146,8 @@ def accept_tls(
     except ssl.SSLCertVerificationError as error:
         # which one it was, Python does not tell; the dialler names it in its own error
         raise WrongPeer(address=address, seen="an unknown one", pinned=fingerprint_of(pinned)) from error
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError) as error:
+        raise ConnectionEnded(reason="it hung up before the connection was secured") from error
     except OSError as error:
         raise ProtocolError(reason=f"no TLS 1.3 was agreed on ({error})") from error
     shown = secured.getpeercert(binary_form=True)

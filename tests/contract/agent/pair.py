@@ -86,10 +86,12 @@ class FakeStore:
             raise self.fail[name]
 
     def recover(self) -> None:
+        self._step("recover")
         self.recovered += 1
         (self.paths.replica / "staging").mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def state(self) -> State:
+        self._step("state")
         return self.now
 
     def staging(self, number: int) -> Path:

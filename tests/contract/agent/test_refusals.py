@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from hotsync.errors import (
     PeerUnreachable,
     ReplicaError,
     StaleEpoch,
+    TransferError,
     WrongPeer,
 )
 from hotsync.model.changeset import EMPTY_DIGEST
@@ -33,6 +35,7 @@ from hotsync.state.store import forget_peer, load_role, save_role
 from hotsync.system import command
 from hotsync.transport.dial import dial, hail, hang_up, opening
 from hotsync.transport.messages import Welcome
+from hotsync.transport.presence import load_presence
 from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, Proxy, until
 
 pytestmark = pytest.mark.contract
@@ -332,6 +335,68 @@ def test_a_stranger_is_turned_away_before_tls_and_named_in_the_log(
         sock.settimeout(10)
         assert sock.recv(1) == b""
     assert f"Turned away {STRANGER_ADDRESS}" in caplog.text
+
+
+def test_a_look_at_the_port_is_no_attack(paired: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """What hotsync-promote does to see whether the MASTER is alive."""
+    before = load_presence(paired.slave.paths).refusal
+    with caplog.at_level(logging.INFO):
+        with socket.socket() as sock:
+            sock.bind((MASTER_ADDRESS, 0))
+            sock.connect((SLAVE_ADDRESS, PORT))
+        until(lambda: f"Lost {MASTER_ADDRESS}" in caplog.text, "the SLAVE notes that somebody has gone")
+    assert "Refused" not in caplog.text
+    assert load_presence(paired.slave.paths).refusal == before
+
+
+def test_a_commit_that_cannot_be_finished_for_want_of_space_is_told_to_the_master(hosts: Pair) -> None:
+    hosts.pair()
+    hosts.slave.stop()
+    hosts.slave.store.fail |= dict.fromkeys(("recover", "state"), NoSpace(needed=9, free=1))
+    hosts.slave.start()
+    with pytest.raises(NoSpace) as told:
+        hosts.link()
+    assert (told.value.code, told.value.exit_code) == ("replica.space", 8)
+    hosts.slave.store.fail.clear()
+    with hosts.link() as link:
+        assert link.welcome.generation == 0
+
+
+def test_a_disk_that_is_full_while_pairing_is_no_space(hosts: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "peer.json")
+
+    monkeypatch.setattr("hotsync.state.store.save_peer", full)
+    with pytest.raises(NoSpace):
+        hosts.pair()
+    monkeypatch.undo()
+    hosts.both_clocks(60)  # an attempt without an end counts as a guess
+    hosts.pair()
+    assert hosts.slave.here.peer is not None
+
+
+def test_nothing_is_begun_while_a_receiver_lives_that_has_let_go_of_its_line(
+    paired: Pair, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotsync.agent.slot.ENDING_SECONDS", 0.5)
+    monkeypatch.setattr("hotsync.transport.bulk.FIRST_REPLY_SECONDS", 2.0)
+    rsync, ended = tmp_path / "bin" / "rsync", tmp_path / "ended"
+    rsync.parent.mkdir()
+    rsync.write_text(f"#!/bin/sh\nexec <&- >&- 2>&-\nuntil [ -e {ended} ]; do sleep 0.05; done\n")
+    rsync.chmod(0o755)
+    path = f"{rsync.parent}:/usr/bin:/bin"
+    monkeypatch.setattr("tests.contract.agent.pair.RECEIVER_PATH", path)
+    empty = tmp_path_file(tmp_path)
+    with paired.link(heartbeat=False) as link:
+        link.begin(1, EMPTY_DIGEST, empty, 1000, 1)
+        with pytest.raises(TransferError):
+            link.send(1, source, tmp_path / "list", lambda _: None)
+    with paired.link() as second, pytest.raises(PeerBusy, match="has not ended"):
+        second.begin(1, EMPTY_DIGEST, empty, 0, 0)
+    ended.touch()
+    monkeypatch.setattr("hotsync.agent.slot.ENDING_SECONDS", 60.0)
+    with paired.link() as third:
+        assert third.begin(1, EMPTY_DIGEST, empty, 0, 0).present == 0
 
 
 def test_a_master_that_listens_tells_its_slave_that_it_is_alive_and_nothing_else(paired: Pair) -> None:

@@ -34,6 +34,13 @@ def test_the_receiver_can_write_to_staging_only() -> None:
     assert "ProtectSystem=strict" in text
 
 
+def test_the_receiver_can_make_no_socket_and_change_nothing_below_dev() -> None:
+    """What they do is tried on a booted host: tests/lab/test_sandbox.py."""
+    text = (UNITS / "hotsync-receive@.service").read_text()
+    for line in ("RestrictAddressFamilies=none", "ReadOnlyPaths=/dev /run", "DevicePolicy=closed", "KillMode=mixed"):
+        assert f"\n{line}\n" in text
+
+
 def test_the_daemon_has_its_state_as_one_path_since_renames_do_not_cross_bind_mounts() -> None:
     text = (UNITS / "hotsyncd.service").read_text()
     assert re.findall(r"^ReadWritePaths=(.*)$", text, re.MULTILINE) == ["/var/lib/hotsync"]

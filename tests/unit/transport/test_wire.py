@@ -200,6 +200,12 @@ def test_an_error_about_an_address_names_the_address_as_seen_from_here() -> None
     assert "10.0.0.2" in error_of(trouble(NotPaired(address="10.0.0.1"), 0), "10.0.0.2").sentence
 
 
+@pytest.mark.parametrize("name", ["self", "hint"])
+def test_a_fact_of_a_name_that_means_something_here_is_left_out(name: str) -> None:
+    told = error_of(Trouble(epoch=0, code="peer.refused", sentence="s", hint="h", facts={name: 1, "reason": "r"}), "a")
+    assert (told.sentence, told.hint) == ("The peer refused: r", "h")
+
+
 def test_an_error_of_no_known_code_keeps_its_words() -> None:
     told = error_of(Trouble(epoch=0, code="peer.tomorrow", sentence="Something new.", hint="Upgrade."), "a")
     assert (type(told), told.facts["reason"], told.hint) == (PeerRefused, "Something new.", "Upgrade.")
