@@ -96,6 +96,7 @@ class Session:
         if here.role is Role.SLAVE and self._first.epoch > here.record.highest_epoch:
             here = self._adopt(self._first.epoch)
         self._channel.send(self._welcome(here), "it was greeted")
+        self._book.served(self._channel.address)
         idle = here.settings.stall_seconds + 2 * HEARTBEAT_SECONDS
         try:
             while True:

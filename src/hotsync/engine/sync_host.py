@@ -66,22 +66,25 @@ class SyncHost:
         """Read settings, role and peer; raise ConfigError with all faults."""
         return cls(paths, clock, load_settings(paths), load_role(paths), load_peer(paths))
 
-    def check_may_sync(self, *, pairing: bool) -> None:
-        """Raise the error that says why this host may not sync; with `pairing`, pair first if that is all it lacks."""
+    def check_may_sync(self, *, pairing: bool, by_hand: bool = False) -> None:
+        """Raise the error that says why this host may not sync; with `pairing`, pair first if that is all it lacks.
+
+        A person at the keyboard (`by_hand`) does not wait for what failed before.
+        """
         settings = self.settings
         try:
             check_may_sync(self.role, settings.role, settings.enabled, self.peer, settings.slave_host)
         except NotPaired:
             if not pairing or not settings.password:
                 raise
-            self.peer = self._pair()
+            self.peer = self._pair(by_hand)
 
     @property
     def _ours(self) -> Ours:
         name = "".join(sign for sign in socket.gethostname() if sign.isalnum() or sign in ".-") or "localhost"
         return Ours(self.role.highest_epoch, Role.MASTER, name, __version__)
 
-    def _pair(self) -> Peer:
+    def _pair(self, by_hand: bool) -> Peer:
         """Pair now, unless the daemon just did; while it is at it, wait for what comes of it."""
         # loaded once in a pair's life, like the cryptography below
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
@@ -93,9 +96,9 @@ class SyncHost:
             sleep=self.clock.sleep,
             reraise=True,
         )
-        return waiting(self._pair_once)
+        return waiting(self._pair_once, by_hand)
 
-    def _pair_once(self) -> Peer:
+    def _pair_once(self, by_hand: bool) -> Peer:
         from hotsync.transport.pairing import Caller, pair
 
         known = load_peer(self.paths)
@@ -104,7 +107,7 @@ class SyncHost:
         settings = self.settings
         callee = Callee(settings.slave_host, settings.slave_port, self._ours, load_identity(self.paths), "")
         caller = Caller(callee, settings.password, lambda peer: save_peer(self.paths, peer))
-        return pair(caller, GuessGuard(self.paths, self.clock), self.clock, by_hand=True)
+        return pair(caller, GuessGuard(self.paths, self.clock), self.clock, by_hand=by_hand)
 
     @contextmanager
     def connect(self) -> Iterator[PeerLink]:

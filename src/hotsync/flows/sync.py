@@ -74,7 +74,7 @@ def run_sync(paths: Paths, clock: Clock, options: SyncOptions, say: Say) -> RunR
 
 
 def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunReport:
-    host.check_may_sync(pairing=True)
+    host.check_may_sync(pairing=True, by_hand=not options.timer)
     with host.connect() as link:
         host.reconcile(link)
         collected = host.collect(say)

@@ -110,6 +110,11 @@ class PresenceBook:
         if not self._durable_at <= now < self._durable_at + RARELY:
             self.make_durable()
 
+    def served(self, address: str) -> None:
+        """The peer is served from this address: what was refused there before is over."""
+        if self._now.refusal is not None and self._now.refusal.address == address:
+            self._update(refusal=None)
+
     def gone(self) -> None:
         """The last control connection ended."""
         self._update(connected=False)

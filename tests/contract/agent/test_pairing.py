@@ -14,7 +14,7 @@ from hotsync.system.paths import Paths
 from hotsync.transport.dial import hang_up
 from hotsync.transport.tls import accept_tls, connect_tls, load_identity
 from hotsync.transport.wire import JSON_KIND, Channel, render_frame
-from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, Pair
+from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, Pair, until
 
 pytestmark = pytest.mark.contract
 
@@ -98,12 +98,15 @@ def test_a_line_that_drops_before_any_proof_costs_no_waiting_on_the_master(hosts
         assert gone.value.code == "peer.unreachable"
 
 
-def test_a_third_server_that_knows_the_password_cannot_take_the_place_of_the_paired_one(paired: Pair) -> None:
+def test_a_third_server_that_knows_the_password_cannot_take_the_place_of_the_paired_one(
+    paired: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
     forget_peer(paired.master.paths)
     paired.master.reinstall()
-    with pytest.raises(AlreadyPaired):
+    with caplog.at_level(logging.WARNING), pytest.raises(AlreadyPaired):
         paired.pair()
-    assert paired.slave.refused_with("peer.paired")
+    # two refusals, since it calls a second time with its certificate: which one is noted last is a matter of luck
+    until(lambda: "paired with another certificate already" in caplog.text, "the SLAVE notes why")
 
 
 def test_when_the_slaves_last_word_was_lost_pairing_again_heals_it(paired: Pair) -> None:

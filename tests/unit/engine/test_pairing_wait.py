@@ -65,6 +65,22 @@ def test_a_run_waits_for_the_daemons_pairing_and_takes_its_peer(paths: Paths, da
     assert clock.count == 3
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_only_a_person_does_not_wait_for_what_failed_before(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    asked: list[bool] = []
+
+    def pair(*_: object, by_hand: bool) -> Peer:
+        asked.append(by_hand)
+        return PEER
+
+    monkeypatch.setattr("hotsync.transport.pairing.pair", pair)
+    host = SyncHost.of_this_machine(paths, SystemClock())
+    host.check_may_sync(pairing=True, by_hand=by_hand)
+    assert (asked, host.peer) == ([by_hand], PEER)
+
+
 def test_a_pairing_that_never_ends_is_told_as_that(paths: Paths, daemon_pairs: int) -> None:
     clock = Waits(lambda _: None)
     with pytest.raises(PeerBusy, match="another pairing"):

@@ -57,6 +57,15 @@ def test_the_last_refusal_and_the_last_trouble_are_kept_apart(paths: Paths, cloc
     assert load_presence(paths).trouble is None
 
 
+def test_a_refusal_is_over_once_that_address_is_served(paths: Paths, clock: Still) -> None:
+    kept = book(paths, clock)
+    kept.refused("10.77.0.1", NotPaired(address="10.77.0.1"))
+    kept.served("10.77.0.9")
+    assert load_presence(paths).refusal is not None
+    kept.served("10.77.0.1")
+    assert load_presence(paths).refusal is None
+
+
 def test_a_restart_of_the_daemon_keeps_what_is_known_but_no_connection(paths: Paths, clock: Still) -> None:
     book(paths, clock).seen(connected=True, host="master")
     again = book(paths, clock)
