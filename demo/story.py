@@ -188,6 +188,9 @@ def _promote(lab: Lab, table: Table, day: Day) -> None:
 
 def _boot(lab: Lab, table: Table, day: Day) -> None:
     say("The promoted server is powered off and booted; the old MASTER stays away")
+    # a mailbox that was opened in the last seconds before a power cut may come back with Dovecot's lock on it, which
+    # Dovecot itself honours for a minute (any server's, promoted or not): the last look must be on the disk
+    lab.slave.run(["sync"])
     lab.slave.kill()
     begun = time.monotonic()
     lab.slave.boot()

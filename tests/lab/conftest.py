@@ -17,6 +17,7 @@ from lab.stand import labs
 
 PASSWORD = "correct-horse-battery"
 MASTER, SLAVE = "10.77.0.1", "10.77.0.2"
+TREE = "/var/lib/hotsync/replica/tree"
 # what a small server holds, so that a first synchronization takes seconds
 SMALL = """
 set -e

@@ -11,7 +11,7 @@ import pytest
 
 from lab import Host, Lab
 from tests.lab import evil
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync
+from tests.lab.conftest import MASTER, SLAVE, TREE, configure, own_name, status, sync
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -160,8 +160,9 @@ def test_a_hostile_master_gets_neither_root_nor_a_login_nor_a_running_unit(ready
     lines = ("evil:x:0:0::/root:/bin/bash", "mallory:x:777:27::/home/mallory:/bin/bash", "keeper:x:0:0::/:/bin/sh")
     for line in lines:
         ready.master.run(["sh", "-c", 'echo "$1" >>/etc/passwd', "sh", line])
-    ready.master.run("mkdir -p /etc/hotsync/profiles.d; ln -s /etc/shadow /etc/hotsync/profiles.d/x.toml")
     assert sync(ready)["exit_code"] in (0, 1)
+    # an honest hotsync refuses to run with such a profile
+    ready.slave.run(f"mkdir -p {TREE}/etc/hotsync/profiles.d; ln -s /etc/shadow {TREE}/etc/hotsync/profiles.d/x.toml")
     before = ready.slave.run("cat /etc/shadow").stdout
     record = look_after(ready.slave)
     assert verdict(record, "accounts.numbers") == "amber"

@@ -9,12 +9,10 @@ import re
 import pytest
 
 from lab import Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, status, sync, wait_for
+from tests.lab.conftest import MASTER, SLAVE, TREE, configure, status, sync, wait_for
 from tests.lab.twin import Running, Twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
-
-TREE = "/var/lib/hotsync/replica/tree"
 
 
 def difference(lab: Lab, folder: str) -> str:
