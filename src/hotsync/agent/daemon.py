@@ -69,13 +69,14 @@ class Daemon:
         self._heartbeat: Heartbeat | None = None
         self._quiet: QuietWatch | None = None
         self._here: Here | None = None
+        self._port = 0
         self._complaint = ""
         self._stopping = False
 
     @property
     def port(self) -> int:
         """Return the port that is listened on (0: none)."""
-        return int(self._listener.getsockname()[1]) if self._listener else 0
+        return self._port
 
     def stop(self) -> None:
         """End the loop; may be called from a signal or another thread."""
@@ -145,6 +146,7 @@ class Daemon:
                 reason = error.sentence if isinstance(error, HotSyncError) else str(error)
                 self._complain(f"Port {here.settings.slave_port} cannot be served: {reason}")
                 return
+            self._port = here.settings.slave_port
             self._listener.setblocking(False)
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._complaint = ""
@@ -188,6 +190,7 @@ class Daemon:
             self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = None
+            self._port = 0
 
     def _put_down(self) -> None:
         self._close_listener()
