@@ -188,8 +188,8 @@ def _promote(lab: Lab, table: Table, day: Day) -> None:
 
 def _boot(lab: Lab, table: Table, day: Day) -> None:
     say("The promoted server is powered off and booted; the old MASTER stays away")
-    # a mailbox that was opened in the last seconds before a power cut may come back with Dovecot's lock on it, which
-    # Dovecot itself honours for a minute (any server's, promoted or not): the last look must be on the disk
+    # what Dovecot wrote of a mailbox in the very second of a power cut may come back torn, and it takes up to a minute
+    # to mend that (on any server, promoted or not): the last look must be on the disk
     lab.slave.run(["sync"])
     lab.slave.kill()
     begun = time.monotonic()
