@@ -8,7 +8,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, print_json
 from hotsync.errors import ExitCode
 from hotsync.flows.doctor import doctor
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Check, Verdict, worst
 from hotsync.system import paths
 
@@ -43,6 +43,6 @@ def doctor_document(checks: tuple[Check, ...]) -> dict[str, object]:
 def _show(checks: tuple[Check, ...]) -> None:
     for check in checks:
         mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
-        click.echo(f"{mark} {readable(check.title)}" + (f": {readable(check.detail)}" if check.detail else ""))
+        click.echo(f"{mark} {readable(check.title)}" + (f": {readable_lines(check.detail)}" if check.detail else ""))
         if check.verdict is not Verdict.GREEN and check.hint:
-            click.echo(f"    {readable(check.hint)}")
+            click.echo(f"    {readable_lines(check.hint)}")

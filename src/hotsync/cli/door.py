@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import re
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from hotsync.errors import ExitCode, HotSyncError, NotRoot, SystemFault
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, readable_lines
 
 _log = logging.getLogger("hotsync.door")
 
@@ -111,13 +110,8 @@ def show_error(error: HotSyncError, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": error.to_json()}))
         return
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {_lines(error.sentence)}", err=True)
-    click.echo(f"{click.style('Hint:', bold=True)} {_lines(error.hint)}", err=True)
-
-
-def _lines(text: str) -> str:
-    """Return text that may have lines; none of them can pass for one of ours."""
-    return re.sub(r"\n(?! )", "\n  ", readable(text, lines=True))
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable_lines(error.sentence)}", err=True)
+    click.echo(f"{click.style('Hint:', bold=True)} {readable_lines(error.hint)}", err=True)
 
 
 class _Guarded(click.Command):

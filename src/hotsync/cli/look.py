@@ -10,7 +10,7 @@ from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import Status, read_status
 from hotsync.model.identity import Role
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Verdict, worst
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -88,7 +88,7 @@ def _show(status: Status) -> None:
     if status.running is not None:
         _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:
-        _row("last run", f"{local(status.last_run.ended_at)}: {readable(status.last_run.summary)}")
+        _row("last run", f"{local(status.last_run.ended_at)}: {readable_lines(status.last_run.summary)}")
     _row("next run", local(status.next_run) if status.next_run else "none is planned")
     if role.role is Role.SLAVE:
         _readiness(status)
@@ -98,7 +98,7 @@ def _show(status: Status) -> None:
             f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
         )
     for warning in status.warnings:
-        click.echo(f"{click.style('Warning:', fg='yellow')} {readable(warning)}")
+        click.echo(f"{click.style('Warning:', fg='yellow')} {readable_lines(warning)}")
 
 
 def _row(name: str, value: str) -> None:

@@ -12,7 +12,7 @@ from hotsync.engine.preview import Preview
 from hotsync.engine.sync_host import SyncHost
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Notice, RunReport
 from hotsync.system import log, paths
 from hotsync.system.clock import SystemClock
@@ -76,10 +76,10 @@ def _show(report: RunReport) -> None:
     if len(report.warnings) > 20:
         click.echo(f"... and {len(report.warnings) - 20} more: hotsync status --json", err=True)
     if failed:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable(report.summary)}", err=True)
-        click.echo(f"{click.style('Hint:', bold=True)} {readable(report.hint)}", err=True)
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable_lines(report.summary)}", err=True)
+        click.echo(f"{click.style('Hint:', bold=True)} {readable_lines(report.hint)}", err=True)
         return
-    click.echo(readable(report.summary))
+    click.echo(readable_lines(report.summary))
     figures = report.figures
     if "sent_bytes" in figures:
         click.echo(

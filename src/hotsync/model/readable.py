@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def readable(text: str, *, lines: bool = False) -> str:
     """Given any text, return it with what cannot be printed, and bytes that are no UTF-8, as \\x.. escapes.
@@ -11,6 +13,11 @@ def readable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() or (lines and sign == "\n") else _escape(sign) for sign in text)
+
+
+def readable_lines(text: str) -> str:
+    """Given a text that may have lines (all faults of a document), return it readable; none passes for one of ours."""
+    return re.sub(r"\n(?! )", "\n  ", readable(text, lines=True))
 
 
 def shown_path(path: str) -> str:

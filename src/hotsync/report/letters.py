@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hotsync.model.alerts import Alert, Occasion
-from hotsync.model.readable import readable
+from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
 
@@ -76,9 +76,9 @@ def letter(
     first = "fails" if occasion is Occasion.FAILURE else "still fails"
     parts = [
         f"HotSync on {host}: {trouble.about} {first} since {local_time(since)}.",
-        f"What happened: {readable(trouble.sentence)}",
-        f"What to do:    {readable(trouble.hint)}",
-        f"What it means: {readable(trouble.meaning)}",
+        f"What happened: {readable_lines(trouble.sentence)}",
+        f"What to do:    {readable_lines(trouble.hint)}",
+        f"What it means: {readable_lines(trouble.meaning)}",
     ]
     if notices:
         more = [f"  and {len(notices) - _SHOWN} more: hotsync status --json"] if len(notices) > _SHOWN else []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from hotsync.errors import ConfigError
 from hotsync.model.alerts import Alert, Occasion
 from hotsync.report.letters import SILENCE, Trouble, letter
 from hotsync.report.mail import compose, full_addresses
@@ -27,6 +28,14 @@ def test_names_of_any_bytes_can_be_mailed_and_move_no_cursor() -> None:
     sent = compose("root", "hotsync@master", "subject", body, 0.0).as_bytes().decode("ascii")
     assert "/srv/\\xff\\x1b[2J is empty" in sent
     assert "/srv/\\xfe: gone" in sent
+
+
+def test_all_faults_of_the_settings_stand_in_the_mail_each_on_a_line_of_its_own() -> None:
+    faults = ConfigError(document="the settings", faults="\n  hotsync SlavePort: no number\n  hotsync role: none")
+    trouble = Trouble("a", faults.sentence, "look", "bad\nHotSync: all is well", "config")
+    body = letter(trouble, Occasion.FAILURE, "master", Alert(0.0, 0.0), 0.0)
+    assert "has faults: \n  hotsync SlavePort: no number\n  hotsync role: none\n" in body
+    assert "\nHotSync: all is well" not in body
 
 
 def test_a_mail_says_how_many_notices_it_leaves_out() -> None:
