@@ -15,7 +15,7 @@ from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
 from hotsync.config.schema import read_settings
 from hotsync.flows.slave import Done
-from hotsync.flows.status import Status
+from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
 from hotsync.model.entry import Entry
 from hotsync.model.generation import DatasetPoint, Generation

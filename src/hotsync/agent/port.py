@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from hotsync.agent.here import Here, Surroundings
-from hotsync.backends import firewall
+from hotsync.backends import firewall, nftables
 from hotsync.errors import CommandFailed, HotSyncError
 from hotsync.model.identity import Role
 from hotsync.system import log, paths
@@ -32,7 +32,7 @@ def open_for_peer(here: Here) -> None:
     if not here.settings.enabled or here.role is Role.NONE:
         close()
         return
-    if not firewall.available():
+    if not nftables.available():
         _log.warning("nftables is not installed: hotsyncd itself turns strangers away.")
         return
     addresses = here.peer_addresses
@@ -46,7 +46,7 @@ def open_for_peer(here: Here) -> None:
 
 def close() -> None:
     """Take our rules away."""
-    if firewall.available():
+    if nftables.available():
         firewall.close_port()
 
 

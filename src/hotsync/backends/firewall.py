@@ -6,14 +6,11 @@ A table of ours can keep strangers out; it cannot let anybody in whom another ta
 from __future__ import annotations
 
 import ipaddress
-import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from hotsync.errors import CommandFailed
-from hotsync.system import command
+from hotsync.backends.nftables import Nft, apply, available, is_there, render_removal
 
 TABLE = "inet hotsync"
-Nft = Callable[[str], object]
 
 
 def render_rules(port: int, addresses: Collection[str]) -> str:
@@ -28,7 +25,7 @@ def render_rules(port: int, addresses: Collection[str]) -> str:
         f"    tcp dport {port:d} {'ip' if item.version == 4 else 'ip6'} saddr {item} accept\n" for item in parsed
     ]
     return (
-        f"{render_removal()}table {TABLE} {{\n"
+        f"{render_removal(TABLE)}table {TABLE} {{\n"
         "  chain input {\n"
         "    type filter hook input priority filter - 10; policy accept;\n"
         f'    tcp dport {port:d} iifname "lo" accept\n'
@@ -39,36 +36,16 @@ def render_rules(port: int, addresses: Collection[str]) -> str:
     )
 
 
-def render_removal() -> str:
-    """Return what `nft -f -` removes the table by, whether it is there or not."""
-    return f"add table {TABLE}\ndelete table {TABLE}\n"
-
-
-def available() -> bool:
-    """Return whether nftables can be used here; where it cannot, hotsyncd's own look at the address must do."""
-    return shutil.which("nft", path=command.ENVIRONMENT["PATH"]) is not None
-
-
-def _nft(rules: str) -> object:
-    return command.run(["nft", "-f", "-"], input=rules.encode("ascii"), timeout=30)
-
-
-def open_port(port: int, addresses: Collection[str], nft: Nft = _nft) -> None:
+def open_port(port: int, addresses: Collection[str], nft: Nft = apply) -> None:
     """Let only these addresses reach the port; raise CommandFailed if nftables does not take it."""
     nft(render_rules(port, addresses))
 
 
-def close_port(nft: Nft = _nft) -> None:
+def close_port(nft: Nft = apply) -> None:
     """Take the table away; raise CommandFailed if nftables does not let go of it."""
-    nft(render_removal())
+    nft(render_removal(TABLE))
 
 
 def is_guarded() -> bool:
     """Return whether our table is in force."""
-    if not available():
-        return False
-    try:
-        command.run(["nft", "list", "table", *TABLE.split()], timeout=30)
-    except CommandFailed:
-        return False
-    return True
+    return available() and is_there(TABLE)

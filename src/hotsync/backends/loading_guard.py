@@ -6,15 +6,14 @@ would be lost, or be in the way. What listened before goes on to answer (the adm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from hotsync.backends.intruders import parse_listeners
-from hotsync.errors import CommandFailed
+from hotsync.backends.nftables import Nft, apply, is_there, render_removal
 from hotsync.system import command
 
 TABLE = "inet hotsync_loading"
 _DATABASES = frozenset(("mariadbd", "mysqld", "postgres"))
-Nft = Callable[[str], object]
 
 
 def render_rules(ports: Collection[int]) -> str:
@@ -22,7 +21,7 @@ def render_rules(ports: Collection[int]) -> str:
     listed = ", ".join(str(port) for port in sorted(ports))
     allowed = f"    tcp dport {{ {listed} }} accept\n" if listed else ""
     return (
-        f"{render_removal()}table {TABLE} {{\n"
+        f"{render_removal(TABLE)}table {TABLE} {{\n"
         "  chain input {\n"
         "    type filter hook input priority filter - 10; policy accept;\n"
         '    iifname "lo" accept\n'
@@ -32,11 +31,6 @@ def render_rules(ports: Collection[int]) -> str:
         "  }\n"
         "}\n"
     )
-
-
-def render_removal() -> str:
-    """Return what `nft -f -` removes the table by, whether it is there or not."""
-    return f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
 def open_ports(listeners: Iterable[tuple[str, int, str]]) -> frozenset[int]:
@@ -50,24 +44,16 @@ def open_ports(listeners: Iterable[tuple[str, int, str]]) -> frozenset[int]:
     return frozenset(ports)
 
 
-def _nft(rules: str) -> object:
-    return command.run(["nft", "-f", "-"], input=rules.encode("ascii"), timeout=30)
-
-
-def hold(nft: Nft = _nft) -> None:
+def hold(nft: Nft = apply) -> None:
     """Let no new connection in but to what listens now; raise CommandFailed if nftables does not do that here."""
     nft(render_rules(open_ports(parse_listeners(command.run(["ss", "-H", "-tulnp"], ok=range(256)).text))))
 
 
-def admit(nft: Nft = _nft) -> None:
+def admit(nft: Nft = apply) -> None:
     """Let connections in again; raise CommandFailed if nftables does not let go of the table."""
-    nft(render_removal())
+    nft(render_removal(TABLE))
 
 
 def is_held() -> bool:
     """Return whether connections are held off."""
-    try:
-        command.run(["nft", "list", "table", *TABLE.split()], timeout=30)
-    except CommandFailed:
-        return False
-    return True
+    return is_there(TABLE)

@@ -8,7 +8,8 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
 from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
-from hotsync.flows.status import Status, read_status
+from hotsync.flows.status import read_status
+from hotsync.flows.status_shown import Status
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Verdict, worst

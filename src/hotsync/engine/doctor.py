@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from hotsync.backends import firewall
+from hotsync.backends import firewall, nftables
 from hotsync.errors import HotSyncError
 from hotsync.system import command
 from hotsync.system.paths import Paths
 from hotsync.transport.bulk import read_rsync_version
-from hotsync.transport.rsync import OLDEST
+from hotsync.transport.rsync import OLDEST, lacking
 
 _LISTEN = "0A"
 
@@ -55,9 +55,8 @@ def rsync_fault() -> str:
         ours = read_rsync_version()
     except HotSyncError as error:
         return error.sentence
-    lacking = [name for name in ("acls", "xattrs", "hardlinks") if not getattr(ours, name)]
     old = [] if ours.number >= OLDEST else [f"it is {ours.version}"]
-    return "; ".join([*old, *(f"it was built without {name}" for name in lacking)])
+    return "; ".join([*old, *(f"it was built without {name}" for name in lacking(ours))])
 
 
 def clock_is_right() -> bool | None:
@@ -71,7 +70,7 @@ def clock_is_right() -> bool | None:
 
 def is_guarded() -> bool | None:
     """Return whether the port is open for the peer only; None where there is no nftables."""
-    return firewall.is_guarded() if firewall.available() else None
+    return firewall.is_guarded() if nftables.available() else None
 
 
 def package_faults() -> tuple[str, ...]:

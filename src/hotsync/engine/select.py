@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
-from hotsync.profiles.catalog import idle_keys, load_catalog, matching, shipped
+from hotsync.profiles.catalog import idle_keys, load_site, matching, shipped
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, required_paths, resolve
 from hotsync.profiles.schema import Profile
 from hotsync.sources.unit_files import units_here
@@ -37,13 +37,14 @@ def own_profiles(paths: Paths) -> list[Profile]:
 
     Raise ProfileError if one of the site's is broken: what it includes would be deleted from the replica without it.
     """
-    profiles, errors = load_catalog(paths.site_profiles)
+    site, errors = load_site(paths.site_profiles)
     if errors:
         raise errors[0]
     own = shipped()
-    for profile in profiles.values():
+    for profile in site.values():
         if profile != own.get(profile.name) and (idle := idle_keys(profile)):
             _log.warning("profile %s: nothing acts on %s in this version", profile.name, ", ".join(idle))
+    profiles = {**own, **site}
     units = units_here(paths, (unit for profile in profiles.values() for unit in profile.detect.units))
     return matching(profiles.values(), installed_names(), units, paths.root)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hotsync.backends import production_units, rebuild
 from hotsync.engine import promotion_host
 from hotsync.engine.promotion_facts import check_names
+from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.roles import settle_role
 from hotsync.errors import NotReady, WrongRole
 from hotsync.model.identity import Role
@@ -32,19 +33,19 @@ def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
     if role.role is not Role.MASTER:
         raise WrongRole(role=role.role.name or "not configured", command="post-restore-data", wanted="the MASTER")
     settle_role(paths)
-    for each in promotion_host.build(paths).ground.rebuilds:
+    parts = promotion_host.build(paths)
+    for each in parts.ground.rebuilds:
         if fault := rebuild.make(each.make, each.paths):
             say(fault)
     promotion = document.claimed_promotion(paths, role)
     if promotion is None:
         say("This MASTER was not promoted: there is nothing to complete.")
         return
-    _start(paths, say)
-    _check(paths, say)
+    _start(parts, say)
+    _check(parts, say)
 
 
-def _start(paths: Paths, say: Callable[[str], None]) -> None:
-    parts = promotion_host.build(paths)
+def _start(parts: PromotionParts, say: Callable[[str], None]) -> None:
     wanted = parts.ground.production
     missing = units_to_start(wanted, production_units.known_units(wanted), production_units.active_units())
     if missing:
@@ -53,11 +54,10 @@ def _start(paths: Paths, say: Callable[[str], None]) -> None:
             parts.host.services.start_all(wave)
 
 
-def _check(paths: Paths, say: Callable[[str], None]) -> None:
-    parts = promotion_host.build(paths)
+def _check(parts: PromotionParts, say: Callable[[str], None]) -> None:
     for name in check_names(parts.ground):
         parts.host.checks.run(name)
-    promotion = document.load_promotion(paths)
+    promotion = document.load_promotion(parts.paths)
     for check in promotion.checks if promotion else ():
         answer = f": {check.detail}" if check.detail else ""
         say(f"{check.verdict.value}: {check.title}{answer}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from hotsync.backends.mute import Mute
@@ -14,59 +14,19 @@ from hotsync.config.schema import Fault, Settings
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
 from hotsync.flows.notify import has_no_way
+from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
-from hotsync.model.generation import Generation, data_moment
-from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.report import Check, RunReport
+from hotsync.model.identity import Role, RoleRecord
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
-from hotsync.state.slave_run import SlaveRun, load_slave_run
+from hotsync.state.slave_run import load_slave_run
 from hotsync.state.store import load_peer, load_role
 from hotsync.system import lock
 from hotsync.system.clock import Clock
-from hotsync.system.lock import Owner
 from hotsync.system.paths import Paths
-from hotsync.transport.presence import Presence, load_presence
+from hotsync.transport.presence import load_presence
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never.
-
-    `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
-    """
-
-    host: str
-    now: float
-    role: RoleRecord
-    settings: Settings
-    peer: Peer | None
-    presence: Presence
-    newest: Generation | None
-    last_run: RunReport | None
-    next_run: float
-    slave_run: SlaveRun | None
-    muted: tuple[str, ...]
-    warnings: tuple[str, ...]
-    running: Owner | None = None
-    serving: bool = True
-    voiceless: bool = False
-
-    @property
-    def age(self) -> float:
-        """Return the age of the newest generation: since it was collected or last confirmed."""
-        if self.newest is None:
-            return 0.0
-        # a MASTER remembers by its own clock; what a SLAVE holds was collected by its MASTER's
-        difference = self.presence.clock_difference if self.role.role is Role.SLAVE else 0.0
-        return max(0.0, self.now - data_moment(self.newest, difference))
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """Return the readiness of a SLAVE, as hotsync-slave last found it."""
-        return () if self.slave_run is None else self.slave_run.checks
 
 
 def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Status:

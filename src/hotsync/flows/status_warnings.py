@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from hotsync.flows.status_shown import Status
 from hotsync.model.identity import Role
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
-
-if TYPE_CHECKING:
-    from hotsync.flows.status import Status
 
 _SHOWN_NOTICES = 10
 _MISSED_CHECKS = 3

@@ -51,7 +51,13 @@ def idle_keys(profile: Profile) -> list[str]:
 
 def load_catalog(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:
     """Given the site's folder, return all profiles by name, and the errors of those left out."""
-    profiles = shipped()
+    own, errors = load_site(site)
+    return {**shipped(), **own}, errors
+
+
+def load_site(site: Path) -> tuple[dict[str, Profile], list[ProfileError]]:
+    """Given the site's folder, return its profiles by name, and the errors of those left out."""
+    profiles: dict[str, Profile] = {}
     errors: list[ProfileError] = []
     for path in sorted(site.glob("*.toml")) if site.is_dir() else []:
         try:

@@ -54,17 +54,22 @@ class RsyncTerms(BaseModel):
     bandwidth: Annotated[int, Field(ge=0, le=100_000_000)] = 0
 
 
+def lacking(version: RsyncVersion) -> list[str]:
+    """Given a version, return the abilities that a true copy takes and that it was built without."""
+    return [name for name in ("acls", "xattrs", "hardlinks") if not getattr(version, name)]
+
+
 def agree_terms(
     ours: RsyncVersion, theirs: RsyncVersion, *, stall_seconds: float, bandwidth: int, compress: bool
 ) -> RsyncTerms:
     """Given both versions, return the terms of a transfer; raise OtherRsync if one of the two lacks what it takes."""
     for version, where in ((ours, "here"), (theirs, "there")):
-        lacking = [name for name in ("acls", "xattrs", "hardlinks") if not getattr(version, name)]
-        if version.number < OLDEST or lacking:
+        without = lacking(version)
+        if version.number < OLDEST or without:
             raise OtherRsync(
                 ours=ours.version,
                 theirs=theirs.version,
-                hint=f"The rsync {where} lacks {', '.join(lacking) or 'what 3.1 brought'}: install a newer one.",
+                hint=f"The rsync {where} lacks {', '.join(without) or 'what 3.1 brought'}: install a newer one.",
             )
     return RsyncTerms(
         sender=ours.version,

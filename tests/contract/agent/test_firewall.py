@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.agent import port
-from hotsync.backends import firewall
+from hotsync.backends import firewall, nftables
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state.store import save_peer, save_role
 from hotsync.system import command, log
@@ -98,7 +98,7 @@ def test_a_promoted_master_without_a_slave_lets_in_the_one_that_it_was_paired_wi
 def test_without_nftables_the_daemon_starts_all_the_same(
     slave: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(firewall, "available", lambda: False)
+    monkeypatch.setattr(nftables, "available", lambda: False)
     assert port.main(["open"]) == 0
     assert "nftables is not installed" in caplog.text
 

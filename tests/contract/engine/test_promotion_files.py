@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hotsync.planning.exchange import Surroundings, exchange_layout
 from hotsync.state import promotion as document
 from hotsync.system import command
 from hotsync.system.paths import Paths
+from tests.support.dying import Cut, dying_before
 
 pytestmark = pytest.mark.contract
 
@@ -170,33 +171,26 @@ def test_doing_it_again_changes_nothing(stage: Stage) -> None:
     assert content(stage.paths.root) == before
 
 
-class Cut(Exception):
-    """The machine died."""
-
-
-@contextmanager
-def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> AbstractContextManager[list[int]]:
     """Let the process die right before its `number`-th system call that matters."""
     from hotsync.system import files as system_files
 
-    count = [0]
+    calls: list[tuple[object, str]] = [(os, name) for name in ("rename", "mkdir", "fsync", "replace", "fchown")]
+    calls += [(system_files, name) for name in ("rename_noreplace", "rename_exchange", "sync_filesystem")]
+    return dying_before(number, [*calls, (command, "run")], monkeypatch)
 
-    def wrap(original: Callable[..., object]) -> Callable[..., object]:
-        def dying(*args: object, **named: object) -> object:
-            count[0] += 1
-            if count[0] == number:
-                raise Cut
-            return original(*args, **named)
 
-        return dying
-
-    with monkeypatch.context() as patch:
-        for name in ("rename", "mkdir", "fsync", "replace", "fchown"):
-            patch.setattr(os, name, wrap(getattr(os, name)))
-        for name in ("rename_noreplace", "rename_exchange", "sync_filesystem"):
-            patch.setattr(system_files, name, wrap(getattr(system_files, name)))
-        patch.setattr(command, "run", wrap(command.run))
-        yield count
+def cut_until_done(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Go on and die, each time a call later, until an attempt gets to the end; return the number of attempts."""
+    number = 0
+    while True:
+        number += 1
+        with dying_at(number, monkeypatch):
+            try:
+                stage.go_on()
+            except Cut:
+                continue
+        return number
 
 
 def count_of_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -238,15 +232,7 @@ def test_what_lies_on_another_file_system_is_copied_there_and_exchanged(
         stage = Stage(tmp_path, mounts=("srv/big",))
         shown = {unit.path: unit.how.value for unit in stage.layout.units if unit.path.startswith("srv")}
         assert shown == {"srv/big/data": "copy", "srv/big/old": "aside", "srv/own": "aside", "srv/share": "exchange"}
-        number = 0
-        while True:
-            number += 1
-            with dying_at(number, monkeypatch):
-                try:
-                    stage.go_on()
-                except Cut:
-                    continue
-            break
+        cut_until_done(stage, monkeypatch)
         stage.check()
         assert content(tmp_path / "srv/big/.hotsync-promotion.1/aside") == {
             "srv/big/data": "slave's big data\n",
@@ -259,16 +245,7 @@ def test_with_var_on_a_file_system_of_its_own_it_ends_too_and_the_report_says_wh
 ) -> None:
     with mounted(tmp_path / "var"):
         stage = Stage(tmp_path, mounts=("var",))
-        number = 0
-        while True:
-            number += 1
-            with dying_at(number, monkeypatch):
-                try:
-                    stage.go_on()
-                except Cut:
-                    continue
-            break
-        assert number > 15
+        assert cut_until_done(stage, monkeypatch) > 15
         assert stage.etc().is_exchanged(stage.promotion)
         assert units_left(stage.promotion, stage.paths) == ()
         assert (tmp_path / "etc/hostname").read_text() == "master\n"

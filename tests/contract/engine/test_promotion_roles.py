@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from hotsync.state import promotion as document
 from hotsync.system import files
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
+from tests.support.dying import Cut, dying_before
 
 pytestmark = pytest.mark.contract
 
@@ -172,28 +172,11 @@ def test_post_restore_data_keeps_the_slave_of_a_master_that_is_in_production(
     assert paths.production_flag.exists()
 
 
-class Cut(Exception):
-    """The machine died."""
-
-
-@contextmanager
-def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    count = [0]
-
-    def wrap(original: object) -> object:
-        def dying(*args: object, **named: object) -> object:
-            count[0] += 1
-            if count[0] == number:
-                raise Cut
-            return original(*args, **named)  # type: ignore[operator]
-
-        return dying
-
-    with monkeypatch.context() as patch:
-        for name in ("replace", "rename", "symlink", "unlink", "fsync", "mkdir"):
-            patch.setattr(os, name, wrap(getattr(os, name)))
-        patch.setattr(files, "sync_directory", wrap(files.sync_directory))
-        yield count
+def dying_at(number: int, monkeypatch: pytest.MonkeyPatch) -> AbstractContextManager[list[int]]:
+    """Let the process die right before its `number`-th write."""
+    names = ("replace", "rename", "symlink", "unlink", "fsync", "mkdir")
+    calls: list[tuple[object, str]] = [(os, name) for name in names]
+    return dying_before(number, [*calls, (files, "sync_directory")], monkeypatch)
 
 
 def test_cut_before_every_write_there_is_a_whole_claim_or_none_and_it_is_made_exactly_once(

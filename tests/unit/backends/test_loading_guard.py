@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from hotsync.backends.intruders import parse_listeners
-from hotsync.backends.loading_guard import open_ports, render_removal, render_rules
+from hotsync.backends.loading_guard import TABLE, open_ports, render_rules
+from hotsync.backends.nftables import render_removal
 
 LISTENING = """\
 udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:* users:(("systemd-resolve",pid=70,fd=13))
@@ -21,4 +22,4 @@ def test_new_connections_are_dropped_after_all_that_is_allowed() -> None:
     chain = lines[lines.index('iifname "lo" accept') :]
     assert chain[1:3] == ["tcp dport { 22, 273 } accept", "tcp flags & (syn | ack) == syn drop"]
     assert "accept" not in "".join(chain[2:])
-    assert render_rules(()).startswith(render_removal())
+    assert render_rules(()).startswith(render_removal(TABLE))

@@ -12,7 +12,8 @@ from hotsync.backends.units import Units
 from hotsync.cli.look import status_document
 from hotsync.config.schema import Settings
 from hotsync.flows import status as flow
-from hotsync.flows.status import Status, read_status
+from hotsync.flows.status import read_status
+from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Peer, Role, RoleRecord

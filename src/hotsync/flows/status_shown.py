@@ -1,0 +1,51 @@
+"""Everything that `hotsync status` shows, as one value: read by status.py, judged by status_warnings.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.config.schema import Settings
+from hotsync.model.generation import Generation, data_moment
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.report import Check, RunReport
+from hotsync.state.slave_run import SlaveRun
+from hotsync.system.lock import Owner
+from hotsync.transport.presence import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never.
+
+    `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
+    """
+
+    host: str
+    now: float
+    role: RoleRecord
+    settings: Settings
+    peer: Peer | None
+    presence: Presence
+    newest: Generation | None
+    last_run: RunReport | None
+    next_run: float
+    slave_run: SlaveRun | None
+    muted: tuple[str, ...]
+    warnings: tuple[str, ...]
+    running: Owner | None = None
+    serving: bool = True
+    voiceless: bool = False
+
+    @property
+    def age(self) -> float:
+        """Return the age of the newest generation: since it was collected or last confirmed."""
+        if self.newest is None:
+            return 0.0
+        # a MASTER remembers by its own clock; what a SLAVE holds was collected by its MASTER's
+        difference = self.presence.clock_difference if self.role.role is Role.SLAVE else 0.0
+        return max(0.0, self.now - data_moment(self.newest, difference))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Return the readiness of a SLAVE, as hotsync-slave last found it."""
+        return () if self.slave_run is None else self.slave_run.checks
