@@ -43,8 +43,7 @@ class Ledger:
 
     def generations(self) -> list[Generation]:
         """Return the generations that are held, oldest first."""
-        query = f"SELECT {','.join(_FIELDS)} FROM generation ORDER BY number"  # noqa: S608 - constants only
-        return [_generation(row) for row in self._db.execute(query)]
+        return generations_in(self._db)
 
     def sum_of(self, path: str) -> str:
         """Return the SHA-256 (hex) of a file's content as it arrived, "" if none is known."""
@@ -107,6 +106,12 @@ def put(db: sqlite3.Connection, generation: Generation) -> None:
         f"INSERT OR REPLACE INTO generation ({columns}) VALUES ({','.join('?' * len(row))})",  # noqa: S608
         tuple(row.values()),
     )
+
+
+def generations_in(db: sqlite3.Connection) -> list[Generation]:
+    """Return the generations that are held, oldest first."""
+    query = f"SELECT {','.join(_FIELDS)} FROM generation ORDER BY number"  # noqa: S608 - constants only
+    return [_generation(row) for row in db.execute(query)]
 
 
 def _generation(row: tuple[Any, ...]) -> Generation:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from hotsync.errors import Busy
 
+_LOOKS, _LOOK_SECONDS = 20, 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -59,8 +61,10 @@ def _owner(content: bytes) -> Owner:
 
 
 def _busy(descriptor: int, what: str) -> Busy:
-    try:
-        found = _owner(os.pread(descriptor, 4096, 0))
-        return Busy(what=what, pid=found.pid, age=f"{max(0, round(time.time() - found.since))} s")
-    except (ValueError, KeyError, TypeError):
-        return Busy(what=what, pid="unknown", age="a moment")
+    for _ in range(_LOOKS):
+        try:
+            found = _owner(os.pread(descriptor, 4096, 0))
+            return Busy(what=what, pid=found.pid, age=f"{max(0, round(time.time() - found.since))} s")
+        except (ValueError, KeyError, TypeError):
+            time.sleep(_LOOK_SECONDS)  # it has just taken the lock, and is about to write who it is
+    return Busy(what=what, pid="unknown", age="a moment")

@@ -16,6 +16,7 @@ import pytest
 from hotsync.errors import NoSpace
 from hotsync.manifest.changeset_file import ChangesetWriter
 from hotsync.model.entry import Change
+from hotsync.replica.generations import read_generations
 from tests.support.images import MIB, make_disk, mounted, snapshot
 from tests.support.replica_child import Order
 from tests.support.replica_deaths import child, stage
@@ -241,6 +242,12 @@ def test_a_disk_that_gets_full_while_files_arrive_keeps_the_last_generation_and_
     assert small.generation() == 2
     small.check_tree()
     small.check_generations()
+
+
+def test_what_is_held_can_be_told_on_a_disk_without_a_free_block(small: World) -> None:
+    fill(small.disk)
+    assert small.disk is not None
+    assert [each.number for each in read_generations(small.disk / "manifest.db")] == [1]
 
 
 @pytest.mark.parametrize("when", ["ballast", "sync", "entries"])

@@ -1,11 +1,31 @@
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from hotsync.errors import Busy
 from hotsync.system import lock
+
+
+def test_one_who_has_just_taken_the_lock_is_waited_for_until_it_has_said_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.lock"
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        looks: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 3:
+                path.write_text('{"pid": 4711, "since": 1.0}')
+
+        monkeypatch.setattr("time.sleep", sleep)
+        with pytest.raises(Busy) as caught, lock.held(path, "run"):
+            pass
+    assert (caught.value.facts["pid"], len(looks)) == (4711, 3)
 
 
 def test_who_holds_a_lock_can_be_seen_without_touching_it(tmp_path: Path) -> None:
