@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.support.seed",
     "tests.support.skips",
     "tests.support.counts",
+    "tests.support.lanes",
 ]

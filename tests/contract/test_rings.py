@@ -67,6 +67,23 @@ def test_the_cheap_tests_come_first(project: Path) -> None:
     assert last_line(done) == "4 passed, 0 failed, 0 skipped"
 
 
+def test_two_workers_share_the_work_and_labs_do_not_meet(project: Path) -> None:
+    who = (
+        "import os\ndef test_it() -> None:\n    with open('who', 'a') as file:\n"
+        "        file.write('NAME ' + os.environ['PYTEST_XDIST_WORKER'] + ' ')\n"
+    )
+    names = ("lab/test_a", "lab/test_b", "unit/test_c", "contract/test_d")
+    for name in names:
+        write(project, f"tests/{name}.py", who.replace("NAME", name))
+    done = checked(project, "--ring=1", "-n", "2")
+    assert last_line(done) == "4 passed, 0 failed, 0 skipped"
+    words = (project / "who").read_text().split()
+    worker = dict(zip(words[::2], words[1::2], strict=True))
+    assert worker.keys() == set(names)
+    assert worker["lab/test_a"] == worker["lab/test_b"]
+    assert len(set(worker.values())) == 2
+
+
 def test_the_seed_is_printed_and_may_be_given_again(project: Path) -> None:
     write(project, "tests/unit/test_dice.py", "def test_it(dice) -> None:\n    print('thrown', dice.random())\n")
     first = checked(project, "-s", "-v")

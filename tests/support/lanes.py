@@ -1,0 +1,42 @@
+"""Two lanes for two workers: one has all that needs the machine to itself, the other the rest, file by file.
+
+Only where pytest is asked for workers (`-n 2`, as script/test does in the first ring): labs wait most of the time, and
+cannot run beside each other; what needs no lab runs meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ALONE = ("tests/lab/", "tests/contract/test_rings.py", "tests/packaging/")
+"""Tests that use the lab, that count what is left on the whole machine, or that build what the lab installs."""
+
+
+def lane(nodeid: str) -> str:
+    """Given a test, return what it must share a worker with: its file, or everything that is alone."""
+    return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+
+
+def by_lane(nodeids: list[str]) -> list[int]:
+    """Given the tests in their order, return that order with those first that are alone: they take longest."""
+    return sorted(range(len(nodeids)), key=lambda place: lane(nodeids[place]) != "alone")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker, let the long lane begin at once."""
+    if hasattr(config, "workerinput"):
+        items[:] = [items[place] for place in by_lane([item.nodeid for item in items])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return the scheduler that hands out lanes."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    config.option.loadscopereorder = False  # it would begin with the file of most tests
+    scheduler: Any = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lane  # what its own page says to override
+    return scheduler
