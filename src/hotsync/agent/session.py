@@ -114,6 +114,7 @@ class Session:
             role=first.role,
             epoch=first.epoch,
             clock_difference=round(first.clock - self._around.clock.now(), 3),
+            interval_minutes=first.interval_minutes,
         )
         if here.role is Role.MASTER and first.epoch > here.record.highest_epoch:
             self._book.note(superseded_by=first.epoch)
