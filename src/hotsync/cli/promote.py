@@ -69,8 +69,8 @@ def promote(
         at_boot(paths)
         return ExitCode.DONE
     if mail:
-        mail_unfinished(paths, SystemClock())
-        return ExitCode.DONE
+        # the unit is started again after a while, as long as nobody takes the mail
+        return ExitCode.DONE if mail_unfinished(paths, SystemClock()) else ExitCode.WARNINGS
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
     answers = Answers(_checked(network), force)
