@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.sync [--files 300000] [--size 8192] [--folder /var/tmp/hotsync-bench] [--out docs/bench]
 
-Needs root, stunnel4, openssl and rsync. Ends with 3 if what was promised was missed at full size, 1 if it failed. The
+Needs root and the programs of `PROGRAMS`. Ends with 3 if what was promised was missed at full size, 1 if it failed. The
 MASTER's tree is made once; both ways bring the same tree to copies of their own, case by case, and after every case
 both copies are compared with it. docs/bench.md tells what is measured.
 """
@@ -17,7 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +31,11 @@ MOVED, MOVED_TO = "archive", "archive-2026"
 NOTHING = "nothing changed"
 MISSED = 3
 """The exit status if a promise was not kept."""
+PROGRAMS = {
+    "rsync": "rsync", "stunnel4": "stunnel4", "openssl": "openssl", "ip": "iproute2", "ss": "iproute2",
+    "nsenter": "util-linux", "systemd-socket-activate": "systemd",
+}  # fmt: skip
+"""What both ways run besides HotSync, and the package that brings it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,14 @@ class Tree:
             Case(f"mv of a folder with {self.files // 3:,} files", self.move),
             Case("chmod -R of it", self.chmod),
         )
+
+
+def check_programs(programs: Mapping[str, str]) -> None:
+    """Given programs with their packages, raise BenchError that names all which are not here, and what to install."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        packages = dict.fromkeys(programs[name] for name in missing)
+        raise BenchError(f"not installed here: {', '.join(missing)} (apt install {' '.join(packages)})")
 
 
 def differences(tree: Path, copy: Path) -> list[str]:
@@ -220,6 +233,11 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/hotsync-bench"))
     parser.add_argument("--out", type=Path, help="write sync.json, sync.md and sync.svg there")
     options = parser.parse_args()
+    try:
+        check_programs(PROGRAMS)  # now, and not when the tree is made and one end waits for the other in vain
+    except BenchError as error:
+        say(f"Error: {error}")
+        return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was set up is taken away
     work: Path = options.folder / f"sync-{os.getpid()}"
     tree = Tree(work / "master", options.files, options.size)

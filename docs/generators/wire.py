@@ -67,6 +67,10 @@ WORDS = {
 }
 
 
+BOUNDLESS = 2**53
+"""From here on a bound says only what JSON carries exactly everywhere."""
+
+
 def kinds() -> Iterator[type[Message]]:
     """Return every kind of message, in the order of the source."""
     for value in vars(messages).values():
@@ -107,4 +111,6 @@ def _form(form: dict[str, Any], definitions: dict[str, Any]) -> str:
         return f"a list: each {_form(form['items'], definitions)}{most}"
     if form["type"] == "string":
         return "text"
+    if form["type"] == "integer" and form.get("maximum", BOUNDLESS) < BOUNDLESS:
+        return f"a whole number, {form.get('minimum', 0)} to {form['maximum']}"
     return WORDS[form["type"]]

@@ -11,7 +11,7 @@ import pytest
 
 from lab import Host, Lab
 from tests.lab import evil
-from tests.lab.conftest import MASTER, SLAVE, TREE, configure, own_name, status, sync
+from tests.lab.conftest import MASTER, SLAVE, TREE, configure, own_name, status, sync, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -213,3 +213,44 @@ def test_a_test_mail_that_the_relay_took_turns_the_alarm_green(ready: Lab) -> No
     ready.slave.run("config setprop hotsync NotifyRelay 10.77.0.100:25 NotifyTo admin@lab.example")
     record = look_after(ready.slave)
     assert verdict(record, "notify.relay") == "green", record
+
+
+def subjects_for_root(host: Host) -> list[str]:
+    """Return the subjects of HotSync's mails in root's mailbox, the oldest first, once none is under way any more."""
+    wait_for(host, "postqueue -p | grep -q 'Mail queue is empty'")
+    return host.run("sed -n 's/^Subject: \\[HotSync\\] //p' /var/mail/root", check=False).stdout.splitlines()
+
+
+def test_root_of_a_master_reads_once_that_runs_fail_and_once_that_they_work_again(ready: Lab) -> None:
+    master, slave = ready.master, ready.slave
+    before = subjects_for_root(master)
+    slave.kill()
+    assert sync(ready)["exit_code"] == 5
+    wait_for(master, "grep -q '^Subject: .*synchronization failed' /var/mail/root")
+    assert sync(ready)["exit_code"] == 5
+    slave.boot()
+    wait_for(slave, "systemctl is-active -q hotsyncd")
+    record = sync(ready)
+    assert record["exit_code"] in (0, 1), record
+    wait_for(master, "grep -q '^Subject: .*synchronization works again' /var/mail/root")
+    told = ["master: synchronization failed", "master: synchronization works again"]
+    assert subjects_for_root(master) == [*before, *told]
+    letter = master.read("/var/mail/root")
+    assert f"{SLAVE} port 273 does not answer" in letter
+    assert "What to do:" in letter
+
+
+def test_the_status_of_a_master_whose_slave_is_dead_says_so_and_waits_for_nobody(ready: Lab) -> None:
+    master = ready.master
+    master.run(["config", "setprop", "hotsync", "StallSeconds", "5"])
+    wait_for(master, "hotsync status | grep -q ', connected'")
+    ready.slave.kill()
+    wait_for(master, "hotsync status | grep -q 'not connected'")
+    wait_for(master, f"hotsync status | grep -q '^Warning: {SLAVE} port 273 does not answer'")
+    done = master.run(["timeout", "10", "hotsync", "status"], check=False)
+    assert done.returncode == 1, done.stdout
+    assert f"({SLAVE}), not connected, last heard of " in done.stdout
+    shown = status(master)
+    assert (shown["role"], shown["peer"]["connected"]) == ("master", False)
+    assert any(f"{SLAVE} port 273 does not answer" in warning for warning in shown["warnings"])
+    assert shown["generation"]["number"] >= 1

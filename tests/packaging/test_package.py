@@ -18,7 +18,7 @@ from hotsync.backends.packages.apt import POLICY, POLICY_TEXT
 from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.engine.promotion_files import way_station
 from hotsync.engine.slave_repositories import SOURCE_FILE
-from tests.packaging.conftest import PROJECT, build
+from tests.packaging.conftest import PROJECT, build, field
 from tests.packaging.root import Root
 
 pytestmark = pytest.mark.contract
@@ -76,6 +76,13 @@ def test_the_same_source_gives_the_same_bytes_from_scratch_too(tmp_path: Path, m
         sums.add(hashlib.sha256(package.read_bytes()).hexdigest())
         shutil.rmtree(tmp_path / "build")
     assert len(sums) == 1
+
+
+def test_a_mail_server_is_suggested_and_never_comes_along(package: Path) -> None:
+    assert field(package, "Suggests") == "default-mta | mail-transport-agent"
+    # one on a SLAVE would be in the way of its MASTER's: hotsync-slave removes nothing (docs/decisions/0071, 0084)
+    for name in ("Depends", "Pre-Depends", "Recommends"):
+        assert not re.search(r"\b(default-mta|mail-transport-agent|exim4\S*|postfix)\b", field(package, name)), name
 
 
 def test_it_installs_with_what_it_depends_on_and_nothing_more(seen: Root) -> None:

@@ -102,8 +102,10 @@ class Daemon:
                     if key.fileobj is self._woken:
                         with suppress(BlockingIOError):
                             self._woken.recv(64)
-                    elif self._listener is not None:
-                        self._accept(self._listener)
+                    else:
+                        self._look()  # first: whoever is let in under the old state is cut off by the next look
+                        if self._listener is not None:
+                            self._accept(self._listener)
                 self._look()
         finally:
             self._put_down()

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 
 from hotsync.agent.here import Here
 from hotsync.agent.incoming import receive_files
-from hotsync.agent.session import Duties, Session, trouble_here
+from hotsync.agent.refusals import trouble_here
+from hotsync.agent.session import Duties, Session
 from hotsync.errors import ConnectionEnded, HotSyncError, NotPaired, NotTrusted, PeerRefused, WrongPassword, WrongPeer
 from hotsync.model.identity import Role
 from hotsync.transport.addresses import plain_address

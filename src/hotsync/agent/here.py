@@ -55,7 +55,8 @@ class Here:
     @property
     def ours(self) -> Ours:
         """Return who we are, for messages."""
-        return Ours(self.record.highest_epoch, self.role, host_name(), __version__)
+        every = self.settings.interval_minutes
+        return Ours(self.record.highest_epoch, self.role, host_name(), __version__, every)
 
     @property
     def limits(self) -> Limits:

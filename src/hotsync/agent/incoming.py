@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hotsync.agent.receive import order
-from hotsync.agent.session import Duties, check_role
+from hotsync.agent.refusals import check_role
+from hotsync.agent.session import Duties
 from hotsync.agent.store import Store
 from hotsync.errors import HotSyncError, PeerRefused
 from hotsync.system.clock import Clock

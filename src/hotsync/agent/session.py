@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,18 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 from hotsync.agent.here import Here, Readiness, Surroundings
+from hotsync.agent.refusals import check_role, role_word, taken, trouble_here
 from hotsync.agent.slot import Slot
 from hotsync.agent.store import OpenStore
 from hotsync.errors import (
     Busy,
     ConnectionEnded,
     HotSyncError,
-    NoSpace,
     PeerBusy,
     PeerRefused,
     ProtocolError,
     ReplicaError,
-    StaleEpoch,
 )
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import EMPTY_DIGEST, render_change
@@ -33,7 +30,6 @@ from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.state import store as roles
 from hotsync.system import lock
-from hotsync.system.paths import Paths
 from hotsync.transport.addresses import link_local
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
@@ -118,6 +114,7 @@ class Session:
             role=first.role,
             epoch=first.epoch,
             clock_difference=round(first.clock - self._around.clock.now(), 3),
+            interval_minutes=first.interval_minutes,
         )
         if here.role is Role.MASTER and first.epoch > here.record.highest_epoch:
             self._book.note(superseded_by=first.epoch)
@@ -148,7 +145,7 @@ class Session:
         )
         if here.role is not Role.SLAVE:
             return welcome
-        with _taken():
+        with taken():
             state = self._store.state()
         rsync: RsyncVersion | None = None
         with suppress(HotSyncError):
@@ -289,50 +286,10 @@ class Session:
         teller = threading.Thread(target=tell, name="working", daemon=True)
         teller.start()
         try:
-            with _taken():
+            with taken():
                 yield
         except OSError as error:
             raise trouble_here(error, self._around.paths, needed) from error
         finally:
             done.set()
             teller.join()
-
-
-def trouble_here(error: OSError, paths: Paths, needed: int = 0) -> HotSyncError:
-    """Given what went wrong with a file of this server, return the error that the peer should hear of it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(needed=needed, free=shutil.disk_usage(paths.state).free)
-    return ReplicaError(reason=f"{error.strerror} ({error.filename or 'a file of HotSync'})")
-
-
-@contextmanager
-def _taken() -> Iterator[None]:
-    """Turn "another command works on the replica" into what it means to the peer."""
-    try:
-        yield
-    except Busy as error:
-        raise PeerBusy(reason=f"its {error.facts.get('what')} by another command has not ended") from error
-
-
-def role_word(here: Here) -> Literal["master", "slave"]:
-    """Return our role as messages have it."""
-    return "master" if here.role is Role.MASTER else "slave"
-
-
-def check_role(here: Here, first: Open) -> None:
-    """Raise StaleEpoch or PeerRefused if this server, as it is now, must not serve that peer."""
-    record = here.record
-    if not here.settings.enabled:
-        raise PeerRefused(reason="HotSync is disabled there", hint="config setprop hotsync status enabled, there.")
-    if here.role is Role.NONE:
-        raise PeerRefused(
-            reason="it is neither MASTER nor SLAVE yet",
-            hint="Set role and addresses there, then signal-event nethserver-hotsync-save.",
-        )
-    if first.role == "master" and (record.claim is not None or record.highest_epoch > first.epoch):
-        raise StaleEpoch(ours=first.epoch, theirs=record.highest_epoch)
-    if role_word(here) == first.role:
-        raise PeerRefused(
-            reason=f"both servers are {here.role.name} (epoch {first.epoch} here, {record.highest_epoch} there)",
-            hint="`hotsync status` on both shows the roles; one of the two settings is wrong.",
-        )

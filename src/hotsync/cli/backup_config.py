@@ -9,6 +9,7 @@ import click
 
 from hotsync import __version__
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.render import say
 from hotsync.errors import SourceError
 from hotsync.flows.events import Invocation, NoSuchEvent, Outlets, run_event
 from hotsync.model.report import Notice
@@ -60,13 +61,14 @@ def _execute(paths: Paths, force: bool) -> bool:
     try:
         back_up(Context(paths, notice=_warn), force=force)
     except SourceError as error:
-        click.echo(f"{error.sentence}\n{error.hint}", err=True)
+        say(error.sentence, lines=True, err=True)
+        say(error.hint, lines=True, err=True)
         return False
     return True
 
 
 def _warn(notice: Notice) -> None:
-    click.echo(notice.sentence, err=True)
+    say(notice.sentence, err=True)
 
 
 def _complain(line: str) -> None:

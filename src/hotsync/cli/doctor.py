@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import VERDICT_STYLE, print_json
+from hotsync.cli.render import VERDICT_STYLE, print_json, say
 from hotsync.errors import ExitCode
 from hotsync.flows.doctor import doctor
 from hotsync.model.readable import readable, readable_lines
@@ -43,6 +43,7 @@ def doctor_document(checks: tuple[Check, ...]) -> dict[str, object]:
 def _show(checks: tuple[Check, ...]) -> None:
     for check in checks:
         mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
-        click.echo(f"{mark} {readable(check.title)}" + (f": {readable_lines(check.detail)}" if check.detail else ""))
+        detail = f": {readable_lines(check.detail)}" if check.detail else ""
+        click.echo(f"{mark} {readable(check.title)}{detail}")
         if check.verdict is not Verdict.GREEN and check.hint:
-            click.echo(f"    {readable_lines(check.hint)}")
+            say(f"    {check.hint}", lines=True)

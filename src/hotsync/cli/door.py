@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 import click
 
+from hotsync.cli.render import say_error
 from hotsync.errors import ExitCode, HotSyncError, NotRoot, SystemFault
-from hotsync.model.readable import readable, readable_lines
+from hotsync.model.readable import readable
 
 _log = logging.getLogger("hotsync.door")
 
@@ -110,8 +111,7 @@ def show_error(error: HotSyncError, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": error.to_json()}))
         return
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable_lines(error.sentence)}", err=True)
-    click.echo(f"{click.style('Hint:', bold=True)} {readable_lines(error.hint)}", err=True)
+    say_error(error.sentence, error.hint)
 
 
 class _Guarded(click.Command):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, utc
+from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
 from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
@@ -81,7 +81,7 @@ def status_document(status: Status) -> dict[str, object]:
 def _show(status: Status) -> None:
     role = status.role
     word = role.role.name if role.role is not Role.NONE else "no role yet"
-    click.echo(f"{click.style(status.host, bold=True)}: {click.style(word, bold=True)}, epoch {role.epoch}")
+    click.echo(f"{click.style(readable(status.host), bold=True)}: {click.style(word, bold=True)}, epoch {role.epoch}")
     if not status.settings.enabled:
         click.echo("HotSync is disabled here.")
     _row("peer", readable(_peer(status)))
@@ -99,7 +99,7 @@ def _show(status: Status) -> None:
             f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
         )
     for warning in status.warnings:
-        click.echo(f"{click.style('Warning:', fg='yellow')} {readable_lines(warning)}")
+        say(warning, mark=click.style("Warning:", fg="yellow"), lines=True)
 
 
 def _row(name: str, value: str) -> None:
@@ -112,7 +112,7 @@ def _peer(status: Status) -> str:
     seen = status.presence.last_seen
     contact = "connected" if status.presence.connected else "not connected"
     last = f", last heard of {age(status.now - seen)} ago" if seen and not status.presence.connected else ""
-    return f"{readable(status.peer.name)} ({status.peer.address}), {contact}{last}"
+    return f"{status.peer.name} ({status.peer.address}), {contact}{last}"
 
 
 def _generation(status: Status) -> str:
@@ -137,4 +137,4 @@ def _readiness(status: Status) -> None:
         if check.verdict is not Verdict.GREEN:
             mark = click.style(check.verdict.value, fg=VERDICT_STYLE[check.verdict.value])
             hint = f" - {check.hint}" if check.hint else ""
-            click.echo(f"    {mark} {readable(f'{check.title}: {check.detail}{hint}')}")
+            say(f"{check.title}: {check.detail}{hint}", mark=f"    {mark}")

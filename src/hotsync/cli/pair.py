@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.render import say
 from hotsync.errors import ExitCode
 from hotsync.flows.pair import forget, open_window
 from hotsync.system import log, paths
@@ -24,7 +25,7 @@ def pair_command(minutes: int, forgetting: bool) -> int:
     places = paths.from_environment()
     if forgetting:
         name = forget(places)
-        click.echo(f"{name} is forgotten." if name else "No server was paired.")
+        say(f"{name} is forgotten." if name else "No server was paired.")
         return ExitCode.DONE
-    click.echo(open_window(places, SystemClock(), minutes))
+    say(open_window(places, SystemClock(), minutes))
     return ExitCode.DONE

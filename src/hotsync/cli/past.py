@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import VERDICT_STYLE, local, path_document, print_json, size, table, utc
+from hotsync.cli.render import VERDICT_STYLE, local, path_document, print_json, say, size, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows import history as flow
 from hotsync.model.generation import Generation
-from hotsync.model.readable import readable
 from hotsync.model.report import Verdict
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -74,7 +73,7 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
         print_json({"schema": 1, "old": old, "new": new, "differences": document})
         return ExitCode.DONE
     for one in found:
-        click.echo(f"{one.change.value:<11} {readable(f'/{one.path}')}")
+        say(f"{one.change.value:<11} /{one.path}")
     if not found:
         click.echo("Nothing differs.", err=True)
     return ExitCode.DONE
@@ -93,10 +92,10 @@ def restore_command(path: str, folder: Path, moment: str) -> int:
     """
     report = flow.restore(paths.from_environment(), SystemClock(), path, folder, moment)
     for notice in report.notices:
-        click.echo(f"{click.style('Note:', fg='yellow')} {readable(notice.sentence)}", err=True)
-    click.echo(
+        say(notice.sentence, mark=click.style("Note:", fg="yellow"), err=True)
+    say(
         f"{report.files} files and {report.folders} folders ({size(report.bytes)}) of generation {report.generation} "
-        f"are in {readable(str(report.target))}."
+        f"are in {report.target}."
     )
     return ExitCode.WARNINGS if report.notices else ExitCode.DONE
 
@@ -125,9 +124,9 @@ def verify_command(sample: int | None, as_json: bool) -> int:
         )
     else:
         for fault in report.faults:
-            click.echo(readable(f"/{fault.path}: {fault.what}"))
+            say(f"/{fault.path}: {fault.what}")
         if report.unlisted:
             click.echo(f"... and {report.unlisted} more")
         shown = click.style(report.verdict.value, fg=VERDICT_STYLE[report.verdict.value])
-        click.echo(f"{shown}: {report.sentence}")
+        say(report.sentence, mark=f"{shown}:")
     return _EXITS[report.verdict]

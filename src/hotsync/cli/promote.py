@@ -24,6 +24,7 @@ from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_look import internet_reached
 from hotsync.model.promotion import NetworkChoice
+from hotsync.model.readable import readable
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
@@ -68,8 +69,8 @@ def promote(
         at_boot(paths)
         return ExitCode.DONE
     if mail:
-        mail_unfinished(paths, SystemClock())
-        return ExitCode.DONE
+        # the unit is started again after a while, as long as nobody takes the mail
+        return ExitCode.DONE if mail_unfinished(paths, SystemClock()) else ExitCode.WARNINGS
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
     answers = Answers(_checked(network), force)
@@ -120,7 +121,8 @@ def _confirm(seen: Prospect) -> None:
     if seen.resumed:
         name = seen.promotion.network.host_name or name
     click.echo("", err=True)
-    typed = click.prompt(f"Type the name of this server ({socket.gethostname()}) to go on", err=True, default="")
+    question = f"Type the name of this server ({readable(socket.gethostname())}) to go on"
+    typed = click.prompt(question, err=True, default="")
     if typed.strip() not in (socket.gethostname(), name):
         raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, table, utc
+from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, table, utc
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.promotion import How, Promotion
@@ -26,15 +26,11 @@ ONLY_A_PERSON = (
 )
 
 
-def _say(text: str, *, mark: str = "", err: bool = False) -> None:
-    click.echo(f"{mark} {readable(text)}" if mark else readable(text), err=err)
-
-
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    shown = [[readable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        table(title, columns, shown)
+        table(title, columns, rows)
         return
+    shown = [[readable(cell) for cell in row] for row in rows]
     click.echo(f"{title}:")  # a page for people, also in a file or a mail: programs take --json
     for line in aligned(shown):
         click.echo(f"  {line}")
@@ -51,7 +47,7 @@ def show_plan(seen: Prospect) -> None:
     promotion = seen.promotion
     if seen.resumed:
         began = local(promotion.started_at)
-        _say(f"A promotion that began at {began} is not finished; {len(seen.plan)} steps are left.")
+        say(f"A promotion that began at {began} is not finished; {len(seen.plan)} steps are left.")
     title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
     rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
     _table(title, ("", "phase", "step"), rows)
@@ -59,11 +55,11 @@ def show_plan(seen: Prospect) -> None:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
     old, since = age(time.time() - promotion.confirmed_at), local(promotion.confirmed_at)
-    _say(
+    say(
         f"The data is that of generation {promotion.generation}, {old} old ({since}). "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
-    _say(f"This takes about {age(seen.seconds)}.")
+    say(f"This takes about {age(seen.seconds)}.")
 
 
 def plan_document(seen: Prospect) -> dict[str, object]:
@@ -85,9 +81,9 @@ def plan_document(seen: Prospect) -> dict[str, object]:
 def show_step(event: dict[str, Any]) -> None:
     """Print one step as it begins, or what was said between two."""
     if "said" in event:
-        _say(str(event["said"]), err=True)
+        say(str(event["said"]), err=True)
         return
-    _say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
+    say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
 
 
 def show_outcome(paths: Paths, ended: Ended) -> None:
@@ -96,17 +92,17 @@ def show_outcome(paths: Paths, ended: Ended) -> None:
     if promotion is not None and promotion.records:
         _show_report(promotion)
     if ended.error:
-        _say(ended.sentence, mark=click.style("Error:", fg="red", bold=True), err=True)
-        _say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
+        say(ended.sentence, mark=click.style("Error:", fg="red", bold=True), err=True)
+        say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
         return
     if promotion is not None and promotion.finished_at:
         click.echo()
-        _say("Only a person can check:")
+        say("Only a person can check:")
         for line in ONLY_A_PERSON:
-            _say(f"  - {line}")
-        _say("When all is well: signal-event post-restore-data, then reboot once and look again.")
+            say(f"  - {line}")
+        say("When all is well: signal-event post-restore-data, then reboot once and look again.")
         click.echo()
-    _say(ended.sentence)
+    say(ended.sentence)
 
 
 def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
@@ -152,12 +148,12 @@ def _show_report(promotion: Promotion) -> None:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
     for note in promotion.notes:
-        _say(note, mark=click.style("Note:", fg="yellow"))
-    _say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
+        say(note, mark=click.style("Note:", fg="yellow"))
+    say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
 
 
 def _show_check(check: Check) -> None:
     mark = click.style(f"{check.verdict.value}:", fg=VERDICT_STYLE[check.verdict.value])
-    _say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
+    say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
     if check.hint:
-        _say(f"       {check.hint}")
+        say(f"       {check.hint}")

@@ -1,4 +1,8 @@
-"""How things look on a terminal: sizes, times, tables. Elsewhere than on a terminal, plain lines."""
+"""How things look on a terminal: lines, sizes, times, tables. Elsewhere than on a terminal, plain lines.
+
+Whatever a line or a cell tells (names and notes that the MASTER made up among it), nothing of it can move the cursor,
+colour the terminal or pass for another line.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Check
 
 if TYPE_CHECKING:
@@ -24,7 +29,20 @@ def console(*, err: bool = False) -> Console:
     """Return a console that writes plain lines when nobody looks."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=True)
+    # markup and emoji: a name in brackets or between colons is a name, wherever it comes from
+    return Console(stderr=err, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str, *, mark: str = "", lines: bool = False, err: bool = False) -> None:
+    """Print a text of any origin, behind a coloured mark of our own; one line, unless it is meant to have `lines`."""
+    shown = readable_lines(text) if lines else readable(text)
+    click.echo(f"{mark} {shown}" if mark else shown, err=err)
+
+
+def say_error(sentence: str, hint: str) -> None:
+    """Print what went wrong and what to do about it, as every command does."""
+    say(sentence, mark=click.style("Error:", fg="red", bold=True), lines=True, err=True)
+    say(hint, mark=click.style("Hint:", bold=True), lines=True, err=True)
 
 
 def check_document(check: Check) -> dict[str, str]:
@@ -80,7 +98,8 @@ def size(count: float) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: with rules on a terminal, tab-separated lines elsewhere."""
+    """Print a table: with rules on a terminal, tab-separated lines elsewhere; nothing in a cell ends it early."""
+    rows = [[readable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
@@ -100,5 +119,5 @@ def path_document(path: str) -> dict[str, Any]:
     import base64
 
     raw = path.encode("utf-8", "surrogateescape")
-    readable = raw.decode("utf-8", "replace")
-    return {"path": readable} if readable == path else {"path": readable, "path_b64": base64.b64encode(raw).decode()}
+    text = raw.decode("utf-8", "replace")
+    return {"path": text} if text == path else {"path": text, "path_b64": base64.b64encode(raw).decode()}

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, table, utc
+from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, say, say_error, table, utc
 from hotsync.engine.slave_repositories import Keyring
 from hotsync.errors import Busy, ExitCode, NotReady, Refused
 from hotsync.flows import slave as flow
@@ -45,12 +45,12 @@ def slave(what: Literal["fixperm"] | None, dry_run: bool, as_json: bool, accept_
 def _accept(paths: Paths) -> int:
     offer = flow.offered_repositories(paths)
     for refusal in offer.refused:
-        click.echo(f"{click.style('Not taken:', fg='yellow')} {refusal.what}: {refusal.reason}")
+        say(f"{refusal.what}: {refusal.reason}", mark=click.style("Not taken:", fg="yellow"))
     if not offer.repositories:
         click.echo("The MASTER has no repository that this server lacks and could take over.")
         return ExitCode.DONE
     for repository, keyrings in offer.repositories:
-        click.echo(f"{repository.uri} {repository.suite} {' '.join(repository.components)}")
+        say(f"{repository.uri} {repository.suite} {' '.join(repository.components)}")
         for keyring in keyrings:
             _show_keyring(keyring)
         if not keyrings:
@@ -65,18 +65,18 @@ def _accept(paths: Paths) -> int:
 
 
 def _show_keyring(keyring: Keyring) -> None:
-    click.echo(f"    keys {keyring.name}")
+    say(f"    keys {keyring.name}")
     for key in keyring.keys or (f"SHA-256 of the file: {keyring.digest}",):
-        click.echo(f"        {key}")
+        say(f"        {key}")
 
 
 def _run(paths: Paths, only_permissions: bool, as_json: bool, timer: bool) -> int:
-    def say(line: str) -> None:
+    def tell(line: str) -> None:
         if not (as_json or timer):
-            click.echo(f"{line} ...", err=True)
+            say(f"{line} ...", err=True)
 
     try:
-        done = flow.run_slave(paths, SystemClock(), say, only_permissions=only_permissions)
+        done = flow.run_slave(paths, SystemClock(), tell, only_permissions=only_permissions)
     except Busy:
         if timer:
             return ExitCode.DONE
@@ -115,16 +115,15 @@ def _document(done: flow.Done) -> dict[str, object]:
 def _show(done: flow.Done) -> None:
     report = done.report
     if report.error_code:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {report.summary}", err=True)
-        click.echo(f"{click.style('Hint:', bold=True)} {report.hint}", err=True)
+        say_error(report.summary, report.hint)
         return
     for check in done.run.checks if done.run else ():
         if check.verdict is not Verdict.GREEN:
             mark = click.style(f"{check.verdict.value}:", fg=VERDICT_STYLE[check.verdict.value])
-            click.echo(f"{mark} {check.title}: {check.detail}" if check.detail else f"{mark} {check.title}")
+            say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
             if check.hint:
-                click.echo(f"       {check.hint}")
-    click.echo(report.summary)
+                say(f"       {check.hint}")
+    say(report.summary, lines=True)
 
 
 def _show_plan(seen: flow.Prospect, as_json: bool) -> None:

@@ -7,15 +7,16 @@ from collections.abc import Iterable
 import click
 
 from hotsync.cli.progress import Progress
-from hotsync.cli.render import age, path_document, print_json, size, table, utc
+from hotsync.cli.render import age, path_document, print_json, say, say_error, size, table, utc
 from hotsync.engine.preview import Preview
 from hotsync.engine.sync_host import SyncHost
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
-from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Notice, RunReport
 from hotsync.system import log, paths
 from hotsync.system.clock import SystemClock
+
+_NOTE = click.style("Note:", fg="yellow")
 
 
 def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, timer: bool) -> int:
@@ -72,14 +73,13 @@ def _documents(notices: Iterable[Notice]) -> list[dict[str, object]]:
 def _show(report: RunReport) -> None:
     failed = report.exit_code not in (ExitCode.DONE, ExitCode.WARNINGS)
     for notice in report.warnings[:20]:
-        click.echo(f"{click.style('Note:', fg='yellow')} {readable(notice.sentence)}", err=True)
+        say(notice.sentence, mark=_NOTE, err=True)
     if len(report.warnings) > 20:
         click.echo(f"... and {len(report.warnings) - 20} more: hotsync status --json", err=True)
     if failed:
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {readable_lines(report.summary)}", err=True)
-        click.echo(f"{click.style('Hint:', bold=True)} {readable_lines(report.hint)}", err=True)
+        say_error(report.summary, report.hint)
         return
-    click.echo(readable_lines(report.summary))
+    say(report.summary, lines=True)
     figures = report.figures
     if "sent_bytes" in figures:
         click.echo(
@@ -113,10 +113,10 @@ def _show_preview(shown: Preview, as_json: bool) -> None:
     )
     click.echo("Databases and plugins are not asked in a dry run: their last collected copies stand in for them.")
     for notice in shown.notices[:20]:
-        click.echo(f"{click.style('Note:', fg='yellow')} {notice.sentence}")
+        say(notice.sentence, mark=_NOTE)
     for notice in shown.skipped[:20]:
-        click.echo(f"{click.style('Left out:', bold=True)} {notice.sentence}")
+        say(notice.sentence, mark=click.style("Left out:", bold=True))
     if len(shown.skipped) > 20:
         click.echo(f"... and {len(shown.skipped) - 20} more: hotsync --dry-run --json")
     for reason in shown.held:
-        click.echo(f"{click.style('Held:', fg='yellow')} {readable(reason)}")
+        say(reason, mark=click.style("Held:", fg="yellow"))

@@ -170,8 +170,8 @@ class Settings(BaseModel):
         "OldDataMinutes",
         Number(1, 100_000),
         "120",
-        "the SLAVE mails when no run of its MASTER came to its end for longer; at least two times `IntervalMinutes`, "
-        "which is then to be the same on both servers",
+        "the SLAVE mails when no run of its MASTER came to its end for longer; at least two times the larger "
+        "`IntervalMinutes` of both servers",
         unit="minutes",
     )
     guard_share: int = _setting(
@@ -253,10 +253,13 @@ class Settings(BaseModel):
         row = _rows[str(cls.model_fields[str(info.field_name)].alias)]
         return row.kind.parse(value or row.default) if isinstance(value, str) else value
 
-    @property
-    def data_minutes(self) -> int:
-        """Return for how long data may not be confirmed until somebody should look."""
-        return max(self.old_data_minutes, 2 * self.interval_minutes)
+    def interval_with(self, told: int) -> int:
+        """Given the interval that the MASTER told (0: none), return the one that a SLAVE may count on, in minutes."""
+        return max(self.interval_minutes, told)
+
+    def data_minutes(self, told: int) -> int:
+        """Given the same, return for how long data may not be confirmed until somebody should look."""
+        return max(self.old_data_minutes, 2 * self.interval_with(told))
 
     @property
     def peer_host(self) -> str:

@@ -82,7 +82,7 @@ class SyncHost:
     @property
     def _ours(self) -> Ours:
         name = "".join(sign for sign in socket.gethostname() if sign.isalnum() or sign in ".-") or "localhost"
-        return Ours(self.role.highest_epoch, Role.MASTER, name, __version__)
+        return Ours(self.role.highest_epoch, Role.MASTER, name, __version__, self.settings.interval_minutes)
 
     def _pair(self, by_hand: bool) -> Peer:
         """Pair now, unless the daemon just did; while it is at it, wait for what comes of it."""

@@ -79,6 +79,11 @@ def tell(
     return None
 
 
+def is_due(book: AlertBook, about: str, trouble: Trouble | None, now: float) -> bool:
+    """Given the same as `tell`, return whether a mail is still to be written, since nobody took it."""
+    return next_alert(book.get(about), trouble is not None, trouble.code if trouble else "", now)[1] is not None
+
+
 def has_no_way(settings: Settings, role: Role) -> bool:
     """Return whether this host has neither a mail server nor a relay: then nobody hears of what fails."""
     return settings.notify_relay is None and (role is Role.SLAVE or not os.access(SENDMAIL, os.X_OK))

@@ -22,6 +22,7 @@ from hotsync.errors import ExitCode, NotReady
 from hotsync.flows import promote_look as look
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
+from hotsync.model.network import NetworkState
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
@@ -154,15 +155,13 @@ def readiness(paths: Paths, clock: Clock) -> Prospect:
 def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None, clock: Clock) -> Prospect:
     """Read, check and plan; without answers nothing is refused, and the MASTER is not asked for signs of life."""
     paths, ground = parts.paths, parts.ground
-    answers = wanted or Answers()
-    role = store.load_role(paths)
-    choice = answers.network or NetworkChoice.MASTERS
+    choice = (wanted.network if wanted else None) or NetworkChoice.MASTERS
     network, fault = look.master_network(ground.tree / ETC)
     plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
     promotion = Promotion(
-        epoch=role.highest_epoch + 1,
+        epoch=store.load_role(paths).highest_epoch + 1,
         generation=generation.number,
         digest=generation.digest,
         started_at=clock.now(),
@@ -173,19 +172,37 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         folders=layout.folders,
         running=tuple(sorted(production_units.active_units())),
     )
-    preflight = PreflightFacts(
-        role,
-        generation.number,
+    preflight = _preflight(parts, promotion, layout, network, fault, asked=wanted is not None)
+    if wanted:
+        refuse(preflight, force=wanted.force)
+    facts = read_facts(paths, promotion, ground, parts.etc)
+    return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
+
+
+def _preflight(
+    parts: PromotionParts,
+    promotion: Promotion,
+    layout: Layout,
+    network: NetworkState | None,
+    fault: str,
+    *,
+    asked: bool,
+) -> PreflightFacts:
+    """Read what speaks for or against a promotion that would be claimed now; `asked`: a person wants it."""
+    paths, ground, plan = parts.paths, parts.ground, promotion.network
+    return PreflightFacts(
+        store.load_role(paths),
+        promotion.generation,
         slave_ran=True,
-        signs_of_life=look.life_of_master(paths, plan) if wanted else (),
-        data_age=clock.now() - promotion.confirmed_at,
+        signs_of_life=look.life_of_master(paths, plan) if asked else (),
+        data_age=promotion.started_at - promotion.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
         immutable=look.immutable_paths(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
         room_missing=room_missing(paths, promotion, loads(ground.tree, ground.master.dumps)),
-        network=choice,
+        network=plan.choice,
         network_fault=fault,
         network_known=bool(plan.addresses),
         interfaces_missing=tuple(sorted(look.cards_missing(plan, network))),
@@ -197,12 +214,8 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         ),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
-        packages_missing=look.packages_missing(paths) if wanted else (),  # hotsync-slave has its own words for it
+        packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it
     )
-    if wanted:
-        refuse(preflight, force=wanted.force)
-    facts = read_facts(paths, promotion, ground, parts.etc)
-    return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
 
 
 def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:

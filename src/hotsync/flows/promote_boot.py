@@ -18,10 +18,13 @@ MAIL_UNIT = "hotsync-unfinished-mail.service"
 _log = logging.getLogger("hotsync.promote")
 
 
-def mail_unfinished(paths: Paths, clock: Clock) -> None:
-    """Tell by mail what the boot told the console; nothing if it has been finished meanwhile."""
-    if sentence := unfinished_sentence(paths):
-        tell_by_mail(paths, clock, interrupted(sentence))
+def mail_unfinished(paths: Paths, clock: Clock) -> bool:
+    """Tell by mail what the boot told the console; nothing if it has been finished meanwhile.
+
+    Return False if the mail should be tried again.
+    """
+    sentence = unfinished_sentence(paths)
+    return not sentence or tell_by_mail(paths, clock, interrupted(sentence))
 
 
 def at_boot(paths: Paths) -> None:
@@ -37,7 +40,7 @@ def at_boot(paths: Paths) -> None:
     settle_role(paths)
     announce(paths, sentence)
     _log.warning("%s", sentence)
-    command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))  # once there is a network
+    command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))  # tries until it is taken
     settings, _ = read_settings(paths)
     if settings.resume_at_boot:
         command.run(["systemctl", "start", "--no-block", UNIT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from hotsync.errors import HotSyncError
-from hotsync.flows.notify import addressee_of, tell
+from hotsync.flows.notify import addressee_of, is_due, tell
 from hotsync.report.letters import Trouble
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
@@ -42,16 +42,20 @@ def interrupted(sentence: str) -> Trouble:
     return Trouble(_ABOUT, sentence, "Run hotsync-promote: it goes on where it stopped.", _MEANING, "interrupted")
 
 
-def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> None:
+def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> bool:
     """Mail what is the matter with a promotion that is unfinished, or (None) that it went on to its end after all.
 
-    One that was refused changed nothing: whoever typed it reads why.
+    One that was refused changed nothing: whoever typed it reads why. Return False if a mail should be tried again: it
+    is due, there is a way for it, and nobody took it.
     """
     try:
         role = store.load_role(paths)
         if trouble is not None and unfinished_promotion(paths, role) is None:
-            return
+            return True
         settings, _ = read_settings(paths)
-        tell(AlertBook(paths), addressee_of(settings, role.role), _ABOUT, trouble, clock.now())
+        book, who, now = AlertBook(paths), addressee_of(settings, role.role), clock.now()
+        tell(book, who, _ABOUT, trouble, now)
+        return not who.carriers or not is_due(book, _ABOUT, trouble, now)
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)
+        return False

@@ -60,7 +60,10 @@ def _old_data(
     settings: Settings, peer: Peer, presence: Presence, newest: Generation | None, listening_since: float, now: float
 ) -> Trouble | None:
     """Return what to tell of data that gets old; before the first generation there is none, however long it takes."""
-    if newest is None or not is_quiet(newest.confirmed_at, listening_since, now, settings.data_minutes):
+    if newest is None:
+        return None
+    minutes = settings.data_minutes(presence.interval_minutes)
+    if not is_quiet(newest.confirmed_at, listening_since, now, minutes):
         return None
     return trouble_of_old_data(peer.name, newest.confirmed_at, data_moment(newest, presence.clock_difference))
 

@@ -46,6 +46,15 @@ class Status:
         return max(0.0, self.now - data_moment(self.newest, difference))
 
     @property
+    def interval_minutes(self) -> int:
+        """Return how often new data is to be expected: what this server is set to, on a SLAVE its MASTER's if longer.
+
+        Only what the MASTER said counts for a SLAVE besides its own setting, since the two need not be set alike.
+        """
+        told = self.presence.interval_minutes if self.role.role is Role.SLAVE else 0
+        return self.settings.interval_with(told)
+
+    @property
     def checks(self) -> tuple[Check, ...]:
         """Return the readiness of a SLAVE, as hotsync-slave last found it."""
         return () if self.slave_run is None else self.slave_run.checks

@@ -75,11 +75,11 @@ def _of_peer(status: Status) -> Iterator[str]:
 
 
 def _of_age(status: Status) -> Iterator[str]:
-    limit = 2 * status.settings.interval_minutes * 60
+    limit = 2 * status.interval_minutes * 60
     if status.newest is not None and status.age > limit and not _alone(status):
         yield (
             f"The data on the SLAVE is {status.age / 60:.0f} minutes old, more than two intervals "
-            f"(IntervalMinutes is {status.settings.interval_minutes}): see the last run of the MASTER."
+            f"(IntervalMinutes is {status.interval_minutes}): see the last run of the MASTER."
         )
     if status.role.role is not Role.SLAVE:
         return

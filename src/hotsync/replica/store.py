@@ -11,24 +11,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hotsync.errors import Busy, HotSyncError, NoSpace, ReplicaClosed, ReplicaError
+from hotsync.errors import Busy, NoSpace, ReplicaClosed, ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import checked_path
-from hotsync.model.generation import DatasetPoint, Generation, Retention, to_forget
+from hotsync.model.generation import DatasetPoint, Generation, Retention
 from hotsync.replica.arrival import make_ready, mark_durable
 from hotsync.replica.commit import Applying
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders
 from hotsync.replica.history import Difference, History
 from hotsync.replica.journal import Commit, read_journal, write_journal
-from hotsync.replica.layout import Layout, numbers_in
+from hotsync.replica.keeping import Keeping
+from hotsync.replica.layout import Layout
 from hotsync.replica.ledger import Ledger
 from hotsync.replica.prepare import Prepared, Sources, prepare
 from hotsync.replica.rebuild import is_lost, rebuild, render_note
 from hotsync.replica.restore import RestoreReport, Restoring, Told
 from hotsync.replica.retention import Forgetting
-from hotsync.replica.room import Refusal, forget_refusal, make_room, note_refusal, room_for
-from hotsync.replica.space import ballast_for, free_bytes, is_full, needed_for, with_room, write_ballast
+from hotsync.replica.room import forget_refusal
+from hotsync.replica.space import ballast_for, free_bytes, is_full, with_room, write_ballast
+from hotsync.replica.state import ReplicaState, read_state
 from hotsync.replica.verify import Verifying, VerifyReport
 from hotsync.replica.work import Work
 from hotsync.system.clock import Clock
@@ -39,18 +41,6 @@ PATIENCE = 15.0
 _STEP = 0.2
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaState:
-    """What a greeting tells of the replica. `staging` is the generation of which something has arrived (0: none)."""
-
-    generation: int
-    digest: str
-    epoch: int
-    free_bytes: int
-    staging: int
-    closed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +78,9 @@ class Replica:
         self.layout = Layout(root)
         self._manifest = manifest
         self._clock = clock
-        self._retention = retention
         self._lock = lock
         self._effects = effects or Effects()
+        self._keeping = Keeping(self.layout, clock, retention, self._effects)
         self._opened: Opened | None = None
 
     @contextmanager
@@ -134,12 +124,12 @@ class Replica:
         """Return what is held; while another process works on the replica, what was committed last."""
         try:
             with self.hold(patience=0) as opened:
-                return self._state(opened.manifest, opened.ledger)
+                return read_state(self.layout, opened.manifest, opened.ledger, self.closed)
         except Busy:
             with Manifest(self._manifest) as manifest:
                 ledger = Ledger(manifest)
                 try:
-                    return self._state(manifest, ledger)
+                    return read_state(self.layout, manifest, ledger, self.closed)
                 finally:
                     ledger.close()
 
@@ -153,7 +143,7 @@ class Replica:
             present = make_ready(self.layout, number, planned, self._effects)
             # the peer's word counts only as far as its own plan bears it out
             coming = max(0, min(expected_bytes, present.planned_bytes) - present.bytes)
-            forgotten = self._make_room(opened.ledger, number, coming, present.planned)
+            forgotten = self._keeping.make_room(opened.ledger, number, coming, present.planned)
             write_ballast(self.layout, 0, self._effects)
             with_room(self.layout, partial(mark_durable, self.layout, number, self._clock.now_ns(), self._effects))
             return Ready(number, present.files, present.bytes, free_bytes(self.layout.root), tuple(forgotten))
@@ -179,7 +169,7 @@ class Replica:
             entry = self._prepare(opened, number, changes, generation)
             write_journal(self.layout, entry, self._effects)
             self._apply(opened, entry)
-            self._tidy(opened)
+            self._keeping.tidy(opened.manifest.generation, opened.ledger)
             return entry.generation
 
     def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
@@ -253,18 +243,11 @@ class Replica:
         for path in self.layout.root.glob(".*.*"):  # what a crash left of files that were being written
             path.unlink()
         forgetting.clean()
-        self._drop_stale(opened.manifest.generation)
+        self._keeping.drop_stale(opened.manifest.generation)
 
     def _apply(self, opened: Opened, entry: Commit) -> None:
         Applying(self.layout, opened.manifest, opened.ledger, self._effects, entry).run()
         forget_refusal(self.layout)
-
-    def _drop_stale(self, generation: int) -> None:
-        for folder in (self.layout.stagings, self.layout.works):
-            for number in numbers_in(folder):
-                if number <= generation:
-                    with Folders(folder) as folders:
-                        folders.remove(str(number), self._effects)
 
     def _open_for(self, manifest: Manifest, number: int, base_digest: str) -> None:
         if reason := self.closed:
@@ -310,47 +293,11 @@ class Replica:
             unsettled=prepared.unsettled,
         )
 
-    def _tidy(self, opened: Opened) -> None:
-        """After a commit: what only the commit needed goes, and what the retention lets go. Failing here is no harm."""
-        try:
-            self._drop_stale(opened.manifest.generation)
-            write_ballast(self.layout, 0, self._effects)
-            forgetting = Forgetting(self.layout, opened.ledger, self._effects)
-            points = [(one.number, one.committed_at) for one in opened.ledger.generations()]
-            for number in to_forget(points, self._clock.now(), self._retention):
-                with_room(self.layout, partial(forgetting.forget, number))
-            forgetting.clean()
-        except (OSError, HotSyncError) as error:
-            log.warning("the generation is committed; tidying up goes on at the next one: %s", error)
-
-    def _make_room(self, ledger: Ledger, number: int, expected_bytes: int, files: int) -> list[int]:
-        """Forget what may be forgotten if that makes room; raise NoSpace, nothing forgotten, if it does not."""
-        forgetting = Forgetting(self.layout, ledger, self._effects)
-        now = self._clock.now()
-        try:
-            return make_room(self.layout, ledger, forgetting, now, self._retention, room_for(expected_bytes, files))
-        except NoSpace:
-            free = free_bytes(self.layout.root)
-            note_refusal(self.layout, Refusal(now, number, needed_for(expected_bytes, files), free))
-            raise
-
     def _last(self, ledger: Ledger) -> Generation:
         held_generations = ledger.generations()
         if not held_generations:
             raise ReplicaError(reason="it holds no generation yet", hint="Run `hotsync` on the MASTER.")
         return held_generations[-1]
-
-    def _state(self, manifest: Manifest, ledger: Ledger) -> ReplicaState:
-        generations = ledger.generations()
-        stagings = numbers_in(self.layout.stagings) if self.layout.stagings.is_dir() else []
-        return ReplicaState(
-            generation=manifest.generation,
-            digest=manifest.digest,
-            epoch=generations[-1].epoch if generations else 0,
-            free_bytes=free_bytes(self.layout.root),
-            staging=max((number for number in stagings if number > manifest.generation), default=0),
-            closed=self.closed,
-        )
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -66,7 +66,7 @@ def letter(
     trouble: Trouble, occasion: Occasion, host: str, alert: Alert, now: float, notices: tuple[str, ...] = ()
 ) -> str:
     """Given what happened and what the administrator is told with this mail, return its body."""
-    since = alert.since
+    since, host = alert.since, readable(host)
     if occasion is Occasion.RECOVERY:
         about = trouble.about[:1].upper() + trouble.about[1:]
         return (

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from hotsync.errors import CommandFailed
 from hotsync.model.alerts import Occasion
+from hotsync.model.readable import readable
 from hotsync.system import command
 
 SENDMAIL = "/usr/sbin/sendmail"
@@ -131,7 +132,7 @@ def subject_of(host: str, occasion: Occasion, about: str) -> str:
         Occasion.REMINDER: f"{about} still fails",
         Occasion.RECOVERY: f"{about} works again",
     }
-    return f"[HotSync] {host}: {words[occasion]}"
+    return readable(f"[HotSync] {host}: {words[occasion]}")  # a subject has one line
 
 
 def local_time(moment: float) -> str:

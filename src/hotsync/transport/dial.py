@@ -22,12 +22,16 @@ CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Who calls: what every message of this side says of it. `epoch` is the highest that it knows of."""
+    """Who calls: what every message of this side says of it. `epoch` is the highest that it knows of.
+
+    `interval_minutes` is how often it syncs, which only control connections tell.
+    """
 
     epoch: int
     role: Role
     host: str
     version: str
+    interval_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def opening(
         clock=clock.now(),
         generation=generation,
         again=again,
+        interval_minutes=ours.interval_minutes if connection == "control" and ours.role is Role.MASTER else 0,
     )
 
 

@@ -41,7 +41,10 @@ class Message(BaseModel):
 
 
 class Open(Message):
-    """The first message of a connection: what it is for and who calls; `again`: a transfer repeats what changed."""
+    """The first message of a connection: what it is for and who calls; `again`: a transfer repeats what changed.
+
+    `interval_minutes`: on a control connection, how often the MASTER means to send (0: not told).
+    """
 
     type: Literal["open"] = "open"
     connection: Literal["control", "bulk", "stream", "pairing"]
@@ -51,6 +54,7 @@ class Open(Message):
     clock: Moment
     generation: Number = 0
     again: bool = False
+    interval_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
     stream: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,64}$")] = ""
 
 

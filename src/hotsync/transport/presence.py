@@ -1,7 +1,7 @@
 """What hotsyncd knows of the other server: when it was last seen, what it said, and what was last refused and why.
 
-The full document lives in /run; the moment of the last contact also lies in /var/lib, written rarely, so that a SLAVE
-that was restarted still knows for how long its MASTER has been quiet.
+The full document lives in /run; the moment of the last contact, with what tells how to take it (clocks, interval), also
+lies in /var/lib, written rarely, so that a SLAVE that was restarted still knows for how long its MASTER has been quiet.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Presence:
     """The peer as this server last knew it; times in seconds since 1970 by this server's clock (0: never).
 
     `connected`: a control connection with it is open. `epoch`: its epoch, as it last said. `verdict` and `sentence`:
-    a SLAVE's readiness. `superseded_by`: the higher epoch that this MASTER heard of.
+    a SLAVE's readiness. `superseded_by`: the higher epoch that this MASTER heard of. `interval_minutes`: how often a
+    MASTER said that it syncs (0: not told).
     """
 
     schema: int = SCHEMA
@@ -52,6 +53,7 @@ class Presence:
     verdict: str = ""
     sentence: str = ""
     superseded_by: int = 0
+    interval_minutes: int = 0
     refusal: Refusal | None = None
     trouble: Refusal | None = None
 
@@ -64,6 +66,7 @@ class _LastSeen:
     schema: int = SCHEMA
     last_seen: float = 0.0
     clock_difference: float = 0.0
+    interval_minutes: int = 0
 
 
 _LAST_SEEN = TypeAdapter(_LastSeen)
@@ -75,7 +78,11 @@ def load_presence(paths: Paths) -> Presence:
     try:
         known = _PRESENCE.validate_json((paths.run / "agent.json").read_bytes())
     except (OSError, ValidationError):
-        return Presence(last_seen=durable.last_seen, clock_difference=durable.clock_difference)
+        return Presence(
+            last_seen=durable.last_seen,
+            clock_difference=durable.clock_difference,
+            interval_minutes=durable.interval_minutes,
+        )
     return replace(known, last_seen=max(known.last_seen, durable.last_seen))
 
 
@@ -136,9 +143,10 @@ class PresenceBook:
         """Write the moment of the last contact where it survives a restart."""
         with self._lock:
             self._durable_at = self._clock.now()
-            document = _LAST_SEEN.dump_json(_LastSeen(SCHEMA, self._now.last_seen, self._now.clock_difference))
+            known = self._now
+            lasting = _LastSeen(SCHEMA, known.last_seen, known.clock_difference, known.interval_minutes)
             try:
-                files.write_atomic(self._paths.state / "last-seen.json", document, mode=0o600)
+                files.write_atomic(self._paths.state / "last-seen.json", _LAST_SEEN.dump_json(lasting), mode=0o600)
             except OSError as error:
                 self._complain(f"the moment of the last contact cannot be kept: {error}")
 

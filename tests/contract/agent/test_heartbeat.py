@@ -34,6 +34,14 @@ def test_two_daemons_with_one_password_pair_by_themselves_and_know_of_each_other
     assert (master.connected, master.role, master.sentence) == (True, "slave", "It could.")
     assert (slave.connected, slave.role) == (True, "master")
     assert slave.last_seen > 0
+    assert (slave.interval_minutes, master.interval_minutes) == (hosts.master.here.settings.interval_minutes, 0)
+
+
+def test_a_slave_hears_of_the_interval_that_is_set_on_its_master_alone(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.slave.paths).connected, "they meet")
+    hosts.master.set("hotsync", IntervalMinutes="240")
+    until(lambda: load_presence(hosts.slave.paths).interval_minutes == 240, "the SLAVE hears of it")
 
 
 def test_a_slave_that_comes_back_is_met_again(hosts: Pair, caplog: pytest.LogCaptureFixture) -> None:

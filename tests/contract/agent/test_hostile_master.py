@@ -16,6 +16,7 @@ from hotsync.errors import HotSyncError, PeerRefused, ProtocolError
 from hotsync.model.changeset import EMPTY_DIGEST
 from hotsync.transport.dial import dial, hang_up, opening
 from hotsync.transport.messages import Alive, BulkReady, Welcome
+from hotsync.transport.presence import load_presence
 from hotsync.transport.rsync import RsyncTerms
 from hotsync.transport.wire import BYTES_KIND, JSON_KIND, Channel
 from tests.contract.agent.pair import Pair, until
@@ -178,6 +179,15 @@ def test_a_stream_connection_is_not_served(paired: Pair) -> None:
     first = opening(paired.master.here.ours, "control", paired.master.clock)
     channel.send(first.model_copy(update={"connection": "stream", "stream": "mariadb"}), "test")
     assert refused(channel).code == "peer.refused"
+
+
+def test_an_interval_of_years_does_not_put_off_the_slaves_alarm(paired: Pair) -> None:
+    channel = caller(paired)
+    first = opening(paired.master.here.ours, "control", paired.master.clock)
+    channel.send(first.model_copy(update={"interval_minutes": 10**6}), "test")
+    assert refused(channel).code == "peer.malformed"
+    assert load_presence(paired.slave.paths).interval_minutes <= 1440
+    still_serves(paired)
 
 
 def test_a_staging_that_is_a_link_is_not_entered(paired: Pair, tmp_path: Path) -> None:

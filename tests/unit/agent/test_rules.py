@@ -13,7 +13,7 @@ from hotsync.agent import session
 from hotsync.agent import slot as slots
 from hotsync.agent.gate import in_words
 from hotsync.agent.here import Here, host_name
-from hotsync.agent.session import check_role
+from hotsync.agent.refusals import check_role
 from hotsync.agent.slot import MAX_BULKS, Slot
 from hotsync.config.schema import PROPS, Settings
 from hotsync.config.values import Number

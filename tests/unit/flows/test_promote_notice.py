@@ -6,18 +6,22 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hotsync.cli.promote import promote
 from hotsync.errors import PeerStillAlive, StepFailed
 from hotsync.flows import promote_boot, promote_notice
 from hotsync.flows.notify import Addressee
 from hotsync.flows.promote_notice import failed, tell_by_mail
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.report.mail import MailNotSent
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
 
+PROJECT = Path(__file__).resolve().parents[3]
 FAILED = StepFailed(step="load the databases", reason="no server", hint="Start it, then hotsync-promote.")
 
 
@@ -26,8 +30,11 @@ class Box:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.full = False
 
     def send(self, message: EmailMessage) -> None:
+        if self.full:
+            raise MailNotSent("no route to host")
         self.mails.append(message)
 
     def probe(self, sender: str, to: str) -> None:
@@ -78,6 +85,38 @@ def test_a_boot_in_the_middle_is_mailed_unless_it_has_ended_meanwhile(box: Box, 
     store.save_role(paths, RoleRecord(Role.SLAVE, 0))
     promote_boot.mail_unfinished(paths, TickingClock())
     assert len(box.mails) == 1
+
+
+def test_a_mail_that_nobody_takes_is_tried_again_until_it_is_taken(box: Box, paths: Paths) -> None:
+    clock = TickingClock()
+    box.full = True
+    assert [promote_boot.mail_unfinished(paths, clock) for _ in range(2)] == [False, False]
+    box.full = False
+    assert [promote_boot.mail_unfinished(paths, clock) for _ in range(2)] == [True, True]
+    assert len(box.mails) == 1
+
+
+def test_it_is_not_tried_again_once_nothing_is_unfinished(box: Box, paths: Paths) -> None:
+    box.full = True
+    assert not promote_boot.mail_unfinished(paths, TickingClock())
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0))
+    assert promote_boot.mail_unfinished(paths, TickingClock())
+
+
+def test_where_there_is_no_way_for_a_mail_none_is_tried_again(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promote_notice, "addressee_of", lambda *_: Addressee("root", "hotsync@slave", ()))
+    assert promote_boot.mail_unfinished(paths, TickingClock())
+
+
+def test_the_command_ends_so_that_its_unit_tries_again(box: Box, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(paths.root))
+    monkeypatch.setattr("hotsync.system.log.set_up", lambda *_: None)
+    box.full = True
+    assert CliRunner().invoke(promote, ["--mail"]).exit_code == 1
+    box.full = False
+    assert CliRunner().invoke(promote, ["--mail"]).exit_code == 0
+    unit = (PROJECT / "systemd" / promote_boot.MAIL_UNIT).read_text().splitlines()
+    assert {"Restart=on-failure", "StartLimitIntervalSec=0", "Type=exec"} <= set(unit)
 
 
 def test_a_mail_that_cannot_be_written_harms_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

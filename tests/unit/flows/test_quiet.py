@@ -56,9 +56,10 @@ def watch(
     role: RoleRecord = SLAVE,
     since: float = START - 10 * MINUTE,
     interval: int = 15,
+    told: int = 0,
     book: AlertBook | None = None,
 ) -> object:
-    presence = Presence(last_seen=seen, connected=connected)
+    presence = Presence(last_seen=seen, connected=connected, interval_minutes=told)
     settings = Settings(role=Role.SLAVE, master_host="192.0.2.1", interval_minutes=interval)
     return quiet.watch(Paths(root), settings, role, PEER, presence, since, START + minutes * MINUTE, book)
 
@@ -131,6 +132,18 @@ def test_the_data_may_be_as_old_as_two_intervals(tmp_path: Path, box: Box) -> No
     box.newest = held(0)
     assert watch(tmp_path, 240, connected=True, interval=120) is None
     assert watch(tmp_path, 241, connected=True, interval=120) is Occasion.FAILURE
+
+
+def test_the_interval_that_only_the_master_has_counts_too(tmp_path: Path, box: Box) -> None:
+    box.newest = held(0)
+    assert watch(tmp_path, 240, connected=True, told=120) is None
+    assert watch(tmp_path, 241, connected=True, told=120) is Occasion.FAILURE
+
+
+def test_a_master_that_is_set_to_a_shorter_interval_shortens_nothing(tmp_path: Path, box: Box) -> None:
+    box.newest = held(0)
+    assert watch(tmp_path, 240, connected=True, interval=120, told=1) is None
+    assert watch(tmp_path, 241, connected=True, interval=120, told=1) is Occasion.FAILURE
 
 
 def test_a_slave_that_was_off_for_long_gives_its_master_time_to_send(tmp_path: Path, box: Box) -> None:

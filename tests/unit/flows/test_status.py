@@ -74,6 +74,23 @@ def test_what_is_wrong_is_a_warning(status: Status, words: str) -> None:
     assert words in told(status)
 
 
+def ages(status: Status) -> str:
+    """Return what is said of the age of the data; the readiness and the contact are looked at now and then."""
+    return "\n".join(line for line in warnings_of(status) if "minutes old" in line)
+
+
+def test_the_age_is_measured_by_the_longer_interval_of_both_servers() -> None:
+    told = replace(GOOD, presence=replace(GOOD.presence, interval_minutes=60))
+    assert ages(replace(told, now=NOW + 109 * MINUTE)) == ""
+    late = ages(replace(told, now=NOW + 111 * MINUTE))
+    assert "121 minutes old, more than two intervals (IntervalMinutes is 60)" in late
+    shorter = replace(GOOD, presence=replace(GOOD.presence, interval_minutes=1))
+    assert ages(replace(shorter, now=NOW + 19 * MINUTE)) == ""
+    # a MASTER has been a SLAVE, and may remember what its MASTER of then said
+    before = replace(MASTER, presence=replace(MASTER.presence, interval_minutes=60))
+    assert "31 minutes old" in ages(replace(before, now=NOW + 21 * MINUTE))
+
+
 def test_a_server_that_is_switched_off_on_purpose_warns_of_nothing_that_follows_from_it() -> None:
     off = replace(GOOD, settings=GOOD.settings.model_copy(update={"enabled": False}), next_run=0.0, serving=False)
     assert told(replace(off, presence=Presence(), now=NOW + 1e6)) == ""

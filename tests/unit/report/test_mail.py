@@ -5,7 +5,7 @@ import pytest
 from hotsync.errors import ConfigError
 from hotsync.model.alerts import Alert, Occasion
 from hotsync.report.letters import SILENCE, Trouble, letter
-from hotsync.report.mail import compose, full_addresses
+from hotsync.report.mail import compose, full_addresses, subject_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,15 @@ def test_names_of_any_bytes_can_be_mailed_and_move_no_cursor() -> None:
     sent = compose("root", "hotsync@master", "subject", body, 0.0).as_bytes().decode("ascii")
     assert "/srv/\\xff\\x1b[2J is empty" in sent
     assert "/srv/\\xfe: gone" in sent
+
+
+def test_a_host_name_makes_no_line_of_its_own_in_a_mail() -> None:
+    host = "slave\nBcc: x@example.org\x1b[2J"
+    subject = subject_of(host, Occasion.FAILURE, "synchronization")
+    assert subject == "[HotSync] slave\\x0aBcc: x@example.org\\x1b[2J: synchronization failed"
+    for occasion in Occasion:
+        body = letter(Trouble("a", "b", "c", "d", "x"), occasion, host, Alert(0.0, 0.0), 0.0)
+        assert "slave\\x0aBcc: x@example.org\\x1b[2J" in body
 
 
 def test_all_faults_of_the_settings_stand_in_the_mail_each_on_a_line_of_its_own() -> None:

@@ -78,10 +78,17 @@ def test_a_daemon_that_was_killed_leaves_no_connection_behind(paths: Paths, cloc
     assert load_presence(paths).connected is False
 
 
-def test_the_difference_of_the_clocks_survives_a_boot(paths: Paths, clock: Still) -> None:
-    book(paths, clock).seen(clock_difference=-7.5)
+def test_the_difference_of_the_clocks_and_the_interval_survive_a_boot(paths: Paths, clock: Still) -> None:
+    book(paths, clock).seen(clock_difference=-7.5, interval_minutes=60)
     (paths.run / "agent.json").unlink()
-    assert load_presence(paths).clock_difference == -7.5
+    known = load_presence(paths)
+    assert (known.clock_difference, known.interval_minutes) == (-7.5, 60)
+
+
+def test_a_document_of_before_the_interval_was_told_is_read(paths: Paths) -> None:
+    (paths.state / "last-seen.json").write_text('{"schema":1,"last_seen":5.0,"clock_difference":1.0}')
+    known = load_presence(paths)
+    assert (known.last_seen, known.interval_minutes) == (5.0, 0)
 
 
 def test_the_last_contact_is_written_where_it_survives_a_boot_but_rarely(paths: Paths, clock: Still) -> None:

@@ -35,6 +35,7 @@ from hotsync.transport.messages import (
     Committed,
     Dataset,
     Message,
+    Open,
     Trouble,
     Working,
     error_of,
@@ -172,6 +173,24 @@ def test_another_protocol_is_named_whatever_else_the_message_holds() -> None:
     with pytest.raises(OtherProtocol) as other:
         parse_message(b'{"type":"something new","protocol":9,"epoch":{"deep":1}}')
     assert other.value.facts == {"theirs": 9, "ours": PROTOCOL}
+
+
+def opened_with(minutes: str) -> bytes:
+    head = '{"type":"open","protocol":1,"epoch":0,"connection":"control","role":"master","host":"m","version":"3"'
+    return f'{head},"clock":1.0,"interval_minutes":{minutes}}}'.encode()
+
+
+@pytest.mark.parametrize("minutes", [0, 15, 1440])
+def test_an_interval_is_a_number_of_minutes_within_a_day(minutes: int) -> None:
+    first = parse_message(opened_with(str(minutes)))
+    assert isinstance(first, Open)
+    assert first.interval_minutes == minutes
+
+
+@pytest.mark.parametrize("minutes", ["1441", "-1", "15.5", '"15"', "true", "null", "1e400"])
+def test_any_other_interval_is_refused(minutes: str) -> None:
+    with pytest.raises(ProtocolError):
+        parse_message(opened_with(minutes))
 
 
 def test_an_error_is_understood_across_protocols() -> None:
