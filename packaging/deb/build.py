@@ -51,6 +51,7 @@ DEPENDS = (
     "e2fsprogs",
     "passwd",
     "tar",
+    "tdb-tools",
     "xz-utils",
 )
 

@@ -13,6 +13,7 @@ from hotsync.changes.groups import complete_groups
 from hotsync.changes.notes import Notes
 from hotsync.changes.scratch import Scratch
 from hotsync.changes.sealing import Sealing
+from hotsync.changes.seen import SoundCopies
 from hotsync.changes.verbs import is_coarse, is_rewritten, verb_for
 from hotsync.changes.walk import Gap, Remark, Same, Walk
 from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter
@@ -61,13 +62,15 @@ def detect(
     table: Mapping[str, str] | None = None,
     status_of: Callable[..., os.stat_result] = os.stat,
     keep_seals: bool = True,
+    copies: SoundCopies | None = None,
 ) -> Detection:
     """Given the manifest of the last generation, write what differs below `root` to `out` and return its figures.
 
     `mounts` are mount points (without a slash in front) that may be entered although no rule names them. What could
     not be seen is reported and left out, so that its previous version stays. Without `keep_seals` (a dry run) the
-    manifest is only read. Files beside `out` whose names begin with its name are a former run's, and removed. Raise
-    OSError if `root` cannot be read or `out` not be written, ManifestDamaged if the manifest is.
+    manifest is only read. `copies` puts sound copies in the place of what must not be copied live. Files beside `out`
+    whose names begin with its name are a former run's, and removed. Raise OSError if `root` cannot be read or `out`
+    not be written, ManifestDamaged if the manifest is.
     """
     _clear_leftovers(out)
     problems, remarks = Notes(), Notes()
@@ -79,7 +82,9 @@ def detect(
             hidden[remark.path] = Place(Kind.DIRECTORY, mounted=True, hidden=entries)
 
     sealing = Sealing(manifest, keep=keep_seals)
-    walk = Walk(root, selection, mounts, mount_table(root) if table is None else table, note, status_of, sealing)
+    walk = Walk(
+        root, selection, mounts, mount_table(root) if table is None else table, note, status_of, sealing, copies
+    )
     with Scratch() as scratch, sealing, ChangesetWriter(out, previous_digest) as writer:
         join = _Join(walk, manifest, writer, scratch, problems, clock)
         join.run()
@@ -182,6 +187,9 @@ class _Join:
             if new[1] == "d":
                 self._walk.refuse()
             return
+        new = self._walk.stamp or new
+        if new == old:
+            return  # a sound copy lies there now, and it is the one that the manifest has
         if is_coarse(entry.mtime_ns, entry.ctime_ns, self._clock.now_ns()):
             entry = replace(entry, unsettled=True)
         self._writer.write(Change(verb_for(old, new), entry.path, entry))

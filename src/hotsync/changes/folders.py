@@ -7,6 +7,7 @@ import heapq
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,8 +35,9 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 class Frame:
     """A folder that a walk is in. `plain`: all names in it are simply carried; else `child` is the last name's scope.
 
-    `last` is the name that the walk went into; `pending`: it becomes an entry only if something in it does. `same` is
-    the number of names in it if its seal holds; `sealable`: it has none, and nothing in it was found to differ.
+    `listed` is where the names come from, if it is a list; `last` is the name that the walk went into; `pending`: it
+    becomes an entry only if something in it does. `same` is the number of names in it if its seal holds; `sealable`: it
+    has none, and nothing in it was found to differ.
     """
 
     key: bytes
@@ -46,6 +48,7 @@ class Frame:
     scope: Scope
     mounted: Mapping[bytes, str]
     names: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    listed: list[bytes] | None = None
     plain: bool = True
     child: Scope | None = None
     last: bytes = b""
@@ -59,6 +62,11 @@ class Frame:
     def prefix(self) -> bytes:
         """Return what the keys of everything in this folder begin with."""
         return self.key + b"\0" if self.key else b""
+
+    def leave_out(self, hidden: AbstractSet[bytes]) -> None:
+        """Take names away that have not come yet: those that have come lie before them, and keep their places."""
+        if hidden and self.listed is not None:
+            self.listed[:] = [name for name in self.listed if name not in hidden]
 
     def close(self) -> None:
         """Give up the handle; the folder can be opened again."""
@@ -158,18 +166,26 @@ def fold(number: int) -> int:
     return number - 2**64 if number >= 2**63 else number
 
 
-def entry_at(folder: int, key: bytes, kind: Kind, status: os.stat_result, *, numbered: bool = True) -> Entry:
+def entry_at(
+    folder: int,
+    key: bytes,
+    kind: Kind,
+    status: os.stat_result,
+    *,
+    numbered: bool = True,
+    peek: Callable[[int], None] | None = None,
+) -> Entry:
     """Given an open folder, the key of a path in it and its stat, return the entry with all that stat does not tell.
 
-    `numbered` is False on file systems that do not keep inode numbers. Raise OSError if it is gone; also if it cannot
-    be read, unless it is a folder: what it holds can still be carried.
+    `numbered` is False on file systems that do not keep inode numbers; `peek` is called with an open file. Raise
+    OSError if it is gone; also if it cannot be read, unless it is a folder: what it holds can still be carried.
     """
     name = key.rpartition(b"\0")[2]
     target = os.readlink(name, dir_fd=folder) if kind is Kind.SYMLINK else b""
     attributes, flags = "", 0
     try:
         if kind is Kind.FILE or kind is Kind.DIRECTORY:
-            attributes, flags = _attributes_and_flags(name, folder, kind)
+            attributes, flags = _attributes_and_flags(name, folder, kind, peek)
         else:
             attributes = _attributes_by_name(name, folder)
     except BlockingIOError:
@@ -200,7 +216,7 @@ def _attributes_by_name(name: bytes, folder: int) -> str:
     return hash_attributes(read_attributes(os.fsdecode(name), folder))
 
 
-def _attributes_and_flags(name: bytes, folder: int, kind: Kind) -> tuple[str, int]:
+def _attributes_and_flags(name: bytes, folder: int, kind: Kind, peek: Callable[[int], None] | None) -> tuple[str, int]:
     # O_NONBLOCK: it may have become a fifo since it was looked at
     flags = FOLDER if kind is Kind.DIRECTORY else os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -208,6 +224,8 @@ def _attributes_and_flags(name: bytes, folder: int, kind: Kind) -> tuple[str, in
     except PermissionError:
         descriptor = os.open(name, flags, dir_fd=folder)
     try:
+        if peek is not None and kind is Kind.FILE:
+            peek(descriptor)
         attributes = hash_attributes(attributes_of(descriptor))
         try:
             return attributes, read_flags(descriptor)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+HEAD = 64
+"""So many bytes from the start of a file are shown to whoever may have a sound copy of it; a smaller one is not."""
 
 
 class Gap(NamedTuple):
@@ -33,3 +38,15 @@ class Remark:
     code: str
     path: str
     reason: str
+
+
+class SoundCopies(Protocol):
+    """Who puts sound copies in the place of files that must not be copied live, for this run's eyes only."""
+
+    def hidden(self, folder: bytes) -> AbstractSet[bytes]:
+        """Given the key of a folder, return the names in it that are to be left out, as far as is known by now."""
+        ...
+
+    def met(self, folder: int, key: bytes, head: bytes, status: os.stat_result) -> bool:
+        """Given a file that differs from the manifest, say whether another one, a sound copy, lies at its name now."""
+        ...

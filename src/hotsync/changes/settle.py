@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,11 +46,19 @@ class Settling:
     """Turns a planned changeset into the final one, round by round; its files lie beside the planned one.
 
     `send_list` names what is to be sent next (NUL after each path): all at first, then what changed meanwhile.
-    `required` are paths of datasets that are carried whole and settled, or stay as they were.
+    `required` are paths of datasets that are carried whole and settled, or stay as they were. `hides` tells of a key
+    whether it is left out on purpose though something lies there: then it counts as gone.
     """
 
-    def __init__(self, root: Path, planned: Path, previous_digest: str, required: Sequence[str] = ()) -> None:
-        self._root, self._previous = root, previous_digest
+    def __init__(
+        self,
+        root: Path,
+        planned: Path,
+        previous_digest: str,
+        required: Sequence[str] = (),
+        hides: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        self._root, self._previous, self._hides = root, previous_digest, hides
         self._required = tuple(sort_key(path.strip("/")) for path in required)
         self._current = planned
         self._base = planned
@@ -81,7 +89,7 @@ class Settling:
         target = self._beside(f"settled.{self._round}")
         lacking = frozenset(path.removeprefix("./") for path in (*vanished, *changed))
         reasons = {path.removeprefix("./"): reason for path, reason in (unreadable or {}).items()}
-        look = _Look(sent_at_ns, lacking, reasons, self._problems)
+        look = _Look(sent_at_ns, lacking, reasons, self._problems, self._hides)
         again = 0
         missing: set[str] = set()
         with ExitStack() as stack:
@@ -185,8 +193,16 @@ class _Below:
 class _Look:
     """Looks at single paths after one sending."""
 
-    def __init__(self, sent_at_ns: int, lacking: frozenset[str], unreadable: Mapping[str, str], notes: Notes) -> None:
+    def __init__(
+        self,
+        sent_at_ns: int,
+        lacking: frozenset[str],
+        unreadable: Mapping[str, str],
+        notes: Notes,
+        hides: Callable[[bytes], bool] | None,
+    ) -> None:
         self._sent_at_ns, self._lacking, self._unreadable, self._notes = sent_at_ns, lacking, unreadable, notes
+        self._hides = hides
         self._below = _Below()
         self._gone: bytes | None = None
 
@@ -211,6 +227,8 @@ class _Look:
 
     def _deleted(self, reach: Reach, change: Change, key: bytes) -> _Seen:
         if self._gone is not None and key.startswith(self._gone):
+            return _Seen(change)
+        if self._hides is not None and self._hides(key):
             return _Seen(change)
         try:
             reach.look(key)

@@ -6,6 +6,7 @@ kernel. What vanishes or cannot be read comes out as a `Gap`, never as an except
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from hotsync.changes.folders import GONE, LONGEST, Frame, entry_at, fold, open_folder, sorted_names, too_long
 from hotsync.changes.sealing import Sealing
-from hotsync.changes.seen import Gap, Remark, Same
+from hotsync.changes.seen import HEAD, Gap, Remark, Same, SoundCopies
 from hotsync.manifest.store import Stamp
 from hotsync.model.changeset import MAX_NAME
 from hotsync.model.entry import KIND_OF_MODE, Entry, Kind, as_implied, path_of_key, sort_key
@@ -42,7 +43,8 @@ class Walk:
 
     `mounts` are mount points that may be entered although no rule names them, `table` is what is mounted (path to
     type, the root's as ""); a folder that is as `sealing` has it comes out as one `Same`. Afterwards `places` tells of
-    the roots and mounts, `count` the number of entries.
+    the roots and mounts, `count` the number of entries. `copies` may put a sound copy in the place of a file that is
+    being completed: then `stamp` is of that one.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Walk:
         remark: Callable[[Remark], None],
         status_of: Callable[..., os.stat_result] = os.stat,
         sealing: Sealing | None = None,
+        copies: SoundCopies | None = None,
     ) -> None:
-        self._sealing = sealing
+        self._sealing, self._copies = sealing, copies
         self._root, self._allowed, self._remark, self._status_of = root, mounts, remark, status_of
         self._scope = scope_of(selection)
         self._roots = frozenset(selection.roots())
@@ -70,19 +73,45 @@ class Walk:
         self._pending: list[tuple[Stamp, Frame, os.stat_result]] = []
         self._at: tuple[Frame, os.stat_result] | None = None
         self._refused = False
+        self._head = b""
+        self.stamp: Stamp | None = None
         self.count = 0
         self.places: dict[str, Place] = {}
 
     def complete(self, stamp: Stamp) -> Entry:
-        """Given the stamp that came last, return its entry with attributes, flags and target; raise OSError."""
+        """Given the stamp that came last, return its entry with attributes, flags and target; raise OSError.
+
+        Afterwards `stamp` is the entry's: another one if a sound copy came into its place.
+        """
         assert self._at is not None
         frame, status = self._at
         frame.sealable = False
         if frame.descriptor < 0 and (gap := self._reopen(frame)) is not None:
             raise FileNotFoundError(gap.reason)
         numbered = frame.kind not in _WITHOUT_INODES
+        self.stamp = stamp
+        if self._copies is not None and stamp[1] == "f" and stamp[5] >= HEAD:
+            return self._sound(self._copies, frame, stamp, status, numbered=numbered)
         entry = entry_at(frame.descriptor, stamp[0], Kind(stamp[1]), status, numbered=numbered)
         return as_implied(entry) if stamp[6:9] == (0, 0, 0) else entry
+
+    def _sound(
+        self, copies: SoundCopies, frame: Frame, stamp: Stamp, status: os.stat_result, *, numbered: bool
+    ) -> Entry:
+        """Return the entry of a file, or of the sound copy that lies in its place once it was recognised."""
+        key, folder, self._head = stamp[0], frame.descriptor, b""
+        entry = entry_at(folder, key, Kind.FILE, status, numbered=numbered, peek=self._peek)
+        if copies.met(folder, key, self._head, status):
+            frame.leave_out(copies.hidden(frame.key))
+            status = self._status_of(key.rpartition(b"\0")[2], dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "it was replaced meanwhile")
+            entry = entry_at(folder, key, Kind.FILE, status, numbered=numbered)
+            self.stamp = _stamp_of(entry, stamp)
+        return entry
+
+    def _peek(self, descriptor: int) -> None:
+        self._head = os.pread(descriptor, HEAD, 0)
 
     def refuse(self) -> None:
         """Do not go into the folder of the last stamp: its entry could not be completed."""
@@ -232,7 +261,7 @@ class Walk:
         status = os.fstat(descriptor)
         mounted = self._mounted.get(key, {})
         frame = Frame(key, descriptor, status.st_dev, status.st_ino, kind, scope, mounted)
-        names = sorted_names(descriptor, status.st_size)
+        names = self._shown(frame, sorted_names(descriptor, status.st_size))
         if scope.uniform and not mounted and isinstance(names, list) and not too_long(frame.prefix, names):
             frame.names = iter(names if scope.carried else ())
             if self._sealing is not None and scope.carried and names and kind not in _WITHOUT_INODES:
@@ -241,6 +270,17 @@ class Walk:
         else:
             frame.plain, frame.names = False, self._wanted(frame, names)
         return frame
+
+    def _shown(self, frame: Frame, names: list[bytes] | Iterator[bytes]) -> list[bytes] | Iterator[bytes]:
+        """Return the names of a folder without those that belong to a sound copy."""
+        copies = self._copies
+        if copies is None:
+            return names
+        if not isinstance(names, list):
+            return (name for name in names if name not in copies.hidden(frame.key))
+        frame.listed = names
+        frame.leave_out(copies.hidden(frame.key))
+        return names
 
     def _wanted(self, frame: Frame, names: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the names that a rule wants; the scope of each is `frame.child` while it is the last one."""
@@ -309,3 +349,12 @@ class Walk:
     def _kind(self, mode: int) -> tuple[str, int]:
         kind = KIND_OF_MODE.get(stat.S_IFMT(mode))
         return self._kinds.setdefault(mode, (kind.value if kind else "", stat.S_IMODE(mode)))
+
+
+def _stamp_of(entry: Entry, stamp: Stamp) -> Stamp:
+    """Given the entry of a file and the stamp that another one had at its place, return its own."""
+    inode = fold(entry.inode) if entry.inode > _LARGEST else entry.inode
+    return (
+        *stamp[:2], entry.mode, entry.uid, entry.gid, entry.size, entry.mtime_ns, entry.ctime_ns, inode, entry.links,
+        stamp[10],
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Self
 
 from hotsync import __version__
 from hotsync.changes import guard
-from hotsync.changes.detect import Detection, detect
+from hotsync.changes.detect import Detection, detect, mount_table
 from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
@@ -27,8 +27,9 @@ from hotsync.model.generation import Generation
 from hotsync.model.guard import GuardRule
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
-from hotsync.model.selection import Selection
+from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
+from hotsync.sources.shadows import Shadows
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -172,23 +173,34 @@ class SyncHost:
 
     def collect(self, say: Say) -> Collected:
         """Collect what must not be copied live; what fails keeps its last good copy."""
-        collected = collect(
-            self.paths, self.clock, databases=self.settings.databases, say=lambda phase: say(phase, None)
-        )
-        self.clock.sleep(SETTLED_SECONDS)
-        return collected
+        return collect(self.paths, self.clock, databases=self.settings.databases, say=lambda phase: say(phase, None))
 
-    def detect(self, collected: Collected, say: Say) -> tuple[Detection, Selected]:
+    @contextmanager
+    def shadows(self, *, make: bool = True) -> Iterator[Shadows]:
+        """Return who shows, to this run only and while the block lasts, sound copies of SQLite and TDB files."""
+        with Shadows(self.paths, self.clock, make=make) as shadows:
+            yield shadows
+
+    def detect(self, collected: Collected, shadows: Shadows, say: Say) -> tuple[Detection, Selected]:
         """Find what differs from the last generation.
 
         The plan lies beside the outbox, not in it: the SLAVE may still be committing what was sent from there.
         """
-        say("Looking for changes", None)
         selected, planned = build_selection(self.paths, collected.rules), self.paths.outbox / "planned"
+        # what is mounted is read before shadows are: they are nobody's mounts
+        table = mount_table(self.paths.root)
+        say("Copying SQLite and TDB files", None)
+        shadows.refresh(lambda path: selected.rules.decide(path).action is Action.INCLUDE)
+        self.clock.sleep(SETTLED_SECONDS)
+        say("Looking for changes", None)
         with self.manifest() as manifest:
             detection = detect(
-                self.paths.root, selected.rules, manifest, planned, self.clock, selected.mounts, manifest.digest
-            )
+                self.paths.root, selected.rules, manifest, planned, self.clock, selected.mounts, manifest.digest,
+                table=table, copies=shadows,
+            )  # fmt: skip
+        shadows.finish()
+        if shadows.paths():
+            self.clock.sleep(SETTLED_SECONDS)  # for those that the walk had made
         return detection, selected
 
     def guard(self, detection: Detection, selected: Selected, *, accepted: bool) -> None:
@@ -210,11 +222,15 @@ class SyncHost:
         site = last_rules(self.paths)
         with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
             known, out = self.paths.manifest, Path(folder) / "changes"
-            with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:
-                selected = build_selection(self.paths, site.rules)
+            with (
+                Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest,
+                self.shadows(make=False) as shadows,
+            ):
+                selected, table = build_selection(self.paths, site.rules), mount_table(self.paths.root)
+                shadows.refresh(lambda path: selected.rules.decide(path).action is Action.INCLUDE)
                 detection = detect(
                     self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest,
-                    keep_seals=False,
+                    table=table, keep_seals=False, copies=shadows,
                 )  # fmt: skip
                 held = self._reasons(manifest, detection, selected.rules)
             rows = rows_of(out, selected.rules)
@@ -223,13 +239,20 @@ class SyncHost:
     # --- how it gets there --------------------------------------------------------------------------------------------
 
     def deliver(
-        self, link: PeerLink, detection: Detection, selected: Selected, collected: Collected, say: Say
+        self,
+        link: PeerLink,
+        detection: Detection,
+        selected: Selected,
+        collected: Collected,
+        shadows: Shadows,
+        say: Say,
     ) -> Delivery:
         """Send, settle, commit; return what became the next generation, if anything was left to send."""
         with self.manifest() as manifest:
             delivery = deliver(
-                self.paths, self.clock, link, manifest, detection, collected, say, required=selected.required
-            )
+                self.paths, self.clock, link, manifest, detection, collected, say,
+                required=(*selected.required, *shadows.paths()), hides=shadows.hides,
+            )  # fmt: skip
             if delivery.record is not None:
                 save_sent(self.paths, delivery.record)
                 self._empty_outbox()

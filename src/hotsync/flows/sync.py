@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hotsync.engine.preview import Preview
 from hotsync.engine.sync_host import Say, SyncHost
@@ -80,22 +80,24 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
         collected = host.collect(say)
         story.notices += collected.notices
         story.failed_sources = len(collected.failed)
-        detection, selected = host.detect(collected, say)
-        story.notices += detection.problems
-        story.remarks = detection.remarks
-        host.guard(detection, selected, accepted=options.accept_changes)
-        if detection.empty:
-            generation = host.confirm(link, collected)
-            summary = f"Nothing changed; the SLAVE holds generation {generation}, confirmed now."
-        else:
-            delivery = host.deliver(link, detection, selected, collected, say)
-            story.notices += delivery.notices
-            story.figures |= delivery.figures
-            if delivery.record is None:
+        with host.shadows() as shadows:
+            detection, selected = host.detect(collected, shadows, say)
+            collected = replace(collected, points=(*collected.points, *shadows.points()))
+            story.notices += (*shadows.notices(), *detection.problems)
+            story.remarks = detection.remarks
+            host.guard(detection, selected, accepted=options.accept_changes)
+            if detection.empty:
                 generation = host.confirm(link, collected)
-                summary = f"Nothing of what changed could be sent; the SLAVE holds generation {generation}."
+                summary = f"Nothing changed; the SLAVE holds generation {generation}, confirmed now."
             else:
-                generation, summary = delivery.record.number, _summary(delivery.record)
+                delivery = host.deliver(link, detection, selected, collected, shadows, say)
+                story.notices += delivery.notices
+                story.figures |= delivery.figures
+                if delivery.record is None:
+                    generation = host.confirm(link, collected)
+                    summary = f"Nothing of what changed could be sent; the SLAVE holds generation {generation}."
+                else:
+                    generation, summary = delivery.record.number, _summary(delivery.record)
     host.remember_places(detection)
     story.figures["entries"] = float(detection.entries)
     return _report(host, story, generation, summary, [error.sentence for error in collected.failed])

@@ -64,6 +64,11 @@ class Paths:
         return self.state / "spool"
 
     @property
+    def shadows(self) -> Path:
+        """On the MASTER: sound copies of SQLite and TDB files, which a run sees at the paths of the live ones."""
+        return self.state / "shadows"
+
+    @property
     def collecting(self) -> Path:
         """Where a collected file waits until its dataset is complete; beside the spool, out of the walk."""
         return self.state / "collecting"
