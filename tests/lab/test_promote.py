@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
@@ -346,3 +347,31 @@ def test_on_other_file_systems_and_with_networkd_it_is_the_same(fs: str, network
         check_boots_as_master(lab)
     finally:
         lab.down()
+
+
+def test_a_sqlite_file_under_load_and_sambas_secrets_are_sound_after_a_promotion(alive: Lab) -> None:
+    host = alive.master
+    host.write("/root/bank.py", (Path(__file__).resolve().parents[1] / "support/bank.py").read_bytes())
+    make = (
+        "import sys; sys.path.insert(0, '/root'); import bank; from pathlib import Path; file = Path('/srv/bank.db');"
+    )
+    host.run(["python3", "-c", f"{make} bank.make_bank(file, 'WAL')"])
+    # the number of the machine, which other servers know it by
+    secrets = "tdbdump /var/lib/samba/private/secrets.tdb | grep -A1 SECRETS/SID | LC_ALL=C sort"
+    before = host.run(secrets).stdout
+    assert "SECRETS/SID" in before
+    loads = [host.spawn(["python3", "/root/bank.py", "/srv/bank.db", str(seed), "0"]) for seed in range(2)]
+    for _ in range(4):
+        record = sync(alive)
+        assert record["exit_code"] in (0, 1), record
+        assert [one for one in record["warnings"] if "bank.db" in one["sentence"]] == []
+    newest = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)["generation"]
+    assert {"sqlite", "tdb"} <= {one["name"] for one in newest["datasets"] if not one["stale_since"]}
+    assert [one.poll() for one in loads] == [None, None]  # they are still at it
+    alive.master.kill()
+    code, document, _ = promote(alive.slave, "--network", "1")
+    assert code in (0, 1), document
+    assert alive.slave.run("ls /srv/bank.db*").stdout == "/srv/bank.db\n"
+    found = alive.slave.run(["python3", "-c", f"{make} print(bank.moved(file) > 500, bank.fault_of(file))"]).stdout
+    assert found == "True \n"
+    assert alive.slave.run(secrets).stdout == before
