@@ -11,6 +11,7 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import mariadb as source
+from hotsync.sources import mariadb_lock
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -64,9 +65,11 @@ def test_what_was_loaded_is_collected_again_byte_for_byte(
 ) -> None:
     source.collect(context, world.dataset())
     source.restore(folder_of(context), other_mariadb.dataset())
-    before = seen(context.paths.spool)
+    before, told = seen(context.paths.spool), json.loads((folder_of(context) / "instance.json").read_text())
     source.collect(context, other_mariadb.dataset())
-    assert changed(before, seen(context.paths.spool)) == set()
+    assert changed(before, seen(context.paths.spool)) <= {"mariadb/default/instance.json", "mariadb/default"}
+    again = json.loads((folder_of(context) / "instance.json").read_text())
+    assert {key for key in told if told[key] != again[key]} <= {"collected_at", "directory"}
 
 
 def test_where_nothing_changed_nothing_is_touched(world: Mariadb, context: Context) -> None:
@@ -274,7 +277,13 @@ def test_a_dump_that_cannot_be_loaded_names_its_database(
         source.restore(folder_of(context), other_mariadb.dataset())
 
 
-def test_tables_that_the_snapshot_does_not_hold_still_are_named(world: Mariadb, context: Context) -> None:
+def test_tables_that_nothing_holds_still_are_named(
+    world: Mariadb, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.collect(context, world.dataset())
+    document = json.loads((folder_of(context) / "instance.json").read_text())
+    assert document["not_transactional"] == [], "it was locked until it was dumped"
+    monkeypatch.setattr(mariadb_lock, "HOLD_SECONDS", 0.0)
     source.collect(context, world.dataset())
     document = json.loads((folder_of(context) / "instance.json").read_text())
     assert document["not_transactional"] == ["plain.no_transactions (MyISAM)"]

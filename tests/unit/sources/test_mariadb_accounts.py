@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.sources.mariadb import name_of
 from hotsync.sources.mariadb_accounts import Account, drops, parse_answers, questions, render, with_unix_socket
 from hotsync.sources.mariadb_client import parse_rows, series
+from hotsync.sources.mariadb_files import name_of
 
 ROOT = Account("root", "localhost", False)
 SHOP = Account("shop", "%", False)
