@@ -3,7 +3,7 @@
 Whatever a dump shows is changed by a transaction, and the commit of each goes into the write-ahead log, also where its
 rows do not (unlogged tables). So while the log stands still nothing was committed. Three things need care:
 * A commit is in the log a moment before others see it: so the state is only told while no transaction that writes is
-  open, and the open ones are asked for after the log's position.
+  open, and the open ones are asked for after the log's position. (`pg_current_snapshot` does not show all of them.)
 * Sequences go on for 32 numbers before they write to the log again: their values are part of the state.
 * Checkpoints write to the log although nothing changed: records between two positions are looked at (`pg_waldump`).
 """
@@ -26,7 +26,7 @@ SELECT json_build_array(
   (SELECT system_identifier FROM pg_control_system())::text, (SELECT timeline_id FROM pg_control_checkpoint())::text,
   extract(epoch FROM pg_postmaster_start_time())::text, current_setting('data_directory'));
 SELECT pg_current_wal_insert_lsn();
-SELECT pg_current_snapshot();
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL) + (SELECT count(*) FROM pg_prepared_xacts);
 """
 _SEQUENCES = """SELECT coalesce(json_agg(json_build_array(schemaname, sequencename, last_value)
   ORDER BY schemaname, sequencename), '[]') FROM pg_sequences"""
@@ -58,10 +58,7 @@ def read_position(login: Login) -> Position | None:
         identity = json.loads(lines[0])
     except (CommandFailed, ValueError, IndexError):
         return None
-    if len(lines) != 3:
-        return None
-    lowest, highest, *_ = lines[2].split(":")
-    if lowest != highest:
+    if len(lines) != 3 or lines[2] != "0":
         return None
     return Position(" ".join(identity[:3]), identity[3], lines[1])
 
@@ -93,7 +90,7 @@ def is_unchanged(login: Login, known: str, now: Position, databases: Sequence[st
         return False
     if not same_run or (start != now.lsn and not _only_checkpoints(login, start, now)):
         return False
-    return read_sequences(login, databases) == sequences
+    return bool(read_sequences(login, databases) == sequences)
 
 
 def _only_checkpoints(login: Login, start: str, now: Position) -> bool:

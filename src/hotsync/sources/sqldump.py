@@ -23,7 +23,8 @@ _ENGINE = re.compile(rb"\n\) ENGINE=(\w+)")
 _CREATE_TABLE = re.compile(rb"CREATE TABLE (?:/\*!32312 IF NOT EXISTS\*/ )?`((?:[^`]|``)*)` \(\n")
 _INSERT_INTO = re.compile(rb"\w+\s+(?:IGNORE\s+)?INTO `((?:[^`]|``)*)`")
 _AROUND_ROWS = re.compile(
-    rb"(?:LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |set autocommit|commit;|SET @@SYSTEM_VERSIONING_INSERT_)",
+    rb"(?:LOCK TABLES |UNLOCK TABLES|/\*!40000 ALTER TABLE |set autocommit|commit;|"
+    rb"/\*M?!\d+ SET (?:@old_)?system_versioning_insert_history)",
     re.IGNORECASE,
 )
 _USE = re.compile(rb"USE `((?:[^`]|``)*)`;\n\Z")
