@@ -21,7 +21,17 @@ from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, sqldump
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbInstance
 from hotsync.sources.mariadb_ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
-from hotsync.sources.mariadb_client import DENIED, FULL, UNREACHABLE, ask, connection, detail, program, server_version
+from hotsync.sources.mariadb_client import (
+    DENIED,
+    FULL,
+    UNREACHABLE,
+    ask,
+    connection,
+    detail,
+    is_mariadb,
+    program,
+    server_version,
+)
 from hotsync.sources.mariadb_files import TRANSACTIONAL, Files
 from hotsync.sources.mariadb_find import NAME as NAME
 from hotsync.sources.mariadb_load import loadable as loadable
@@ -96,6 +106,9 @@ def verify(folder: Path) -> list[Check]:
 
 def _collect(context: Context, dataset: Dataset, collection: Collection, taken_at: float) -> None:
     version = server_version(dataset)
+    if not is_mariadb(version):
+        hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
+        raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
     check_privileges(dataset)
     databases = databases_of(dataset)
     broken = broken_views(dataset, databases)
@@ -185,7 +198,8 @@ def _dump_command(dataset: Dataset, databases: Sequence[str], without: Sequence[
     return [
         dump, *connection(dataset), "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
         "--single-transaction", "--quick", "--order-by-primary", "--hex-blob", "--routines", "--events", "--triggers",
-        "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", *history,
+        "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", "--skip-add-locks",
+        *history,
         *(f"--ignore-table={database}.{view}" for database, view in without), "--databases", "--", *databases,
     ]  # fmt: skip
 

@@ -218,7 +218,8 @@ class _Collector:
         os.fchown(work, account.pw_uid, account.pw_gid)
         argv = [
             self._login.tool("pg_dump"), "--format=directory", "--compress=0", f"--file=/proc/self/fd/{work}/dump",
-            f"--lock-wait-timeout={LOCK_WAIT_MS}", *self._login.connection(row.name),
+            f"--lock-wait-timeout={LOCK_WAIT_MS}", f"--encoding={row.encoding}", "--no-sync",
+            *self._login.connection(row.name),
         ]  # fmt: skip
         run(argv, user=self._login.user, env=self._login.environment, cwd="/", pass_fds=(work,), timeout=_DAY)
 

@@ -96,6 +96,8 @@ class _Splitter:
         self._completed = False
         self._table = ""
         self._first = False
+        self._one_a_line = False
+        self._doubtful: set[tuple[str, str]] = set()
 
     def run(self, stream: Iterator[Piece]) -> None:
         for kind, data in stream:
@@ -115,6 +117,8 @@ class _Splitter:
             raise DumpError("the dump is not complete")
         if self._expected not in (len(self._databases), 2 * len(self._databases)):
             raise DumpError(f"the dump holds {self._expected} sections of {len(self._databases)} databases")
+        for database, table in () if self._one_a_line else self._doubtful:
+            self._sink.rows(database, table, None)
         for database in self._databases:
             self._sink.write(database, b"".join(self._footer) + b"\n" + COMPLETED + b"\n")
 
@@ -159,13 +163,14 @@ class _Splitter:
         self._sink.write(self._current, data)
 
     def _count(self, data: bytes) -> None:
-        """Count rows: each begins on a line of its own, and none holds a line end, which the dump escapes in values."""
-        if not self._first:
-            self._sink.rows(self._current, self._table, data.count(b"\n"))
-        elif data.startswith(b"\n"):
-            self._sink.rows(self._current, self._table, data.count(b"\n") - 1)
-        else:  # as mysqldump writes: all rows on one line
-            self._sink.rows(self._current, self._table, None)
+        """Count rows: each ends its line, and none holds a line end, which the dump escapes in values."""
+        count = data.count(b"\n")
+        if self._first and data.startswith(b"\n"):
+            self._one_a_line, count = True, count - 1
+        elif self._first:
+            # where columns are named, the first row stands on the line of VALUES; mysqldump puts all of them there
+            self._doubtful.add((self._current, self._table))
+        self._sink.rows(self._current, self._table, count)
         self._first = False
 
     def _flush(self, before: bytes) -> None:

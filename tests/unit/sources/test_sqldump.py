@@ -227,6 +227,11 @@ def test_rows_are_counted_while_they_pass(chunk: int) -> None:
     assert parts.counts == {("a", "t`u"): 3}
 
 
+def test_rows_are_counted_where_columns_are_named_too() -> None:
+    named = b"INSERT INTO `v` (`a`, row_start) VALUES (1,'x'),\n(2,'y');\n"
+    assert split_all(dump([section("a", named + ROWS)]), ["a"]).counts == {("a", "v"): 2, ("a", "t`u"): 3}
+
+
 def test_rows_that_stand_on_one_line_are_not_counted() -> None:
     assert split_all(dump([section("a", b"INSERT INTO `t` VALUES (1),(2);\n")]), ["a"]).counts == {("a", "t"): None}
 
