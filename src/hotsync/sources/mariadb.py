@@ -110,7 +110,7 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
         hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
         raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
     check_privileges(dataset)
-    databases = databases_of(dataset)
+    databases, moving = in_order(databases_of(dataset), ask(dataset, _ENGINES))
     broken = broken_views(dataset, databases)
     for database, view in broken:
         sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
@@ -122,8 +122,13 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     if last is not None and _is_proven(context, dataset, last, rows, accounts, command, taken_at):
         return
     definitions = sqldump.Definitions()
-    files = _dump(context, dataset, collection, command, databases, definitions)
-    records = tuple(files.record(database) for database in databases)
+    with mariadb_lock.held(dataset, moving) as lock:
+        files = Files(collection, partial(context.progress, dataset.name), lock)
+        if databases:
+            with closing(output_of(command, stall_seconds=context.stall_seconds)) as chunks:
+                sqldump.split(chunks, databases, files, definitions)
+            files.finish()
+    records = tuple(files.record(database) for database in sorted(databases))
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
     account_file = accounts.record(digest_of_accounts)
     digest = documents.digest_of_files((*(record.content for record in records), account_file.content))
@@ -163,25 +168,18 @@ def _is_proven(
     return proof.state == _state(rows, mariadb_proof.read_definitions(command, context.stall_seconds), accounts)
 
 
-def _dump(
-    context: Context,
-    dataset: Dataset,
-    collection: Collection,
-    command: Sequence[str],
-    databases: Sequence[str],
-    definitions: sqldump.Definitions,
-) -> Files:
-    """Dump all databases at one moment; tables that the snapshot does not hold still are locked for writing."""
-    wanted = set(databases)
-    listed = ask(dataset, _ENGINES) if databases else []
-    tables = [(row[0], row[1]) for row in listed if row[0] in wanted and row[2].lower() not in (*TRANSACTIONAL, "null")]
-    with mariadb_lock.held(dataset, tables) as lock:
-        files = Files(collection, partial(context.progress, dataset.name), lock)
-        if databases:
-            with closing(output_of(command, stall_seconds=context.stall_seconds)) as chunks:
-                sqldump.split(chunks, databases, files, definitions)
-            files.finish()
-    return files
+def in_order(databases: Sequence[str], engines: Sequence[Sequence[str]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Given the databases and (database, table, engine) of all tables, return the databases in the order in which they
+    are dumped, and the tables that must be locked: these come first, so that they are locked for a short time.
+    """
+    known = set(databases)
+    moving = [
+        (database, table)
+        for database, table, engine in engines
+        if database in known and engine.lower() not in (*TRANSACTIONAL, "null")
+    ]
+    first = {database for database, _ in moving}
+    return sorted(databases, key=lambda name: (name not in first, name)), moving
 
 
 def _last(folder: Path) -> MariadbInstance | None:

@@ -31,6 +31,7 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL) + (
 _SEQUENCES = """SELECT coalesce(json_agg(json_build_array(schemaname, sequencename, last_value)
   ORDER BY schemaname, sequencename), '[]') FROM pg_sequences"""
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relpersistence = 'u'"
+_FLUSHED = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '{}') >= 0"
 _RECORD = re.compile(r"^rmgr: (\w+) .*? lsn: [0-9A-F/]+, .*?desc: (\w+)")
 _HARMLESS = frozenset(
     {
@@ -95,13 +96,22 @@ def is_unchanged(login: Login, known: str, now: Position, databases: Sequence[st
 
 def _only_checkpoints(login: Login, start: str, now: Position) -> bool:
     try:
-        if not 0 < _number(now.lsn) - _number(start) <= _MOST:
+        if not 0 < _number(now.lsn) - _number(start) <= _MOST or not _is_flushed(login, now.lsn):
             return False
         argv = [login.tool("pg_waldump"), f"--path={Path(now.directory) / 'pg_wal'}", f"--start={start}"]
         listed = run([*argv, f"--end={now.lsn}"], user=login.user, env=login.environment, cwd="/").text
     except (CommandFailed, ValueError):
         return False
     return are_harmless(listed)
+
+
+def _is_flushed(login: Login, lsn: str) -> bool:
+    """Return whether the log lies on the disk up to a position; its writer gets there within a fraction of a second."""
+    for _ in range(5):
+        if ask(login, _FLUSHED.format(lsn)) == "t":
+            return True
+        ask(login, "SELECT pg_sleep(0.3)")
+    return False
 
 
 def are_harmless(listed: str) -> bool:

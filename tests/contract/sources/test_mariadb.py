@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,6 +208,30 @@ def test_a_server_killed_in_the_middle_leaves_the_last_good_copy(mariadb_templat
         with pytest.raises(SourceError) as caught:
             source.collect(context, server.dataset())
     assert "Start the server" in caught.value.hint
+
+
+def test_a_dump_that_ends_early_leaves_the_last_good_copy(world: Mariadb, context: Context) -> None:
+    source.collect(context, world.dataset())
+    before = seen(context.paths.spool)
+    world.sql("CREATE TABLE second.much (a longtext); INSERT INTO second.much VALUES (repeat('x', 9000000))")
+    killed: list[int] = []
+
+    def kill_the_dump(dataset: str, count: int) -> None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "stat").read_text().rpartition(")")
+                if words[0].endswith("(mariadb-dump") and int(words[2].split()[1]) == os.getpid() and not killed:
+                    killed.append(int(folder.name))
+                    os.kill(killed[0], signal.SIGKILL)
+
+    try:
+        with pytest.raises(SourceError, match="mariadb/default could not be collected: mariadb-dump"):
+            source.collect(replace(context, progress=kill_the_dump), world.dataset())
+    finally:
+        world.sql("DROP TABLE second.much")
+    assert killed
+    assert changed(before, seen(context.paths.spool)) == set()
+    assert not list(context.paths.collecting.rglob("*.sql"))
 
 
 def test_a_locked_table_ends_in_an_error_that_says_so(mariadb_template: Path, context: Context) -> None:

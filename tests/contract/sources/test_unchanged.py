@@ -145,7 +145,8 @@ def test_another_run_of_the_server_proves_nothing(shop: tuple[Mariadb, Counted],
 def cluster(
     postgresql_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Postgresql, Counted]]:
-    with start_postgresql(postgresql_template) as server:
+    # what autovacuum does is no checkpoint, and comes when it likes
+    with start_postgresql(postgresql_template, "-c autovacuum=off") as server:
         server.psql("CREATE DATABASE d")
         server.psql(
             "CREATE TABLE t (id serial PRIMARY KEY, a text); INSERT INTO t (a) VALUES ('x'); CREATE SEQUENCE s;"
