@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.past import databases_as_of
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
 from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
+from hotsync.model.generation import database_moment
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Verdict, worst
@@ -86,6 +88,8 @@ def _show(status: Status) -> None:
         click.echo("HotSync is disabled here.")
     _row("peer", readable(_peer(status)))
     _row("generation", _generation(status))
+    if status.newest is not None and any(database_moment(status.newest)):
+        _row("databases", f"as of {databases_as_of(status.newest)}, the MASTER's time")
     if status.running is not None:
         _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:

@@ -10,7 +10,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, local, path_document, print_json, say, size, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows import history as flow
-from hotsync.model.generation import Generation
+from hotsync.model.generation import Generation, database_moment
 from hotsync.model.report import Verdict
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -27,13 +27,24 @@ def history_command(as_json: bool) -> int:
         print_json({"schema": 1, "generations": [generation_document(generation) for generation in held]})
         return ExitCode.DONE
     rows = [
-        (str(g.number), local(g.committed_at), local(g.collected_at), str(g.changed), str(g.deleted), size(g.bytes))
+        (
+            str(g.number), local(g.committed_at), local(g.collected_at), str(g.changed), str(g.deleted), size(g.bytes),
+            databases_as_of(g),
+        )
         for g in held
-    ]
-    table("Generations", ("generation", "committed", "the MASTER's time", "changed", "deleted", "content"), rows)
+    ]  # fmt: skip
+    columns = ("generation", "committed", "the MASTER's time", "changed", "deleted", "content", "databases as of")
+    table("Generations", columns, rows)
     if not held:
         click.echo("This SLAVE holds no generation yet.", err=True)
     return ExitCode.DONE
+
+
+def databases_as_of(generation: Generation) -> str:
+    """Return of when the oldest database in a generation is, as people read it."""
+    moment, stale = database_moment(generation)
+    shown = local(moment) if moment else "none"
+    return f"{shown} ({stale} stale)" if stale else shown
 
 
 def generation_document(generation: Generation) -> dict[str, object]:

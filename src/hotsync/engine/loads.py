@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hotsync.backends import locales
@@ -13,8 +14,8 @@ from hotsync.model.locale_names import lacking, parse_locale_gen
 from hotsync.model.promotion import DatabaseDump
 from hotsync.sources import documents, mariadb, postgresql
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
-from hotsync.sources.mariadb_client import program, series
-from hotsync.sources.postgresql_cluster import has_server
+from hotsync.sources.mariadb_client import is_mariadb, program, series
+from hotsync.sources.postgresql_cluster import extensions_here, has_server
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -40,6 +41,8 @@ def _data_folder(tree: Path, dump: DatabaseDump) -> str:
         version, _, name = dump.instance.partition("-")
         text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")
         return _setting(text, "data_directory") or f"var/lib/postgresql/{version}/{name}"
+    if dump.directory.startswith("/") and ".." not in dump.directory.split("/"):
+        return dump.directory.strip("/")
     files = [f"{folder}/{name}" for folder in _MARIADB_FOLDERS for name in names_in(tree, folder)]
     texts = (read_text(tree, file) for file in ("etc/my.cnf", *files) if file.endswith(".cnf"))
     return next((found for text in texts if (found := _setting(text, "datadir"))), "var/lib/mysql")
@@ -72,9 +75,30 @@ def _lacking(dump: DatabaseDump) -> str:
 def older(dump: DatabaseDump, text: str) -> str:
     """Given what `mariadbd --version` prints, return in words that it is too old for the dump, "" if it is not."""
     found = re.search(r"Ver (\d+\.\d+\S*)", text)
+    if found is not None and dump.version and is_mariadb(text) != is_mariadb(dump.version):
+        return f"{dump.name}: the server here is {_flavour(text)} {found[1]}, the MASTER's is {_flavour(dump.version)}"
     if found is None or series(found[1]) >= series(dump.version):
         return ""
     return f"{dump.name}: the server here is {found[1]}, the MASTER's {dump.version}"
+
+
+def _flavour(version: str) -> str:
+    return "MariaDB" if is_mariadb(version) else "MySQL"
+
+
+def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
+    """Given the dumps, return in words which extensions of PostgreSQL's databases are not installed here."""
+    said: list[str] = []
+    for dump in dumps:
+        version = dump.instance.partition("-")[0]
+        if dump.engine != postgresql.NAME or not has_server(version):
+            continue  # a missing server is said by itself
+        with suppress(RestoreFailed):
+            document = documents.load(spool / dump.engine / dump.instance / CLUSTER, PostgresqlCluster)
+            here = extensions_here(version)
+            for database in document.databases:
+                said += [f"{name} ({dump.name}/{database.name})" for name in database.extensions if name not in here]
+    return tuple(said)
 
 
 def locales_of_databases(tree: Path, spool: Path, dumps: Iterable[DatabaseDump]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.facts import NetworkFacts
+from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
 from hotsync.sources import mariadb, postgresql
@@ -18,6 +19,7 @@ from hotsync.state.facts import load_facts
 from hotsync.state.rules import load_rules
 from hotsync.system.paths import Paths
 
+_SERVICE = re.compile(r"[A-Za-z0-9:_.][A-Za-z0-9:_.@\\-]{0,200}\.service")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 
 
@@ -45,7 +47,13 @@ def read_told(paths: Paths) -> Told:
     with suppress(RestoreFailed):
         dumps = tuple(
             DatabaseDump(
-                each.engine, each.instance, unit_of(each.engine, each.instance), each.digest, each.size, each.version
+                each.engine,
+                each.instance,
+                unit_of(each.engine, each.instance, each.unit),
+                each.digest,
+                each.size,
+                each.version,
+                each.directory,
             )
             for each in loadables(spool_of_tree(paths))
         )
@@ -99,8 +107,10 @@ def facts_fault(paths: Paths) -> str:
     return "" if told.active_units else "the last generation does not say which packages and units the MASTER had"
 
 
-def unit_of(engine: str, instance: str) -> str:
-    """Given a database server as the spool names it, return the unit that runs it."""
+def unit_of(engine: str, instance: str, told: str = "") -> str:
+    """Given a database server as the spool names it, return the unit that runs it; `told` is what the MASTER says."""
+    if _SERVICE.fullmatch(told) and not is_own(told):
+        return told
     if engine == postgresql.NAME:
         return f"postgresql@{instance}.service"
     if engine == mariadb.NAME and instance == "default":

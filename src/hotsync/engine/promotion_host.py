@@ -23,8 +23,8 @@ from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
-from hotsync.sources import documents, mariadb, postgresql, postgresql_cluster
-from hotsync.sources.documents import PostgresqlCluster
+from hotsync.sources import documents, mariadb, mariadb_make, postgresql, postgresql_cluster
+from hotsync.sources.documents import MariadbInstance, PostgresqlCluster
 from hotsync.sources.registry import source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.state import promotion as document
@@ -79,10 +79,12 @@ class PromotionDatabases:
         self._units = units
 
     def start(self, engine: str, instance: str, unit: str) -> None:
-        """Start an instance's server; a PostgreSQL cluster that is not here yet is made first."""
+        """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
+        folder = self._folder(engine, instance)
         if engine == postgresql.NAME:
-            collected = documents.load(self._folder(engine, instance) / documents.CLUSTER, PostgresqlCluster)
-            postgresql_cluster.make_cluster(collected, instance)
+            postgresql_cluster.make_cluster(documents.load(folder / documents.CLUSTER, PostgresqlCluster), instance)
+        elif engine == mariadb.NAME:
+            mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         self._units.start(unit)
 
     def load(self, engine: str, instance: str, digest: str) -> None:

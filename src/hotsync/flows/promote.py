@@ -11,7 +11,7 @@ from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.loads import loads, locales_lacking, locales_of_databases, servers_lacking
+from hotsync.engine.loads import extensions_lacking, loads, locales_lacking, locales_of_databases, servers_lacking
 from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
@@ -212,6 +212,7 @@ def _preflight(
         locales_lacking=locales_lacking(
             paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
         ),
+        extensions_lacking=extensions_lacking(spool_of_tree(paths), ground.master.dumps),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it

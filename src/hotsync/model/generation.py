@@ -49,6 +49,16 @@ def data_moment(generation: Generation, clock_difference: float) -> float:
     return generation.collected_at - clock_difference + moved
 
 
+def database_moment(generation: Generation) -> tuple[float, int]:
+    """Return of when the oldest database in a generation is (MASTER's clock, 0: there is none), and how many are stale.
+
+    A database that could not be collected is as old as its last good copy; one that never was counts as stale only.
+    """
+    points = [point for point in generation.datasets if "/" in point.name]
+    known = [point.taken_at for point in points if point.taken_at]
+    return min(known, default=0.0), sum(1 for point in points if point.stale_since)
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long generations are kept, by the SLAVE's clock; the floor is never undercut, not even for room."""

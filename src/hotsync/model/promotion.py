@@ -106,7 +106,8 @@ class Promotion:
 class DatabaseDump:
     """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
 
-    `size` is that of all dumps in bytes, `version` that of the server which they were made of.
+    `size` is that of all dumps in bytes, `version` that of the server which they were made of, `directory` where that
+    one keeps its files ("": not told).
     """
 
     engine: str
@@ -115,6 +116,7 @@ class DatabaseDump:
     digest: str
     size: int = 0
     version: str = ""
+    directory: str = ""
 
     @property
     def name(self) -> str:

@@ -36,6 +36,7 @@ class PreflightFacts:
     dumps_fault: str = ""
     servers_lacking: tuple[str, ...] = ()
     locales_lacking: tuple[str, ...] = ()
+    extensions_lacking: tuple[str, ...] = ()
     rules_fault: str = ""
     facts_fault: str = ""
     packages_missing: tuple[str, ...] = ()
@@ -155,6 +156,12 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         "the MASTER's database servers are here, and not older",
         "; ".join(facts.servers_lacking),
         "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded.",
+    )
+    yield _check(
+        "data.extensions",
+        "the extensions of the databases are here",
+        _listed("missing", facts.extensions_lacking),
+        "Install the packages that bring them (postgresql-VERSION-NAME): their databases cannot be loaded without.",
     )
     yield _check(
         "data.locales",

@@ -42,11 +42,15 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class MariadbDatabase:
-    """One database of an instance; from byte `views_at` on the file holds what is loaded after all tables."""
+    """One database of an instance; from byte `views_at` on the file holds what is loaded after all tables.
+
+    `tables` are tables with the rows that the dump holds of each, where they could be counted.
+    """
 
     name: str
     content: FileRecord
     views_at: int
+    tables: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,11 @@ class MariadbAccounts:
 
 @dataclass(frozen=True, slots=True)
 class MariadbInstance:
-    """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock)."""
+    """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock).
+
+    `not_transactional` are the tables that nothing held still. `unit`, `user` and `directory` are what the server runs
+    as there, and where it keeps its files.
+    """
 
     schema: int
     version: str
@@ -71,6 +79,9 @@ class MariadbInstance:
     accounts: MariadbAccounts
     not_transactional: tuple[str, ...] = ()
     broken_views: tuple[str, ...] = ()
+    unit: str = ""
+    user: str = ""
+    directory: str = ""
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
@@ -80,7 +91,11 @@ class MariadbInstance:
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlDatabase:
-    """One database of a cluster: a folder in pg_dump's directory format."""
+    """One database of a cluster: a folder in pg_dump's directory format.
+
+    `tables` are tables (schema, name) with the rows that the dump holds of each; `large_objects` is -1 where they were
+    not counted.
+    """
 
     name: str
     owner: str
@@ -92,6 +107,9 @@ class PostgresqlDatabase:
     tablespace: str
     is_template: bool
     content: tuple[FileRecord, ...]
+    tables: tuple[tuple[str, str, int], ...] = ()
+    large_objects: int = -1
+    extensions: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -101,7 +119,10 @@ class PostgresqlDatabase:
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlCluster:
-    """One collected PostgreSQL cluster. `collected_at` is when this content was first seen (MASTER's clock)."""
+    """One collected PostgreSQL cluster. `collected_at` is when this content was first seen (MASTER's clock).
+
+    `spaces` are its tablespaces with the folder of each.
+    """
 
     schema: int
     version: str
@@ -111,6 +132,7 @@ class PostgresqlCluster:
     globals: FileRecord
     roles: tuple[str, ...]
     tablespaces: tuple[str, ...] = ()
+    spaces: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:

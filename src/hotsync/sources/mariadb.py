@@ -1,39 +1,55 @@
 """MariaDB: one consistent dump of all databases of a server, split by database while it comes, and the accounts.
 
-Tables that are not transactional are not held still by the snapshot; the document names them.
+Tables that are not transactional are locked for a short time, since the snapshot does not hold them still. A server
+that provably did not change is not dumped again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
-import secrets
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, mariadb_accounts, mariadb_find, sqldump
-from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbAccounts, MariadbDatabase, MariadbInstance
-from hotsync.sources.mariadb_accounts import Account
-from hotsync.sources.mariadb_client import DENIED, UNREACHABLE, ask, connection, detail, login, program, server_version
+from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, sqldump
+from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbInstance
+from hotsync.sources.mariadb_ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
+from hotsync.sources.mariadb_client import (
+    DENIED,
+    FULL,
+    UNREACHABLE,
+    ask,
+    connection,
+    detail,
+    is_mariadb,
+    program,
+    server_version,
+)
+from hotsync.sources.mariadb_files import TRANSACTIONAL, Files
 from hotsync.sources.mariadb_find import NAME as NAME
 from hotsync.sources.mariadb_load import loadable as loadable
 from hotsync.sources.mariadb_load import restore as restore
+from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
-from hotsync.sources.spool import Candidate, Collection, collecting, file_name
+from hotsync.sources.spool import Collection, collecting
 from hotsync.sources.stream import output_of
 from hotsync.system.command import run
 
 IS_DATABASE: bool = True
-EXCLUDED = frozenset({"information_schema", "performance_schema", "sys", "mysql"})
 _ATTEMPTS = 3
 _DIRECTORIES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir', 'innodb_data_home_dir', 'innodb_log_group_home_dir',"
     " 'innodb_undo_directory');"
+)
+_ENGINES = (
+    "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' ORDER BY 1, 2;"
 )
 # a table or database that was changed or dropped while the dump ran: the next snapshot sees it as it is
 _TRANSIENT = re.compile(r"\b(?:1412|1146|1049|1356|1017)\b")
@@ -44,8 +60,12 @@ log = logging.getLogger(__name__)
 def inspect(context: Context) -> tuple[Dataset, ...]:
     """Given the host, return its servers, also those that are enabled and down; raise SourceError."""
     spool = context.paths.spool / NAME
-    collected = sorted(folder.name for folder in spool.iterdir()) if spool.is_dir() else []
-    return tuple(_with_directories(dataset) for dataset in mariadb_find.inspect_servers(collected))
+    folders = sorted(spool.iterdir()) if spool.is_dir() else []
+    collected = {folder.name: last.unit if (last := _last(folder)) else "" for folder in folders}
+    found = mariadb_find.inspect_servers(collected)
+    for sentence in found.strangers:
+        context.notice(Notice("source.mariadb.stranger", sentence))
+    return tuple(_with_directories(dataset) for dataset in found.datasets)
 
 
 def _with_directories(dataset: Dataset) -> Dataset:
@@ -84,117 +104,90 @@ def verify(folder: Path) -> list[Check]:
     return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
 
 
-def name_of(database: str) -> str:
-    """Given a database, return its file's name in the spool; `accounts.sql` is taken."""
-    return ("%61ccounts" if database == "accounts" else file_name(database)) + ".sql"
-
-
-@dataclass(slots=True)
-class _Files:
-    """The files of the databases while the dump is split."""
-
-    context: Context
-    dataset: Dataset
-    collection: Collection
-    candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
-    views_at: dict[str, int] = field(default_factory=dict[str, int])
-    not_transactional: list[str] = field(default_factory=list[str])
-    _open: str = ""
-    _count: int = 0
-
-    def write(self, database: str, data: bytes) -> None:
-        """Add bytes to a database's file; one file is open at a time, whatever the number of databases."""
-        if database != self._open and self._open:
-            self.candidates[self._open].pause()
-        self._open = database
-        if database not in self.candidates:
-            self.candidates[database] = self.collection.candidate(name_of(database))
-        self.candidates[database].write(data)
-        self._count += len(data)
-        self.context.progress(self.dataset.name, self._count)
-
-    def views(self, database: str) -> None:
-        """Remember where the views begin."""
-        self.views_at[database] = self.candidates[database].size
-
-    def table(self, database: str, table: str, engine: str) -> None:
-        """Note a table that the snapshot does not hold still."""
-        if engine.lower() not in ("innodb", "rocksdb", "tokudb", "sequence", "spider"):
-            self.not_transactional.append(f"{database}.{table} ({engine})")
-
-    def record(self, database: str) -> MariadbDatabase:
-        """Return what was written of a database."""
-        candidate = self.candidates[database]
-        content = documents.record(name_of(database), candidate.digest)
-        return MariadbDatabase(database, content, self.views_at.get(database, candidate.size))
-
-
 def _collect(context: Context, dataset: Dataset, collection: Collection, taken_at: float) -> None:
     version = server_version(dataset)
-    databases = _databases(dataset)
-    files = _Files(context, dataset, collection)
-    broken = _broken_views(dataset, databases)
+    if not is_mariadb(version):
+        hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
+        raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
+    check_privileges(dataset)
+    databases, moving = in_order(databases_of(dataset), ask(dataset, _ENGINES))
+    broken = broken_views(dataset, databases)
     for database, view in broken:
         sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
         context.notice(Notice("source.mariadb.view", sentence))
-    if databases:
-        command = _dump_command(dataset, databases, broken)
-        with closing(output_of(command, stall_seconds=context.stall_seconds)) as chunks:
-            sqldump.split(chunks, databases, files)
-    accounts = _collect_accounts(dataset, collection)
-    records = tuple(files.record(database) for database in databases)
-    digest = documents.digest_of_files((*(record.content for record in records), accounts.content))
+    command = _dump_command(dataset, databases, broken)
+    accounts = read_accounts(dataset)
+    rows = mariadb_proof.read_rows_state(dataset)
+    last = _last(collection.folder)
+    if last is not None and _is_proven(context, dataset, last, rows, accounts, command, taken_at):
+        return
+    definitions = sqldump.Definitions()
+    with mariadb_lock.held(dataset, moving) as lock:
+        files = Files(collection, partial(context.progress, dataset.name), lock)
+        if databases:
+            with closing(output_of(command, stall_seconds=context.stall_seconds)) as chunks:
+                sqldump.split(chunks, databases, files, definitions)
+            files.finish()
+    records = tuple(files.record(database) for database in sorted(databases))
+    digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
+    account_file = accounts.record(digest_of_accounts)
+    digest = documents.digest_of_files((*(record.content for record in records), account_file.content))
     document = MariadbInstance(
-        documents.SCHEMA, version, digest, taken_at, records, accounts, tuple(sorted(files.not_transactional)),
-        tuple(f"{database}.{view}" for database, view in broken),
+        documents.SCHEMA, version, digest, taken_at, records, account_file, tuple(sorted(files.moving)),
+        tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
+        ask(dataset, "SELECT @@datadir;")[0][0],
     )  # fmt: skip
-    collection.put(INSTANCE, documents.render(_as_before(collection.folder, document)))
+    if last is not None:  # an equal file is not replaced
+        same = replace(document, collected_at=last.collected_at)
+        document = same if documents.render(same) == documents.render(last) else document
+    collection.put(INSTANCE, documents.render(document))
     collection.publish()
+    state = _state(rows, definitions.hexdigest(), accounts) if rows is not None else ""
+    proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
 
 
-def _as_before(folder: Path, document: MariadbInstance) -> MariadbInstance:
-    """Return the document with the last one's `collected_at` if nothing else differs: an equal file is not replaced."""
+def _state(rows: str, definitions: str, accounts: Accounts) -> str:
+    return f"{rows} definitions {definitions} accounts {hashlib.sha256(accounts.text).hexdigest()}"
+
+
+def _is_proven(
+    context: Context,
+    dataset: Dataset,
+    last: MariadbInstance,
+    rows: str | None,
+    accounts: Accounts,
+    command: Sequence[str],
+    now: float,
+) -> bool:
+    """Return whether the last dumps are proven to be what a dump now would be."""
+    proof = proofs.find(context.paths, dataset.name, now)
+    if rows is None or proof is None or proof.digest != last.digest or not proof.state.startswith(f"{rows} "):
+        return False
+    if not proofs.is_whole(context.paths.spool / dataset.name, last.files):
+        return False
+    return proof.state == _state(rows, mariadb_proof.read_definitions(command, context.stall_seconds), accounts)
+
+
+def in_order(databases: Sequence[str], engines: Sequence[Sequence[str]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Given the databases and (database, table, engine) of all tables, return the databases in the order in which they
+    are dumped, and the tables that must be locked: these come first, so that they are locked for a short time.
+    """
+    known = set(databases)
+    moving = [
+        (database, table)
+        for database, table, engine in engines
+        if database in known and engine.lower() not in (*TRANSACTIONAL, "null")
+    ]
+    first = {database for database, _ in moving}
+    return sorted(databases, key=lambda name: (name not in first, name)), moving
+
+
+def _last(folder: Path) -> MariadbInstance | None:
+    """Return the document of the last good copy."""
     try:
-        last = documents.load(folder / INSTANCE, MariadbInstance)
+        return documents.load(folder / INSTANCE, MariadbInstance)
     except RestoreFailed:
-        return document
-    same = replace(document, collected_at=last.collected_at)
-    return same if documents.render(same) == documents.render(last) else document
-
-
-def _databases(dataset: Dataset) -> list[str]:
-    """Return the databases to dump; a folder that only looks like one (`lost+found`) is none."""
-    names = [row[0] for row in ask(dataset, "SHOW DATABASES;")]
-    return sorted(name for name in names if name not in EXCLUDED and not name.startswith("#mysql50#"))
-
-
-def _broken_views(dataset: Dataset, databases: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the views that nobody can read (database, view): one of them would end the dump of everything."""
-    listed = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW' ORDER BY 1, 2;"
-    views = [(database, view) for database, view in ask(dataset, listed) if database in set(databases)]
-    mark = secrets.token_hex(16)
-    quote = mariadb_accounts.quote
-    asked = "".join(f"SHOW FIELDS FROM {quote(view)} IN {quote(name)};\nSELECT '{mark}';\n" for name, view in views)
-    groups = mariadb_accounts.groups_of(ask(dataset, asked, "--force") if views else [], mark)
-    if len(groups) != len(views):
-        raise ValueError("the server did not answer for every view")
-    return [view for view, fields in zip(views, groups, strict=True) if not fields]
-
-
-def _collect_accounts(dataset: Dataset, collection: Collection) -> MariadbAccounts:
-    rows = ask(dataset, "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role, User, Host;")
-    bare = [Account(user, host, is_role == "Y") for user, host, is_role in rows]
-    mark = secrets.token_hex(16)
-    answers = ask(dataset, mariadb_accounts.questions(bare, mark))
-    accounts = mariadb_accounts.parse_answers(bare, answers, mark)
-    first, second = mariadb_accounts.render(accounts, login(dataset))
-    digest = collection.put(ACCOUNTS, first + second)
-    return MariadbAccounts(
-        documents.record(ACCOUNTS, digest),
-        len(first),
-        tuple(account.quoted for account in accounts if not account.is_role),
-        tuple(account.quoted for account in accounts if account.is_role),
-    )
+        return None
 
 
 def _dump_command(dataset: Dataset, databases: Sequence[str], without: Sequence[tuple[str, str]]) -> list[str]:
@@ -203,12 +196,16 @@ def _dump_command(dataset: Dataset, databases: Sequence[str], without: Sequence[
     return [
         dump, *connection(dataset), "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
         "--single-transaction", "--quick", "--order-by-primary", "--hex-blob", "--routines", "--events", "--triggers",
-        "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", *history,
+        "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", "--skip-add-locks",
+        *history,
         *(f"--ignore-table={database}.{view}" for database, view in without), "--databases", "--", *databases,
     ]  # fmt: skip
 
 
 def _source_error(dataset: Dataset, error: CommandFailed) -> SourceError:
+    if FULL.search(error.stderr):
+        hint = "Raise max_connections, or end clients that hang (SHOW PROCESSLIST); the last good copy stays."
+        return SourceError(dataset=dataset.name, reason=detail(error), hint=hint)
     if UNREACHABLE.search(error.stderr):
         return SourceError(
             dataset=dataset.name,

@@ -17,7 +17,8 @@ from hotsync.system.command import ENVIRONMENT, failure, run
 
 _ERROR = re.compile(r"^ERROR \d|: (?:Got error|Couldn't|Error)")
 DENIED = re.compile(r"\b(?:1045|1698|1227|1044|1142)\b")
-UNREACHABLE = re.compile(r"\b(?:2002|2003|2006|2013|1040|1053)\b")
+UNREACHABLE = re.compile(r"\b(?:2002|2003|2006|2013|1053)\b")
+FULL = re.compile(r"\b(?:1040|1203|1226)\b")
 
 
 def server_version(dataset: Dataset) -> str:
@@ -30,6 +31,11 @@ def series(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
+def is_mariadb(version: str) -> bool:
+    """Given a version as a server says it, return whether it is MariaDB, and not MySQL or one made of it."""
+    return "mariadb" in version.lower()
+
+
 def parse_rows(text: str) -> list[list[str]]:
     """Given what `mariadb --batch` prints, return its rows with the escapes undone."""
     plain = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -40,12 +46,12 @@ def parse_rows(text: str) -> list[list[str]]:
     return [[unescape(value) for value in line.split("\t")] for line in text.split("\n") if line]
 
 
-def ask(dataset: Dataset, sql: str, *options: str) -> list[list[str]]:
+def ask(dataset: Dataset, sql: str, *options: str, timeout: float = 600.0) -> list[list[str]]:
     """Return a server's answers; raise CommandFailed (with `--force` only if it cannot be asked at all)."""
     argv = [*client(dataset, loading=False), *options]
     forced = "--force" in options
-    completed = run(argv, input=sql.encode("utf-8", "surrogateescape"), ok=(0, 1) if forced else (0,), timeout=600)
-    if completed.returncode and UNREACHABLE.search(completed.errors):
+    completed = run(argv, input=sql.encode("utf-8", "surrogateescape"), ok=(0, 1) if forced else (0,), timeout=timeout)
+    if completed.returncode and (UNREACHABLE.search(completed.errors) or FULL.search(completed.errors)):
         raise failure(argv, completed.returncode, completed.errors)
     return parse_rows(completed.text)
 
@@ -57,7 +63,9 @@ def client(dataset: Dataset, *, loading: bool) -> list[str]:
     mode = ["--binary-mode", "--comments", "--max-allowed-packet=1G"] if loading else ["--batch", "--skip-column-names"]
     # --no-defaults counts only as the first word
     own = ["--no-defaults", "--user=root"] if dataset.own_login else []
-    return [program("mariadb", "mysql"), *own, *connection(dataset), *mode, "--default-character-set=utf8mb4"]
+    # a server may ask the client for any file of this host; ours gives none
+    mode += ["--skip-local-infile", "--default-character-set=utf8mb4"]
+    return [program("mariadb", "mysql"), *own, *connection(dataset), *mode]
 
 
 def with_own_login(dataset: Dataset) -> Dataset:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
@@ -18,7 +19,9 @@ _PROGRAMS = ("mariadbd", "mysqld")
 _USERS = re.compile(r'\("([^"]*)",pid=(\d+),fd=\d+\)')
 _SERVER_UNIT = re.compile(r"^(?:mariadb|mysql|mysqld)(?:@(?P<instance>.*))?\.service$")
 _TEMPLATES = ("mariadb@.service", "mysqld@.service")
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*\.service")
 _WARM = "hotsync-warm-"
+_LAST_SYSTEM_ACCOUNT = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class Listener:
     program: str
     pid: int
     socket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The servers of a host; `strangers` says which ones are not trusted, and why."""
+
+    datasets: tuple[Dataset, ...]
+    strangers: tuple[str, ...] = ()
 
 
 def parse_listeners(text: str) -> Iterator[Listener]:
@@ -67,37 +78,54 @@ def instance_of(unit: str, socket: str) -> str:
     return "default" if socket in ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock") else socket.strip("/")
 
 
-def parse_unit_files(text: str) -> dict[str, str]:
-    """Given `systemctl list-unit-files --no-legend`, return the server units (no aliases) and their states."""
+def parse_unit_files(text: str, known: Collection[str] = ()) -> dict[str, str]:
+    """Given `systemctl list-unit-files --no-legend`, return the server units (no aliases) and their states.
+
+    `known` are the units of servers that were collected before, whatever they are called.
+    """
     words = (line.split() for line in text.splitlines())
-    return {unit: state for unit, state, *_ in words if _SERVER_UNIT.match(unit) and state != "alias"}
+    wanted = {*known, *(template_of(unit) for unit in known)}
+    return {
+        unit: state for unit, state, *_ in words if (_SERVER_UNIT.match(unit) or unit in wanted) and state != "alias"
+    }
 
 
-def inspect_servers(collected: Iterable[str] = ()) -> tuple[Dataset, ...]:
-    """Given the instances collected before, return the servers of this host: those that run, those that are enabled
-    and do not (with their fault), and of the others those that were collected before and could be started again.
+def template_of(unit: str) -> str:
+    """Given a unit, return the template that makes it (`x@.service` of `x@y.service`), or the unit itself."""
+    before, at, _ = unit.partition("@")
+    return f"{before}@.service" if at else unit
 
-    Raise SourceError if the list of sockets cannot be read.
+
+def inspect_servers(collected: Mapping[str, str]) -> Found:
+    """Given the instances that were collected before with their units, return the servers of this host: those that
+    run, those that are enabled and do not (with their fault), and of the others those that were collected before and
+    could be started again. Raise SourceError if the list of sockets cannot be read.
     """
     try:
         listeners = tuple(parse_listeners(run(("ss", "-xlpH")).text))
     except CommandFailed as error:
         raise SourceError(dataset=NAME, reason=f"the servers cannot be found: {error.sentence}") from error
     found: dict[str, Dataset] = {}
+    strangers: list[str] = []
     for listener in listeners:
         unit = parse_unit(_read(f"/proc/{listener.pid}/cgroup"))
-        if _is_ours(listener.pid) and not unit.startswith(_WARM):
-            instance = file_name(instance_of(unit, listener.socket))
-            found.setdefault(
-                instance,
-                Dataset(NAME, instance, socket=listener.socket, unit=unit, directories=_directory(listener.pid)),
-            )
-    for dataset in not_running(_unit_files(), collected):
-        found.setdefault(dataset.instance, dataset)
-    return tuple(found[instance] for instance in sorted(found))
+        if not _is_ours(listener.pid) or unit.startswith(_WARM):
+            continue
+        if sentence := _strange(listener, unit):
+            strangers.append(sentence)
+            continue
+        instance = file_name(instance_of(unit, listener.socket))
+        dataset = Dataset(
+            NAME, instance, socket=listener.socket, unit=unit, user=_user(listener.pid),
+            directories=_directory(listener.pid),
+        )  # fmt: skip
+        found.setdefault(instance, dataset)
+    for dataset in not_running(_unit_files(collected.values()), collected):
+        found.setdefault(dataset.instance, _with_failure(dataset))
+    return Found(tuple(found[instance] for instance in sorted(found)), tuple(strangers))
 
 
-def not_running(units: Mapping[str, str], collected: Iterable[str]) -> Iterator[Dataset]:
+def not_running(units: Mapping[str, str], collected: Mapping[str, str]) -> Iterator[Dataset]:
     """Given the server units with their states and the instances collected before, return what there should be.
 
     A unit that is enabled should run; one that is not was stopped on purpose; no unit at all: the server is gone.
@@ -106,18 +134,74 @@ def not_running(units: Mapping[str, str], collected: Iterable[str]) -> Iterator[
         if state.startswith("enabled") and "@." not in unit:
             instance = file_name(instance_of(unit, ""))
             yield Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
-    for instance in collected:
-        candidates = ("mariadb.service", "mysql.service", "mysqld.service") if instance == "default" else _TEMPLATES
-        if any(unit in units for unit in candidates):
-            yield Dataset(NAME, instance, parked=True)
+    for instance, unit in collected.items():
+        usual = ("mariadb.service", "mysql.service", "mysqld.service") if instance == "default" else _TEMPLATES
+        candidates = (unit, template_of(unit)) if unit else usual
+        if any(candidate in units for candidate in candidates):
+            yield Dataset(NAME, instance, unit=unit, parked=True)
 
 
-def _unit_files() -> dict[str, str]:
-    patterns = ("mariadb.service", "mariadb@*.service", "mysql.service", "mysqld.service", "mysqld@*.service")
+def _with_failure(dataset: Dataset) -> Dataset:
+    """Given a server that does not run, say so if it was not stopped but died."""
+    if not dataset.parked or not dataset.unit:
+        return dataset
     try:
-        return parse_unit_files(run(("systemctl", "list-unit-files", "--no-legend", *patterns), ok=(0, 1)).text)
+        failed = run(("systemctl", "is-failed", "--quiet", dataset.unit), ok=(0, 1, 3, 4)).returncode == 0
+    except CommandFailed:
+        return dataset
+    return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
+
+
+def _unit_files(known: Iterable[str]) -> dict[str, str]:
+    patterns = ("mariadb.service", "mariadb@*.service", "mysql.service", "mysqld.service", "mysqld@*.service")
+    others = sorted({name for unit in known if _UNIT.fullmatch(unit) for name in (unit, template_of(unit))})
+    try:
+        argv = ("systemctl", "list-unit-files", "--no-legend", *patterns, *others)
+        return parse_unit_files(run(argv, ok=(0, 1)).text, others)
     except CommandFailed:
         return {}  # a host without systemd: what listens is all that can be known
+
+
+def _strange(listener: Listener, unit: str) -> str:
+    """Return why a server must not be spoken to, "" if it may: root logs in, and sends what it has in its option file.
+
+    A server is one that the administrator set up: a system account runs it, or it is the main process of a unit of the
+    system; and its socket is its own.
+    """
+    try:
+        owner = os.stat(f"/proc/{listener.pid}").st_uid
+        socket_owner = os.stat(listener.socket).st_uid
+    except OSError:
+        return ""  # it is gone; who asks it says so
+    where = f"the database server with the socket {listener.socket} (process {listener.pid})"
+    if socket_owner not in (owner, 0):
+        return f"{where} does not own its socket: it is not asked, and its databases are not protected"
+    if owner > _LAST_SYSTEM_ACCOUNT and not _is_main_process(unit, listener.pid):
+        return f"{where} runs as user {_name(owner)} outside of any unit: its databases are not protected"
+    return ""
+
+
+def _is_main_process(unit: str, pid: int) -> bool:
+    if not unit:
+        return False
+    try:
+        return run(("systemctl", "show", "--property=MainPID", "--value", unit)).text.strip() == str(pid)
+    except CommandFailed:
+        return False
+
+
+def _user(pid: int) -> str:
+    try:
+        return _name(os.stat(f"/proc/{pid}").st_uid)
+    except OSError:
+        return ""
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _is_ours(pid: int) -> bool:

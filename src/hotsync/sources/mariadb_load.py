@@ -10,13 +10,25 @@ from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents, mariadb_accounts
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb_accounts import Account
-from hotsync.sources.mariadb_client import ask, client, detail, login, series, server_version, with_own_login
+from hotsync.sources.mariadb_client import (
+    ask,
+    client,
+    detail,
+    is_mariadb,
+    login,
+    series,
+    server_version,
+    with_own_login,
+)
 from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
 from hotsync.system.files import sync_filesystem
 
 # with innodb_flush_log_at_trx_commit=0 even FLUSH LOGS leaves InnoDB's log in memory (seen with 10.11)
+_COUNT = "SELECT COUNT(*) FROM"
+_EVENTS = "`hotsync_events`"
+_DAY = 24 * 3600.0
 _FLUSH = """
 SET @was = @@GLOBAL.innodb_flush_log_at_trx_commit;
 SET GLOBAL innodb_flush_log_at_trx_commit = 1;
@@ -36,13 +48,17 @@ def restore(folder: Path, dataset: Dataset) -> str:
     document = loadable(folder, dataset)
     try:
         accounts = _read_accounts(folder, dataset, document)
+        held = _hold_events(dataset)
         feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
         dumps = [_Dump(folder, dataset, database) for database in document.databases]
         for dump in dumps:
             dump.load_tables()
+            dump.check_rows()
         for dump in dumps:
             dump.load_views()
         feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+        if held:
+            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
         _drop_others(dataset, document)
         _make_durable(dataset)
     except CommandFailed as error:
@@ -62,6 +78,9 @@ def loadable(folder: Path, dataset: Dataset) -> MariadbInstance:
         version = server_version(dataset)
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    if is_mariadb(version) != is_mariadb(document.version):
+        reason = f"the server here is {version}, the dumps are of {document.version}"
+        raise RestoreFailed(dataset=dataset.name, reason=reason, hint="Install the kind of server that the MASTER has.")
     if series(version) < series(document.version):
         raise OlderServer(dataset=dataset.name, theirs=document.version, ours=version)
     return document
@@ -88,6 +107,28 @@ class _Dump:
         if self._hash.hexdigest() != self._database.content.sha256:
             raise _damaged(self._dataset, self._database.content.file)
 
+    def check_rows(self) -> None:
+        """Raise RestoreFailed, with the table, if a table does not hold as many rows as the dump does."""
+        wanted = dict(self._database.tables)
+        if not wanted:
+            return
+        name = self._database.name.encode("utf-8", "surrogateescape").hex()
+        listed = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'"
+        versioned = {
+            row[0] for row in ask(self._dataset, f"{listed} AND TABLE_SCHEMA = CONVERT(X'{name}' USING utf8);")
+        }
+        quote = mariadb_accounts.quote
+        asked = "".join(
+            f"{_COUNT} {quote(self._database.name)}.{quote(table)}"
+            f"{' FOR SYSTEM_TIME ALL' if table in versioned else ''};\n"
+            for table in wanted
+        )
+        found = [int(row[0]) for row in ask(self._dataset, asked, timeout=_DAY)]
+        for (table, rows), count in zip(wanted.items(), found, strict=True):
+            if count != rows:
+                reason = f"table {table} of {self._database.name} has {count} rows, its dump {rows}"
+                raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=OTHER_DUMPS)
+
     def _feed(self, before: bytes, start: int, end: int) -> None:
         try:
             feed(client(self._dataset, loading=True), self._chunks(before, start, end))
@@ -102,6 +143,18 @@ class _Dump:
             while chunk := file.read(min(CHUNK, end - file.tell())):
                 self._hash.update(chunk)
                 yield chunk
+
+
+def _hold_events(dataset: Dataset) -> bool:
+    """Keep events from running on what is half loaded; return whether they are to run when all is loaded.
+
+    A role is the mark of it, so that a load that goes on after one that died lets them run again.
+    """
+    asked = "SELECT @@GLOBAL.event_scheduler; SELECT COUNT(*) FROM mysql.user WHERE User = 'hotsync_events';"
+    scheduler, marked = (row[0] for row in ask(dataset, asked))
+    if scheduler == "ON":
+        ask(dataset, f"CREATE OR REPLACE ROLE {_EVENTS}; SET GLOBAL event_scheduler = OFF;")
+    return scheduler == "ON" or marked != "0"
 
 
 def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) -> bytes:

@@ -2,7 +2,8 @@
 
 One file a table: a table that did not change is not sent again. pg_dump writes as the cluster's own user into a folder
 that is that user's; then the folder becomes root's, and each file is taken over by its descriptor. pg_restore reads as
-that user too, with the one capability that lets it read what is root's.
+that user too, with the one capability that lets it read what is root's. A cluster that provably did not change is not
+dumped again.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from hotsync.errors import CommandFailed, RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, pgtoc
+from hotsync.sources import documents, pgtoc, postgresql_proof, proofs
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import NAME as NAME
 from hotsync.sources.postgresql_cluster import ask_json, detail, inspect_clusters, login_of, server_version
 from hotsync.sources.postgresql_load import restore as restore
+from hotsync.sources.postgresql_taken import Taken
+from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting, digest_of, file_name, open_plain
 from hotsync.system.command import run
@@ -62,7 +65,8 @@ FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
 WHERE d.datname <> 'template0' AND d.datconnlimit <> -2
 """
 _ROLES = "SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]') FROM pg_roles WHERE rolname !~ '^pg_'"
-_SPACES = "SELECT coalesce(json_agg(spcname ORDER BY spcname), '[]') FROM pg_tablespace WHERE spcname !~ '^pg_'"
+_SPACES = """SELECT coalesce(json_agg(json_build_array(spcname, pg_tablespace_location(oid)) ORDER BY spcname), '[]')
+  FROM pg_tablespace WHERE spcname !~ '^pg_'"""
 
 
 def inspect(context: Context) -> tuple[Dataset, ...]:
@@ -116,22 +120,44 @@ class _Collector:
         taken_at = self._context.clock.now()
         version = str(server_version(self._login))
         rows = TypeAdapter(list[_Database]).validate_python(ask_json(self._login, _DATABASES))
-        globals_file = self._globals()
-        points = [DatasetPoint(self._dataset.name, taken_at)]
-        collected: list[PostgresqlDatabase] = []
         for row in rows:
             if not row.allows_connections:
                 self._tell(f"database {row.name} of {self._dataset.name} lets nobody in and cannot be dumped")
-                continue
+        rows = [row for row in rows if row.allows_connections]
+        names = [row.name for row in rows]
+        position = postgresql_proof.read_position(self._login)
+        points = [DatasetPoint(self._dataset.name, taken_at)]
+        if position is not None and self._is_proven(position, names, taken_at):
+            return points + [DatasetPoint(f"{self._dataset.name}/{file_name(name)}", taken_at) for name in names]
+        sequences = postgresql_proof.read_sequences(self._login, names) if position is not None else None
+        globals_file = self._globals()
+        collected: list[PostgresqlDatabase] = []
+        for row in rows:
             database, point = self._database(row)
             collected += [database] if database is not None else []
             points += [point] if point is not None else []
-        self._publish(version, taken_at, globals_file, collected)
+        digest = self._publish(version, taken_at, globals_file, collected)
+        whole = len(collected) == len(rows) and not any(point.stale_since for point in points)
+        proof = None
+        if position is not None and sequences is not None and whole:
+            proof = Proof(postgresql_proof.state_of(position, sequences), digest, taken_at)
+        proofs.keep(self._context.paths, self._dataset.name, proof)
         return points
+
+    def _is_proven(self, position: postgresql_proof.Position, names: Sequence[str], now: float) -> bool:
+        """Return whether the last dumps are proven to be what a dump now would be."""
+        proof, last = proofs.find(self._context.paths, self._dataset.name, now), self._last
+        if proof is None or last is None or proof.digest != last.digest:
+            return False
+        if not proofs.is_whole(self._collection.folder, last.files):
+            return False
+        return postgresql_proof.is_unchanged(self._login, proof.state, position, names)
 
     def _publish(
         self, version: str, taken_at: float, globals_file: FileRecord, databases: Sequence[PostgresqlDatabase]
-    ) -> None:
+    ) -> str:
+        """Bring the document and the files into the spool; return the digest of the whole."""
+        spaces = TypeAdapter(list[tuple[str, str]]).validate_python(ask_json(self._login, _SPACES))
         files = [globals_file, *(file for database in databases for file in database.content)]
         document = PostgresqlCluster(
             documents.SCHEMA,
@@ -141,13 +167,15 @@ class _Collector:
             tuple(databases),
             globals_file,
             tuple(TypeAdapter(list[str]).validate_python(ask_json(self._login, _ROLES))),
-            tuple(TypeAdapter(list[str]).validate_python(ask_json(self._login, _SPACES))),
+            tuple(name for name, _ in spaces),
+            tuple(spaces),
         )
         if self._last is not None:
             same = replace(document, collected_at=self._last.collected_at)
             document = same if same == self._last else document
         self._collection.put(CLUSTER, documents.render(document))
         self._collection.publish()
+        return document.digest
 
     def _globals(self) -> FileRecord:
         argv = [self._login.tool("pg_dumpall"), "--globals-only", *self._login.connection()]
@@ -163,7 +191,7 @@ class _Collector:
         try:
             with self._work() as work:
                 self._dump(row, work)
-                content = self._take_over(work, folder)
+                taken = self._take_over(work, folder)
         except CommandFailed as error:
             if not self._exists(row.name):
                 return None, None  # dropped meanwhile
@@ -172,7 +200,7 @@ class _Collector:
                 self._collection.keep(last.folder)
             return last, DatasetPoint(name, 0.0, taken_at, f"database {row.name}: {detail(error)}")
         fields = row.model_dump(exclude={"allows_connections"})
-        return PostgresqlDatabase(**fields, content=content), DatasetPoint(name, taken_at)
+        return taken.document(fields), DatasetPoint(name, taken_at)
 
     @contextmanager
     def _work(self) -> Iterator[int]:
@@ -190,37 +218,37 @@ class _Collector:
         os.fchown(work, account.pw_uid, account.pw_gid)
         argv = [
             self._login.tool("pg_dump"), "--format=directory", "--compress=0", f"--file=/proc/self/fd/{work}/dump",
-            f"--lock-wait-timeout={LOCK_WAIT_MS}", *self._login.connection(row.name),
+            f"--lock-wait-timeout={LOCK_WAIT_MS}", f"--encoding={row.encoding}", "--no-sync",
+            *self._login.connection(row.name),
         ]  # fmt: skip
         run(argv, user=self._login.user, env=self._login.environment, cwd="/", pass_fds=(work,), timeout=_DAY)
 
-    def _take_over(self, work: int, folder: str) -> tuple[FileRecord, ...]:
+    def _take_over(self, work: int, folder: str) -> Taken:
         """Make what pg_dump wrote root's, and each file a candidate for the spool; links are not followed."""
         os.fchown(work, 0, 0)
         dump = open_beneath(work, "dump", os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fchown(dump, 0, 0)
             os.fchmod(dump, 0o700)
-            records: list[FileRecord] = []
+            taken = Taken(_read_toc(dump))
             for entry in sorted(os.listdir(dump)):
                 name = f"{folder}/{entry}"
-                if entry == TOC and self._same_toc(dump, name):
+                rows_end = taken.ends_as_rows(dump, entry)
+                if entry == TOC and self._same_toc(taken.toc, name):
                     self._collection.keep(name)
                     digest = digest_of(self._collection.folder / name)
                 else:
                     digest = self._collection.adopt(name, dump, entry)
-                records.append(documents.record(name, digest))
+                taken.add(name, entry, digest, rows_end=rows_end)
                 self._count += digest.size
                 self._context.progress(self._dataset.name, self._count)
-            return tuple(records)
+            return taken
         finally:
             os.close(dump)
 
-    def _same_toc(self, dump: int, name: str) -> bool:
+    def _same_toc(self, toc: bytes, name: str) -> bool:
         """Return whether the table of contents differs from the last one by its time only."""
-        descriptor = open_beneath(dump, TOC, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            new = pgtoc.without_time(file.read())
+        new = pgtoc.without_time(toc)
         try:
             with open_plain(self._collection.folder / name) as file:
                 return new is not None and new == pgtoc.without_time(file.read())
@@ -237,6 +265,12 @@ class _Collector:
 
     def _tell(self, sentence: str) -> None:
         self._context.notice(Notice("source.postgresql", sentence))
+
+
+def _read_toc(dump: int) -> bytes:
+    descriptor = open_beneath(dump, TOC, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def _last_document(folder: Path) -> PostgresqlCluster | None:

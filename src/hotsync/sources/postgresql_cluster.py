@@ -22,7 +22,7 @@ from hotsync.system.command import ENVIRONMENT, run
 NAME: str = "postgresql"
 _SOCKETS = "/var/run/postgresql"
 _MOVED = "PG_CLUSTER_CONF_ROOT"
-_LONGEST = 1800.0  # dropping a large database takes its time
+_LONGEST = 24 * 3600.0  # dropping a large database, or counting its rows, takes its time
 _ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC):")
 _BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
 
@@ -46,13 +46,19 @@ class Login:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what the tools need to know of the user."""
-        return {"HOME": pwd.getpwnam(self.user).pw_dir}
+        """Return what the tools need to know: the user's home, and that only that user's server is spoken to."""
+        return {"HOME": pwd.getpwnam(self.user).pw_dir, "PGREQUIREPEER": self.user}
 
     def connection(self, database: str | None = None) -> list[str]:
         """Return the arguments that name the server and, quoted against all surprises, the database."""
         arguments = ["--no-password", f"--host={self.socket}", f"--port={self.port}"]
         return arguments if database is None else [*arguments, f"--dbname={quoted_name(database)}"]
+
+
+def extensions_here(version: str) -> frozenset[str]:
+    """Given a major version, return the extensions that are installed here for its server."""
+    folders = (f"/usr/share/postgresql/{version}/extension", f"/usr/pgsql-{version}/share/extension")
+    return frozenset(file.stem for folder in folders for file in Path(folder).glob("*.control"))
 
 
 def has_server(version: str) -> bool:
@@ -69,6 +75,11 @@ def quoted_name(database: str) -> str:
     """Given a database's name, return it as a connection string, so that `a=b` or a URI is only a name."""
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
     return f"dbname='{escaped}'"
+
+
+def literal(text: str) -> str:
+    """Return text as an SQL string whatever standard_conforming_strings says."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def parse_cluster(line: str, socket: str) -> Dataset:

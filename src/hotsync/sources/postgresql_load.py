@@ -7,6 +7,7 @@ and pg_restore runs as the cluster's own user. Whatever was there of the MASTER 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 from pathlib import Path
@@ -16,7 +17,8 @@ from pydantic import TypeAdapter
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, PostgresqlCluster, PostgresqlDatabase
-from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, login_of, server_version
+from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, literal, login_of, server_version
+from hotsync.sources.postgresql_rows import check_rows, make_spaces
 from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import digest_of, open_plain
 from hotsync.system.command import run
@@ -24,7 +26,7 @@ from hotsync.system.files import sync_filesystem
 
 log = logging.getLogger(__name__)
 
-_JOBS = 2
+_JOBS = max(2, min(8, len(os.sched_getaffinity(0))))
 _DAY = 24 * 3600.0
 _EXISTS = "42710"  # duplicate_object: a role or tablespace that is there already
 _FAULT = re.compile(r"\b(?:ERROR|FATAL|PANIC):|backslash command|invalid command")
@@ -54,12 +56,13 @@ def restore(folder: Path, dataset: Dataset) -> str:
     try:
         _check_contents(folder, dataset, document)
         ask(login, _STRIP_ROLES)
+        make_spaces(login, dataset.name, document.spaces)
         _load_globals(folder, dataset, login)
         for database in document.databases:
             _load_database(folder, dataset, login, database)
         _drop_roles(login, document)
         _make_durable(login)
-    except (CommandFailed, OSError, LookupError) as error:
+    except (CommandFailed, OSError, LookupError, ValueError) as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
     return document.digest
 
@@ -119,7 +122,7 @@ def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:
 def _load_database(folder: Path, dataset: Dataset, login: Login, database: PostgresqlDatabase) -> None:
     """Make one database anew from its dump."""
     other = _other(login, database.name)
-    name = _literal(database.name)
+    name = literal(database.name)
     by_hand = not database.name.isascii() and database.encoding not in ("UTF8", "SQL_ASCII")
     argv = [
         *_reading_as(login.user), login.tool("pg_restore"), "--exit-on-error", f"--jobs={_JOBS}",
@@ -131,6 +134,7 @@ def _load_database(folder: Path, dataset: Dataset, login: Login, database: Postg
         if by_hand:
             _create(login, database, other)
         run(argv, env=login.environment, cwd="/", timeout=_DAY)
+        check_rows(login, dataset.name, database)
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=f"database {database.name}: {detail(error)}") from error
 
@@ -153,14 +157,14 @@ def _create(login: Login, database: PostgresqlDatabase, other: str) -> None:
     form = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I"
     if database.provider == "i":
         form, fields = form + " LOCALE_PROVIDER icu ICU_LOCALE %L", (*fields, database.icu_locale)
-    ask(login, f"SELECT format('{form}', {', '.join(map(_literal, fields))}) \\gexec\n", other)
+    ask(login, f"SELECT format('{form}', {', '.join(map(literal, fields))}) \\gexec\n", other)
 
 
 def _drop_roles(login: Login, document: PostgresqlCluster) -> None:
     """Drop the roles that the MASTER lacks; one that owns something of this server's own only loses its login."""
     query = "SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user"
     for role in sorted(set(TypeAdapter(list[str]).validate_python(ask_json(login, query))) - set(document.roles)):
-        name = _literal(role)
+        name = literal(role)
         try:
             ask(login, f"SELECT format('DROP ROLE %I', {name}) \\gexec\n")
         except CommandFailed:
@@ -182,11 +186,6 @@ def _other(login: Login, database: str) -> str:
     query = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname IN ('postgres', 'template1')"
     found = set(TypeAdapter(list[str]).validate_python(ask_json(login, query))) - {database}
     return "postgres" if "postgres" in found else "template1"
-
-
-def _literal(text: str) -> str:
-    """Return text as an SQL string whatever standard_conforming_strings says."""
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _reading_as(user: str) -> list[str]:

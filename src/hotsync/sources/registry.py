@@ -48,13 +48,18 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Loadable:
-    """One collected database server as the SLAVE finds it: what a promotion has to load, known by its digest."""
+    """One collected database server as the SLAVE finds it: what a promotion has to load, known by its digest.
+
+    `unit` and `directory` are those on the MASTER, as far as it told.
+    """
 
     engine: str
     instance: str
     digest: str
     version: str
     size: int
+    unit: str = ""
+    directory: str = ""
 
 
 def source_named(name: str) -> Source:
@@ -109,7 +114,8 @@ def loadables(folder: Path) -> tuple[Loadable, ...]:
             if (instance / name).exists():
                 document = documents.load(instance / name, kind)
                 size = sum(file.size for file in document.files)
-                found.append(Loadable(engine, instance.name, document.digest, document.version, size))
+                told = (document.unit, document.directory) if isinstance(document, MariadbInstance) else ("", "")
+                found.append(Loadable(engine, instance.name, document.digest, document.version, size, *told))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -32,10 +32,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What a collected file holds: length and SHA-256 (hex)."""
+    """What a collected file holds: length and SHA-256 (hex), and how many line ends (-1: not counted)."""
 
     size: int
     sha256: str
+    lines: int = field(default=-1, compare=False)
 
 
 def file_name(name: str) -> str:
@@ -299,19 +300,20 @@ def _files_below(folder: Path) -> Iterator[str]:
 
 def _compare(file: IO[bytes], last: Path | None) -> tuple[Digest, bool]:
     """Given an open file, return its digest, and whether the file at `last` holds the same."""
-    hashed, size = hashlib.sha256(), 0
+    hashed, size, lines = hashlib.sha256(), 0, 0
     old = open_plain(last) if last is not None and _is_plain_file(last) else None
     equal = old is not None
     try:
         while chunk := file.read(CHUNK):
             hashed.update(chunk)
             size += len(chunk)
+            lines += chunk.count(b"\n")
             equal = equal and old is not None and old.read(len(chunk)) == chunk
         equal = equal and old is not None and not old.read(1)
     finally:
         if old is not None:
             old.close()
-    return Digest(size, hashed.hexdigest()), equal
+    return Digest(size, hashed.hexdigest(), lines), equal
 
 
 def _is_plain_file(path: Path) -> bool:

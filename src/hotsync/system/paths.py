@@ -79,6 +79,11 @@ class Paths:
         return self.state / "collected.json"
 
     @property
+    def proofs(self) -> Path:
+        """What proves that a database server did not change since it was dumped."""
+        return self.state / "proofs.json"
+
+    @property
     def site_memory(self) -> Path:
         """What the site's lists and plugins said last: it holds while one of them fails."""
         return self.state / "site.json"

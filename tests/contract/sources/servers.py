@@ -117,11 +117,20 @@ class Postgresql:
             "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", f"--host={self.folder}", "-d", f"dbname='{database}'", input=text
         )
 
-    def dump(self, database: str) -> str:
+    def dump(self, database: str, *options: str) -> str:
         """A database as text, with all that belongs to it (pg_dump's text cannot create a name with a line end)."""
         create = [] if "\n" in database else ["--create"]
+        shown = self.psql("SHOW server_encoding", database).strip()
+        encoding = ["--encoding=SQL_ASCII"] if shown == "SQL_ASCII" else []
         return _as_postgres(
-            "pg_dump", *create, "--restrict-key=x", f"--host={self.folder}", "-d", f"dbname='{database}'"
+            "pg_dump",
+            *create,
+            "--restrict-key=x",
+            *encoding,
+            *options,
+            f"--host={self.folder}",
+            "-d",
+            f"dbname='{database}'",
         )
 
     def globals(self) -> str:
@@ -147,13 +156,13 @@ def prepare_postgresql(folder: Path) -> Path:
 
 
 @contextmanager
-def postgresql(template: Path) -> Iterator[Postgresql]:
+def postgresql(template: Path, more: str = "") -> Iterator[Postgresql]:
     """Start a cluster on a copy of `template`."""
     with open_folder() as folder:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         command.run(["cp", "--archive", str(template), str(folder / "data")])
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off {more}"
         # its descriptors would keep our pipes open: its output goes to a file
         _as_postgres("pg_ctl", "-D", f"{folder}/data", "-o", options, "-w", "-l", f"{folder}/log", "start")
         server = Postgresql(folder)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import mariadb as source
+from hotsync.sources import mariadb_lock
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -64,9 +68,11 @@ def test_what_was_loaded_is_collected_again_byte_for_byte(
 ) -> None:
     source.collect(context, world.dataset())
     source.restore(folder_of(context), other_mariadb.dataset())
-    before = seen(context.paths.spool)
+    before, told = seen(context.paths.spool), json.loads((folder_of(context) / "instance.json").read_text())
     source.collect(context, other_mariadb.dataset())
-    assert changed(before, seen(context.paths.spool)) == set()
+    assert changed(before, seen(context.paths.spool)) <= {"mariadb/default/instance.json", "mariadb/default"}
+    again = json.loads((folder_of(context) / "instance.json").read_text())
+    assert {key for key in told if told[key] != again[key]} <= {"collected_at", "directory"}
 
 
 def test_where_nothing_changed_nothing_is_touched(world: Mariadb, context: Context) -> None:
@@ -204,6 +210,30 @@ def test_a_server_killed_in_the_middle_leaves_the_last_good_copy(mariadb_templat
     assert "Start the server" in caught.value.hint
 
 
+def test_a_dump_that_ends_early_leaves_the_last_good_copy(world: Mariadb, context: Context) -> None:
+    source.collect(context, world.dataset())
+    before = seen(context.paths.spool)
+    world.sql("CREATE TABLE second.much (a longtext); INSERT INTO second.much VALUES (repeat('x', 9000000))")
+    killed: list[int] = []
+
+    def kill_the_dump(dataset: str, count: int) -> None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "stat").read_text().rpartition(")")
+                if words[0].endswith("(mariadb-dump") and int(words[2].split()[1]) == os.getpid() and not killed:
+                    killed.append(int(folder.name))
+                    os.kill(killed[0], signal.SIGKILL)
+
+    try:
+        with pytest.raises(SourceError, match="mariadb/default could not be collected: mariadb-dump"):
+            source.collect(replace(context, progress=kill_the_dump), world.dataset())
+    finally:
+        world.sql("DROP TABLE second.much")
+    assert killed
+    assert changed(before, seen(context.paths.spool)) == set()
+    assert not list(context.paths.collecting.rglob("*.sql"))
+
+
 def test_a_locked_table_ends_in_an_error_that_says_so(mariadb_template: Path, context: Context) -> None:
     with start(mariadb_template) as server:
         server.sql("CREATE DATABASE d; CREATE TABLE d.t (a int)")
@@ -274,7 +304,13 @@ def test_a_dump_that_cannot_be_loaded_names_its_database(
         source.restore(folder_of(context), other_mariadb.dataset())
 
 
-def test_tables_that_the_snapshot_does_not_hold_still_are_named(world: Mariadb, context: Context) -> None:
+def test_tables_that_nothing_holds_still_are_named(
+    world: Mariadb, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.collect(context, world.dataset())
+    document = json.loads((folder_of(context) / "instance.json").read_text())
+    assert document["not_transactional"] == [], "it was locked until it was dumped"
+    monkeypatch.setattr(mariadb_lock, "HOLD_SECONDS", 0.0)
     source.collect(context, world.dataset())
     document = json.loads((folder_of(context) / "instance.json").read_text())
     assert document["not_transactional"] == ["plain.no_transactions (MyISAM)"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from hotsync.engine.loads import loads, locales_of_databases, older
+import pytest
+
+from hotsync.engine.loads import extensions_lacking, loads, locales_of_databases, older
 from hotsync.engine.room import room_missing
 from hotsync.manifest.store import Manifest
 from hotsync.model.promotion import DatabaseDump, Promotion
@@ -48,6 +51,34 @@ def test_an_older_server_is_told_apart_by_the_first_two_numbers() -> None:
     assert older(MARIADB, "mariadbd  Ver 10.11.2-MariaDB for debian-linux-gnu on x86_64") == ""
     assert older(MARIADB, "mariadbd  Ver 11.4.2-MariaDB for debian-linux-gnu on x86_64") == ""
     assert "10.5.23" in older(MARIADB, "mysqld  Ver 10.5.23-MariaDB-0+deb11u1 for debian-linux-gnu on x86_64")
+
+
+def test_a_server_of_another_kind_is_no_newer_one() -> None:
+    assert "MySQL 8.0.36" in older(MARIADB, "mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)")
+    mysql = replace(MARIADB, version="8.0.36-28")
+    assert "the MASTER's is MySQL" in older(mysql, "mariadbd  Ver 10.11.2-MariaDB for debian-linux-gnu on x86_64")
+
+
+def test_the_data_of_a_second_server_goes_where_the_master_had_it(tmp_path: Path) -> None:
+    second = replace(MARIADB, instance="second", directory="/srv/second/")
+    assert loads(tmp_path, (second,)) == [("srv/second", 1500)]
+    assert loads(tmp_path, (replace(second, directory="/srv/../etc"),)) == [("var/lib/mysql", 1500)]
+
+
+def test_extensions_that_are_not_installed_here_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = {
+        "name": "d", "owner": "o", "encoding": "UTF8", "collate": "C", "ctype": "C", "provider": "c", "icu_locale": "",
+        "tablespace": "", "is_template": False, "content": [], "extensions": ["hstore", "postgis", "../x"],
+    }  # fmt: skip
+    document = {
+        "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [database],
+        "globals": {"file": "globals.sql", "size": 0, "sha256": ""}, "roles": [], "tablespaces": [],
+    }  # fmt: skip
+    write(tmp_path / "postgresql/15-main/cluster.json", json.dumps(document))
+    monkeypatch.setattr("hotsync.engine.loads.has_server", lambda version: version == "15")
+    monkeypatch.setattr("hotsync.engine.loads.extensions_here", lambda version: frozenset({"hstore"}))
+    said = extensions_lacking(tmp_path, (MARIADB, POSTGRESQL))
+    assert said == ("postgis (postgresql/15-main/d)", "../x (postgresql/15-main/d)")
 
 
 def test_the_locales_of_databases_and_of_the_server_are_wanted(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree, unit_of
 from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.flows import promote
@@ -67,3 +67,21 @@ def test_where_the_master_told_no_unit_its_profiles_say_what_is_started(paths: P
     status.parent.mkdir(parents=True)
     status.write_text("Package: nginx\nStatus: install ok installed\n")
     assert Ground(paths).production == ("nginx.service",)
+
+
+@pytest.mark.parametrize(
+    ("told", "unit"),
+    [
+        ("", "mariadb@second.service"),
+        ("nextcloud-db.service", "nextcloud-db.service"),
+        ("rh-mariadb105-mariadb@nextcloud.service", "rh-mariadb105-mariadb@nextcloud.service"),
+        ("--now.service", "mariadb@second.service"),
+        ("a b.service", "mariadb@second.service"),
+        ("../x.service", "mariadb@second.service"),
+        ("hotsyncd.service", "mariadb@second.service"),
+        ("poweroff.target", "mariadb@second.service"),
+    ],
+)
+def test_the_unit_of_a_second_server_is_the_one_that_the_master_tells_if_it_can_be_one(told: str, unit: str) -> None:
+    assert unit_of("mariadb", "second", told) == unit
+    assert unit_of("postgresql", "15-main") == "postgresql@15-main.service"

@@ -5,7 +5,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.model.generation import Generation, Retention, data_moment, floor, to_forget
+from hotsync.model.generation import (
+    DatasetPoint,
+    Generation,
+    Retention,
+    data_moment,
+    database_moment,
+    floor,
+    to_forget,
+)
 
 DAY = 86400.0
 NOW = 1_800_000_000.0
@@ -62,3 +70,15 @@ def test_the_data_of_a_generation_is_as_old_as_its_collection_by_our_clock() -> 
     fresh = Generation(1, "", 0, collected_at=1000.0 + ahead, committed_at=1600.0, confirmed_at=1600.0)
     assert data_moment(fresh, ahead) == 1000.0
     assert data_moment(replace(fresh, confirmed_at=2500.0), ahead) == 1900.0
+
+
+def test_a_generations_databases_are_as_old_as_the_oldest_of_them() -> None:
+    generation = Generation(1, "d", 0, 1000.0, 1010.0, 1010.0)
+    assert database_moment(generation) == (0.0, 0)
+    points = (
+        DatasetPoint("facts", 5.0),
+        DatasetPoint("mariadb/default", 1001.0),
+        DatasetPoint("postgresql/15-main/d", 700.0, 700.0, "locked"),
+        DatasetPoint("postgresql/15-main/new", 0.0, 1000.0, "never collected"),
+    )
+    assert database_moment(replace(generation, datasets=points)) == (700.0, 2)

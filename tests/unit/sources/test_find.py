@@ -12,9 +12,10 @@ from hotsync.sources.mariadb_find import (
     parse_unit,
     parse_unit_files,
 )
-from hotsync.sources.pgtoc import without_time
+from hotsync.sources.pgtoc import contents, without_time
 from hotsync.sources.postgresql import parse_globals
 from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
+from hotsync.sources.postgresql_proof import are_harmless
 
 SS = """\
 u_str LISTEN 0      4096          /run/systemd/private 12 * 0 users:(("systemd",pid=1,fd=18))
@@ -66,12 +67,22 @@ def test_a_server_that_does_not_run_is_a_fault_parked_or_gone() -> None:
         "mariadb@b.service enabled-runtime enabled\nmariadb-extra.socket disabled enabled\n"
     )
     assert set(units) == {"mariadb.service", "mariadb@.service", "mariadb@b.service"}
-    found = {dataset.instance: dataset for dataset in not_running(units, ["old"])}
+    found = {dataset.instance: dataset for dataset in not_running(units, {"old": ""})}
     assert found["default"].fault == "mariadb.service is enabled and does not run"
     assert found["b"].fault
     assert found["old"].parked
-    assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, ["default"])] == [True]
-    assert list(not_running({}, ["default", "old"])) == [], "no unit is left: the server was removed"
+    assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, {"default": ""})] == [True]
+    assert list(not_running({}, {"default": "", "old": ""})) == [], "no unit is left: the server was removed"
+
+
+def test_a_server_with_a_unit_of_another_name_is_not_taken_for_gone_when_it_is_down() -> None:
+    known = {"nextcloud-db": "nextcloud-db.service", "x": "db@x.service", "gone": "gone.service"}
+    text = "nextcloud-db.service enabled enabled\ndb@.service disabled enabled\nother.service enabled enabled\n"
+    units = parse_unit_files(text, list(known.values()))
+    assert set(units) == {"nextcloud-db.service", "db@.service"}
+    found = list(not_running(units, known))
+    assert [dataset.instance for dataset in found if dataset.fault] == ["nextcloud-db"]
+    assert {dataset.instance for dataset in found if dataset.parked} == {"nextcloud-db", "x"}
 
 
 def test_clusters_as_debian_lists_them() -> None:
@@ -120,3 +131,50 @@ def test_tables_of_contents_are_compared_without_their_time(version: tuple[int, 
 @pytest.mark.parametrize("data", [b"", b"PGDMP", b"other" * 20, toc(1, version=(2, 0)), toc(1)[:20]])
 def test_a_table_of_contents_of_another_form_is_never_called_equal(data: bytes) -> None:
     assert without_time(data) is None
+
+
+def record(manager: str, what: str) -> str:
+    """A line of pg_waldump."""
+    head = f"rmgr: {manager:<11} len (rec/tot):     50/    50, tx:          0, "
+    return f"{head}lsn: 0/0155C8E8, prev 0/0155C8B0, desc: {what} nextXid 733\n"
+
+
+WAL = record("Standby", "RUNNING_XACTS") + record("XLOG", "CHECKPOINT_ONLINE")
+
+
+def test_checkpoints_are_told_from_changes() -> None:
+    assert are_harmless(WAL)
+    assert not are_harmless(WAL + record("Transaction", "COMMIT"))
+    assert not are_harmless("")
+    assert not are_harmless("something else\n")
+
+
+def entry(kind: bytes, schema: bytes, name: bytes, file: bytes, definition: bytes = b"") -> bytes:
+    def number(value: int) -> bytes:
+        return (b"\1" if value < 0 else b"\0") + abs(value).to_bytes(4, "little")
+
+    def text(value: bytes) -> bytes:
+        return number(len(value)) + value
+
+    before = number(7) + number(1) + text(b"0") + text(b"16390") + text(name) + text(kind) + number(3)
+    middle = text(definition) + text(b"") + text(b"") + text(schema) + text(b"") + text(b"heap") + text(b"owner")
+    return before + middle + text(b"false") + text(b"5") + number(-1) + text(file)
+
+
+def test_a_table_of_contents_tells_whose_rows_lie_in_which_file() -> None:
+    entries = [
+        entry(b"EXTENSION", b"", b"hstore", b""),
+        entry(b"TABLE", b"public", b"t\n1", b""),
+        entry(b"TABLE", b"s", b"part", b""),
+        entry(b"TABLE DATA", b"public", b"t\n1", b"3361.dat"),
+        entry(b"TABLE DATA", b"s", b"part", b"3362.dat", b"-- load via partition root s.whole"),
+        entry(b"TABLE DATA", b"public", b"of_an_extension", b"3363.dat"),
+    ]
+    head = b"".join(b"\0" + (4).to_bytes(4, "little") + b"text" for _ in range(3))
+    rest = head + b"\0" + len(entries).to_bytes(4, "little") + b"".join(entries)
+    found = contents(toc(1, rest=rest))
+    assert found is not None
+    assert found.tables == {"3361.dat": (b"public", b"t\n1")}
+    assert found.extensions == ("hstore",)
+    assert contents(toc(1, rest=rest[:-3])) is None
+    assert contents(b"PGDMP") is None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.sources.mariadb import name_of
+from hotsync.sources.mariadb import in_order
 from hotsync.sources.mariadb_accounts import Account, drops, parse_answers, questions, render, with_unix_socket
 from hotsync.sources.mariadb_client import parse_rows, series
+from hotsync.sources.mariadb_files import name_of
 
 ROOT = Account("root", "localhost", False)
 SHOP = Account("shop", "%", False)
@@ -109,3 +110,8 @@ def test_the_series_of_a_version(version: str, expected: tuple[int, ...]) -> Non
 def test_no_database_takes_the_place_of_the_accounts() -> None:
     assert name_of("accounts") != "accounts.sql"
     assert name_of("a") == "a.sql"
+
+
+def test_databases_with_tables_that_must_be_locked_are_dumped_first() -> None:
+    engines = [["a", "t", "InnoDB"], ["b", "v", "NULL"], ["c", "i", "MyISAM"], ["mysql", "x", "Aria"]]
+    assert in_order(["a", "b", "c"], engines) == (["c", "a", "b"], [("c", "i")])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.sources.sqldump import DumpError, pieces, split
+from hotsync.sources.sqldump import Definitions, DumpError, split
+from hotsync.sources.sqlpieces import pieces
 from tests.support.sizes import examples
 
 HEADER = (
@@ -26,6 +27,7 @@ class Parts:
     files: dict[str, bytes] = field(default_factory=dict)
     views_at: dict[str, int] = field(default_factory=dict)
     tables: list[tuple[str, str, str]] = field(default_factory=list)
+    counts: dict[tuple[str, str], int | None] = field(default_factory=dict)
 
     def write(self, database: str, data: bytes) -> None:
         self.files[database] = self.files.get(database, b"") + data
@@ -35,6 +37,10 @@ class Parts:
 
     def table(self, database: str, table: str, engine: str) -> None:
         self.tables.append((database, table, engine))
+
+    def rows(self, database: str, table: str, count: int | None) -> None:
+        known = self.counts.get((database, table), 0)
+        self.counts[database, table] = None if count is None or known is None else known + count
 
 
 def quoted(name: str) -> str:
@@ -210,3 +216,34 @@ def test_a_long_insert_is_never_held_whole() -> None:
     for _, piece in pieces(chunks()):  # type: ignore[arg-type]
         largest = max(largest, len(piece))
     assert largest < 5000
+
+
+ROWS = b"INSERT INTO `t``u` VALUES\n(1,'a),\\n(2'),\n(2,'b');\nINSERT INTO `t``u` VALUES\n(3,NULL);\n"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+def test_rows_are_counted_while_they_pass(chunk: int) -> None:
+    parts = split_all(dump([section("a", ROWS), section("b", b"SELECT 1;\n")]), ["a", "b"], chunk)
+    assert parts.counts == {("a", "t`u"): 3}
+
+
+def test_rows_are_counted_where_columns_are_named_too() -> None:
+    named = b"INSERT INTO `v` (`a`, row_start) VALUES (1,'x'),\n(2,'y');\n"
+    assert split_all(dump([section("a", named + ROWS)]), ["a"]).counts == {("a", "v"): 2, ("a", "t`u"): 3}
+
+
+def test_rows_that_stand_on_one_line_are_not_counted() -> None:
+    assert split_all(dump([section("a", b"INSERT INTO `t` VALUES (1),(2);\n")]), ["a"]).counts == {("a", "t"): None}
+
+
+def test_definitions_are_the_same_with_rows_and_without_and_differ_with_anything_else() -> None:
+    def said(body: bytes) -> str:
+        definitions = Definitions()
+        split([dump([section("a", body)])], ["a"], Parts(), definitions)
+        return definitions.hexdigest()
+
+    table = b"CREATE TABLE `t` (\n  `x` int\n) ENGINE=InnoDB AUTO_INCREMENT=3;\n"
+    rows = b"LOCK TABLES `t` WRITE;\n/*!40000 ALTER TABLE `t` DISABLE KEYS */;\n" + ROWS + b"UNLOCK TABLES;\n"
+    assert said(table + rows + HOSTILE["in a string"]) == said(table + HOSTILE["in a string"])
+    assert said(table.replace(b"3;", b"4;")) != said(table)
+    assert said(table + HOSTILE["in a string"]) != said(table)
