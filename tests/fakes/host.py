@@ -101,7 +101,7 @@ class World:
             units_left=tuple(unit for unit in document.units if unit.path not in self.exchanged),
             etc_exchanged=self.etc == "exchanged",
             databases=self.dumps,
-            servers_down=frozenset(dump.unit for dump in self.dumps) - self.running,
+            servers_down=frozenset(dump.unit for dump in self.dumps if not dump.at_rest) - self.running,
             clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,

@@ -126,3 +126,45 @@ def check_postgresql(name: str, title: str, clusters: Iterable[tuple[str, int]])
         return f"{count} databases can be entered"
 
     return ask(name, title, "journalctl -u 'postgresql*' says why.", question)
+
+
+def check_ldap(name: str, title: str) -> Check:
+    """Return whether the directory server takes a bind, and what it says it serves can be asked for.
+
+    An entry that is not shown to strangers is there all the same: that the server says so is an answer.
+    """
+
+    def question() -> str:
+        said = _search("", "namingContexts").text
+        suffixes = [line.partition(": ")[2] for line in said.splitlines() if line.startswith("namingContexts: ")]
+        for suffix in suffixes:
+            _search(suffix, "1.1")
+        return f"{len(suffixes)} databases answer"
+
+    return ask(name, title, "journalctl -u slapd says why.", question)
+
+
+_LDAP_ANSWERS = (0, 32, 48, 50)
+"""Success; no such object, inappropriate authentication, insufficient access: what a stranger is told."""
+
+
+def _search(base: str, attribute: str) -> command.Completed:
+    argv = [
+        "ldapsearch",
+        "-x",
+        "-LLL",
+        "-o",
+        "ldif-wrap=no",
+        "-o",
+        f"nettimeout={TIMEOUT:.0f}",
+        "-s",
+        "base",
+        "-b",
+        base,
+    ]
+    try:
+        return command.run([*argv, "-H", "ldapi:///", attribute], ok=_LDAP_ANSWERS, timeout=TIMEOUT * 3)
+    except CommandFailed as error:
+        if error.returncode != 255:  # no such socket: it may listen on TCP only
+            raise
+    return command.run([*argv, "-H", "ldap://localhost", attribute], ok=_LDAP_ANSWERS, timeout=TIMEOUT * 3)

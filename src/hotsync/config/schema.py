@@ -89,7 +89,12 @@ class Settings(BaseModel):
         "hotsync", "SlavePort", Number(1, 65535), "273", "TCP port of HotSync, the same on both servers"
     )
     databases: bool = _setting(
-        "hotsync", "databases", SWITCH, "enabled", "on the MASTER: carry MariaDB and PostgreSQL databases"
+        "hotsync",
+        "databases",
+        SWITCH,
+        "enabled",
+        "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis); `disabled`: neither their dumps nor "
+        "their files",
     )
     interval_minutes: int = _setting(
         "hotsync", "IntervalMinutes", Number(1, 1440), "15", "on the MASTER: how often a sync starts", unit="minutes"

@@ -11,10 +11,11 @@ from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.locale_names import lacking, parse_locale_gen
 from hotsync.model.promotion import DatabaseDump
-from hotsync.sources import documents, mariadb, postgresql
+from hotsync.sources import documents, mariadb, openldap, openldap_server, postgresql, redis, redis_load
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.mariadb_client import program, series
 from hotsync.sources.postgresql_cluster import has_server
+from hotsync.sources.versions import release
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -36,6 +37,8 @@ def loads(tree: Path, dumps: Iterable[DatabaseDump]) -> list[tuple[str, int]]:
 
 def _data_folder(tree: Path, dump: DatabaseDump) -> str:
     """Return where a server keeps its data by the MASTER's configuration; another place than the usual one counts."""
+    if dump.at_rest:
+        return _clean(dump.place)
     if dump.engine == postgresql.NAME:
         version, _, name = dump.instance.partition("-")
         text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")
@@ -47,8 +50,11 @@ def _data_folder(tree: Path, dump: DatabaseDump) -> str:
 
 def _setting(text: str, name: str) -> str:
     found = re.findall(rf"^\s*{name}\s*=\s*['\"]?(/[^'\"\s#]*)", text, re.MULTILINE)
-    path = found[-1].strip("/") if found else ""
-    return "" if ".." in path.split("/") else path
+    return _clean(found[-1]) if found else ""
+
+
+def _clean(path: str) -> str:
+    return "" if ".." in path.split("/") else path.strip("/")
 
 
 def servers_lacking(dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
@@ -60,6 +66,11 @@ def _lacking(dump: DatabaseDump) -> str:
     if dump.engine == postgresql.NAME:
         version = dump.instance.partition("-")[0]
         return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
+    if dump.engine == openldap.NAME:
+        return _openldap_lacking(dump)
+    if dump.engine == redis.NAME:
+        here = redis_load.server_version()
+        return _not_older(dump, here) if here else f"{dump.name}: no Redis server is installed here"
     if dump.engine != mariadb.NAME:
         return ""
     try:
@@ -67,6 +78,20 @@ def _lacking(dump: DatabaseDump) -> str:
     except CommandFailed:
         return f"{dump.name}: no MariaDB server is installed here"
     return older(dump, text)
+
+
+def _openldap_lacking(dump: DatabaseDump) -> str:
+    try:
+        here = openldap_server.tools_version()
+    except CommandFailed:
+        return f"{dump.name}: no OpenLDAP server is installed here"
+    return _not_older(dump, here)
+
+
+def _not_older(dump: DatabaseDump, here: str) -> str:
+    if release(here) >= release(dump.version):
+        return ""
+    return f"{dump.name}: the server here is {here}, the MASTER's {dump.version}"
 
 
 def older(dump: DatabaseDump, text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
@@ -13,12 +14,13 @@ from hotsync.model.facts import NetworkFacts
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
 from hotsync.sources import mariadb, postgresql
-from hotsync.sources.registry import loadables
+from hotsync.sources.registry import LOADED_AT_REST, loadables
 from hotsync.state.facts import load_facts
 from hotsync.state.rules import load_rules
 from hotsync.system.paths import Paths
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
+_UNIT_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.\\@-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ def read_told(paths: Paths) -> Told:
     with suppress(RestoreFailed):
         dumps = tuple(
             DatabaseDump(
-                each.engine, each.instance, unit_of(each.engine, each.instance), each.digest, each.size, each.version
+                each.engine,
+                each.instance,
+                unit_of(each.engine, each.instance),
+                each.digest,
+                each.size,
+                each.version,
+                each.place,
             )
             for each in loadables(spool_of_tree(paths))
         )
@@ -100,7 +108,13 @@ def facts_fault(paths: Paths) -> str:
 
 
 def unit_of(engine: str, instance: str) -> str:
-    """Given a database server as the spool names it, return the unit that runs it."""
+    """Given a database server as the spool names it, return the unit that runs it.
+
+    Those that are loaded at rest have their unit's name; it comes from the MASTER, and nothing else is made of it.
+    """
+    if engine in LOADED_AT_REST:
+        stem = unquote(instance)
+        return f"{stem if _UNIT_STEM.fullmatch(stem) else engine}.service"
     if engine == postgresql.NAME:
         return f"postgresql@{instance}.service"
     if engine == mariadb.NAME and instance == "default":

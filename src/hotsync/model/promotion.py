@@ -106,7 +106,9 @@ class Promotion:
 class DatabaseDump:
     """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
 
-    `size` is that of all dumps in bytes, `version` that of the server which they were made of.
+    `size` is that of all dumps in bytes, `version` that of the server which they were made of. `place` is the folder
+    in which the server finds its data when it starts, where that is put there at rest; "": it is loaded into a server
+    that runs.
     """
 
     engine: str
@@ -115,6 +117,12 @@ class DatabaseDump:
     digest: str
     size: int = 0
     version: str = ""
+    place: str = ""
+
+    @property
+    def at_rest(self) -> bool:
+        """Return whether its server must not run while it is loaded."""
+        return bool(self.place)
 
     @property
     def name(self) -> str:

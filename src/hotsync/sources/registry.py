@@ -16,19 +16,37 @@ from hotsync.errors import HotSyncError, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
-from hotsync.sources import backup_config, documents, facts, mariadb, postgresql, spool
-from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
+from hotsync.sources import (
+    backup_config,
+    documents,
+    facts,
+    mariadb,
+    openldap,
+    openldap_documents,
+    postgresql,
+    redis,
+    redis_documents,
+    spool,
+)
+from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
+from hotsync.sources.openldap_documents import OpenldapServer
+from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
-SOURCES: tuple[Source, ...] = (mariadb, postgresql, backup_config, facts)
+SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, backup_config, facts)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
 
-_DOCUMENTS: tuple[tuple[str, str, type[MariadbInstance] | type[PostgresqlCluster]], ...] = (
+_DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (
     (mariadb.NAME, INSTANCE, MariadbInstance),
     (postgresql.NAME, CLUSTER, PostgresqlCluster),
+    (openldap.NAME, openldap_documents.SERVER, OpenldapServer),
+    (redis.NAME, redis_documents.SERVER, RedisServer),
 )
+
+LOADED_AT_REST = frozenset((openldap.NAME, redis.NAME))
+"""Sources whose data is put where a server finds it when it starts; the others are loaded into one that runs."""
 
 log = logging.getLogger(__name__)
 _STALE_CODE = "source.stale"
@@ -48,13 +66,17 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Loadable:
-    """One collected database server as the SLAVE finds it: what a promotion has to load, known by its digest."""
+    """One collected database server as the SLAVE finds it: what a promotion has to load, known by its digest.
+
+    `place` is the folder in which the server finds its data when it starts, where it is loaded at rest.
+    """
 
     engine: str
     instance: str
     digest: str
     version: str
     size: int
+    place: str = ""
 
 
 def source_named(name: str) -> Source:
@@ -109,7 +131,8 @@ def loadables(folder: Path) -> tuple[Loadable, ...]:
             if (instance / name).exists():
                 document = documents.load(instance / name, kind)
                 size = sum(file.size for file in document.files)
-                found.append(Loadable(engine, instance.name, document.digest, document.version, size))
+                place = document.place if isinstance(document, OpenldapServer | RedisServer) else ""
+                found.append(Loadable(engine, instance.name, document.digest, document.version, size, place))
     return tuple(found)
 
 
