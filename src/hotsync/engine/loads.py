@@ -70,7 +70,7 @@ def _lacking(dump: DatabaseDump) -> str:
         return _openldap_lacking(dump)
     if dump.engine == redis.NAME:
         here = redis_load.server_version()
-        return _not_older(dump, here) if here else f"{dump.name}: no Redis server is installed here"
+        return not_older(dump, here) if here else f"{dump.name}: no Redis server is installed here"
     if dump.engine != mariadb.NAME:
         return ""
     try:
@@ -85,10 +85,11 @@ def _openldap_lacking(dump: DatabaseDump) -> str:
         here = openldap_server.tools_version()
     except CommandFailed:
         return f"{dump.name}: no OpenLDAP server is installed here"
-    return _not_older(dump, here)
+    return not_older(dump, here)
 
 
-def _not_older(dump: DatabaseDump, here: str) -> str:
+def not_older(dump: DatabaseDump, here: str) -> str:
+    """Given the version of the server here, return in words that it is too old for the dump, "" if it is not."""
     if release(here) >= release(dump.version):
         return ""
     return f"{dump.name}: the server here is {here}, the MASTER's {dump.version}"

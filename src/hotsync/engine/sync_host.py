@@ -173,8 +173,9 @@ class SyncHost:
     def collect(self, say: Say) -> Collected:
         """Collect what must not be copied live; what fails keeps its last good copy."""
         collected = collect(
-            self.paths, self.clock, databases=self.settings.databases, say=lambda phase: say(phase, None)
-        )
+            self.paths, self.clock, databases=self.settings.databases, mail_queue=self.settings.mail_queue,
+            say=lambda phase: say(phase, None),
+        )  # fmt: skip
         self.clock.sleep(SETTLED_SECONDS)
         return collected
 
@@ -207,7 +208,7 @@ class SyncHost:
     def preview(self, say: Say) -> Preview:
         """Return what a run would send, from what was collected last; nothing is left behind, not even a manifest."""
         say("Looking for changes", None)
-        site = last_rules(self.paths)
+        site = last_rules(self.paths, mail_queue=self.settings.mail_queue)
         with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
             known, out = self.paths.manifest, Path(folder) / "changes"
             with Manifest(known if known.exists() else Path(folder) / "manifest.db") as manifest:

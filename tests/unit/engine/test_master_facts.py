@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree, unit_of
 from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.flows import promote
@@ -67,3 +67,19 @@ def test_where_the_master_told_no_unit_its_profiles_say_what_is_started(paths: P
     status.parent.mkdir(parents=True)
     status.write_text("Package: nginx\nStatus: install ok installed\n")
     assert Ground(paths).production == ("nginx.service",)
+
+
+@pytest.mark.parametrize(
+    ("engine", "instance", "unit"),
+    [
+        ("postgresql", "15-main", "postgresql@15-main.service"),
+        ("mariadb", "default", "mariadb.service"),
+        ("mariadb", "second", "mariadb@second.service"),
+        ("openldap", "slapd", "slapd.service"),
+        ("redis", "redis-server%40cache", "redis-server@cache.service"),
+        ("redis", "--no-block", "redis.service"),
+        ("redis", "srv%2Fmy.conf", "redis.service"),
+    ],
+)
+def test_a_server_is_run_by_the_unit_that_its_name_says(engine: str, instance: str, unit: str) -> None:
+    assert unit_of(engine, instance) == unit
