@@ -93,8 +93,8 @@ class Settings(BaseModel):
         "databases",
         SWITCH,
         "enabled",
-        "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis); `disabled`: neither their dumps nor "
-        "their files",
+        "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis, ejabberd); `disabled`: neither their "
+        "dumps nor their files",
     )
     mail_queue: bool = _setting(
         "hotsync",

@@ -12,6 +12,7 @@ from hotsync.config.schema import Settings
 from hotsync.model.report import Check
 from hotsync.profiles.schema import (
     CheckSpec,
+    EjabberdCheck,
     HttpCheck,
     ImapCheck,
     LdapCheck,
@@ -40,13 +41,14 @@ def named_checks(profiles: Iterable[Profile]) -> dict[str, CheckSpec]:
 class Asked:
     """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom.
 
-    `redis` asks every Redis server; it returns what they answered.
+    `redis` and `ejabberd` ask the servers of these kinds; they return what was answered.
     """
 
     mariadb_sockets: tuple[str, ...] = ()
     postgresql_clusters: tuple[tuple[str, int], ...] = ()
     account: CheckAccount | None = None
     redis: Callable[[], str] = str
+    ejabberd: Callable[[], str] = str
 
 
 def check_account(settings: Settings) -> CheckAccount | None:
@@ -79,5 +81,7 @@ def run_check(name: str, spec: CheckSpec, asked: Asked) -> Check:
             return checks.check_ldap(name, spec.title)
         case RedisCheck():
             return checks.ask(name, spec.title, "journalctl -u 'redis*' says why.", asked.redis, (RedisError,))
+        case EjabberdCheck():
+            return checks.ask(name, spec.title, "journalctl -u ejabberd says why.", asked.ejabberd)
         case _:
             assert_never(spec)

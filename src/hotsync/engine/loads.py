@@ -11,7 +11,17 @@ from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.locale_names import lacking, parse_locale_gen
 from hotsync.model.promotion import DatabaseDump
-from hotsync.sources import documents, mariadb, openldap, openldap_server, postgresql, redis, redis_load
+from hotsync.sources import (
+    documents,
+    ejabberd,
+    ejabberd_server,
+    mariadb,
+    openldap,
+    openldap_server,
+    postgresql,
+    redis,
+    redis_load,
+)
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.mariadb_client import program, series
 from hotsync.sources.postgresql_cluster import has_server
@@ -68,6 +78,9 @@ def _lacking(dump: DatabaseDump) -> str:
         return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
     if dump.engine == openldap.NAME:
         return _openldap_lacking(dump)
+    if dump.engine == ejabberd.NAME:
+        here = ejabberd_server.installed_version()
+        return not_older(dump, here) if here else f"{dump.name}: no ejabberd is installed here"
     if dump.engine == redis.NAME:
         here = redis_load.server_version()
         return not_older(dump, here) if here else f"{dump.name}: no Redis server is installed here"

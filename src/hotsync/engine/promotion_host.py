@@ -23,7 +23,7 @@ from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
-from hotsync.sources import documents, mariadb, postgresql, postgresql_cluster, redis
+from hotsync.sources import documents, ejabberd, mariadb, postgresql, postgresql_cluster, redis
 from hotsync.sources.documents import PostgresqlCluster
 from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
@@ -143,6 +143,7 @@ class PromotionChecks:
             tuple((cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked),
             check_account(settings),
             partial(redis.ping, context),
+            partial(ejabberd.status, context),
         )
         return run_check(name, spec, asked)
 

@@ -52,7 +52,7 @@ class Files(_Strict):
 class Database(_Strict):
     """Databases that the application keeps in a server or in files of their own; no names means all of that engine.
 
-    MariaDB, PostgreSQL, OpenLDAP and Redis are collected whole, whatever is said here.
+    MariaDB, PostgreSQL, OpenLDAP, Redis and ejabberd's Mnesia are collected whole, whatever is said here.
     """
 
     engine: Literal["mariadb", "postgresql", "sqlite", "openldap", "tdb", "redis", "mnesia"]
@@ -172,6 +172,12 @@ class RedisCheck(_CheckBase):
     kind: Literal["redis"]
 
 
+class EjabberdCheck(_CheckBase):
+    """The server says that it has started."""
+
+    kind: Literal["ejabberd"]
+
+
 CheckSpec = Annotated[
     UnitCheck
     | PortCheck
@@ -182,7 +188,8 @@ CheckSpec = Annotated[
     | MariadbCheck
     | PostgresqlCheck
     | LdapCheck
-    | RedisCheck,
+    | RedisCheck
+    | EjabberdCheck,
     Field(discriminator="kind"),
 ]
 

@@ -84,31 +84,38 @@ class _Load:
     document: OpenldapServer
 
     def run(self) -> None:
-        account = self._account()
+        """Make everything that is new first; what can fail has been done when the first of the old gives way."""
+        account, record = self._account(), self.document.configuration
         beside = [Path(database.directory, _BESIDE) for database in self.document.databases]
+        self._check_configuration()
         try:
             for folder in beside:
                 _make_folder(folder.parent, account)
                 _make_anew(folder, account)
             if beside:
                 self._load_databases(account)
+            new = None if record is None else self._make_configuration(record, account, beside)
+            for folder in beside:
+                _put(folder)
+            if new is not None:
+                self._put_configuration(new)
         finally:
             for folder in beside:
                 trees.remove(folder)
-        if self.document.configuration is not None:
-            self._load_configuration(self.document.configuration, account)
+
+    def _check_configuration(self) -> None:
+        place = Path(self.document.config)
+        if self.document.configuration is None or not place.exists():
+            return
+        if not _OF_A_CONFIGURATION.issuperset(os.listdir(place)):
+            reason = f"{place} holds more than the configuration of a directory server"
+            raise RestoreFailed(dataset=self.dataset.name, reason=reason, hint=f"Move what else lies in {place} away.")
 
     def _load_databases(self, account: pwd.struct_passwd) -> None:
         databases = self.document.databases
         reading = self._staged({each.number: f"{each.directory}/{_BESIDE}" for each in databases}, account)
         for database in databases:
             self._load(reading, database)
-        for database in databases:
-            place = Path(database.directory)
-            sync_filesystem(place)
-            (place / _LOCK).unlink(missing_ok=True)  # of the old file: whoever opens the new one makes it anew
-            os.replace(place / _BESIDE / _DATA, place / _DATA)
-            sync_directory(place)
 
     def _staged(self, places: Mapping[int, str], account: pwd.struct_passwd) -> Reading:
         """Return the server's configuration with other places for its databases, for the tools only."""
@@ -141,20 +148,27 @@ class _Load:
             reason = f"{name} reads back with other entries than were collected"
             raise RestoreFailed(dataset=self.dataset.name, reason=reason)
 
-    def _load_configuration(self, record: FileRecord, account: pwd.struct_passwd) -> None:
+    def _make_configuration(self, record: FileRecord, account: pwd.struct_passwd, beside: list[Path]) -> Path:
+        """Return the new configuration, beside the old one."""
         place = Path(self.document.config)
-        if place.exists() and not _OF_A_CONFIGURATION.issuperset(os.listdir(place)):
-            reason = f"{place} holds more than the configuration of a directory server"
-            raise RestoreFailed(dataset=self.dataset.name, reason=reason, hint=f"Move what else lies in {place} away.")
-        _make_folder(place.parent, account)
+        place.parent.mkdir(parents=True, exist_ok=True)
         new = place.with_name(f"{_BESIDE}-{place.name}")
-        _make_anew(new, account)
-        reading = Reading(str(new), account.pw_name if account.pw_uid else None)
+        trees.remove(new)
+        # where the tools may write in any case: of /etc they may be allowed their own folder only (AppArmor)
+        made = beside[0] / "new.d" if beside else new
+        _make_anew(made, account)
+        reading = Reading(str(made), account.pw_name if account.pw_uid else None)
         _slapadd(reading, 0, self._content(record))
         with closing(output(reading, 0)) as chunks:
             if hashlib.sha256(b"".join(chunks)).hexdigest() != record.sha256:
                 raise RestoreFailed(dataset=self.dataset.name, reason="the configuration reads back otherwise")
+        if made != new:
+            trees.copy_exactly(made, new)
         sync_filesystem(new)
+        return new
+
+    def _put_configuration(self, new: Path) -> None:
+        place = Path(self.document.config)
         if place.exists():
             new.chmod(place.stat().st_mode & 0o7777)
             rename_exchange(str(place), str(new))
@@ -191,6 +205,15 @@ def _slapadd(reading: Reading, number: int, content: Iterator[bytes]) -> None:
     # -q: nobody else is there, and a load that fails is thrown away; -s: what the server took it takes again
     argv = ["slapadd", *reading.words, "-n", str(number), "-g", "-q", "-s"]
     feed(argv, content, user=reading.user)
+
+
+def _put(beside: Path) -> None:
+    """Let what was loaded beside a database take its place."""
+    place = beside.parent
+    sync_filesystem(place)
+    (place / _LOCK).unlink(missing_ok=True)  # of the old file: whoever opens the new one makes it anew
+    os.replace(beside / _DATA, place / _DATA)
+    sync_directory(place)
 
 
 def _make_anew(folder: Path, account: pwd.struct_passwd) -> None:

@@ -12,12 +12,16 @@ from hotsync.sources.mariadb_find import parse_unit
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A running program: its number, its name, its unit ("" if none), and the words that it was called with."""
+    """A running program: its number, its name, its unit ("" if none), and the words that it was called with.
+
+    `started` is when, in the kernel's own count: with the number it tells one run from another.
+    """
 
     pid: int
     program: str
     unit: str
     words: tuple[str, ...]
+    started: str = ""
 
 
 def running(programs: Collection[str], proc: Path = Path("/proc")) -> tuple[Process, ...]:
@@ -39,8 +43,9 @@ def _running(programs: Collection[str], proc: Path) -> Iterator[Process]:
                 continue
             theirs = (folder / "root/").stat()
             words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
+            started = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
             unit = parse_unit((folder / "cgroup").read_text("utf-8", "surrogateescape"))
-        except OSError:
+        except (OSError, IndexError):
             continue  # it has ended meanwhile
         if (theirs.st_dev, theirs.st_ino) == (root.st_dev, root.st_ino):
-            yield Process(int(folder.name), program, unit, tuple(words))
+            yield Process(int(folder.name), program, unit, tuple(words), f"{folder.name}.{started}")

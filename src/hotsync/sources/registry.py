@@ -19,6 +19,8 @@ from hotsync.model.selection import Action, Rule, Voice
 from hotsync.sources import (
     backup_config,
     documents,
+    ejabberd,
+    ejabberd_documents,
     facts,
     mariadb,
     openldap,
@@ -29,13 +31,14 @@ from hotsync.sources import (
     spool,
 )
 from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
+from hotsync.sources.ejabberd_documents import EjabberdServer
 from hotsync.sources.openldap_documents import OpenldapServer
 from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
-SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, backup_config, facts)
+SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, ejabberd, backup_config, facts)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
 
 _DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (
@@ -43,9 +46,10 @@ _DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (
     (postgresql.NAME, CLUSTER, PostgresqlCluster),
     (openldap.NAME, openldap_documents.SERVER, OpenldapServer),
     (redis.NAME, redis_documents.SERVER, RedisServer),
+    (ejabberd.NAME, ejabberd_documents.SERVER, EjabberdServer),
 )
 
-LOADED_AT_REST = frozenset((openldap.NAME, redis.NAME))
+LOADED_AT_REST = frozenset((openldap.NAME, redis.NAME, ejabberd.NAME))
 """Sources whose data is put where a server finds it when it starts; the others are loaded into one that runs."""
 
 log = logging.getLogger(__name__)
@@ -131,7 +135,7 @@ def loadables(folder: Path) -> tuple[Loadable, ...]:
             if (instance / name).exists():
                 document = documents.load(instance / name, kind)
                 size = sum(file.size for file in document.files)
-                place = document.place if isinstance(document, OpenldapServer | RedisServer) else ""
+                place = document.place if isinstance(document, OpenldapServer | RedisServer | EjabberdServer) else ""
                 found.append(Loadable(engine, instance.name, document.digest, document.version, size, place))
     return tuple(found)
 

@@ -21,7 +21,15 @@ SCHEMAS = Path("/etc/ldap/schema")
 ROOT, PASSWORD = "cn=admin,dc=example,dc=org", "sécret word"
 
 
-def _take_over(folder: Path, account: str) -> None:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
+
+
+def take_over(folder: Path, account: str) -> None:
+    """Make a folder an account's own."""
     owner = pwd.getpwnam(account)
     os.chown(folder, owner.pw_uid, owner.pw_gid)
 
@@ -189,7 +197,7 @@ def slapd(number_of_people: int = 50) -> Iterator[Slapd]:
     with open_folder() as folder:
         for name in ("", "main", "two words", "slapd.d"):
             (folder / name).mkdir(exist_ok=True)
-            _take_over(folder / name, "openldap")
+            take_over(folder / name, "openldap")
         config = folder / "slapd.d"
         argv = ["slapadd", "-F", str(config), "-n", "0"]
         command.run(argv, input=_config(folder).encode(), user="openldap", cwd="/")
@@ -259,9 +267,9 @@ class RedisServer(Server):
 def redis(*lines: str, password: str = "") -> Iterator[RedisServer]:
     """Start a Redis server of our own; `lines` are added to its configuration."""
     with open_folder() as folder:
-        _take_over(folder, "redis")
+        take_over(folder, "redis")
         (folder / "data").mkdir(mode=0o750)
-        _take_over(folder / "data", "redis")
+        take_over(folder / "data", "redis")
         escaped = password.replace('"', '\\"')
         own = [f'requirepass "{escaped}"'] if password else []
         text = "\n".join((f"unixsocket {folder}/s.sock", "port 0", f"dir {folder}/data", *own, *lines, ""))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.checks import check_ldap
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Verdict
 from hotsync.sources import openldap as source
@@ -258,3 +259,10 @@ def test_a_server_is_found_by_its_configuration(server: Slapd) -> None:
     found = source.inspect(context)
     assert [(each.name, each.config, each.unit) for each in found] == [("openldap/slapd", str(place), "slapd.service")]
     assert found[0].directories == (f"{server.folder}/main", f"{server.folder}/two words")
+
+
+def test_the_check_asks_every_database_and_says_what_does_not_answer(server: Slapd) -> None:
+    check = check_ldap("openldap.ldap.1", "the directory answers", ("ldapi://%2Fnonexistent", server.url))
+    assert (check.verdict, check.detail) == (Verdict.GREEN, "2 databases answer")
+    server.stop()
+    assert check_ldap("openldap.ldap.1", "the directory answers", (server.url,)).verdict is Verdict.RED

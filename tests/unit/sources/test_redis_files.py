@@ -109,11 +109,12 @@ def test_processes_that_see_another_root_or_have_ended_are_none(tmp_path: Path) 
         folder.mkdir()
         (folder / "comm").write_text(f"{program}\n")
         (folder / "cmdline").write_bytes(b"\0".join((b"/usr/sbin/slapd", b"-d", b"0", b"")))
+        (folder / "stat").write_text(f"{pid} (odd) name) S {' '.join(map(str, range(4, 30)))}\n")
         (folder / "cgroup").write_text("0::/system.slice/slapd.service\n")
         (folder / "root").symlink_to(root)
     (tmp_path / "13").mkdir()
     (tmp_path / "self").mkdir()
     found = running(("slapd",), tmp_path)
-    assert [(each.pid, each.unit, each.words) for each in found] == [
-        (pid, "slapd.service", ("/usr/sbin/slapd", "-d", "0")) for pid in (9, 10)
+    assert [(each.pid, each.unit, each.words, each.started) for each in found] == [
+        (pid, "slapd.service", ("/usr/sbin/slapd", "-d", "0"), f"{pid}.22") for pid in (9, 10)
     ]
