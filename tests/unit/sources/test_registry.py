@@ -11,7 +11,15 @@ from hotsync.errors import RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.model.selection import Action, Voice
-from hotsync.sources.documents import FileRecord, MariadbAccounts, MariadbInstance, digest_of_files, load, render
+from hotsync.sources.documents import (
+    Document,
+    FileRecord,
+    MariadbAccounts,
+    MariadbInstance,
+    digest_of_files,
+    load,
+    render,
+)
 from hotsync.sources.ejabberd_documents import EjabberdServer
 from hotsync.sources.openldap_documents import OpenldapDatabase, OpenldapServer
 from hotsync.sources.redis_documents import RedisServer
@@ -255,7 +263,7 @@ def test_where_a_server_keeps_its_files_is_remembered_while_it_cannot_be_asked(w
 def test_what_is_put_in_place_at_rest_is_found_with_its_place(tmp_path: Path) -> None:
     record = FileRecord("x", 5, "0" * 64)
     database = OpenldapDatabase(1, "dc=org", "/var/lib/ldap", 3, record)
-    servers = {
+    servers: dict[str, Document] = {
         "openldap/slapd": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/ldap/slapd.d", record, (database,)),
         "openldap/empty": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/openldap/slapd.d", record, ()),
         "redis/redis-server": RedisServer(
