@@ -101,7 +101,7 @@ class World:
             units_left=tuple(unit for unit in document.units if unit.path not in self.exchanged),
             etc_exchanged=self.etc == "exchanged",
             databases=self.dumps,
-            servers_down=frozenset(dump.unit for dump in self.dumps) - self.running,
+            servers_down=frozenset(dump.unit for dump in self.dumps if not dump.at_rest) - self.running,
             clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,
@@ -161,7 +161,7 @@ class FakeHost:
         assert self.world.etc == "exchanged"
 
     def hold_clients(self) -> None:
-        running = {dump.unit for dump in self.world.dumps} & self.world.running
+        running = {dump.unit for dump in self.world.dumps if not dump.at_rest} & self.world.running
         assert not running, "a database server was up before clients were held off"
         self.world.held = True
 
@@ -216,8 +216,11 @@ class FakeHost:
 
     def load(self, engine: str, instance: str, digest: str) -> None:
         dump = next(dump for dump in self.world.dumps if (dump.engine, dump.instance) == (engine, instance))
-        assert dump.unit in self.world.running, "loaded into a server that is down"
-        assert self.world.held, "loaded while clients could write"
+        if dump.at_rest:
+            assert dump.unit not in self.world.running, "its files were replaced while it ran"
+        else:
+            assert dump.unit in self.world.running, "loaded into a server that is down"
+            assert self.world.held, "loaded while clients could write"
         assert self.world.role.role is Role.SLAVE, "loaded over data of production"
         self.world.loads.append(digest)
 

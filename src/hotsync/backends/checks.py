@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import urlsplit
 
 from hotsync.errors import CommandFailed
@@ -126,3 +126,36 @@ def check_postgresql(name: str, title: str, clusters: Iterable[tuple[str, int]])
         return f"{count} databases can be entered"
 
     return ask(name, title, "journalctl -u 'postgresql*' says why.", question)
+
+
+LDAP_PLACES = ("ldapi:///", "ldap://localhost")
+
+
+def check_ldap(name: str, title: str, places: Sequence[str] = LDAP_PLACES) -> Check:
+    """Return whether the directory server takes a bind, and what it says it serves can be asked for.
+
+    An entry that is not shown to strangers is there all the same: that the server says so is an answer.
+    """
+
+    def question() -> str:
+        place = next((place for place in places if _search(place, "", "1.1").returncode == 0), places[-1])
+        said = _search(place, "", "namingContexts").text
+        suffixes = [line.partition(": ")[2] for line in said.splitlines() if line.startswith("namingContexts: ")]
+        for suffix in suffixes:
+            answer = _search(place, suffix, "1.1")
+            if answer.returncode not in _LDAP_ANSWERS:
+                raise Ill(f"{suffix}: {answer.errors.strip()[:200]}")
+        if not suffixes:
+            raise Ill("it serves no database, or does not answer")
+        return f"{len(suffixes)} databases answer"
+
+    return ask(name, title, "journalctl -u slapd says why.", question)
+
+
+_LDAP_ANSWERS = (0, 32, 48, 50)
+"""Success; no such object, inappropriate authentication, insufficient access: what a stranger is told."""
+
+
+def _search(place: str, base: str, attribute: str) -> command.Completed:
+    options = ["-x", "-LLL", "-o", "ldif-wrap=no", "-o", f"nettimeout={TIMEOUT:.0f}", "-s", "base", "-b", base]
+    return command.run(["ldapsearch", *options, "-H", place, attribute], ok=range(256), timeout=TIMEOUT * 3)

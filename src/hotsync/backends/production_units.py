@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
@@ -88,6 +89,21 @@ class ProductionUnits:
             raise CommandFailed(
                 program="systemctl", status="no error", detail=f"{unit} is not active", line=f"systemctl status {unit}"
             )
+
+    @contextmanager
+    def stopped(self, unit: str) -> Iterator[None]:
+        """Keep a unit from running in the block; if it ran before, it runs after it, whatever came of the block.
+
+        Raise CommandFailed if it cannot be stopped, or not be started again.
+        """
+        ran = command.run(["systemctl", "is-active", "--quiet", unit], ok=range(256)).returncode == 0
+        if ran:
+            command.run(["systemctl", "stop", unit], timeout=_START_SECONDS)
+        try:
+            yield
+        finally:
+            if ran:
+                self.start(unit)
 
     def start_all(self, units: Sequence[str]) -> None:
         """Start units in one transaction, in the order they ask for; one that fails is told and does not raise."""

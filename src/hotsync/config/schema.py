@@ -89,7 +89,22 @@ class Settings(BaseModel):
         "hotsync", "SlavePort", Number(1, 65535), "273", "TCP port of HotSync, the same on both servers"
     )
     databases: bool = _setting(
-        "hotsync", "databases", SWITCH, "enabled", "on the MASTER: carry MariaDB and PostgreSQL databases"
+        "hotsync",
+        "databases",
+        SWITCH,
+        "enabled",
+        "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis, ejabberd); `disabled`: neither their "
+        "dumps nor their files",
+    )
+    mail_queue: bool = _setting(
+        "hotsync",
+        "MailQueue",
+        YES_NO,
+        "no",
+        "on the MASTER: carry Postfix's queue. `yes`: after a promotion mail that the MASTER delivered since the last "
+        "run is delivered a second time, and runs warn of mail that went while they looked; `no`: mail that the MASTER "
+        "accepted and did not deliver yet stays on its disk",
+        example="yes",
     )
     interval_minutes: int = _setting(
         "hotsync", "IntervalMinutes", Number(1, 1440), "15", "on the MASTER: how often a sync starts", unit="minutes"

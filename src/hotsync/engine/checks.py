@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -12,16 +12,20 @@ from hotsync.config.schema import Settings
 from hotsync.model.report import Check
 from hotsync.profiles.schema import (
     CheckSpec,
+    EjabberdCheck,
     HttpCheck,
     ImapCheck,
+    LdapCheck,
     MariadbCheck,
     PortCheck,
     PostgresqlCheck,
     Profile,
+    RedisCheck,
     SmbCheck,
     SmtpCheck,
     UnitCheck,
 )
+from hotsync.sources.redis_client import RedisError
 
 
 def named_checks(profiles: Iterable[Profile]) -> dict[str, CheckSpec]:
@@ -35,11 +39,16 @@ def named_checks(profiles: Iterable[Profile]) -> dict[str, CheckSpec]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom."""
+    """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom.
+
+    `redis` and `ejabberd` ask the servers of these kinds; they return what was answered.
+    """
 
     mariadb_sockets: tuple[str, ...] = ()
     postgresql_clusters: tuple[tuple[str, int], ...] = ()
     account: CheckAccount | None = None
+    redis: Callable[[], str] = str
+    ejabberd: Callable[[], str] = str
 
 
 def check_account(settings: Settings) -> CheckAccount | None:
@@ -68,5 +77,11 @@ def run_check(name: str, spec: CheckSpec, asked: Asked) -> Check:
             return checks.check_mariadb(name, spec.title, asked.mariadb_sockets)
         case PostgresqlCheck():
             return checks.check_postgresql(name, spec.title, asked.postgresql_clusters)
+        case LdapCheck():
+            return checks.check_ldap(name, spec.title)
+        case RedisCheck():
+            return checks.ask(name, spec.title, "journalctl -u 'redis*' says why.", asked.redis, (RedisError,))
+        case EjabberdCheck():
+            return checks.ask(name, spec.title, "journalctl -u ejabberd says why.", asked.ejabberd)
         case _:
             assert_never(spec)

@@ -9,6 +9,7 @@ from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
+from hotsync.profiles.resolve import queue_rules
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
 from hotsync.sources.source import Context
@@ -29,7 +30,7 @@ class Collected:
     notices: tuple[Notice, ...]
 
 
-def collect(paths: Paths, clock: Clock, *, databases: bool, say: Callable[[str], None]) -> Collected:
+def collect(paths: Paths, clock: Clock, *, databases: bool, mail_queue: bool, say: Callable[[str], None]) -> Collected:
     """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy."""
     notices: list[Notice] = []
     started_at = clock.now()
@@ -37,7 +38,7 @@ def collect(paths: Paths, clock: Clock, *, databases: bool, say: Callable[[str],
     done = collect_all(context, databases=databases, begin=lambda name: say(f"Collecting {name}"))
     say("Asking plugins and lists")
     site = site_rules(paths)
-    rules, failed = (*site.rules, *done.rules), list(done.failures)
+    rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)
     try:
         with collecting(paths, DATASET) as collection:
             collection.put(DOCUMENT, render_rules(rules))
@@ -47,7 +48,11 @@ def collect(paths: Paths, clock: Clock, *, databases: bool, say: Callable[[str],
     return Collected(started_at, done.points, tuple(failed), rules, (*notices, *site.notices))
 
 
-def last_rules(paths: Paths) -> SiteRules:
+def _queue_rules(wanted: bool) -> tuple[Rule, ...]:
+    return queue_rules() if wanted else ()
+
+
+def last_rules(paths: Paths, *, mail_queue: bool) -> SiteRules:
     """Return the rules that a run would add to those of profiles, as far as that is known without one (a dry run)."""
     site = site_rules(paths, plugins=False)
-    return SiteRules((*site.rules, *known_rules(paths)), site.notices)
+    return SiteRules((*site.rules, *known_rules(paths), *_queue_rules(mail_queue)), site.notices)

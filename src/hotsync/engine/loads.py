@@ -12,10 +12,21 @@ from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.locale_names import lacking, parse_locale_gen
 from hotsync.model.promotion import DatabaseDump
-from hotsync.sources import documents, mariadb, postgresql
+from hotsync.sources import (
+    documents,
+    ejabberd,
+    ejabberd_server,
+    mariadb,
+    openldap,
+    openldap_server,
+    postgresql,
+    redis,
+    redis_load,
+)
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.mariadb_client import is_mariadb, program, series
 from hotsync.sources.postgresql_cluster import extensions_here, has_server
+from hotsync.sources.versions import release
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -37,6 +48,8 @@ def loads(tree: Path, dumps: Iterable[DatabaseDump]) -> list[tuple[str, int]]:
 
 def _data_folder(tree: Path, dump: DatabaseDump) -> str:
     """Return where a server keeps its data by the MASTER's configuration; another place than the usual one counts."""
+    if dump.at_rest:
+        return _clean(dump.directory)
     if dump.engine == postgresql.NAME:
         version, _, name = dump.instance.partition("-")
         text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")
@@ -50,8 +63,11 @@ def _data_folder(tree: Path, dump: DatabaseDump) -> str:
 
 def _setting(text: str, name: str) -> str:
     found = re.findall(rf"^\s*{name}\s*=\s*['\"]?(/[^'\"\s#]*)", text, re.MULTILINE)
-    path = found[-1].strip("/") if found else ""
-    return "" if ".." in path.split("/") else path
+    return _clean(found[-1]) if found else ""
+
+
+def _clean(path: str) -> str:
+    return "" if ".." in path.split("/") else path.strip("/")
 
 
 def servers_lacking(dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
@@ -63,6 +79,14 @@ def _lacking(dump: DatabaseDump) -> str:
     if dump.engine == postgresql.NAME:
         version = dump.instance.partition("-")[0]
         return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
+    if dump.engine == openldap.NAME:
+        return _openldap_lacking(dump)
+    if dump.engine == ejabberd.NAME:
+        here = ejabberd_server.installed_version()
+        return not_older(dump, here) if here else f"{dump.name}: no ejabberd is installed here"
+    if dump.engine == redis.NAME:
+        here = redis_load.server_version()
+        return not_older(dump, here) if here else f"{dump.name}: no Redis server is installed here"
     if dump.engine != mariadb.NAME:
         return ""
     try:
@@ -70,6 +94,21 @@ def _lacking(dump: DatabaseDump) -> str:
     except CommandFailed:
         return f"{dump.name}: no MariaDB server is installed here"
     return older(dump, text)
+
+
+def _openldap_lacking(dump: DatabaseDump) -> str:
+    try:
+        here = openldap_server.tools_version()
+    except CommandFailed:
+        return f"{dump.name}: no OpenLDAP server is installed here"
+    return not_older(dump, here)
+
+
+def not_older(dump: DatabaseDump, here: str) -> str:
+    """Given the version of the server here, return in words that it is too old for the dump, "" if it is not."""
+    if release(here) >= release(dump.version):
+        return ""
+    return f"{dump.name}: the server here is {here}, the MASTER's {dump.version}"
 
 
 def older(dump: DatabaseDump, text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
@@ -14,13 +15,14 @@ from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
 from hotsync.sources import mariadb, postgresql
-from hotsync.sources.registry import loadables
+from hotsync.sources.registry import LOADED_AT_REST, loadables
 from hotsync.state.facts import load_facts
 from hotsync.state.rules import load_rules
 from hotsync.system.paths import Paths
 
 _SERVICE = re.compile(r"[A-Za-z0-9:_.][A-Za-z0-9:_.@\\-]{0,200}\.service")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
+_UNIT_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.\\@-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def read_told(paths: Paths) -> Told:
                 each.size,
                 each.version,
                 each.directory,
+                each.engine in LOADED_AT_REST,
             )
             for each in loadables(spool_of_tree(paths))
         )
@@ -108,7 +111,13 @@ def facts_fault(paths: Paths) -> str:
 
 
 def unit_of(engine: str, instance: str, told: str = "") -> str:
-    """Given a database server as the spool names it, return the unit that runs it; `told` is what the MASTER says."""
+    """Given a database server as the spool names it, return the unit that runs it; `told` is what the MASTER says.
+
+    Those that are loaded at rest have their unit's name; it comes from the MASTER, and nothing else is made of it.
+    """
+    if engine in LOADED_AT_REST:
+        stem = unquote(instance)
+        return f"{stem if _UNIT_STEM.fullmatch(stem) else engine}.service"
     if _SERVICE.fullmatch(told) and not is_own(told):
         return told
     if engine == postgresql.NAME:

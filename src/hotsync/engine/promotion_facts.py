@@ -52,7 +52,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         copy_bytes=copy_bytes,
         databases=master.dumps,
         dump_bytes=sum(dump.size for dump in master.dumps),
-        servers_down=frozenset(dump.unit for dump in master.dumps) - active,
+        servers_down=frozenset(dump.unit for dump in master.dumps if not dump.at_rest) - active,
         clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,

@@ -10,7 +10,7 @@ from pathlib import Path
 from hotsync.backends import production_units
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
-from hotsync.engine.master_facts import spool_of_tree
+from hotsync.engine.master_facts import spool_of_tree, unit_of
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
 from hotsync.engine.promotion_facts import ADDRESSES_CHECK, UNITS_CHECK
@@ -23,9 +23,9 @@ from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
-from hotsync.sources import documents, mariadb, mariadb_make, postgresql, postgresql_cluster
+from hotsync.sources import documents, ejabberd, mariadb, mariadb_make, postgresql, postgresql_cluster, redis
 from hotsync.sources.documents import MariadbInstance, PostgresqlCluster
-from hotsync.sources.registry import source_named
+from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.state import promotion as document
 from hotsync.state.settings import read_settings
@@ -89,9 +89,18 @@ class PromotionDatabases:
 
     def load(self, engine: str, instance: str, digest: str) -> None:
         """Load an instance's dumps into its server; raise RestoreFailed, also if they are not the ones planned."""
-        loaded = source_named(engine).restore(self._folder(engine, instance), self._server(engine, instance))
+        if engine in LOADED_AT_REST:
+            loaded = self._load_at_rest(engine, instance)
+        else:
+            loaded = source_named(engine).restore(self._folder(engine, instance), self._server(engine, instance))
         if loaded != digest:
             raise RestoreFailed(dataset=f"{engine}/{instance}", reason="the dumps are not those that were planned with")
+
+    def _load_at_rest(self, engine: str, instance: str) -> str:
+        """Put the data where the server finds it; one that somebody has started is stopped for that long."""
+        unit = unit_of(engine, instance)
+        with self._units.stopped(unit):
+            return source_named(engine).restore(self._folder(engine, instance), Dataset(engine, instance, unit=unit))
 
     def _folder(self, engine: str, instance: str) -> Path:
         return spool_of_tree(self._paths) / engine / instance
@@ -135,6 +144,8 @@ class PromotionChecks:
             tuple(server.socket for server in mariadb.inspect(context) if server.socket),
             tuple((cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked),
             check_account(settings),
+            partial(redis.ping, context),
+            partial(ejabberd.status, context),
         )
         return run_check(name, spec, asked)
 

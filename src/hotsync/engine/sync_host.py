@@ -173,7 +173,10 @@ class SyncHost:
 
     def collect(self, say: Say) -> Collected:
         """Collect what must not be copied live; what fails keeps its last good copy."""
-        return collect(self.paths, self.clock, databases=self.settings.databases, say=lambda phase: say(phase, None))
+        return collect(
+            self.paths, self.clock, databases=self.settings.databases, mail_queue=self.settings.mail_queue,
+            say=lambda phase: say(phase, None),
+        )  # fmt: skip
 
     @contextmanager
     def shadows(self, *, make: bool = True) -> Iterator[Shadows]:
@@ -219,7 +222,7 @@ class SyncHost:
     def preview(self, say: Say) -> Preview:
         """Return what a run would send, from what was collected last; nothing is left behind, not even a manifest."""
         say("Looking for changes", None)
-        site = last_rules(self.paths)
+        site = last_rules(self.paths, mail_queue=self.settings.mail_queue)
         with tempfile.TemporaryDirectory(prefix="hotsync-preview-") as folder:
             known, out = self.paths.manifest, Path(folder) / "changes"
             with (

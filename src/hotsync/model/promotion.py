@@ -107,7 +107,7 @@ class DatabaseDump:
     """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
 
     `size` is that of all dumps in bytes, `version` that of the server which they were made of, `directory` where that
-    one keeps its files ("": not told).
+    one keeps its files ("": not told). `at_rest`: its server must not run while it is loaded.
     """
 
     engine: str
@@ -117,6 +117,7 @@ class DatabaseDump:
     size: int = 0
     version: str = ""
     directory: str = ""
+    at_rest: bool = False
 
     @property
     def name(self) -> str:

@@ -70,7 +70,8 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
     """Databases, file attributes, units, checks."""
     done = facts.promotion.done
     loads = [LoadDatabases(dump.engine, dump.instance, dump.digest, dump.size) for dump in facts.databases]
-    left = any(load.key not in done for load in loads)
+    # a server that is loaded at rest lets nobody in
+    left = any(load.key not in done for dump, load in zip(facts.databases, loads, strict=True) if not dump.at_rest)
     if left and not facts.clients_held:
         yield HoldClients()  # before the first server may start
     if not facts.permitted:

@@ -32,6 +32,11 @@ NEVER_FROM_MOUNTS = frozenset(
                  "media", "var/lib", "var/lib/hotsync")
 )  # fmt: skip
 
+_QUEUE = "/var/spool/postfix"
+_NOT_QUEUED = (
+    "dev", "etc", "flush", "lib", "maildrop", "pid", "private", "public", "quick-start", "restart", "run", "usr", "var",
+)  # fmt: skip
+
 Expand = Callable[[str], Iterable[str]]
 """Given an include pattern with wildcards, return the paths that it names on this host now."""
 
@@ -46,6 +51,16 @@ def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     said += [(path, Action.EXCLUDE) for path in profile.files.not_carried]
     said += [(path, Action.PROTECT) for path in profile.files.protect]
     return [Rule(path.rstrip("/"), action, origin, Voice.PROFILE) for path, action in said]
+
+
+def queue_rules() -> tuple[Rule, ...]:
+    """Return the rules that carry Postfix's queue, for a site that wants that.
+
+    One root, since a queue that is empty is no accident; what else lies there belongs to the server that runs there,
+    also the mail that was given to it and not taken into the queue yet.
+    """
+    said = ((_QUEUE, Action.INCLUDE), *((f"{_QUEUE}/{name}", Action.PROTECT) for name in _NOT_QUEUED))
+    return tuple(Rule(path, action, "setting MailQueue", Voice.PROFILE) for path, action in said)
 
 
 def required_paths(profiles: Iterable[Profile], expand: Expand) -> tuple[str, ...]:

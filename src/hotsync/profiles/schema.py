@@ -52,7 +52,7 @@ class Files(_Strict):
 class Database(_Strict):
     """Databases that the application keeps in a server or in files of their own; no names means all of that engine.
 
-    MariaDB and PostgreSQL are collected whole, whatever is said here.
+    MariaDB, PostgreSQL, OpenLDAP, Redis and ejabberd's Mnesia are collected whole, whatever is said here.
     """
 
     engine: Literal["mariadb", "postgresql", "sqlite", "openldap", "tdb", "redis", "mnesia"]
@@ -160,8 +160,36 @@ class PostgresqlCheck(_CheckBase):
     kind: Literal["postgresql"]
 
 
+class LdapCheck(_CheckBase):
+    """The directory server answers to a bind, and so does each of its databases."""
+
+    kind: Literal["ldap"]
+
+
+class RedisCheck(_CheckBase):
+    """A login to every Redis server works, and it answers to PING."""
+
+    kind: Literal["redis"]
+
+
+class EjabberdCheck(_CheckBase):
+    """The server says that it has started."""
+
+    kind: Literal["ejabberd"]
+
+
 CheckSpec = Annotated[
-    UnitCheck | PortCheck | HttpCheck | SmtpCheck | ImapCheck | SmbCheck | MariadbCheck | PostgresqlCheck,
+    UnitCheck
+    | PortCheck
+    | HttpCheck
+    | SmtpCheck
+    | ImapCheck
+    | SmbCheck
+    | MariadbCheck
+    | PostgresqlCheck
+    | LdapCheck
+    | RedisCheck
+    | EjabberdCheck,
     Field(discriminator="kind"),
 ]
 

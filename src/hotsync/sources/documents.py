@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import Field, asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +23,34 @@ GLOBALS = "globals.sql"
 TOC = "toc.dat"
 _LARGEST = 64 * 1024 * 1024
 
-T = TypeVar("T", bound="MariadbInstance | PostgresqlCluster")
+
+class Document(Protocol):
+    """What the documents of all kinds of servers tell (each is a frozen dataclass)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def version(self) -> str:
+        """Return the server's version."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Return the one digest of all files."""
+        ...
+
+    @property
+    def collected_at(self) -> float:
+        """Return when this content was first seen (MASTER's clock)."""
+        ...
+
+    @property
+    def files(self) -> tuple[FileRecord, ...]:
+        """Return all files that belong to it."""
+        ...
+
+
+T = TypeVar("T", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +178,7 @@ def digest_of_files(files: Iterable[FileRecord]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def render(document: MariadbInstance | PostgresqlCluster) -> bytes:
+def render(document: Document) -> bytes:
     """Return a document as it lies in the spool."""
     return (json.dumps(asdict(document), indent=1, ensure_ascii=True) + "\n").encode("ascii")
 

@@ -16,19 +16,41 @@ from hotsync.errors import HotSyncError, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
-from hotsync.sources import backup_config, documents, facts, mariadb, postgresql, spool
-from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
+from hotsync.sources import (
+    backup_config,
+    documents,
+    ejabberd,
+    ejabberd_documents,
+    facts,
+    mariadb,
+    openldap,
+    openldap_documents,
+    postgresql,
+    redis,
+    redis_documents,
+    spool,
+)
+from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
+from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.openldap_documents import OpenldapServer
+from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
-SOURCES: tuple[Source, ...] = (mariadb, postgresql, backup_config, facts)
+SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, ejabberd, backup_config, facts)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
 
-_DOCUMENTS: tuple[tuple[str, str, type[MariadbInstance] | type[PostgresqlCluster]], ...] = (
+_DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (
     (mariadb.NAME, INSTANCE, MariadbInstance),
     (postgresql.NAME, CLUSTER, PostgresqlCluster),
+    (openldap.NAME, openldap_documents.SERVER, OpenldapServer),
+    (redis.NAME, redis_documents.SERVER, RedisServer),
+    (ejabberd.NAME, ejabberd_documents.SERVER, EjabberdServer),
 )
+
+LOADED_AT_REST = frozenset((openldap.NAME, redis.NAME, ejabberd.NAME))
+"""Sources whose data is put where a server finds it when it starts; the others are loaded into one that runs."""
 
 log = logging.getLogger(__name__)
 _STALE_CODE = "source.stale"
@@ -114,9 +136,19 @@ def loadables(folder: Path) -> tuple[Loadable, ...]:
             if (instance / name).exists():
                 document = documents.load(instance / name, kind)
                 size = sum(file.size for file in document.files)
-                told = (document.unit, document.directory) if isinstance(document, MariadbInstance) else ("", "")
-                found.append(Loadable(engine, instance.name, document.digest, document.version, size, *told))
+                found.append(Loadable(engine, instance.name, document.digest, document.version, size, *_told(document)))
     return tuple(found)
+
+
+def _told(document: Document) -> tuple[str, str]:
+    """Given what was collected of a server, return the unit and the directory that the MASTER told with it."""
+    match document:
+        case MariadbInstance():
+            return document.unit, document.directory
+        case PostgresqlCluster():
+            return "", ""
+        case _:
+            return "", document.place
 
 
 class _Run:

@@ -53,6 +53,7 @@ class Dataset:
     `parked` where it is stopped on purpose: its last copy stays, without alarm. `directories` are where a database
     server keeps its files, as far as that is known now: they are never copied. `own_login`: root logs in by socket,
     and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
+    `config` is the server's configuration (a file or a folder), where it must be known to reach it.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Dataset:
     parked: bool = False
     directories: tuple[str, ...] = ()
     own_login: bool = False
+    config: str = ""
 
     @property
     def name(self) -> str:

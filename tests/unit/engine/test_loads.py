@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.loads import extensions_lacking, loads, locales_of_databases, older
+from hotsync.engine.loads import extensions_lacking, loads, locales_of_databases, not_older, older
 from hotsync.engine.room import room_missing
 from hotsync.manifest.store import Manifest
 from hotsync.model.promotion import DatabaseDump, Promotion
@@ -30,6 +30,18 @@ def test_a_load_needs_more_room_than_its_dump_where_the_server_keeps_its_data(tm
     write(tmp_path / "etc/mysql/mariadb.conf.d/60-big.cnf", "[mysqld]\ndatadir = /srv/mysql\n")
     write(tmp_path / "etc/postgresql/15/main/postgresql.conf", "data_directory = '/srv/pg'  # moved\n")
     assert loads(tmp_path, (MARIADB, POSTGRESQL)) == [("srv/mysql", 1500), ("srv/pg", 3000)]
+
+
+def test_what_is_put_in_place_at_rest_needs_room_there_by_its_own_word(tmp_path: Path) -> None:
+    redis = DatabaseDump("redis", "redis-server", "redis-server.service", "c" * 64, 1000, "7.0.15", "/srv/redis/", True)
+    assert loads(tmp_path, (redis,)) == [("srv/redis", 1500)]
+    assert loads(tmp_path, (replace(redis, directory="/srv/../../x"),)) == [("", 1500)]
+
+
+@pytest.mark.parametrize(("version", "lacking"), [("2.4.57", False), ("2.5.99", False), ("2.6.1", True), ("3.0", True)])
+def test_a_directory_server_that_is_older_than_the_masters_is_said_before(version: str, lacking: bool) -> None:
+    dump = DatabaseDump("openldap", "slapd", "slapd.service", "c" * 64, 1, version, "/var/lib/ldap")
+    assert bool(not_older(dump, "2.5.13")) is lacking
 
 
 def test_a_place_that_leads_out_of_the_root_is_not_believed(tmp_path: Path) -> None:

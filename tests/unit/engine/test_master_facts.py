@@ -84,4 +84,19 @@ def test_where_the_master_told_no_unit_its_profiles_say_what_is_started(paths: P
 )
 def test_the_unit_of_a_second_server_is_the_one_that_the_master_tells_if_it_can_be_one(told: str, unit: str) -> None:
     assert unit_of("mariadb", "second", told) == unit
-    assert unit_of("postgresql", "15-main") == "postgresql@15-main.service"
+
+
+@pytest.mark.parametrize(
+    ("engine", "instance", "unit"),
+    [
+        ("postgresql", "15-main", "postgresql@15-main.service"),
+        ("mariadb", "default", "mariadb.service"),
+        ("mariadb", "second", "mariadb@second.service"),
+        ("openldap", "slapd", "slapd.service"),
+        ("redis", "redis-server%40cache", "redis-server@cache.service"),
+        ("redis", "--no-block", "redis.service"),
+        ("redis", "srv%2Fmy.conf", "redis.service"),
+    ],
+)
+def test_a_server_is_run_by_the_unit_that_its_name_says(engine: str, instance: str, unit: str) -> None:
+    assert unit_of(engine, instance) == unit

@@ -22,20 +22,21 @@ from tests.support.sizes import examples
 
 MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64)
 POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64)
+REDIS = DatabaseDump("redis", "redis-server", "redis-server.service", "c" * 64, at_rest=True)
 
 worlds = st.builds(
     World,
     units=st.lists(st.sampled_from(["home", "root", "srv/data", "var/lib/samba"]), unique=True).map(tuple),
     folders=st.sampled_from([(), ("srv",)]),
-    dumps=st.lists(st.sampled_from([MARIADB, POSTGRESQL]), unique=True).map(tuple),
-    master_units=st.lists(st.sampled_from(["dovecot.service", "postfix.service", "cron.service"]), unique=True).map(
-        tuple
-    ),
+    dumps=st.lists(st.sampled_from([MARIADB, POSTGRESQL, REDIS]), unique=True).map(tuple),
+    master_units=st.lists(
+        st.sampled_from(["dovecot.service", "postfix.service", "redis-server.service"]), unique=True
+    ).map(tuple),
     both_units=st.sampled_from([(), ("ssh.service",)]),
     checks=st.lists(st.sampled_from(["imap", "smtp", "smb"]), unique=True).map(tuple),
     packages=st.frozensets(st.sampled_from(["dovecot-imapd", "samba"])),
     unobtainable=st.frozensets(st.sampled_from(["dovecot-imapd", "samba"])),
-    failing_units=st.frozensets(st.sampled_from(["dovecot.service", "cron.service"])),
+    failing_units=st.frozensets(st.sampled_from(["dovecot.service", "redis-server.service"])),
     attributes=st.integers(0, 2),
     accounts_differ=st.booleans(),
     choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
@@ -153,6 +154,16 @@ def test_databases_are_not_loaded_a_second_time_once_the_journal_has_them() -> N
     world.power_cut()
     run(world)
     assert world.loads == [MARIADB.digest]
+
+
+def test_what_is_put_in_place_at_rest_needs_no_server_and_holds_nobody_off() -> None:
+    world = World(dumps=(REDIS,), master_units=(REDIS.unit,))
+    keys = [step.key for step in plan_promote(world.facts())]
+    assert not [key for key in keys if key.startswith(("databases.start", "network.hold", "network.admit"))]
+    load = next(number for number, key in enumerate(keys) if key.startswith("databases.load:redis/redis-server"))
+    assert keys.index("files.exchange-etc") < load < next(n for n, key in enumerate(keys) if "services.start" in key)
+    run(world)
+    assert world.loads == [REDIS.digest]
 
 
 def test_what_profiles_ask_for_is_made_anew_once_and_before_units_start() -> None:

@@ -11,8 +11,19 @@ from hotsync.errors import RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.model.selection import Action, Voice
-from hotsync.sources.documents import FileRecord, MariadbAccounts, MariadbInstance, digest_of_files, load, render
-from hotsync.sources.registry import Loadable, collect_all, known_rules, loadables, source_named
+from hotsync.sources.documents import (
+    Document,
+    FileRecord,
+    MariadbAccounts,
+    MariadbInstance,
+    digest_of_files,
+    load,
+    render,
+)
+from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.openldap_documents import OpenldapDatabase, OpenldapServer
+from hotsync.sources.redis_documents import RedisServer
+from hotsync.sources.registry import LOADED_AT_REST, Loadable, collect_all, known_rules, loadables, source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.system.paths import Paths
 
@@ -247,3 +258,31 @@ def test_where_a_server_keeps_its_files_is_remembered_while_it_cannot_be_asked(w
     assert protected(world) == {"/new files of engine/a"}
     del world.engine.datasets[0]
     assert protected(world) == set()
+
+
+def test_what_is_put_in_place_at_rest_is_found_with_its_place(tmp_path: Path) -> None:
+    record = FileRecord("x", 5, "0" * 64)
+    database = OpenldapDatabase(1, "dc=org", "/var/lib/ldap", 3, record)
+    servers: dict[str, Document] = {
+        "openldap/slapd": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/ldap/slapd.d", record, (database,)),
+        "openldap/empty": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/openldap/slapd.d", record, ()),
+        "redis/redis-server": RedisServer(
+            1, "7.0.15", "b", 1.0, "/var/lib/redis", "dump.rdb", False, "appendonlydir", "appendonly.aof", "redis",
+            "redis", "run 1", record,
+        ),
+        "ejabberd/ejabberd": EjabberdServer(
+            1, "23.01", "c", 1.0, "ejabberd@localhost", "/var/lib/ejabberd", "sum", {"passwd": 1}, "run 1", record
+        ),
+    }  # fmt: skip
+    for name, document in servers.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "server.json").write_bytes(render(document))
+    found = {f"{each.engine}/{each.instance}": (each.directory, each.size) for each in loadables(tmp_path)}
+    assert found == {
+        "openldap/slapd": ("/var/lib/ldap", 10), "openldap/empty": ("/etc/openldap/slapd.d", 5),
+        "redis/redis-server": ("/var/lib/redis", 5), "ejabberd/ejabberd": ("/var/lib/ejabberd", 5),
+    }  # fmt: skip
+    assert {each.engine for each in loadables(tmp_path)} == LOADED_AT_REST
+    (tmp_path / "redis/redis-server/server.json").write_text('{"schema": 1, "version": 7}')
+    with pytest.raises(RestoreFailed, match="malformed"):
+        loadables(tmp_path)

@@ -1,0 +1,90 @@
+"""OpenLDAP: the configuration and each database as LDIF, as slapcat writes them beside a running server.
+
+slapcat reads each database within one transaction, in the order in which the entries were made and with all that the
+server itself notes of them, so that a directory that did not change is the same file.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.model.generation import DatasetPoint
+from hotsync.model.report import Check, Notice
+from hotsync.sources import documents
+from hotsync.sources.documents import FileRecord
+from hotsync.sources.ldif import DirectoryDatabase, EntryCounter, counted
+from hotsync.sources.openldap_documents import CONFIGURATION, SERVER, OpenldapDatabase, OpenldapServer
+from hotsync.sources.openldap_load import restore as restore
+from hotsync.sources.openldap_server import NAME as NAME
+from hotsync.sources.openldap_server import Reading, detail, output, read, tools_version
+from hotsync.sources.openldap_server import inspect as inspect
+from hotsync.sources.source import Context, Dataset
+from hotsync.sources.spool import Collection, collecting
+
+IS_DATABASE: bool = True
+
+
+def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
+    """Given a server, bring its LDIF in the spool up to date; raise SourceError (the last good copy stays)."""
+    taken_at = context.clock.now()
+    try:
+        with collecting(context.paths, dataset.name) as collection:
+            _collect(context, dataset, collection, taken_at)
+    except (CommandFailed, LookupError, ValueError) as error:
+        raise SourceError(
+            dataset=dataset.name,
+            reason=detail(error),
+            hint="`slapcat -n N` as the account of the server shows it too; the last good copy stays.",
+        ) from error
+    return [DatasetPoint(dataset.name, taken_at)]
+
+
+def verify(folder: Path) -> list[Check]:
+    """Given a collected server, return whether each of its files is what the document says; raise RestoreFailed."""
+    document = documents.load(folder / SERVER, OpenldapServer)
+    return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
+
+
+def _collect(context: Context, dataset: Dataset, collection: Collection, taken_at: float) -> None:
+    reading = read(dataset.config, context.stall_seconds)
+    for other in reading.left_out:
+        sentence = f"{dataset.name}: database {other.number} ({other.suffix}) is of the kind {other.kind}, which"
+        context.notice(Notice("source.openldap.kind", f"{sentence} is not collected: its files are carried"))
+    configuration: FileRecord | None = None
+    if reading.is_folder:
+        configuration = documents.record(CONFIGURATION, collection.put(CONFIGURATION, reading.content))
+    databases = tuple(_database(context, dataset, collection, reading, each) for each in reading.carried)
+    files = (configuration, *(database.content for database in databases))
+    document = OpenldapServer(
+        documents.SCHEMA, tools_version(), documents.digest_of_files(file for file in files if file is not None),
+        taken_at, dataset.config, configuration, databases,
+    )  # fmt: skip
+    collection.put(SERVER, documents.render(_as_before(collection.folder, document)))
+    collection.publish()
+
+
+def _database(
+    context: Context, dataset: Dataset, collection: Collection, reading: Reading, database: DirectoryDatabase
+) -> OpenldapDatabase:
+    name, counter = f"{database.number}.ldif", EntryCounter()
+    candidate = collection.candidate(name)
+    with closing(output(reading, database.number, context.stall_seconds)) as chunks:
+        for chunk in counted(chunks, counter):
+            candidate.write(chunk)
+            context.progress(dataset.name, candidate.size)
+    candidate.pause()
+    content = documents.record(name, candidate.digest)
+    return OpenldapDatabase(database.number, database.suffix, database.directory, counter.count, content)
+
+
+def _as_before(folder: Path, document: OpenldapServer) -> OpenldapServer:
+    """Return the document with the last one's `collected_at` if nothing else differs: an equal file is not replaced."""
+    try:
+        last = documents.load(folder / SERVER, OpenldapServer)
+    except RestoreFailed:
+        return document
+    same = replace(document, collected_at=last.collected_at)
+    return same if same == last else document

@@ -1,0 +1,51 @@
+"""The servers of a kind that run on this host, each with the unit that it runs in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotsync.sources.mariadb_find import parse_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running program: its number, its name, its unit ("" if none), and the words that it was called with.
+
+    `started` is when, in the kernel's own count: with the number it tells one run from another.
+    """
+
+    pid: int
+    program: str
+    unit: str
+    words: tuple[str, ...]
+    started: str = ""
+
+
+def running(programs: Collection[str], proc: Path = Path("/proc")) -> tuple[Process, ...]:
+    """Given names of programs, return the processes that are one of them and see this host's own root, by number.
+
+    A container's server is no server of this host.
+    """
+    return tuple(sorted(_running(programs, proc), key=lambda process: process.pid))
+
+
+def _running(programs: Collection[str], proc: Path) -> Iterator[Process]:
+    root = os.stat("/")
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
+            if program not in programs:
+                continue
+            theirs = (folder / "root/").stat()
+            words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
+            started = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+            unit = parse_unit((folder / "cgroup").read_text("utf-8", "surrogateescape"))
+        except (OSError, IndexError):
+            continue  # it has ended meanwhile
+        if (theirs.st_dev, theirs.st_ino) == (root.st_dev, root.st_ino):
+            yield Process(int(folder.name), program, unit, tuple(words), f"{folder.name}.{started}")

@@ -1,0 +1,104 @@
+"""Finds the Redis servers of a host: those that run, and those that should and do not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+
+from hotsync.errors import CommandFailed
+from hotsync.sources.processes import Process, running
+from hotsync.sources.redis_config import read_settings
+from hotsync.sources.source import Context, Dataset
+from hotsync.sources.spool import file_name
+from hotsync.system.command import ENVIRONMENT, run
+
+NAME: str = "redis"
+PROGRAMS = ("redis-server", "valkey-server")
+_PATTERNS = ("redis.service", "redis@*.service", "redis-server.service", "redis-server@*.service",
+             "valkey.service", "valkey@*.service", "valkey-server.service", "valkey-server@*.service")  # fmt: skip
+_USUAL = ("/etc/redis/redis.conf", "/etc/valkey/valkey.conf", "/etc/redis.conf")
+_ARGUMENTS = re.compile(r"argv\[\]=(.*?) ;")
+
+
+def inspect(context: Context) -> tuple[Dataset, ...]:
+    """Given the host, return its servers, also those that are enabled and down; a mere cache is none.
+
+    A server that keeps nothing on its disk loses all when it restarts, by its own configuration: so it does here.
+    """
+    spool = context.paths.spool / NAME
+    collected = sorted(folder.name for folder in spool.iterdir()) if spool.is_dir() else []
+    found = {dataset.instance: dataset for dataset in map(_running, running(PROGRAMS)) if dataset is not None}
+    caches = {dataset.instance for dataset in found.values() if dataset.parked}
+    for dataset in not_running(_unit_files(), collected):
+        found.setdefault(dataset.instance, dataset)
+    return tuple(found[instance] for instance in sorted(found) if instance not in caches)
+
+
+def instance_of(unit: str, config: str) -> str:
+    """Given a server's unit, return the name of its instance: the unit's; without one its configuration names it."""
+    return file_name(unit.removesuffix(".service") or config.strip("/") or "redis-server")
+
+
+def not_running(units: Mapping[str, str], collected: Iterable[str]) -> Iterator[Dataset]:
+    """Given the server units with their states and the instances collected before, return what there should be.
+
+    A unit that is enabled should run; of the others, one that was collected before was stopped on purpose.
+    """
+    known = {instance_of(unit, ""): state for unit, state in units.items() if "@." not in unit and state != "alias"}
+    templates = {unit.partition("@")[0] for unit in units if "@." in unit}
+    for unit, state in units.items():
+        instance = instance_of(unit, "")
+        if state.startswith("enabled") and instance in known:
+            yield Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
+    for instance in collected:
+        template, at, _ = instance.partition("%40")
+        if instance in known or (at and template in templates):
+            yield Dataset(NAME, instance, parked=True)
+
+
+def _running(process: Process) -> Dataset | None:
+    """Return a running server; one that keeps nothing comes out as parked, and a sentinel is none."""
+    if any("sentinel" in word for word in process.words):
+        return None
+    config = config_of(process)
+    instance = instance_of(process.unit, config)
+    dataset = Dataset(NAME, instance, unit=process.unit, config=config)
+    folder = ""
+    with suppress(OSError):
+        folder = os.readlink(f"/proc/{process.pid}/cwd")
+    try:
+        settings = read_settings(config, folder)
+    except (OSError, ValueError) as error:
+        return Dataset(NAME, instance, unit=process.unit, fault=f"its configuration cannot be read: {error}")
+    if not settings.keeps:
+        return Dataset(NAME, instance, parked=True)
+    return Dataset(NAME, instance, unit=dataset.unit, config=config, directories=settings.files)
+
+
+def config_of(process: Process) -> str:
+    """Given a running server, return its configuration file: it hides its own words, its unit does not."""
+    words = list(process.words[1:])
+    if process.unit:
+        with suppress(CommandFailed):
+            words += parse_exec(run(("systemctl", "show", "--property=ExecStart", "--value", "--", process.unit)).text)
+    candidates = [word for word in words if word.startswith("/")] or list(_USUAL)
+    return next((word for word in candidates if os.path.isfile(word)), _USUAL[0])
+
+
+def parse_exec(text: str) -> list[str]:
+    """Given what `systemctl show --property=ExecStart --value` prints, return the words after the program."""
+    return [word for arguments in _ARGUMENTS.findall(text) for word in arguments.split()[1:]]
+
+
+def _unit_files() -> dict[str, str]:
+    if not any(shutil.which(program, path=ENVIRONMENT["PATH"]) for program in PROGRAMS):
+        return {}
+    try:
+        text = run(("systemctl", "list-unit-files", "--no-legend", *_PATTERNS), ok=(0, 1)).text
+    except CommandFailed:
+        return {}  # a host without systemd: what runs is all that can be known
+    words = (line.split() for line in text.splitlines())
+    return {unit: state for unit, state, *_ in words}
