@@ -145,10 +145,10 @@ def _told(document: Document) -> tuple[str, str]:
     match document:
         case MariadbInstance():
             return document.unit, document.directory
-        case PostgresqlCluster():
-            return "", ""
-        case _:
+        case OpenldapServer() | RedisServer() | EjabberdServer():
             return "", document.place
+        case _:
+            return "", ""
 
 
 class _Run:
