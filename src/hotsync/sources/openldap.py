@@ -1,7 +1,8 @@
 """OpenLDAP: the configuration and each database as LDIF, as slapcat writes them beside a running server.
 
 slapcat reads each database within one transaction, in the order in which the entries were made and with all that the
-server itself notes of them, so that a directory that did not change is the same file.
+server itself notes of them, so that a directory that did not change is the same file. One whose file counts no
+transaction since is not read again.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pathlib import Path
 from hotsync.errors import CommandFailed, RestoreFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents
+from hotsync.sources import documents, lmdb
 from hotsync.sources.documents import FileRecord
 from hotsync.sources.ldif import DirectoryDatabase, EntryCounter, counted
 from hotsync.sources.openldap_documents import CONFIGURATION, SERVER, OpenldapDatabase, OpenldapServer
 from hotsync.sources.openldap_load import restore as restore
+from hotsync.sources.openldap_server import KIND, Reading, detail, output, read, tools_version
 from hotsync.sources.openldap_server import NAME as NAME
-from hotsync.sources.openldap_server import Reading, detail, output, read, tools_version
 from hotsync.sources.openldap_server import inspect as inspect
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting
@@ -56,7 +57,10 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     configuration: FileRecord | None = None
     if reading.is_folder:
         configuration = documents.record(CONFIGURATION, collection.put(CONFIGURATION, reading.content))
-    databases = tuple(_database(context, dataset, collection, reading, each) for each in reading.carried)
+    known = _known(_last_document(collection.folder), configuration)
+    databases = tuple(
+        _database(context, dataset, collection, reading, each, known.get(each)) for each in reading.carried
+    )
     files = (configuration, *(database.content for database in databases))
     document = OpenldapServer(
         documents.SCHEMA, tools_version(), documents.digest_of_files(file for file in files if file is not None),
@@ -66,10 +70,22 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     collection.publish()
 
 
+def _known(last: OpenldapServer | None, configuration: FileRecord | None) -> dict[DirectoryDatabase, OpenldapDatabase]:
+    """Return the databases that were collected with this very configuration."""
+    if last is None or configuration is None or last.configuration != configuration:
+        return {}
+    return {DirectoryDatabase(each.number, KIND, each.suffix, each.directory): each for each in last.databases}
+
+
 def _database(
-    context: Context, dataset: Dataset, collection: Collection, reading: Reading, database: DirectoryDatabase
-) -> OpenldapDatabase:
+    context: Context, dataset: Dataset, collection: Collection, reading: Reading, database: DirectoryDatabase,
+    last: OpenldapDatabase | None,
+) -> OpenldapDatabase:  # fmt: skip
     name, counter = f"{database.number}.ldif", EntryCounter()
+    seen = lmdb.moment_of(Path(database.directory, "data.mdb"))
+    if last is not None and seen and last.seen == seen and (collection.folder / name).is_file():
+        collection.keep(name)
+        return last
     candidate = collection.candidate(name)
     with closing(output(reading, database.number, context.stall_seconds)) as chunks:
         for chunk in counted(chunks, counter):
@@ -77,14 +93,18 @@ def _database(
             context.progress(dataset.name, candidate.size)
     candidate.pause()
     content = documents.record(name, candidate.digest)
-    return OpenldapDatabase(database.number, database.suffix, database.directory, counter.count, content)
+    return OpenldapDatabase(database.number, database.suffix, database.directory, counter.count, seen, content)
 
 
 def _as_before(folder: Path, document: OpenldapServer) -> OpenldapServer:
     """Return the document with the last one's `collected_at` if nothing else differs: an equal file is not replaced."""
+    last = _last_document(folder)
+    same = replace(document, collected_at=last.collected_at) if last is not None else None
+    return same if same is not None and same == last else document
+
+
+def _last_document(folder: Path) -> OpenldapServer | None:
     try:
-        last = documents.load(folder / SERVER, OpenldapServer)
+        return documents.load(folder / SERVER, OpenldapServer)
     except RestoreFailed:
-        return document
-    same = replace(document, collected_at=last.collected_at)
-    return same if same == last else document
+        return None

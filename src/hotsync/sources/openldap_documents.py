@@ -12,12 +12,16 @@ CONFIGURATION = "config.ldif"
 
 @dataclass(frozen=True, slots=True)
 class OpenldapDatabase:
-    """One database: its number and suffix, where its files lie, how many entries it has."""
+    """One database: its number and suffix, where its files lie, how many entries it has.
+
+    `seen` is the moment of its file before it was read (`lmdb.moment_of`): while that is so, nothing was written.
+    """
 
     number: int
     suffix: str
     directory: str
     entries: int
+    seen: str
     content: FileRecord
 
 

@@ -26,13 +26,13 @@ from hotsync.system.command import ENVIRONMENT, run
 
 NAME: str = "openldap"
 INSTANCE = "slapd"
+KIND = "mdb"
 PROGRAM = "slapd"
 _PLACES = ("/etc/ldap/slapd.d", "/etc/openldap/slapd.d", "/etc/ldap/slapd.conf", "/etc/openldap/slapd.conf")
 _WITHOUT_FILES = frozenset((
     "asyncmeta", "config", "dnssrv", "frontend", "ldap", "meta", "monitor", "null", "passwd", "perl", "relay", "sock",
     "sql",
 ))  # fmt: skip
-_CARRIED = "mdb"
 _VERSION = re.compile(r"OpenLDAP: slapd (\d+(?:\.\d+)+)")
 
 
@@ -66,12 +66,12 @@ class Reading:
     @property
     def carried(self) -> list[DirectoryDatabase]:
         """Return the databases that are collected; raise LdifError."""
-        return [each for each in self.databases if each.kind == _CARRIED and each.directory.startswith("/")]
+        return [each for each in self.databases if each.kind == KIND and each.directory.startswith("/")]
 
     @property
     def left_out(self) -> list[DirectoryDatabase]:
         """Return the databases that have files of their own and are not collected: of kinds of former times."""
-        return [each for each in self.databases if each.kind not in (*_WITHOUT_FILES, _CARRIED)]
+        return [each for each in self.databases if each.kind not in (*_WITHOUT_FILES, KIND)]
 
 
 def inspect(context: Context) -> tuple[Dataset, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from hotsync.backends.checks import check_ldap
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Verdict
 from hotsync.sources import openldap as source
-from hotsync.sources import openldap_load
+from hotsync.sources import openldap_load, openldap_server
+from hotsync.sources.openldap_server import Reading
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
 from hotsync.system.paths import Paths
@@ -86,6 +87,46 @@ def test_where_nothing_changed_nothing_is_touched(server: Slapd, context: Contex
     assert changed(before, seen(folder_of(context).parent.parent)) == {
         "openldap/slapd", "openldap/slapd/2.ldif", "openldap/slapd/server.json",
     }  # fmt: skip
+
+
+def test_a_database_is_read_again_only_after_a_write_or_where_it_is_another_file(
+    server: Slapd, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped: list[int] = []
+
+    def output(reading: Reading, number: int, stall_seconds: float) -> Generator[bytes, None, None]:
+        dumped.append(number)
+        yield from openldap_server.output(reading, number, stall_seconds)
+
+    monkeypatch.setattr(source, "output", output)
+
+    def collected() -> list[int]:
+        dumped.clear()
+        source.collect(context, server.dataset())
+        return list(dumped)
+
+    assert collected() == [2, 3]
+    assert collected() == []
+    server.search()
+    server.stop()
+    older = engines.copy_of(server.folder / "main", context.paths.root / "older")
+    server.start()
+    assert collected() == [], "the server only reads what is there when it starts"
+    server.ldap("ldapmodify", input="dn: dc=second\nchangetype: modify\nreplace: o\no: later\n")
+    assert collected() == [3]
+    server.ldap("ldapmodify", input="dn: uid=p1,ou=People,dc=example,dc=org\nchangetype: delete\n")
+    assert collected() == [2]
+    server.stop()
+    trees.remove(server.folder / "main")
+    engines.copy_of(older, server.folder / "main")
+    assert collected() == [2]
+    assert server.slapcat(2) == (folder_of(context) / "2.ldif").read_text()
+    change = "dn: olcDatabase={2}mdb,cn=config\nchangetype: modify\nreplace: olcSizeLimit\nolcSizeLimit: 7\n"
+    argv = ["slapmodify", "-F", str(server.config), "-n", "0"]
+    command.run(argv, input=change.encode(), user="openldap", cwd="/")
+    assert collected() == [2, 3], "what an entry looks like is a matter of the configuration, too"
+    (folder_of(context) / "3.ldif").unlink()
+    assert collected() == [3]
 
 
 def test_a_server_that_is_down_is_collected_all_the_same(server: Slapd, context: Context) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.sources import slapd_conf
+from hotsync.sources import lmdb, slapd_conf
 from hotsync.sources.ldif import (
     DirectoryDatabase,
     EntryCounter,
@@ -115,3 +115,9 @@ def test_a_file_that_includes_itself_ends(tmp_path: Path) -> None:
     conf = tmp_path / "slapd.conf"
     conf.write_text(f"loglevel 0\ninclude {conf}\n")
     assert set(slapd_conf.read_lines(conf)) == {"loglevel 0"}
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\0" * 10_000])
+def test_a_file_of_another_form_says_nothing_about_its_writes(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data.mdb").write_bytes(content)
+    assert lmdb.moment_of(tmp_path / "data.mdb") == ""

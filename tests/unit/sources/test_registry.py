@@ -262,7 +262,7 @@ def test_where_a_server_keeps_its_files_is_remembered_while_it_cannot_be_asked(w
 
 def test_what_is_put_in_place_at_rest_is_found_with_its_place(tmp_path: Path) -> None:
     record = FileRecord("x", 5, "0" * 64)
-    database = OpenldapDatabase(1, "dc=org", "/var/lib/ldap", 3, record)
+    database = OpenldapDatabase(1, "dc=org", "/var/lib/ldap", 3, "", record)
     servers: dict[str, Document] = {
         "openldap/slapd": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/ldap/slapd.d", record, (database,)),
         "openldap/empty": OpenldapServer(1, "2.5.13", "a", 1.0, "/etc/openldap/slapd.d", record, ()),
