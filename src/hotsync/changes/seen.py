@@ -50,3 +50,11 @@ class SoundCopies(Protocol):
     def met(self, folder: int, key: bytes, head: bytes, status: os.stat_result) -> bool:
         """Given a file that differs from the manifest, say whether another one, a sound copy, lies at its name now."""
         ...
+
+    def hides(self, key: bytes) -> bool:
+        """Say whether what lies at a key is left out on purpose: it counts as gone."""
+        ...
+
+    def lies_at(self, path: str) -> bool:
+        """Say whether a sound copy lies at a path: nothing else may be carried in its place."""
+        ...

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import IO
 
 from hotsync.changes.folders import GONE, Reach, entry_at, words_of
 from hotsync.changes.notes import Notes
+from hotsync.changes.seen import SoundCopies
 from hotsync.changes.verbs import in_range, is_coarse
 from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, read_lines, recall_changes, writing
 from hotsync.model.changeset import recall_change
@@ -46,8 +47,8 @@ class Settling:
     """Turns a planned changeset into the final one, round by round; its files lie beside the planned one.
 
     `send_list` names what is to be sent next (NUL after each path): all at first, then what changed meanwhile.
-    `required` are paths of datasets that are carried whole and settled, or stay as they were. `hides` tells of a key
-    whether it is left out on purpose though something lies there: then it counts as gone.
+    `required` are paths of datasets that are carried whole and settled, or stay as they were. Where one of `copies`
+    lay, it is carried, or the previous version stays.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Settling:
         planned: Path,
         previous_digest: str,
         required: Sequence[str] = (),
-        hides: Callable[[bytes], bool] | None = None,
+        copies: SoundCopies | None = None,
     ) -> None:
-        self._root, self._previous, self._hides = root, previous_digest, hides
+        self._root, self._previous, self._copies = root, previous_digest, copies
         self._required = tuple(sort_key(path.strip("/")) for path in required)
         self._current = planned
         self._base = planned
@@ -89,7 +90,7 @@ class Settling:
         target = self._beside(f"settled.{self._round}")
         lacking = frozenset(path.removeprefix("./") for path in (*vanished, *changed))
         reasons = {path.removeprefix("./"): reason for path, reason in (unreadable or {}).items()}
-        look = _Look(sent_at_ns, lacking, reasons, self._problems, self._hides)
+        look = _Look(sent_at_ns, lacking, reasons, self._problems, self._copies)
         again = 0
         missing: set[str] = set()
         with ExitStack() as stack:
@@ -199,10 +200,10 @@ class _Look:
         lacking: frozenset[str],
         unreadable: Mapping[str, str],
         notes: Notes,
-        hides: Callable[[bytes], bool] | None,
+        copies: SoundCopies | None,
     ) -> None:
         self._sent_at_ns, self._lacking, self._unreadable, self._notes = sent_at_ns, lacking, unreadable, notes
-        self._hides = hides
+        self._copies = copies
         self._below = _Below()
         self._gone: bytes | None = None
 
@@ -228,7 +229,7 @@ class _Look:
     def _deleted(self, reach: Reach, change: Change, key: bytes) -> _Seen:
         if self._gone is not None and key.startswith(self._gone):
             return _Seen(change)
-        if self._hides is not None and self._hides(key):
+        if self._copies is not None and self._copies.hides(key):
             return _Seen(change)
         try:
             reach.look(key)
@@ -255,6 +256,8 @@ class _Look:
             if planned.unsettled == young:
                 return _Seen(change)
             return _Seen(replace(change, entry=replace(planned, unsettled=young)))
+        if self._copies is not None and self._copies.lies_at(change.path):
+            return self._left_out(change, key, "dataset.unsettled", "another file took the place of its sound copy")
         entry = entry_at(reach.folder_of(key), key, planned.kind, status, numbered=planned.inode != 0)
         if is_implied(planned):
             return _Seen(replace(change, entry=as_implied(entry)))

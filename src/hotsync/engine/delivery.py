@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.changes.detect import Detection
+from hotsync.changes.seen import SoundCopies
 from hotsync.changes.settle import Settling
 from hotsync.engine.collect import Collected
 from hotsync.manifest.changeset_file import ChangesetSummary, recall_changes
@@ -41,16 +42,16 @@ def deliver(
     say: Callable[[str, TransferProgress | None], None],
     *,
     required: Sequence[str] = (),
-    hides: Callable[[bytes], bool] | None = None,
+    copies: SoundCopies | None = None,
 ) -> Delivery:
     """Given what was detected, make it the SLAVE's next generation; raise PeerError, TransferError or ReplicaError.
 
-    Of what is `required`, all of a path comes settled, or nothing; what is hidden counts as gone.
+    Of what is `required`, all of a path comes settled, or nothing; of `copies` likewise.
     """
     number = manifest.generation + 1
     planned, figures = detection.planned, detection.summary
     link.begin(number, manifest.digest, planned, figures.content_bytes, figures.content + figures.meta)
-    settling = Settling(paths.root, planned, manifest.digest, required, hides)
+    settling = Settling(paths.root, planned, manifest.digest, required, copies)
     sent = _send(link, number, paths.root, settling, clock, lambda progress: say("Sending", progress))
     final_file = planned.with_name(f"{number}.final")
     final = settling.finalize(final_file)

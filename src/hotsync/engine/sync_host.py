@@ -202,8 +202,6 @@ class SyncHost:
                 table=table, copies=shadows,
             )  # fmt: skip
         shadows.finish()
-        if shadows.paths():
-            self.clock.sleep(SETTLED_SECONDS)  # for those that the walk had made
         return detection, selected
 
     def guard(self, detection: Detection, selected: Selected, *, accepted: bool) -> None:
@@ -254,7 +252,7 @@ class SyncHost:
         with self.manifest() as manifest:
             delivery = deliver(
                 self.paths, self.clock, link, manifest, detection, collected, say,
-                required=(*selected.required, *shadows.paths()), hides=shadows.hides,
+                required=selected.required, copies=shadows,
             )  # fmt: skip
             if delivery.record is not None:
                 save_sent(self.paths, delivery.record)

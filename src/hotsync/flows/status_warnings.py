@@ -24,7 +24,8 @@ def warnings_of(status: Status) -> Iterator[str]:
         yield from _of_run(status.last_run)
     for point in status.newest.datasets if status.newest else ():
         if point.stale_since:
-            yield f"{point.name} is an older copy: {point.note}"
+            what = "is an older copy" if point.taken_at else "has no sound copy yet"
+            yield f"{point.name} {what}: {point.note}"
 
 
 def _alone(status: Status) -> bool:

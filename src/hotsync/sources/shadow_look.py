@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Literal
 
 from hotsync.changes.seen import HEAD
 from hotsync.sources.shadow_index import TDB, Format, Looks, format_of, look_beside, look_of
+
+LEASED: Literal["leased"] = "leased"
+"""A file server's client has a right to it that must be taken back first (a Samba oplock)."""
 
 
 def looks_at(folder: int, name: bytes, format: Format, status: os.stat_result) -> Looks:
@@ -23,9 +27,12 @@ def may_be_hidden(folder: int, name: bytes) -> bool:
     return status is None or stat.S_ISREG(status.st_mode)
 
 
-def format_at(folder: int, name: bytes) -> Format | None:
-    """Return what the first bytes of a file say that it is; raise OSError."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+def format_at(folder: int, name: bytes) -> Format | Literal["leased"] | None:
+    """Return what the first bytes of a file say that it is, or that nobody can tell now; raise OSError."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except BlockingIOError:
+        return LEASED
     try:
         return format_of(os.pread(descriptor, HEAD, 0))
     finally:

@@ -38,7 +38,7 @@ from hotsync.sources.shadow_index import (
     must_copy,
     save_index,
 )  # fmt: skip
-from hotsync.sources.shadow_look import format_at, looks_at, may_be_hidden
+from hotsync.sources.shadow_look import LEASED, format_at, looks_at, may_be_hidden
 from hotsync.sources.shadow_store import ShadowStore
 from hotsync.system.attributes import read_attributes
 from hotsync.system.clock import Clock
@@ -155,10 +155,6 @@ class Shadows:
             found.append(Notice(_STALE, f"and {len(failed) - _NAMED} more such files"))
         return tuple(found)
 
-    def paths(self) -> tuple[str, ...]:
-        """Return the paths at which a shadow lies: they come as such, or stay as they were."""
-        return tuple(path for path, known in self._known.items() if known.has_shadow)
-
     # --- what the walk asks for ---------------------------------------------------------------------------------------
 
     def hidden(self, folder: bytes) -> AbstractSet[bytes]:
@@ -169,6 +165,11 @@ class Shadows:
         """Given the key of a path, say whether it is a part of a live file."""
         folder, _, name = key.rpartition(b"\0")
         return name in self._hidden.get(folder, ())
+
+    def lies_at(self, path: str) -> bool:
+        """Say whether a shadow lies at a path."""
+        known = self._known.get(path)
+        return known is not None and known.has_shadow and not self._closed
 
     def met(self, folder: int, key: bytes, head: bytes, status: os.stat_result) -> bool:
         """Given a changed file (its open folder, key, first bytes and stat), return whether a shadow lies there now."""
@@ -203,7 +204,7 @@ class Shadows:
             if not self._make or not self._is_due(known, looks_at(folder, name, known.format, status)):
                 self._show(folder, key, known)
                 return known
-            if format_at(folder, name) != known.format or (known.format == TDB and status.st_uid != 0):
+            if format_at(folder, name) not in (known.format, LEASED) or (known.format == TDB and status.st_uid != 0):
                 return None
             return self._tried_at(folder, key, known.format, known)
         except OSError:

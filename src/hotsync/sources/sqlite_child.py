@@ -85,6 +85,8 @@ def copy(folder: bytes, name: bytes, inode: tuple[int, int], target: bytes) -> s
             return checked(out)
         except Moved as error:
             reason = str(error) or reason
+        except BlockingIOError:
+            reason = "the client of a file server keeps it"  # a lease on it is being broken (a Samba oplock)
         except (Trouble, sqlite3.Error) as error:
             trouble = error if isinstance(error, Trouble) else named(error)
             # what is damaged while it moves may have been caught half written: only what stays so is

@@ -34,6 +34,9 @@ class Copies:
         folder, _, name = key.rpartition(b"\0")
         return name in self.hidden(folder)
 
+    def lies_at(self, path: str) -> bool:
+        return path.encode().replace(b"/", b"\0") in self.lying
+
     def met(self, folder: int, key: bytes, head: bytes, status: os.stat_result) -> bool:
         self.heads.append(head)
         if not head.startswith(MAGIC) or key in self.lying:
@@ -105,9 +108,28 @@ def test_what_was_carried_and_is_left_out_now_is_deleted_also_while_it_lies_ther
         server.root, server.rules, server.manifest, server.work / "planned", server.clock, frozenset(),
         server.manifest.digest, table={}, copies=copies,
     )  # fmt: skip
-    settling = Settling(server.root, found.planned, server.manifest.digest, (), copies.hides)
+    settling = Settling(server.root, found.planned, server.manifest.digest, (), copies)
     settling.settle(server.clock.now_ns())
     settling.finalize(server.work / "final")
     verbs = [(change.verb, change.path) for change in read_changes(server.work / "final")]
     assert (Verb.DELETE, "data/base.db-wal") in verbs
     assert (Verb.CONTENT, "data/base.db") in verbs
+
+
+def test_another_file_in_the_place_of_a_copy_is_not_carried_in_its_stead(server: Server) -> None:
+    server.write("data/base.db", MAGIC + b" torn")
+    server.write("data/other", b"x")
+    copies = Copies(server)
+    found = detect(
+        server.root, server.rules, server.manifest, server.work / "planned", server.clock, frozenset(),
+        server.manifest.digest, table={}, copies=copies,
+    )  # fmt: skip
+    for name in ("base.db", "other"):
+        server.write(f"new {name}", b"replaced")
+        os.replace(server.path(f"new {name}"), server.path(f"data/{name}"))
+    settling = Settling(server.root, found.planned, server.manifest.digest, (), copies)
+    assert settling.settle(server.clock.now_ns()) == 1  # the other file is sent again
+    assert settling.settle(server.clock.now_ns()) == 0
+    final = settling.finalize(server.work / "final")
+    assert [change.path for change in read_changes(server.work / "final")] == ["data", "data/other"]
+    assert [(notice.code, notice.path) for notice in final.problems] == [("dataset.unsettled", "data/base.db")]

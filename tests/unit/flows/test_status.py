@@ -15,7 +15,7 @@ from hotsync.flows import status as flow
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
-from hotsync.model.generation import Generation
+from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.state.slave_run import SlaveRun
@@ -46,6 +46,10 @@ MASTER = replace(
 )
 
 
+def holding(point: DatasetPoint) -> Status:
+    return replace(GOOD, newest=replace(HELD, datasets=(point,)))
+
+
 def told(status: Status) -> str:
     return "\n".join(warnings_of(status))
 
@@ -68,6 +72,8 @@ def test_where_all_is_well_there_is_no_warning(status: Status) -> None:
         (replace(MASTER, voiceless=True), "No mail can leave this server"),
         (replace(GOOD, slave_run=SlaveRun(NOW - 200 * MINUTE, 7)), "The readiness was last looked at 3 hours ago"),
         (replace(GOOD, slave_run=None), "hotsync-slave has not run yet"),
+        (holding(DatasetPoint("sqlite:/a", 5.0, 5.0, "locked")), "sqlite:/a is an older copy: locked"),
+        (holding(DatasetPoint("sqlite:/b", 0.0, 5.0, "damaged")), "sqlite:/b has no sound copy yet: damaged"),
     ],
 )
 def test_what_is_wrong_is_a_warning(status: Status, words: str) -> None:
