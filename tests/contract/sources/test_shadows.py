@@ -132,25 +132,28 @@ def test_the_host_sees_no_mount_and_the_live_file_while_a_run_sees_the_copy(worl
     write_rows(path, 1)
     live = path.stat().st_ino
     seen: list[int] = []
+    mounts: list[str] = []
     asked, answered = threading.Event(), threading.Event()
 
     def look_from_outside() -> None:
         asked.wait(60)
         seen.append(path.stat().st_ino)
+        mounts.append(Path("/proc/thread-self/mountinfo").read_text())
         answered.set()
 
     outside = threading.Thread(target=look_from_outside)
     outside.start()
-    mounts = Path("/proc/self/mountinfo").read_text()
     with world.looking():
         asked.set()
         assert answered.wait(60)
+        assert str(world.root) in Path("/proc/thread-self/mountinfo").read_text()
         assert path.stat().st_ino != live
         assert command.run(["stat", "-c", "%i", str(path)]).text.strip() == str(path.stat().st_ino)
     outside.join()
     assert seen == [live]
     assert path.stat().st_ino == live
-    assert Path("/proc/self/mountinfo").read_text() == mounts
+    mounts.append(Path("/proc/thread-self/mountinfo").read_text())
+    assert [str(world.root) in told for told in mounts] == [False, False]
     assert Path.cwd().exists()
 
 
