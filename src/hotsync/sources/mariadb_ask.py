@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hotsync.errors import SourceError
@@ -17,6 +18,9 @@ from hotsync.sources.spool import Digest
 EXCLUDED = frozenset({"information_schema", "performance_schema", "sys", "mysql"})
 NEEDED = frozenset({"SELECT", "SHOW DATABASES", "SHOW VIEW", "EVENT", "TRIGGER", "LOCK TABLES"})
 """Without one of these a server leaves out what the account may not see, and says nothing."""
+
+
+_GLOBAL = re.compile(r"GRANT ([A-Z_, ]+) ON \*\.\* TO ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,22 @@ class Accounts:
 def check_privileges(dataset: Dataset) -> None:
     """Raise SourceError if the account that we log in with may not see everything."""
     user, host = login(dataset)
-    asked = "SELECT GRANTEE, PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES;"
-    found = {privilege for grantee, privilege in ask(dataset, asked) if grantee == f"'{user}'@'{host}'"}
-    lacking = sorted(NEEDED - found)
-    if found and lacking:
+    lacking = sorted(NEEDED - privileges_on_all(row[0] for row in ask(dataset, "SHOW GRANTS;")))
+    if lacking:
         raise SourceError(
             dataset=dataset.name,
             reason=f"the account {user}@{host} lacks {', '.join(lacking)} on *.*, so that it does not see everything",
             hint=f"GRANT {', '.join(sorted(NEEDED))} ON *.* to it, or let root log in by unix socket.",
         )
+
+
+def privileges_on_all(grants: Iterable[str]) -> frozenset[str]:
+    """Given what SHOW GRANTS answers (of the account and its role), return what is granted on everything."""
+    found: set[str] = set()
+    for line in grants:
+        match = _GLOBAL.match(line)
+        found.update(match[1].split(", ") if match else ())
+    return NEEDED if "ALL PRIVILEGES" in found else frozenset(found)
 
 
 def databases_of(dataset: Dataset) -> list[str]:

@@ -170,7 +170,10 @@ def test_an_account_that_does_not_see_everything_is_refused_with_what_it_lacks(
             mariadb.collect(context, server.dataset())
         assert "GRANT EVENT" in caught.value.hint
         monkeypatch.undo()
-        server.sql("GRANT EVENT, TRIGGER ON *.* TO dumper@localhost")
+        server.sql(
+            "CREATE ROLE keeper; GRANT EVENT, TRIGGER ON *.* TO keeper; GRANT keeper TO dumper@localhost;"
+            "SET DEFAULT ROLE keeper FOR dumper@localhost"
+        )
         monkeypatch.setitem(command.ENVIRONMENT, "HOME", str(context.paths.root))
         mariadb.collect(context, server.dataset())
         monkeypatch.undo()

@@ -6,6 +6,7 @@ import pytest
 
 from hotsync.sources.mariadb import in_order
 from hotsync.sources.mariadb_accounts import Account, drops, parse_answers, questions, render, with_unix_socket
+from hotsync.sources.mariadb_ask import NEEDED, privileges_on_all
 from hotsync.sources.mariadb_client import parse_rows, series
 from hotsync.sources.mariadb_files import name_of
 
@@ -115,3 +116,15 @@ def test_no_database_takes_the_place_of_the_accounts() -> None:
 def test_databases_with_tables_that_must_be_locked_are_dumped_first() -> None:
     engines = [["a", "t", "InnoDB"], ["b", "v", "NULL"], ["c", "i", "MyISAM"], ["mysql", "x", "Aria"]]
     assert in_order(["a", "b", "c"], engines) == (["c", "a", "b"], [("c", "i")])
+
+
+def test_only_what_is_granted_on_everything_counts_of_an_account_and_its_role() -> None:
+    grants = [
+        "GRANT `dump` TO `u`@`localhost`",
+        "GRANT USAGE ON *.* TO `u`@`localhost`",
+        "GRANT SELECT, LOCK TABLES ON *.* TO `dump`",
+        "GRANT EVENT ON `d`.* TO `u`@`localhost`",
+        "GRANT TRIGGER ON *.* TO `u`@`localhost` IDENTIFIED BY PASSWORD '*9' WITH GRANT OPTION",
+    ]
+    assert privileges_on_all(grants) == {"USAGE", "SELECT", "LOCK TABLES", "TRIGGER"}
+    assert privileges_on_all(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]) == NEEDED
