@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from hotsync.errors import CommandFailed
+from hotsync.model.report import Notice
 from hotsync.sources.processes import Process, running
 from hotsync.sources.redis_config import read_settings
 from hotsync.sources.source import Context, Dataset
@@ -20,6 +21,7 @@ PROGRAMS = ("redis-server", "valkey-server")
 _PATTERNS = ("redis.service", "redis@*.service", "redis-server.service", "redis-server@*.service",
              "valkey.service", "valkey@*.service", "valkey-server.service", "valkey-server@*.service")  # fmt: skip
 _USUAL = ("/etc/redis/redis.conf", "/etc/valkey/valkey.conf", "/etc/redis.conf")
+_UNKNOWN = "is not known: it is not asked to save, and what it saved by itself is carried"
 _ARGUMENTS = re.compile(r"argv\[\]=(.*?) ;")
 
 
@@ -30,7 +32,17 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     """
     spool = context.paths.spool / NAME
     collected = sorted(folder.name for folder in spool.iterdir()) if spool.is_dir() else []
-    found = {dataset.instance: dataset for dataset in map(_running, running(PROGRAMS)) if dataset is not None}
+    found: dict[str, Dataset] = {}
+    for process in running(PROGRAMS):
+        if any("sentinel" in word for word in process.words):
+            continue
+        config = config_of(process)
+        if not config:
+            where = f"process {process.pid}, {process.unit or 'no unit'}"
+            context.notice(Notice("source.redis.unknown", f"the configuration of a Redis server ({where}) {_UNKNOWN}"))
+            continue
+        dataset = _running(process, config)
+        found[dataset.instance] = dataset
     caches = {dataset.instance for dataset in found.values() if dataset.parked}
     for dataset in not_running(_unit_files(), collected):
         found.setdefault(dataset.instance, dataset)
@@ -59,11 +71,8 @@ def not_running(units: Mapping[str, str], collected: Iterable[str]) -> Iterator[
             yield Dataset(NAME, instance, parked=True)
 
 
-def _running(process: Process) -> Dataset | None:
-    """Return a running server; one that keeps nothing comes out as parked, and a sentinel is none."""
-    if any("sentinel" in word for word in process.words):
-        return None
-    config = config_of(process)
+def _running(process: Process, config: str) -> Dataset:
+    """Return a running server; one that keeps nothing comes out as parked."""
     instance = instance_of(process.unit, config)
     dataset = Dataset(NAME, instance, unit=process.unit, config=config)
     folder = ""
@@ -79,13 +88,17 @@ def _running(process: Process) -> Dataset | None:
 
 
 def config_of(process: Process) -> str:
-    """Given a running server, return its configuration file: it hides its own words, its unit does not."""
+    """Given a running server, return its configuration file, "" if it cannot be told.
+
+    The server hides its own words; its unit does not.
+    """
     words = list(process.words[1:])
     if process.unit:
         with suppress(CommandFailed):
             words += parse_exec(run(("systemctl", "show", "--property=ExecStart", "--value", "--", process.unit)).text)
-    candidates = [word for word in words if word.startswith("/")] or list(_USUAL)
-    return next((word for word in candidates if os.path.isfile(word)), _USUAL[0])
+    if process.unit in _PATTERNS:
+        words += _USUAL
+    return next((word for word in words if word.startswith("/") and os.path.isfile(word)), "")
 
 
 def parse_exec(text: str) -> list[str]:

@@ -231,6 +231,7 @@ def test_a_backup_that_cannot_be_written_is_an_error_and_the_last_copy_stays(
 ) -> None:
     source.collect(context, server.dataset())
     before = seen(context.paths.spool)
+    server.control("private_set", "anna", "localhost", "<a xmlns='b'>a write, so that it is asked again</a>")
     private = server.spool / ".hotsync"
     os.chown(private, 0, 0)
     try:

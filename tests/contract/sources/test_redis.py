@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
-from hotsync.model.report import Verdict
+from hotsync.model.report import Notice, Verdict
 from hotsync.sources import redis as source
 from hotsync.sources import redis_find, redis_load
 from hotsync.sources.redis_client import RedisError, session
@@ -339,6 +339,17 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
     assert len(found) == 1
     assert found[0].directories[:2] == (f"{server.folder}/data/dump.rdb", f"{server.folder}/data/appendonlydir")
     assert source.ping(context) == "1 servers let HotSync in and answer"
+
+
+def test_a_running_server_whose_configuration_is_not_known_is_named(
+    server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_find, "_unit_files", dict)
+    notices: list[Notice] = []
+    found = source.inspect(replace(context, notice=notices.append))
+    assert server.process is not None
+    assert [each for each in notices if f"process {server.process.pid}," in each.sentence]
+    assert not [each for each in found if each.config == str(server.config)]
 
 
 def test_a_session_with_something_else_is_an_error(tmp_path: Path) -> None:

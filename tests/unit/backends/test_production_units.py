@@ -30,6 +30,32 @@ def test_a_unit_that_hangs_is_noted_and_stops_nothing(tmp_path: Path, monkeypatc
     assert "systemctl list-jobs" in notes[0]
 
 
+@pytest.mark.parametrize("ran", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_unit_is_stopped_for_as_long_as_its_files_are_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ran: bool, fails: bool
+) -> None:
+    said: list[str] = []
+    state = {"active": ran}
+
+    def run(argv: list[str], **_: object) -> command.Completed:
+        if argv[1] in ("start", "stop"):
+            said.append(argv[1])
+            state["active"] = argv[1] == "start"
+        return command.Completed(0 if argv[1] != "is-active" or state["active"] else 3, b"", b"")
+
+    monkeypatch.setattr(command, "run", run)
+    try:
+        with ProductionUnits(Paths(tmp_path)).stopped("slapd.service"):
+            assert not state["active"]
+            if fails:
+                raise ValueError("the load failed")
+    except ValueError:
+        assert fails
+    assert state["active"] is ran
+    assert said == (["stop", "start"] if ran else [])
+
+
 def test_only_units_with_a_file_exist_here() -> None:
     shown = "Id=ssh.service\nLoadState=loaded\n\nId=none.service\nLoadState=not-found\n\nId=x.timer\nLoadState=masked\n"
     assert parse_loaded(shown) == {"ssh.service"}
