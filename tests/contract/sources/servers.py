@@ -92,7 +92,8 @@ def mariadb(template: Path, *options: str) -> Iterator[Mariadb]:
         ready.settimeout(60)
         argv = [
             "mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/data", f"--socket={folder}/s.sock",
-            "--skip-networking", "--innodb-buffer-pool-size=16M", "--innodb-use-native-aio=0",
+            # its own: a server that starts removes the temporary tables of others from a shared one
+            f"--tmpdir={folder}", "--skip-networking", "--innodb-buffer-pool-size=16M", "--innodb-use-native-aio=0",
             "--innodb-flush-log-at-trx-commit=0", *options,
         ]  # fmt: skip
         with (folder / "log").open("wb") as log:
