@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -360,15 +361,17 @@ def test_a_sqlite_file_under_load_and_sambas_secrets_are_sound_after_a_promotion
     secrets = "tdbdump /var/lib/samba/private/secrets.tdb | grep -A1 SECRETS/SID | LC_ALL=C sort"
     before = host.run(secrets).stdout
     assert "SECRETS/SID" in before
-    loads = [host.spawn(["python3", "/root/bank.py", "/srv/bank.db", str(seed), "0"]) for seed in range(2)]
-    for _ in range(4):
-        record = sync(alive)
-        assert record["exit_code"] in (0, 1), record
-        assert [one for one in record["warnings"] if "bank.db" in one["sentence"]] == []
-    newest = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)["generation"]
-    assert {"sqlite", "tdb"} <= {one["name"] for one in newest["datasets"] if not one["stale_since"]}
-    assert [one.poll() for one in loads] == [None, None]  # they are still at it
-    alive.master.kill()
+    with ExitStack() as stack:
+        work = [["python3", "/root/bank.py", "/srv/bank.db", str(seed), "0"] for seed in range(2)]
+        loads = [stack.enter_context(host.spawn(argv)) for argv in work]
+        for _ in range(4):
+            record = sync(alive)
+            assert record["exit_code"] in (0, 1), record
+            assert [one for one in record["warnings"] if "bank.db" in one["sentence"]] == []
+        newest = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)["generation"]
+        assert {"sqlite", "tdb"} <= {one["name"] for one in newest["datasets"] if not one["stale_since"]}
+        assert [one.poll() for one in loads] == [None, None]  # they are still at it
+        alive.master.kill()
     code, document, _ = promote(alive.slave, "--network", "1")
     assert code in (0, 1), document
     assert alive.slave.run("ls /srv/bank.db*").stdout == "/srv/bank.db\n"

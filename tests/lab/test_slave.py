@@ -215,31 +215,6 @@ def test_a_test_mail_that_the_relay_took_turns_the_alarm_green(ready: Lab) -> No
     assert verdict(record, "notify.relay") == "green", record
 
 
-def subjects_for_root(host: Host) -> list[str]:
-    """Return the subjects of HotSync's mails in root's mailbox, the oldest first, once none is under way any more."""
-    wait_for(host, "postqueue -p | grep -q 'Mail queue is empty'")
-    return host.run("sed -n 's/^Subject: \\[HotSync\\] //p' /var/mail/root", check=False).stdout.splitlines()
-
-
-def test_root_of_a_master_reads_once_that_runs_fail_and_once_that_they_work_again(ready: Lab) -> None:
-    master, slave = ready.master, ready.slave
-    before = subjects_for_root(master)
-    slave.kill()
-    assert sync(ready)["exit_code"] == 5
-    wait_for(master, "grep -q '^Subject: .*synchronization failed' /var/mail/root")
-    assert sync(ready)["exit_code"] == 5
-    slave.boot()
-    wait_for(slave, "systemctl is-active -q hotsyncd")
-    record = sync(ready)
-    assert record["exit_code"] in (0, 1), record
-    wait_for(master, "grep -q '^Subject: .*synchronization works again' /var/mail/root")
-    told = ["master: synchronization failed", "master: synchronization works again"]
-    assert subjects_for_root(master) == [*before, *told]
-    letter = master.read("/var/mail/root")
-    assert f"{SLAVE} port 273 does not answer" in letter
-    assert "What to do:" in letter
-
-
 def test_the_status_of_a_master_whose_slave_is_dead_says_so_and_waits_for_nobody(ready: Lab) -> None:
     master = ready.master
     master.run(["config", "setprop", "hotsync", "StallSeconds", "5"])

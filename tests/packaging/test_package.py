@@ -28,7 +28,7 @@ INTERNAL = {"hotsyncd", "hotsync-receive"}
 COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
-OF_APPLICATIONS = {"doveadm", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
+OF_APPLICATIONS = {"doveadm", "ldapsearch", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
 SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 

@@ -90,7 +90,7 @@ def test_whatever_a_dump_of_mariadb_shows_makes_it_be_dumped(shop: tuple[Mariadb
     for what, sql in MARIADB_CHANGES.items():
         source.settle()
         before = seen(context.paths.spool)
-        assert not source.dumped()
+        source.settle()  # a late checkpoint of its own may make one more dump, which is equal
         assert changed(before, seen(context.paths.spool)) == set(), what
         server.sql(sql)
         assert source.dumped(), what
