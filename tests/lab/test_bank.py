@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import own_name, status, sync, wait_for
-from tests.lab.test_promote import make_ready, promote
+from tests.lab.conftest import status, sync, wait_for
+from tests.lab.test_promote import promote, ready_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
 
@@ -94,13 +94,8 @@ def open_banks(host: Host) -> None:
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Lab]:
     """A ready SLAVE, saved before any bank was opened."""
-    lab = Lab.up(name=own_name("bank"))
-    try:
-        make_ready(lab)
-        lab.save("ready")
+    with ready_lab("bank") as lab:
         yield lab
-    finally:
-        lab.down()
 
 
 @pytest.fixture

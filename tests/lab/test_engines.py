@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Host, Lab, image, repository
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync
+from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -103,7 +103,7 @@ def lab() -> Iterator[Lab]:
 
 
 def test_the_servers_are_collected_wait_silently_and_are_in_production_after_a_promotion(lab: Lab) -> None:
-    shown = json.loads(lab.master.run("hotsync status --json", check=False).stdout)
+    shown = status(lab.master)
     collected = {point["name"] for point in shown["generation"]["datasets"]}
     assert {"openldap/slapd", "redis/redis-server", "redis/redis-server%40log", "ejabberd/ejabberd"} <= collected
     listed = "cd /var/lib/hotsync/spool; find openldap redis ejabberd -printf '%p %i %C@\\n' | sort"
@@ -125,4 +125,5 @@ def test_the_servers_are_collected_wait_silently_and_are_in_production_after_a_p
     check_production(lab.slave)
     lab.slave.kill()
     lab.slave.boot()
+    wait_for(lab.slave, "ejabberdctl status")
     check_production(lab.slave)

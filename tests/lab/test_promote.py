@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync
+from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -75,16 +75,23 @@ def make_ready(lab: Lab) -> None:
     lab.slave.run(["sync"])
 
 
-@pytest.fixture(scope="module")
-def prepared() -> Iterator[Lab]:
-    """A MASTER with applications and its SLAVE, one generation, saved as `ready`, the MASTER dead."""
-    lab = Lab.up(name=own_name("promote"))
+@contextmanager
+def ready_lab(name: str) -> Iterator[Lab]:
+    """A MASTER with applications and its SLAVE, one generation, saved as `ready`."""
+    lab = Lab.up(name=own_name(name))
     try:
         make_ready(lab)
         lab.save("ready")
         yield lab
     finally:
         lab.down()
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Lab]:
+    """A ready SLAVE and its MASTER for all tests of promotions."""
+    with ready_lab("promote") as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -368,7 +375,7 @@ def test_a_sqlite_file_under_load_and_sambas_secrets_are_sound_after_a_promotion
             record = sync(alive)
             assert record["exit_code"] in (0, 1), record
             assert [one for one in record["warnings"] if "bank.db" in one["sentence"]] == []
-        newest = json.loads(host.run(["hotsync", "status", "--json"], check=False).stdout)["generation"]
+        newest = status(host)["generation"]
         assert {"sqlite", "tdb"} <= {one["name"] for one in newest["datasets"] if not one["stale_since"]}
         assert [one.poll() for one in loads] == [None, None]  # they are still at it
         alive.master.kill()
