@@ -24,9 +24,9 @@ from hotsync.sources import (
     redis_load,
 )
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
-from hotsync.sources.mariadb_client import is_mariadb, program, series
+from hotsync.sources.mariadb_client import is_mariadb, program
 from hotsync.sources.postgresql_cluster import extensions_here, has_server
-from hotsync.sources.versions import release
+from hotsync.sources.versions import series
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -106,7 +106,7 @@ def _openldap_lacking(dump: DatabaseDump) -> str:
 
 def not_older(dump: DatabaseDump, here: str) -> str:
     """Given the version of the server here, return in words that it is too old for the dump, "" if it is not."""
-    if release(here) >= release(dump.version):
+    if series(here) >= series(dump.version):
         return ""
     return f"{dump.name}: the server here is {here}, the MASTER's {dump.version}"
 
@@ -116,9 +116,7 @@ def older(dump: DatabaseDump, text: str) -> str:
     found = re.search(r"Ver (\d+\.\d+\S*)", text)
     if found is not None and dump.version and is_mariadb(text) != is_mariadb(dump.version):
         return f"{dump.name}: the server here is {_flavour(text)} {found[1]}, the MASTER's is {_flavour(dump.version)}"
-    if found is None or series(found[1]) >= series(dump.version):
-        return ""
-    return f"{dump.name}: the server here is {found[1]}, the MASTER's {dump.version}"
+    return not_older(dump, found[1]) if found is not None else ""
 
 
 def _flavour(version: str) -> str:

@@ -178,11 +178,9 @@ class SyncHost:
             say=lambda phase: say(phase, None),
         )  # fmt: skip
 
-    @contextmanager
-    def shadows(self, *, make: bool = True) -> Iterator[Shadows]:
-        """Return who shows, to this run only and while the block lasts, sound copies of SQLite and TDB files."""
-        with Shadows(self.paths, self.clock, make=make) as shadows:
-            yield shadows
+    def shadows(self, *, make: bool = True) -> Shadows:
+        """Return who shows, to this run only and while a block with it lasts, sound copies of SQLite and TDB files."""
+        return Shadows(self.paths, self.clock, make=make)
 
     def detect(self, collected: Collected, shadows: Shadows, say: Say) -> tuple[Detection, Selected]:
         """Find what differs from the last generation.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import Field, asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import Field, asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -13,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import RestoreFailed
 from hotsync.model.report import Check, Verdict
-from hotsync.sources.spool import Digest, digest_of, open_plain
+from hotsync.sources.source import OTHER_DUMPS, Dataset
+from hotsync.sources.spool import CHUNK, Digest, digest_of, open_plain
 
 SCHEMA = 1
 INSTANCE = "instance.json"
@@ -202,6 +203,38 @@ def load(path: Path, kind: type[T]) -> T:
         place = ".".join(str(part) for part in first["loc"]) or "its beginning"
         reason = f"{path.name} is malformed at {place}: {first['msg']}"
         raise RestoreFailed(dataset=str(path.parent), reason=reason) from error
+
+
+def load_last(path: Path, kind: type[T]) -> T | None:
+    """Given the path of the last good copy's document, return it, or None where it is of no use."""
+    try:
+        return load(path, kind)
+    except RestoreFailed:
+        return None
+
+
+def as_before(document: T, last: T | None) -> T:
+    """Return a document with the last one's `collected_at` if nothing else differs: an equal file is not replaced."""
+    if last is None:
+        return document
+    same = replace(document, collected_at=last.collected_at)
+    return same if render(same) == render(last) else document
+
+
+def content_of(folder: Path, file: FileRecord, dataset: Dataset) -> Iterator[bytes]:
+    """Return a collected file in chunks; raise RestoreFailed at its end if it is not what was collected."""
+    hashed = hashlib.sha256()
+    with open_plain(folder / file.file) as opened:
+        while chunk := opened.read(CHUNK):
+            hashed.update(chunk)
+            yield chunk
+    if hashed.hexdigest() != file.sha256:
+        raise damaged(dataset, file.file)
+
+
+def damaged(dataset: Dataset, file: str) -> RestoreFailed:
+    """Return what is to be said of a file that is not what its document says."""
+    return RestoreFailed(dataset=dataset.name, reason=f"{file} is not what was collected", hint=OTHER_DUMPS)
 
 
 def check_files(name: str, folder: Path, files: Iterable[FileRecord]) -> list[Check]:

@@ -11,11 +11,11 @@ import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check
 from hotsync.sources import documents, mnesia_backup
@@ -59,7 +59,7 @@ def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
     try:
         seen = moment_of(dataset.config, settings.node)
         with collecting(context.paths, dataset.name) as collection:
-            last = _last_document(collection.folder)
+            last = documents.load_last(collection.folder / SERVER, EjabberdServer)
             if last is None or not seen or last.seen != seen:
                 server = Server(settings, ask_version(dataset.config), seen)
                 with _backup(context, dataset, settings) as file:
@@ -127,14 +127,5 @@ def _collect(
         documents.SCHEMA, server.version, documents.digest_of_files([record]), context.clock.now(),
         server.settings.node, server.settings.folder, content.sum, content.records, server.seen, record,
     )  # fmt: skip
-    if last is not None and replace(document, collected_at=last.collected_at) == last:
-        document = last
-    collection.put(SERVER, documents.render(document))
+    collection.put(SERVER, documents.render(documents.as_before(document, last)))
     collection.publish()
-
-
-def _last_document(folder: Path) -> EjabberdServer | None:
-    try:
-        return documents.load(folder / SERVER, EjabberdServer)
-    except RestoreFailed:
-        return None

@@ -7,24 +7,21 @@ nobody can reach; then it is put beside the tables by one rename.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources import documents
+from hotsync.sources.at_rest import BESIDE, check_place, check_version, copy_collected
 from hotsync.sources.ejabberd_documents import SERVER, EjabberdServer
 from hotsync.sources.ejabberd_server import ACCOUNT, detail, installed_version, read_settings, runs
-from hotsync.sources.source import OTHER_DUMPS, Dataset
-from hotsync.sources.spool import CHUNK, open_plain
-from hotsync.sources.versions import release
+from hotsync.sources.source import Dataset
 from hotsync.system import trees
 from hotsync.system.command import run
 from hotsync.system.files import sync_directory, sync_filesystem
 
-_BESIDE = ".hotsync-new"
 _FALLBACK = "FALLBACK.BUP"
 _CONFIG = "/etc/ejabberd"
 _DAY = 24 * 3600.0
@@ -55,7 +52,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
     document = loadable(folder, dataset)
     place = Path(document.folder)
     try:
-        _Load(folder, dataset, document, place, place / _BESIDE).run()
+        _Load(folder, dataset, document, place, place / BESIDE).run()
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
     except (OSError, LookupError) as error:
@@ -72,11 +69,8 @@ def loadable(folder: Path, dataset: Dataset) -> EjabberdServer:
     ours = installed_version()
     if not ours:
         raise RestoreFailed(dataset=dataset.name, reason="no ejabberd is installed here")
-    if release(ours) < release(document.version):
-        raise OlderServer(dataset=dataset.name, theirs=document.version, ours=ours)
-    place = document.folder
-    if os.path.normpath(place) != place or place.count("/") < 2 or not place.startswith("/"):
-        raise RestoreFailed(dataset=dataset.name, reason=f"{place!r} is no place for a database")
+    check_version(dataset, document.version, ours)
+    check_place(dataset, document.folder, "a database")
     here = read_settings(dataset.config or _CONFIG).node
     if here != document.node:
         reason = f"the server here is {here}, and the database belongs to {document.node}"
@@ -107,25 +101,15 @@ class _Load:
             for folder in (self.beside, self.beside / "tables"):
                 folder.mkdir(mode=0o700)
                 os.chown(folder, account.pw_uid, account.pw_gid)
-            self._copy(account)
+            owner = (account.pw_uid, account.pw_gid)
+            backup = self.beside / "backup"
+            copy_collected(self.folder, self.document.content, self.dataset, backup, mode=0o600, owner=owner)
             self._try(account)
             sync_filesystem(self.beside)
             os.replace(self.beside / "made", self.place / _FALLBACK)
             sync_directory(self.place)
         finally:
             trees.remove(self.beside)
-
-    def _copy(self, account: pwd.struct_passwd) -> None:
-        record, hashed = self.document.content, hashlib.sha256()
-        with open_plain(self.folder / record.file) as source, (self.beside / "backup").open("xb") as target:
-            os.fchmod(target.fileno(), 0o600)
-            os.fchown(target.fileno(), account.pw_uid, account.pw_gid)
-            while chunk := source.read(CHUNK):
-                hashed.update(chunk)
-                target.write(chunk)
-        if hashed.hexdigest() != record.sha256:
-            reason = f"{record.file} is not what was collected"
-            raise RestoreFailed(dataset=self.dataset.name, reason=reason, hint=OTHER_DUMPS)
 
     def _try(self, account: pwd.struct_passwd) -> None:
         """Load the database apart and count its records; raise RestoreFailed if they are not as many as there were."""

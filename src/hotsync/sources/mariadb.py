@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, sqldump
@@ -61,8 +61,9 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     """Given the host, return its servers, also those that are enabled and down; raise SourceError."""
     spool = context.paths.spool / NAME
     folders = sorted(spool.iterdir()) if spool.is_dir() else []
-    collected = {folder.name: last.unit if (last := _last(folder)) else "" for folder in folders}
-    found = mariadb_find.inspect_servers(collected)
+    known = {folder.name: documents.load_last(folder / INSTANCE, MariadbInstance) for folder in folders}
+    collected = {instance: last.unit if last else "" for instance, last in known.items()}
+    found = mariadb_find.inspect_servers(context, collected)
     for sentence in found.strangers:
         context.notice(Notice("source.mariadb.stranger", sentence))
     return tuple(_with_directories(dataset) for dataset in found.datasets)
@@ -118,7 +119,7 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     command = _dump_command(dataset, databases, broken)
     accounts = read_accounts(dataset)
     rows = mariadb_proof.read_rows_state(dataset)
-    last = _last(collection.folder)
+    last = documents.load_last(collection.folder / INSTANCE, MariadbInstance)
     if last is not None and _is_proven(context, dataset, last, rows, accounts, command, taken_at):
         return
     definitions = sqldump.Definitions()
@@ -137,10 +138,7 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
         tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
         ask(dataset, "SELECT @@datadir;")[0][0],
     )  # fmt: skip
-    if last is not None:  # an equal file is not replaced
-        same = replace(document, collected_at=last.collected_at)
-        document = same if documents.render(same) == documents.render(last) else document
-    collection.put(INSTANCE, documents.render(document))
+    collection.put(INSTANCE, documents.render(documents.as_before(document, last)))
     collection.publish()
     state = _state(rows, definitions.hexdigest(), accounts) if rows is not None else ""
     proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
@@ -180,14 +178,6 @@ def in_order(databases: Sequence[str], engines: Sequence[Sequence[str]]) -> tupl
     ]
     first = {database for database, _ in moving}
     return sorted(databases, key=lambda name: (name not in first, name)), moving
-
-
-def _last(folder: Path) -> MariadbInstance | None:
-    """Return the document of the last good copy."""
-    try:
-        return documents.load(folder / INSTANCE, MariadbInstance)
-    except RestoreFailed:
-        return None
 
 
 def _dump_command(dataset: Dataset, databases: Sequence[str], without: Sequence[tuple[str, str]]) -> list[str]:

@@ -26,11 +26,6 @@ def server_version(dataset: Dataset) -> str:
     return ask(dataset, "SELECT VERSION();")[0][0]
 
 
-def series(version: str) -> tuple[int, ...]:
-    """Given a version ("10.11.19-MariaDB"), return what must not go down: (10, 11)."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-
-
 def is_mariadb(version: str) -> bool:
     """Given a version as a server says it, return whether it is MariaDB, and not MySQL or one made of it."""
     return "mariadb" in version.lower()

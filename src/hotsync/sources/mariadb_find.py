@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.source import Dataset
+from hotsync.sources.processes import parse_unit, sees_our_root
+from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
+from hotsync.sources.unit_files import list_unit_files
 from hotsync.system.command import run
 
 NAME: str = "mariadb"
@@ -56,18 +58,6 @@ def parse_listeners(text: str) -> Iterator[Listener]:
                 break
 
 
-def parse_unit(cgroup: str) -> str:
-    """Given /proc/PID/cgroup, return the unit that the process runs in ("" if none)."""
-    for line in cgroup.splitlines():
-        number, _, rest = line.partition(":")
-        controller, _, path = rest.partition(":")
-        if number == "0" or controller == "name=systemd":
-            units = [name for name in path.split("/") if name.endswith(".service")]
-            if units:
-                return units[-1]
-    return ""
-
-
 def instance_of(unit: str, socket: str) -> str:
     """Given a server's unit, return the name of its instance; without a unit its socket names it."""
     match = _SERVER_UNIT.match(unit)
@@ -96,8 +86,8 @@ def template_of(unit: str) -> str:
     return f"{before}@.service" if at else unit
 
 
-def inspect_servers(collected: Mapping[str, str]) -> Found:
-    """Given the instances that were collected before with their units, return the servers of this host: those that
+def inspect_servers(context: Context, collected: Mapping[str, str]) -> Found:
+    """Given the host, and the instances that were collected before with their units, return its servers: those that
     run, those that are enabled and do not (with their fault), and of the others those that were collected before and
     could be started again. Raise SourceError if the list of sockets cannot be read.
     """
@@ -109,7 +99,7 @@ def inspect_servers(collected: Mapping[str, str]) -> Found:
     strangers: list[str] = []
     for listener in listeners:
         unit = parse_unit(_read(f"/proc/{listener.pid}/cgroup"))
-        if not _is_ours(listener.pid) or unit.startswith(_WARM):
+        if not sees_our_root(Path(f"/proc/{listener.pid}")) or unit.startswith(_WARM):
             continue
         if sentence := _strange(listener, unit):
             strangers.append(sentence)
@@ -120,7 +110,7 @@ def inspect_servers(collected: Mapping[str, str]) -> Found:
             directories=_directory(listener.pid),
         )  # fmt: skip
         found.setdefault(instance, dataset)
-    for dataset in not_running(_unit_files(collected.values()), collected):
+    for dataset in not_running(_unit_files(context, collected.values()), collected):
         found.setdefault(dataset.instance, _with_failure(dataset))
     return Found(tuple(found[instance] for instance in sorted(found)), tuple(strangers))
 
@@ -152,14 +142,13 @@ def _with_failure(dataset: Dataset) -> Dataset:
     return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
 
 
-def _unit_files(known: Iterable[str]) -> dict[str, str]:
+def _unit_files(context: Context, known: Iterable[str]) -> dict[str, str]:
     patterns = ("mariadb.service", "mariadb@*.service", "mysql.service", "mysqld.service", "mysqld@*.service")
     others = sorted({name for unit in known if _UNIT.fullmatch(unit) for name in (unit, template_of(unit))})
     try:
-        argv = ("systemctl", "list-unit-files", "--no-legend", *patterns, *others)
-        return parse_unit_files(run(argv, ok=(0, 1)).text, others)
+        return parse_unit_files(list_unit_files(context.paths, (*patterns, *others), context.clock.now_ns()), others)
     except CommandFailed:
-        return {}  # a host without systemd: what listens is all that can be known
+        return {}  # no such unit, or a host without systemd: what listens is all that can be known
 
 
 def _strange(listener: Listener, unit: str) -> str:
@@ -202,15 +191,6 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _is_ours(pid: int) -> bool:
-    """Return whether a process sees the same root as we do: a container's server is no server of this host."""
-    try:
-        theirs, ours = os.stat(f"/proc/{pid}/root/"), os.stat("/")
-    except OSError:
-        return False
-    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _directory(pid: int) -> tuple[str, ...]:

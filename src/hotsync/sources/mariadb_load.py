@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents, mariadb_accounts
-from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
+from hotsync.sources.documents import INSTANCE, MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb_accounts import Account
 from hotsync.sources.mariadb_client import (
     ask,
@@ -16,13 +16,13 @@ from hotsync.sources.mariadb_client import (
     detail,
     is_mariadb,
     login,
-    series,
     server_version,
     with_own_login,
 )
 from hotsync.sources.source import OTHER_DUMPS, Dataset
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
+from hotsync.sources.versions import series
 from hotsync.system.files import sync_filesystem
 
 # with innodb_flush_log_at_trx_commit=0 even FLUSH LOGS leaves InnoDB's log in memory (seen with 10.11)
@@ -47,7 +47,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
     dataset = with_own_login(dataset)
     document = loadable(folder, dataset)
     try:
-        accounts = _read_accounts(folder, dataset, document)
+        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
         held = _hold_events(dataset)
         feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
         dumps = [_Dump(folder, dataset, database) for database in document.databases]
@@ -105,7 +105,7 @@ class _Dump:
         if self._database.views_at < self._database.content.size:
             self._feed(b"", self._database.views_at, self._database.content.size)
         if self._hash.hexdigest() != self._database.content.sha256:
-            raise _damaged(self._dataset, self._database.content.file)
+            raise documents.damaged(self._dataset, self._database.content.file)
 
     def check_rows(self) -> None:
         """Raise RestoreFailed, with the table, if a table does not hold as many rows as the dump does."""
@@ -157,14 +157,6 @@ def _hold_events(dataset: Dataset) -> bool:
     return scheduler == "ON" or marked != "0"
 
 
-def _read_accounts(folder: Path, dataset: Dataset, document: MariadbInstance) -> bytes:
-    with open_plain(folder / ACCOUNTS) as file:
-        data = file.read()
-    if hashlib.sha256(data).hexdigest() != document.accounts.content.sha256:
-        raise _damaged(dataset, ACCOUNTS)
-    return data
-
-
 def _make_durable(dataset: Dataset) -> None:
     """Bring to disk all that was loaded: the journal is about to say that it is there.
 
@@ -176,10 +168,6 @@ def _make_durable(dataset: Dataset) -> None:
     for (place,) in ask(dataset, places):
         if place and place != "NULL":
             sync_filesystem(root / place)
-
-
-def _damaged(dataset: Dataset, file: str) -> RestoreFailed:
-    return RestoreFailed(dataset=dataset.name, reason=f"{file} is not what was collected", hint=OTHER_DUMPS)
 
 
 def _drop_others(dataset: Dataset, document: MariadbInstance) -> None:

@@ -8,10 +8,9 @@ transaction since is not read again.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, lmdb
@@ -57,7 +56,8 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     configuration: FileRecord | None = None
     if reading.is_folder:
         configuration = documents.record(CONFIGURATION, collection.put(CONFIGURATION, reading.content))
-    known = _known(_last_document(collection.folder), configuration)
+    last = documents.load_last(collection.folder / SERVER, OpenldapServer)
+    known = _known(last, configuration)
     databases = tuple(
         _database(context, dataset, collection, reading, each, known.get(each)) for each in reading.carried
     )
@@ -66,7 +66,7 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
         documents.SCHEMA, tools_version(), documents.digest_of_files(file for file in files if file is not None),
         taken_at, dataset.config, configuration, databases,
     )  # fmt: skip
-    collection.put(SERVER, documents.render(_as_before(collection.folder, document)))
+    collection.put(SERVER, documents.render(documents.as_before(document, last)))
     collection.publish()
 
 
@@ -94,17 +94,3 @@ def _database(
     candidate.pause()
     content = documents.record(name, candidate.digest)
     return OpenldapDatabase(database.number, database.suffix, database.directory, counter.count, seen, content)
-
-
-def _as_before(folder: Path, document: OpenldapServer) -> OpenldapServer:
-    """Return the document with the last one's `collected_at` if nothing else differs: an equal file is not replaced."""
-    last = _last_document(folder)
-    same = replace(document, collected_at=last.collected_at) if last is not None else None
-    return same if same is not None and same == last else document
-
-
-def _last_document(folder: Path) -> OpenldapServer | None:
-    try:
-        return documents.load(folder / SERVER, OpenldapServer)
-    except RestoreFailed:
-        return None

@@ -15,21 +15,19 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources import documents, ldif, slapd_conf
-from hotsync.sources.documents import FileRecord
+from hotsync.sources.at_rest import BESIDE, check_place, check_version, put
+from hotsync.sources.documents import FileRecord, content_of
 from hotsync.sources.ldif import EntryCounter, counted
 from hotsync.sources.openldap_documents import SERVER, OpenldapDatabase, OpenldapServer
 from hotsync.sources.openldap_server import PROGRAM, Reading, config_of, detail, output, tools_version
 from hotsync.sources.processes import running
-from hotsync.sources.source import OTHER_DUMPS, Dataset
-from hotsync.sources.spool import CHUNK, open_plain
+from hotsync.sources.source import Dataset
 from hotsync.sources.stream import feed
-from hotsync.sources.versions import release
 from hotsync.system import trees
-from hotsync.system.files import rename_exchange, sync_directory, sync_filesystem
+from hotsync.system.files import sync_directory, sync_filesystem
 
-_BESIDE = ".hotsync-new"
 _DATA, _LOCK = "data.mdb", "lock.mdb"
 _OF_A_CONFIGURATION = frozenset(("cn=config", "cn=config.ldif"))
 _ACCOUNTS = ("openldap", "ldap")
@@ -61,11 +59,9 @@ def loadable(folder: Path, dataset: Dataset) -> OpenldapServer:
         ours = tools_version()
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason="no OpenLDAP server is installed here") from error
-    if release(ours) < release(document.version):
-        raise OlderServer(dataset=dataset.name, theirs=document.version, ours=ours)
+    check_version(dataset, document.version, ours)
     for place in (document.config, *(database.directory for database in document.databases)):
-        if os.path.normpath(place) != place or place.count("/") < 2 or not place.startswith("/"):
-            raise RestoreFailed(dataset=dataset.name, reason=f"{place!r} is no place for a directory server")
+        check_place(dataset, place, "a directory server")
     for process in running((PROGRAM,)):
         if config_of(process.words) in ("", document.config):
             raise RestoreFailed(dataset=dataset.name, reason=f"slapd runs (process {process.pid})", hint=_STOP)
@@ -86,7 +82,7 @@ class _Load:
     def run(self) -> None:
         """Make everything that is new first; what can fail has been done when the first of the old gives way."""
         account, record = self._account(), self.document.configuration
-        beside = [Path(database.directory, _BESIDE) for database in self.document.databases]
+        beside = [Path(database.directory, BESIDE) for database in self.document.databases]
         self._check_configuration()
         try:
             for folder in beside:
@@ -113,13 +109,13 @@ class _Load:
 
     def _load_databases(self, account: pwd.struct_passwd) -> None:
         databases = self.document.databases
-        reading = self._staged({each.number: f"{each.directory}/{_BESIDE}" for each in databases}, account)
+        reading = self._staged({each.number: f"{each.directory}/{BESIDE}" for each in databases}, account)
         for database in databases:
             self._load(reading, database)
 
     def _staged(self, places: Mapping[int, str], account: pwd.struct_passwd) -> Reading:
         """Return the server's configuration with other places for its databases, for the tools only."""
-        record, beside = self.document.configuration, Path(self.document.databases[0].directory, _BESIDE)
+        record, beside = self.document.configuration, Path(self.document.databases[0].directory, BESIDE)
         user = account.pw_name if account.pw_uid else None
         if record is None:
             file = beside / "slapd.conf"
@@ -152,7 +148,7 @@ class _Load:
         """Return the new configuration, beside the old one."""
         place = Path(self.document.config)
         place.parent.mkdir(parents=True, exist_ok=True)
-        new = place.with_name(f"{_BESIDE}-{place.name}")
+        new = place.with_name(f"{BESIDE}-{place.name}")
         trees.remove(new)
         # where the tools may write in any case: of /etc they may be allowed their own folder only (AppArmor)
         made = beside[0] / "new.d" if beside else new
@@ -172,9 +168,7 @@ class _Load:
         place = Path(self.document.config)
         if place.exists():
             new.chmod(place.stat().st_mode & 0o7777)
-            rename_exchange(str(place), str(new))
-        else:
-            new.rename(place)
+        put(new, place)
         sync_directory(place.parent)
         trees.remove(new)
 
@@ -191,15 +185,7 @@ class _Load:
         return pwd.getpwuid(0)
 
     def _content(self, record: FileRecord) -> Iterator[bytes]:
-        """Return a collected file in chunks; raise RestoreFailed at its end if it is not what was collected."""
-        hashed = hashlib.sha256()
-        with open_plain(self.folder / record.file) as file:
-            while chunk := file.read(CHUNK):
-                hashed.update(chunk)
-                yield chunk
-        if hashed.hexdigest() != record.sha256:
-            reason = f"{record.file} is not what was collected"
-            raise RestoreFailed(dataset=self.dataset.name, reason=reason, hint=OTHER_DUMPS)
+        return content_of(self.folder, record, self.dataset)
 
 
 def _slapadd(reading: Reading, number: int, content: Iterator[bytes]) -> None:

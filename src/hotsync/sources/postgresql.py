@@ -13,12 +13,11 @@ import pwd
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, pgtoc, postgresql_proof, proofs
@@ -113,7 +112,7 @@ class _Collector:
     def __init__(self, context: Context, dataset: Dataset, collection: Collection) -> None:
         self._context, self._dataset, self._collection = context, dataset, collection
         self._login = login_of(dataset)
-        self._last = _last_document(collection.folder)
+        self._last = documents.load_last(collection.folder / CLUSTER, PostgresqlCluster)
         self._count = 0
 
     def run(self) -> list[DatasetPoint]:
@@ -170,10 +169,7 @@ class _Collector:
             tuple(name for name, _ in spaces),
             tuple(spaces),
         )
-        if self._last is not None:
-            same = replace(document, collected_at=self._last.collected_at)
-            document = same if same == self._last else document
-        self._collection.put(CLUSTER, documents.render(document))
+        self._collection.put(CLUSTER, documents.render(documents.as_before(document, self._last)))
         self._collection.publish()
         return document.digest
 
@@ -271,10 +267,3 @@ def _read_toc(dump: int) -> bytes:
     descriptor = open_beneath(dump, TOC, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
-
-
-def _last_document(folder: Path) -> PostgresqlCluster | None:
-    try:
-        return documents.load(folder / CLUSTER, PostgresqlCluster)
-    except RestoreFailed:
-        return None

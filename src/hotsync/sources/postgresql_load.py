@@ -19,7 +19,7 @@ from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, literal, login_of, server_version
 from hotsync.sources.postgresql_rows import check_rows, make_spaces
-from hotsync.sources.source import OTHER_DUMPS, Dataset
+from hotsync.sources.source import Dataset
 from hotsync.sources.spool import digest_of, open_plain
 from hotsync.system.command import run
 from hotsync.system.files import sync_filesystem
@@ -92,11 +92,7 @@ def _check_contents(folder: Path, dataset: Dataset, document: PostgresqlCluster)
         except OSError:
             good = False
         if not good:
-            raise RestoreFailed(
-                dataset=dataset.name,
-                reason=f"{file.file} is not what was collected",
-                hint=OTHER_DUMPS,
-            )
+            raise documents.damaged(dataset, file.file)
 
 
 def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:

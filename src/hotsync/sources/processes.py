@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.sources.mariadb_find import parse_unit
-
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -32,8 +30,28 @@ def running(programs: Collection[str], proc: Path = Path("/proc")) -> tuple[Proc
     return tuple(sorted(_running(programs, proc), key=lambda process: process.pid))
 
 
+def sees_our_root(process: Path) -> bool:
+    """Given a process's folder in /proc, say whether it sees the same root as we do; one in a container does not."""
+    try:
+        theirs, ours = (process / "root/").stat(), os.stat("/")
+    except OSError:
+        return False
+    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def parse_unit(cgroup: str) -> str:
+    """Given /proc/PID/cgroup, return the unit that the process runs in ("" if none)."""
+    for line in cgroup.splitlines():
+        number, _, rest = line.partition(":")
+        controller, _, path = rest.partition(":")
+        if number == "0" or controller == "name=systemd":
+            units = [name for name in path.split("/") if name.endswith(".service")]
+            if units:
+                return units[-1]
+    return ""
+
+
 def _running(programs: Collection[str], proc: Path) -> Iterator[Process]:
-    root = os.stat("/")
     for folder in proc.iterdir():
         if not folder.name.isdigit():
             continue
@@ -41,11 +59,10 @@ def _running(programs: Collection[str], proc: Path) -> Iterator[Process]:
             program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
             if program not in programs:
                 continue
-            theirs = (folder / "root/").stat()
             words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
             started = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
             unit = parse_unit((folder / "cgroup").read_text("utf-8", "surrogateescape"))
         except (OSError, IndexError):
             continue  # it has ended meanwhile
-        if (theirs.st_dev, theirs.st_ino) == (root.st_dev, root.st_ino):
+        if sees_our_root(folder):
             yield Process(int(folder.name), program, unit, tuple(words), f"{folder.name}.{started}")

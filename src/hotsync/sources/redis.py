@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hotsync.errors import RestoreFailed, SourceError
+from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check
 from hotsync.sources import documents
@@ -106,7 +106,7 @@ def _collect(
     context: Context, dataset: Dataset, server: Redis, settings: RedisSettings, collection: Collection
 ) -> float:
     about, path = server.info("server"), Path(settings.folder, settings.dump)
-    last = _last_document(collection.folder)
+    last = documents.load_last(collection.folder / SERVER, RedisServer)
     taken_at = context.clock.now()
     _await_save(context, server)
     seen = f"{about.get('run_id', '')} {_identity(path)}"
@@ -129,9 +129,7 @@ def _collect(
         settings.append_only, settings.append_folder, settings.append_name,
         pwd.getpwuid(owner.st_uid).pw_name, grp.getgrgid(owner.st_gid).gr_name, seen, content,
     )  # fmt: skip
-    if last is not None and replace(document, collected_at=last.collected_at) == last:
-        document = last
-    collection.put(SERVER, documents.render(document))
+    collection.put(SERVER, documents.render(documents.as_before(document, last)))
     collection.publish()
     return taken_at
 
@@ -197,10 +195,3 @@ def _identity(path: Path) -> str:
     except OSError:
         return ""
     return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
-
-
-def _last_document(folder: Path) -> RedisServer | None:
-    try:
-        return documents.load(folder / SERVER, RedisServer)
-    except RestoreFailed:
-        return None

@@ -14,6 +14,7 @@ from hotsync.sources.processes import Process, running
 from hotsync.sources.redis_config import read_settings
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
+from hotsync.sources.unit_files import list_unit_files
 from hotsync.system.command import ENVIRONMENT, run
 
 NAME: str = "redis"
@@ -44,7 +45,7 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
         dataset = _running(process, config)
         found[dataset.instance] = dataset
     caches = {dataset.instance for dataset in found.values() if dataset.parked}
-    for dataset in not_running(_unit_files(), collected):
+    for dataset in not_running(_unit_files(context), collected):
         found.setdefault(dataset.instance, dataset)
     return tuple(found[instance] for instance in sorted(found) if instance not in caches)
 
@@ -74,7 +75,6 @@ def not_running(units: Mapping[str, str], collected: Iterable[str]) -> Iterator[
 def _running(process: Process, config: str) -> Dataset:
     """Return a running server; one that keeps nothing comes out as parked."""
     instance = instance_of(process.unit, config)
-    dataset = Dataset(NAME, instance, unit=process.unit, config=config)
     folder = ""
     with suppress(OSError):
         folder = os.readlink(f"/proc/{process.pid}/cwd")
@@ -84,7 +84,7 @@ def _running(process: Process, config: str) -> Dataset:
         return Dataset(NAME, instance, unit=process.unit, fault=f"its configuration cannot be read: {error}")
     if not settings.keeps:
         return Dataset(NAME, instance, parked=True)
-    return Dataset(NAME, instance, unit=dataset.unit, config=config, directories=settings.files)
+    return Dataset(NAME, instance, unit=process.unit, config=config, directories=settings.files)
 
 
 def config_of(process: Process) -> str:
@@ -106,12 +106,12 @@ def parse_exec(text: str) -> list[str]:
     return [word for arguments in _ARGUMENTS.findall(text) for word in arguments.split()[1:]]
 
 
-def _unit_files() -> dict[str, str]:
+def _unit_files(context: Context) -> dict[str, str]:
     if not any(shutil.which(program, path=ENVIRONMENT["PATH"]) for program in PROGRAMS):
         return {}
     try:
-        text = run(("systemctl", "list-unit-files", "--no-legend", *_PATTERNS), ok=(0, 1)).text
+        text = list_unit_files(context.paths, _PATTERNS, context.clock.now_ns())
     except CommandFailed:
-        return {}  # a host without systemd: what runs is all that can be known
+        return {}  # no such unit, or a host without systemd: what runs is all that can be known
     words = (line.split() for line in text.splitlines())
     return {unit: state for unit, state, *_ in words}

@@ -9,7 +9,6 @@ with the log and not look at the save.
 from __future__ import annotations
 
 import grp
-import hashlib
 import os
 import pwd
 import re
@@ -18,19 +17,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources import documents
+from hotsync.sources.at_rest import BESIDE, check_place, check_version, copy_collected, put
 from hotsync.sources.processes import running
 from hotsync.sources.redis_documents import SERVER, RedisServer
 from hotsync.sources.redis_find import PROGRAMS
 from hotsync.sources.source import OTHER_DUMPS, Dataset
-from hotsync.sources.spool import CHUNK, open_plain
-from hotsync.sources.versions import release
+from hotsync.sources.versions import series
 from hotsync.system import trees
 from hotsync.system.command import ENVIRONMENT, run
-from hotsync.system.files import rename_exchange, sync_directory, sync_filesystem
+from hotsync.system.files import sync_directory, sync_filesystem
 
-_BESIDE = ".hotsync-new"
 _CHECKERS = ("redis-check-rdb", "valkey-check-rdb")
 _FOLDER_OF_LOGS_SINCE = (7, 0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
@@ -46,7 +44,7 @@ def restore(folder: Path, dataset: Dataset) -> str:
     document = loadable(folder, dataset)
     place = Path(document.folder)
     try:
-        _Load(folder, dataset, document, place, place / _BESIDE).run()
+        _Load(folder, dataset, document, place, place / BESIDE).run()
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=str(error.facts["detail"])) from error
     except (OSError, LookupError) as error:
@@ -63,11 +61,9 @@ def loadable(folder: Path, dataset: Dataset) -> RedisServer:
     ours = server_version()
     if not ours:
         raise RestoreFailed(dataset=dataset.name, reason="no Redis server is installed here")
-    if release(ours) < release(document.version):
-        raise OlderServer(dataset=dataset.name, theirs=document.version, ours=ours)
+    check_version(dataset, document.version, ours)
     place = document.folder
-    if os.path.normpath(place) != place or place.count("/") < 2 or not place.startswith("/"):
-        raise RestoreFailed(dataset=dataset.name, reason=f"{place!r} is no place for a Redis server")
+    check_place(dataset, place, "a Redis server")
     for name in (document.dump, document.append_folder, document.append_name):
         if not _NAME.fullmatch(name):
             raise RestoreFailed(dataset=dataset.name, reason=f"{name!r} is no name for a file of a Redis server")
@@ -108,13 +104,13 @@ class _Load:
         try:
             os.chown(self.beside, *owner)
             new = self.beside / document.dump
-            self._copy(new, owner)
+            copy_collected(self.folder, document.content, self.dataset, new, mode=0o640, owner=owner)
             self._check(new, owner[0])
             log = self._make_log(new, owner) if document.append_only else None
             sync_filesystem(self.beside)
             os.replace(new, self.place / document.dump)
             if log is not None:
-                _put(log, self.place / log.name)
+                put(log, self.place / log.name)
             sync_directory(self.place)
         finally:
             trees.remove(self.beside)
@@ -126,18 +122,6 @@ class _Load:
             if status.st_uid:
                 return status.st_uid, status.st_gid
         return pwd.getpwnam(self.document.owner).pw_uid, grp.getgrnam(self.document.group).gr_gid
-
-    def _copy(self, new: Path, owner: tuple[int, int]) -> None:
-        record, hashed = self.document.content, hashlib.sha256()
-        with open_plain(self.folder / record.file) as source, new.open("xb") as target:
-            os.fchmod(target.fileno(), 0o640)
-            os.fchown(target.fileno(), *owner)
-            while chunk := source.read(CHUNK):
-                hashed.update(chunk)
-                target.write(chunk)
-        if hashed.hexdigest() != record.sha256:
-            reason = f"{record.file} is not what was collected"
-            raise RestoreFailed(dataset=self.dataset.name, reason=reason, hint=OTHER_DUMPS)
 
     def _check(self, new: Path, owner: int) -> None:
         """Let the server's own checker look through the save; raise RestoreFailed if it finds it damaged."""
@@ -157,7 +141,7 @@ class _Load:
         Both only ever get a successor, neither is written to. Before 7.0 the log was one file.
         """
         document = self.document
-        if release(server_version()) < _FOLDER_OF_LOGS_SINCE:
+        if series(server_version()) < _FOLDER_OF_LOGS_SINCE:
             log = self.beside / document.append_name
             shutil.copyfile(new, log)
             made = [log]
@@ -172,11 +156,3 @@ class _Load:
             path.chmod(0o750 if path.is_dir() else 0o640)
             os.chown(path, *owner)
         return log
-
-
-def _put(new: Path, place: Path) -> None:
-    """Put a file or folder into its place in one move; what was there goes where it came from."""
-    if os.path.lexists(place):
-        rename_exchange(str(new), str(place))
-    else:
-        new.rename(place)

@@ -164,7 +164,7 @@ class Shadows:
     def hides(self, key: bytes) -> bool:
         """Given the key of a path, say whether it is a part of a live file."""
         folder, _, name = key.rpartition(b"\0")
-        return name in self._hidden.get(folder, ())
+        return name in self.hidden(folder)
 
     def lies_at(self, path: str) -> bool:
         """Say whether a shadow lies at a path."""

@@ -33,10 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answers:
+    """What was answered to which patterns (joined by blanks), and the stamp that all of it is true for."""
+
     stamp: str
-    patterns: tuple[str, ...]
-    listed: str
+    listed: dict[str, str]
 
 
 def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders: Sequence[str] = FOLDERS) -> str:
@@ -46,12 +47,13 @@ def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders:
     """
     stamp, newest = _stamp(folders)
     file = paths.state / "unit-files.json"
-    known = _load(file)
-    if known is not None and (known.stamp, known.patterns) == (stamp, tuple(patterns)):
-        return known.listed
+    known, question = _load(file), " ".join(patterns)
+    answered = known.listed if known is not None and known.stamp == stamp else {}
+    if question in answered:
+        return answered[question]
     listed = run(["systemctl", "list-unit-files", "--no-legend", "--no-pager", *patterns]).text
     if newest < now_ns - _YOUNG_NS:
-        _keep(file, _Answer(stamp, tuple(patterns), listed))
+        _keep(file, _Answers(stamp, {**answered, question: listed}))
     return listed
 
 
@@ -90,16 +92,16 @@ def _objects(folder: str) -> Iterator[str]:
             yield f"{folder}/{name}"
 
 
-def _load(file: Path) -> _Answer | None:
+def _load(file: Path) -> _Answers | None:
     try:
-        return TypeAdapter(_Answer).validate_json(file.read_bytes())
+        return TypeAdapter(_Answers).validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def _keep(file: Path, answer: _Answer) -> None:
+def _keep(file: Path, answers: _Answers) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(file, json.dumps(asdict(answer)).encode("utf-8", "replace"), mode=0o600)
+        write_atomic(file, json.dumps(asdict(answers)).encode("utf-8", "replace"), mode=0o600)
     except OSError as error:
         _log.warning("the list of units could not be kept: %s", error)  # then it is asked for again

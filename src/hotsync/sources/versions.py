@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 
-def release(version: str) -> tuple[int, ...]:
+
+def series(version: str) -> tuple[int, ...]:
     """Given a version, return the two numbers of it that count."""
-    return tuple(int(word) for word in version.split(".")[:2] if word.isdigit())
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])

@@ -14,8 +14,8 @@ import pytest
 from hotsync.backends.checks import check_ldap
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Verdict
+from hotsync.sources import at_rest, openldap_load, openldap_server
 from hotsync.sources import openldap as source
-from hotsync.sources import openldap_load, openldap_server
 from hotsync.sources.openldap_server import Reading
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
@@ -179,7 +179,7 @@ def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(ser
     kept = engines.copy_of(server.folder, context.paths.root / "kept")
     calls: list[tuple[object, str]] = [
         (openldap_load, "_slapadd"), (openldap_load, "_make_anew"), (os, "replace"), (trees, "remove"),
-        (openldap_load, "rename_exchange"), (openldap_load, "sync_filesystem"),
+        (at_rest, "rename_exchange"), (openldap_load, "sync_filesystem"),
     ]  # fmt: skip
     number = 0
     while True:

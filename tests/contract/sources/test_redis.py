@@ -256,7 +256,7 @@ def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(
         server.stop()
         kept = engines.copy_of(server.folder / "data", context.paths.root / "kept")
         calls: list[tuple[object, str]] = [
-            (os, "replace"), (os, "link"), (os, "chown"), (trees, "remove"), (redis_load, "_put"),
+            (os, "replace"), (os, "link"), (os, "chown"), (trees, "remove"), (redis_load, "put"),
             (redis_load, "sync_filesystem"), (redis_load, "sync_directory"),
         ]  # fmt: skip
         number = 0
@@ -334,7 +334,7 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
     server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_find, "config_of", lambda process: str(server.config))
-    monkeypatch.setattr(redis_find, "_unit_files", dict)
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
     found = [dataset for dataset in source.inspect(context) if dataset.config == str(server.config)]
     assert len(found) == 1
     assert found[0].directories[:2] == (f"{server.folder}/data/dump.rdb", f"{server.folder}/data/appendonlydir")
@@ -344,7 +344,7 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
 def test_a_running_server_whose_configuration_is_not_known_is_named(
     server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_find, "_unit_files", dict)
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
     notices: list[Notice] = []
     found = source.inspect(replace(context, notice=notices.append))
     assert server.process is not None

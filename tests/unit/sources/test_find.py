@@ -9,13 +9,13 @@ from hotsync.sources.mariadb_find import (
     instance_of,
     not_running,
     parse_listeners,
-    parse_unit,
     parse_unit_files,
 )
 from hotsync.sources.pgtoc import contents, without_time
 from hotsync.sources.postgresql import parse_globals
 from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
 from hotsync.sources.postgresql_proof import are_harmless
+from hotsync.sources.processes import parse_unit
 
 SS = """\
 u_str LISTEN 0      4096          /run/systemd/private 12 * 0 users:(("systemd",pid=1,fd=18))

@@ -78,6 +78,11 @@ def test_other_patterns_are_another_question(world: World) -> None:
     assert world.ask(("*.socket",)) == "answer 2"
 
 
+def test_each_question_keeps_its_answer(world: World) -> None:
+    assert [world.ask(), world.ask(("*.socket",))] == ["answer 1", "answer 2"]
+    assert [world.ask(), world.ask(("*.socket",))] == ["answer 1", "answer 2"]
+
+
 def test_what_changed_just_now_is_asked_about_again(world: World) -> None:
     now_ns = world.unit.stat().st_ctime_ns + 10**6
     assert [world.ask(now_ns=now_ns), world.ask(now_ns=now_ns)] == ["answer 1", "answer 2"]
