@@ -2,7 +2,9 @@
 
 Mnesia has a way of its own for this: a file FALLBACK.BUP beside its tables is loaded at the next start in place of all
 of them, as often as it takes. It is made, and loaded for a trial, in a folder apart, by a node of the same name that
-nobody can reach; then it is put beside the tables by one rename.
+nobody can reach; then it is put beside the tables by one rename, and from here on the new ones are in force. The tables
+of the trial follow, and only when they are on disk the file goes: Mnesia never syncs what it makes of it at a start,
+and a power cut soon after the first one would leave empty tables.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from hotsync.system.command import run
 from hotsync.system.files import sync_directory, sync_filesystem
 
 _FALLBACK = "FALLBACK.BUP"
+_SUFFIXES = frozenset((".DAT", ".DCD", ".DCL", ".DMP", ".LOG", ".RET", ".TMP"))
+"""Of the files that Mnesia makes, its manual ("Mnesia files") and mnesia_lib.erl."""
 _CONFIG = "/etc/ejabberd"
 _DAY = 24 * 3600.0
 _SCRIPT = """
@@ -108,8 +112,20 @@ class _Load:
             sync_filesystem(self.beside)
             os.replace(self.beside / "made", self.place / _FALLBACK)
             sync_directory(self.place)
+            self._put_tables()
         finally:
             trees.remove(self.beside)
+
+    def _put_tables(self) -> None:
+        """Put the tables of the trial in the place of those that are there, durably; then the fallback can go."""
+        for path in self.place.iterdir():
+            if path.suffix in _SUFFIXES:
+                path.unlink()
+        for path in (self.beside / "tables").iterdir():
+            os.replace(path, self.place / path.name)
+        sync_filesystem(self.place)
+        (self.place / _FALLBACK).unlink()
+        sync_directory(self.place)
 
     def _try(self, account: pwd.struct_passwd) -> None:
         """Load the database apart and count its records; raise RestoreFailed if they are not as many as there were."""
