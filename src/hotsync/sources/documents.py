@@ -96,7 +96,7 @@ class MariadbInstance:
     """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock).
 
     `not_transactional` are the tables that nothing held still. `unit`, `user` and `directory` are what the server runs
-    as there, and where it keeps its files.
+    as there, and where it keeps its files. `settings` are those that decide the form of its files.
     """
 
     schema: int
@@ -110,6 +110,7 @@ class MariadbInstance:
     unit: str = ""
     user: str = ""
     directory: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
@@ -149,7 +150,7 @@ class PostgresqlDatabase:
 class PostgresqlCluster:
     """One collected PostgreSQL cluster. `collected_at` is when this content was first seen (MASTER's clock).
 
-    `spaces` are its tablespaces with the folder of each.
+    `spaces` are its tablespaces with the folder of each. `settings` are those that decide the form of its files.
     """
 
     schema: int
@@ -161,6 +162,7 @@ class PostgresqlCluster:
     roles: tuple[str, ...]
     tablespaces: tuple[str, ...] = ()
     spaces: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
@@ -177,6 +179,21 @@ def digest_of_files(files: Iterable[FileRecord]) -> str:
     """Given the files of a dataset, return the one digest by which it is known (hex)."""
     lines = sorted(json.dumps((file.file, file.sha256)) for file in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def digests(document: MariadbInstance | PostgresqlCluster) -> dict[str, str]:
+    """Given a collected server, return of each of its databases the one digest of all that a load makes it from."""
+    if isinstance(document, MariadbInstance):
+        return {database.name: database.content.sha256 for database in document.databases}
+    return {database.name: _digest_of_database(database) for database in document.databases}
+
+
+def _digest_of_database(database: PostgresqlDatabase) -> str:
+    made_with = (
+        database.owner, database.encoding, database.collate, database.ctype, database.provider, database.icu_locale,
+        database.tablespace, database.is_template,
+    )  # fmt: skip
+    return hashlib.sha256(json.dumps((digest_of_files(database.content), *made_with)).encode()).hexdigest()
 
 
 def render(document: Document) -> bytes:

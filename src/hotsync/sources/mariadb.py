@@ -18,7 +18,7 @@ from pathlib import Path
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, sqldump
+from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, server_settings, sqldump
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbInstance
 from hotsync.sources.mariadb_ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
 from hotsync.sources.mariadb_client import (
@@ -119,8 +119,13 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     command = _dump_command(dataset, databases, broken)
     accounts = read_accounts(dataset)
     rows = mariadb_proof.read_rows_state(dataset)
+    settings = _settings(dataset)
     last = documents.load_last(collection.folder / INSTANCE, MariadbInstance)
-    if last is not None and _is_proven(context, dataset, last, rows, accounts, command, taken_at):
+    if (
+        last is not None
+        and last.settings == settings
+        and _is_proven(context, dataset, last, rows, accounts, command, taken_at)
+    ):
         return
     definitions = sqldump.Definitions()
     with mariadb_lock.held(dataset, moving) as lock:
@@ -136,12 +141,16 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     document = MariadbInstance(
         documents.SCHEMA, version, digest, taken_at, records, account_file, tuple(sorted(files.moving)),
         tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
-        ask(dataset, "SELECT @@datadir;")[0][0],
+        ask(dataset, "SELECT @@datadir;")[0][0], settings,
     )  # fmt: skip
     collection.put(INSTANCE, documents.render(documents.as_before(document, last)))
     collection.publish()
     state = _state(rows, definitions.hexdigest(), accounts) if rows is not None else ""
     proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
+
+
+def _settings(dataset: Dataset) -> server_settings.Settings:
+    return tuple(sorted((row[0], "".join(row[1:])) for row in ask(dataset, server_settings.MARIADB_QUESTION)))
 
 
 def _state(rows: str, definitions: str, accounts: Accounts) -> str:

@@ -7,6 +7,7 @@ import pwd
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.sources import server_settings
 from hotsync.sources.documents import MariadbInstance
 from hotsync.sources.mariadb_client import program
 from hotsync.sources.mariadb_find import NAME
@@ -16,6 +17,7 @@ from hotsync.system.command import run
 def make_server(document: MariadbInstance, instance: str) -> None:
     """Given a collected server, make an empty data directory where it had its own, unless something is there.
 
+    Its files get the form that they had on the MASTER, so that a server with the MASTER's settings opens them.
     The server is not started: that is the unit's work. Raise RestoreFailed.
     """
     directory = Path(document.directory)
@@ -26,12 +28,14 @@ def make_server(document: MariadbInstance, instance: str) -> None:
     if directory.is_dir() and os.listdir(directory) not in ([], ["lost+found"]):
         reason = f"{directory} holds something that is no MariaDB server's"
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=reason, hint=f"Look what it is; empty {directory}.")
+    # mariadb-install-db gives what it does not know to the server
+    settings = server_settings.mariadb_arguments(document.settings, f"{NAME}/{instance}")
     try:
         user = pwd.getpwnam(document.user or "mysql").pw_name
         directory.mkdir(parents=True, exist_ok=True)
         argv = [
             program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--user={user}",
-            f"--datadir={directory}", "--skip-test-db", "--auth-root-authentication-method=socket",
+            f"--datadir={directory}", "--skip-test-db", "--auth-root-authentication-method=socket", *settings,
         ]  # fmt: skip
         run(argv, timeout=600, cwd="/")
     except (CommandFailed, OSError, KeyError) as error:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, pgtoc, postgresql_proof, proofs
+from hotsync.sources import documents, pgtoc, postgresql_proof, proofs, server_settings
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import NAME as NAME
 from hotsync.sources.postgresql_cluster import ask_json, detail, inspect_clusters, login_of, server_version
@@ -114,6 +114,7 @@ class _Collector:
         self._login = login_of(dataset)
         self._last = documents.load_last(collection.folder / CLUSTER, PostgresqlCluster)
         self._count = 0
+        self._settings: server_settings.Settings = ()
 
     def run(self) -> list[DatasetPoint]:
         taken_at = self._context.clock.now()
@@ -126,6 +127,8 @@ class _Collector:
         names = [row.name for row in rows]
         position = postgresql_proof.read_position(self._login)
         points = [DatasetPoint(self._dataset.name, taken_at)]
+        answer = ask_json(self._login, server_settings.POSTGRESQL_QUESTION)
+        self._settings = TypeAdapter(server_settings.Settings).validate_python(answer)
         if position is not None and self._is_proven(position, names, taken_at):
             return points + [DatasetPoint(f"{self._dataset.name}/{file_name(name)}", taken_at) for name in names]
         sequences = postgresql_proof.read_sequences(self._login, names) if position is not None else None
@@ -146,7 +149,7 @@ class _Collector:
     def _is_proven(self, position: postgresql_proof.Position, names: Sequence[str], now: float) -> bool:
         """Return whether the last dumps are proven to be what a dump now would be."""
         proof, last = proofs.find(self._context.paths, self._dataset.name, now), self._last
-        if proof is None or last is None or proof.digest != last.digest:
+        if proof is None or last is None or proof.digest != last.digest or last.settings != self._settings:
             return False
         if not proofs.is_whole(self._collection.folder, last.files):
             return False
@@ -168,6 +171,7 @@ class _Collector:
             tuple(TypeAdapter(list[str]).validate_python(ask_json(self._login, _ROLES))),
             tuple(name for name, _ in spaces),
             tuple(spaces),
+            self._settings,
         )
         self._collection.put(CLUSTER, documents.render(documents.as_before(document, self._last)))
         self._collection.publish()

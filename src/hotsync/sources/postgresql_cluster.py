@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.sources import server_settings
 from hotsync.sources.documents import PostgresqlCluster
 from hotsync.sources.source import Dataset
 from hotsync.system.command import ENVIRONMENT, run
@@ -211,6 +212,7 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
     if template is not None:
         options += [f"--encoding={template.encoding}", f"--lc-collate={template.collate}"]
         options += [f"--lc-ctype={template.ctype}"]
+    options += server_settings.postgresql_arguments(document.settings, f"{NAME}/{instance}")
     try:
         if _configuration(version, name).is_dir():
             _init_data(version, name, options)

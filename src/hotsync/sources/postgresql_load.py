@@ -10,16 +10,18 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents
-from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, PostgresqlCluster, PostgresqlDatabase
+from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, literal, login_of, server_version
 from hotsync.sources.postgresql_rows import check_rows, make_spaces
-from hotsync.sources.source import Dataset
+from hotsync.sources.source import DURABLE_EVERY, NOTHING_LOADED, Dataset, Loaded, LoadPaused
 from hotsync.sources.spool import digest_of, open_plain
 from hotsync.system.command import run
 from hotsync.system.files import sync_filesystem
@@ -41,25 +43,38 @@ SELECT format('ALTER ROLE %I PASSWORD NULL', rolname) FROM pg_roles WHERE rolnam
 """
 _UNTEMPLATE = """SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_database
   WHERE datistemplate AND datname = """
+# one that a DROP DATABASE left behind in the middle is not there (server 15.4 and newer)
+_PRESENT = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datconnlimit <> -2"
+# a database with subscriptions cannot be dropped; nothing is said to the server that they are subscribed to
+_SUBSCRIPTIONS = """SELECT count(*) > 0 FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+  WHERE d.datconnlimit <> -2 AND d.datname = """
+_UNSUBSCRIBE = """
+SELECT format(form, subname) FROM (VALUES (1, 'ALTER SUBSCRIPTION %I DISABLE'),
+  (2, 'ALTER SUBSCRIPTION %I SET (slot_name = NONE)'), (3, 'DROP SUBSCRIPTION %I')) AS forms (number, form),
+  pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  ORDER BY subname, number \\gexec
+"""
 _DROP = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname = "
 
 
-def restore(folder: Path, dataset: Dataset) -> str:
-    """Given a collected cluster, load all of it into the cluster `dataset`; return the digest of what was loaded.
+def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> str:
+    """Given a collected cluster, load all of it into the cluster `dataset`, but for what it is known to hold already.
 
+    Return the digest of what was loaded.
     Roles and databases of the MASTER become what they were there; databases that the MASTER lacks stay; roles that it
     lacks go, or lose their login where something of this server's own still belongs to them.
-    Raise OlderServer or RestoreFailed.
+    Raise OlderServer or RestoreFailed, or LoadPaused where `loaded` wanted it.
     """
     document = loadable(folder, dataset)
     login = login_of(dataset)
     try:
-        _check_contents(folder, dataset, document)
+        load = _Load(folder, dataset, document, loaded)
+        _check_contents(folder, dataset, (document.globals, *load.files))
         ask(login, _STRIP_ROLES)
         make_spaces(login, dataset.name, document.spaces)
         _load_globals(folder, dataset, login)
-        for database in document.databases:
-            _load_database(folder, dataset, login, database)
+        load.drop_gone()
+        load.run()
         _drop_roles(login, document)
         _make_durable(login)
     except (CommandFailed, OSError, LookupError, ValueError) as error:
@@ -82,9 +97,69 @@ def loadable(folder: Path, dataset: Dataset) -> PostgresqlCluster:
     return document
 
 
-def _check_contents(folder: Path, dataset: Dataset, document: PostgresqlCluster) -> None:
+class _Load:
+    """The databases of a cluster while they are loaded: those that changed, and those only."""
+
+    def __init__(self, folder: Path, dataset: Dataset, document: PostgresqlCluster, loaded: Loaded) -> None:
+        self._folder, self._dataset, self._login, self._loaded = folder, dataset, login_of(dataset), loaded
+        self._present = set(TypeAdapter(list[str]).validate_python(ask_json(self._login, _PRESENT)))
+        known = documents.digests(document)
+        self._changed = [
+            database
+            for database in document.databases
+            if database.name not in self._present or loaded.databases.get(database.name) != known[database.name]
+        ]
+        self._gone = sorted(loaded.databases.keys() - known.keys())
+        self._unconfirmed: list[str] = []
+        self._bytes = 0
+
+    @property
+    def files(self) -> list[FileRecord]:
+        """Return the files that will be read."""
+        return [file for database in self._changed for file in database.content]
+
+    def drop_gone(self) -> None:
+        """Drop what an earlier load made and the MASTER has no more; one must stay that can be connected to."""
+        for name in self._gone:
+            other = _other(self._login, name)
+            if other != name and other in self._present:
+                self._loaded.begin(name)
+                _drop_database(self._login, name, other)
+
+    def run(self) -> None:
+        """Load what changed, as long as there may be more of it."""
+        try:
+            for number, database in enumerate(self._changed):
+                if not self._loaded.more():
+                    count = len(self._changed) - number
+                    raise LoadPaused(f"{count} databases of {self._dataset.name} are still to be loaded")
+                self._loaded.begin(database.name)
+                _load_database(self._folder, self._dataset, self._login, database)
+                self._unconfirmed.append(database.name)
+                self._bytes += sum(file.size for file in database.content)
+                if self._bytes >= DURABLE_EVERY:
+                    self._confirm()
+        except RestoreFailed:
+            with suppress(CommandFailed, OSError):  # the first failure is the one to tell
+                self._confirm()
+            raise
+        except LoadPaused:
+            self._confirm()
+            raise
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """Bring to disk what became whole, then say so."""
+        if self._unconfirmed:
+            _make_durable(self._login)
+        for name in self._unconfirmed:
+            self._loaded.done(name)
+        self._unconfirmed, self._bytes = [], 0
+
+
+def _check_contents(folder: Path, dataset: Dataset, files: Iterable[FileRecord]) -> None:
     """Before anything is dropped: raise RestoreFailed if a dump is plainly not what was collected (sizes, tocs)."""
-    for file in document.files:
+    for file in files:
         path = folder / file.file
         whole = path.name == TOC or file.file == GLOBALS
         try:
@@ -118,7 +193,6 @@ def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:
 def _load_database(folder: Path, dataset: Dataset, login: Login, database: PostgresqlDatabase) -> None:
     """Make one database anew from its dump."""
     other = _other(login, database.name)
-    name = literal(database.name)
     by_hand = not database.name.isascii() and database.encoding not in ("UTF8", "SQL_ASCII")
     argv = [
         *_reading_as(login.user), login.tool("pg_restore"), "--exit-on-error", f"--jobs={_JOBS}",
@@ -126,13 +200,21 @@ def _load_database(folder: Path, dataset: Dataset, login: Login, database: Postg
         str(folder / database.folder),
     ]  # fmt: skip
     try:
-        ask(login, f"{_UNTEMPLATE}{name} \\gexec\n{_DROP}{name} \\gexec\n", other)
+        _drop_database(login, database.name, other)
         if by_hand:
             _create(login, database, other)
         run(argv, env=login.environment, cwd="/", timeout=_DAY)
         check_rows(login, dataset.name, database)
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=f"database {database.name}: {detail(error)}") from error
+
+
+def _drop_database(login: Login, database: str, other: str) -> None:
+    """Drop a database if it is there; `other` is one to be connected to meanwhile."""
+    name = literal(database)
+    if ask(login, f"{_SUBSCRIPTIONS}{name}", other) == "t":
+        ask(login, _UNSUBSCRIBE, database)
+    ask(login, f"{_UNTEMPLATE}{name} \\gexec\n{_DROP}{name} \\gexec\n", other)
 
 
 def _create(login: Login, database: PostgresqlDatabase, other: str) -> None:

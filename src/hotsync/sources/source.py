@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -73,6 +73,43 @@ class Dataset:
     def name(self) -> str:
         """Return the name that people see, which is also the dataset's folder in the spool."""
         return f"{self.source}/{self.instance}" if self.instance else self.source
+
+
+class LoadPaused(Exception):
+    """A load ended in good order before everything was loaded, since `Loaded.more` said so."""
+
+
+def _nothing(name: str) -> None:
+    del name
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a server is known to hold already, and who is told what a load does to it.
+
+    `databases` maps the name of each database that an earlier load made, to the digest (`documents.digests`) of the
+    dump that it was loaded from, or to "" where nobody knows what it holds. One whose digest is the same, and which is
+    still there, is left alone; one that the MASTER has no more is dropped. `begin` is called right before a database
+    is dropped: keep its name, with the digest "", until `done` says that it is whole, its rows were counted, and it is
+    on disk. After a load that came to its end, names that the MASTER has no more may be forgotten. `more` is asked
+    before each database that would be loaded: False ends the load there with LoadPaused.
+    """
+
+    databases: Mapping[str, str] = field(default_factory=dict[str, str])
+    begin: Callable[[str], None] = _nothing
+    done: Callable[[str], None] = _nothing
+    more: Callable[[], bool] = _always
+
+
+NOTHING_LOADED = Loaded()
+"""The server holds whatever it holds: everything is loaded anew."""
+
+DURABLE_EVERY = 256 * 1024 * 1024
+"""After so many bytes what was loaded is brought to disk, so that a load that dies need not do it again."""
 
 
 class Source(Protocol):

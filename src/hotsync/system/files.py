@@ -64,7 +64,8 @@ def sync_directory(path: Path | str) -> None:
 
 def sync_filesystem(path: Path | str) -> None:
     """Make everything on the file system that holds `path` durable (syncfs); raise OSError if writing back failed."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # a database server may have named the path: without O_NONBLOCK a fifo there would hold us until somebody writes
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if _libc.syncfs(descriptor) != 0:
             _raise_errno(str(path))
