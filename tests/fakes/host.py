@@ -225,6 +225,9 @@ class FakeHost:
         self.world.loads.append(digest)
 
     # services
+    def load_beforehand(self, engine: str, instance: str) -> None:
+        raise AssertionError("a promotion loads nothing beforehand")
+
     def mute(self, units: Sequence[str]) -> None:
         self.world.muted = True
 

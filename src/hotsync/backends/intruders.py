@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.backends import waiting_servers
 from hotsync.model.mute import base_reason, covers
 from hotsync.system import command
 
@@ -50,6 +51,8 @@ def _processes(muted: frozenset[str], programs: frozenset[str], proc: Path) -> I
             name = (folder / "comm").read_text().strip()
         except OSError:
             continue  # it ended meanwhile
+        if unit.startswith(waiting_servers.PREFIX):
+            continue  # HotSync's own, which can reach nothing
         if (unit and covers(muted, unit)) or (_program(folder) in programs and not _is_machines(unit)):
             yield Intruder(unit, int(folder.name), name)
 

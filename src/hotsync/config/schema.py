@@ -117,6 +117,23 @@ class Settings(BaseModel):
         "on the SLAVE: how often packages, accounts and readiness are looked after",
         unit="minutes",
     )
+    warm_minutes: int = _setting(
+        "hotsync",
+        "WarmMinutes",
+        Number(0, 1440),
+        "30",
+        "on the SLAVE: how long a run of hotsync-slave goes on to begin loading changed databases beforehand, so that "
+        "a promotion loads only what is newer; 0: none is loaded before a promotion",
+        unit="minutes",
+    )
+    warm_gigabytes: int = _setting(
+        "hotsync",
+        "WarmGigabytes",
+        Number(0, 1_000_000),
+        "500",
+        "on the SLAVE: a database server whose dumps are larger is not loaded beforehand",
+        unit="GiB",
+    )
     bandwidth_limit: int = _setting(
         "hotsync", "BandwidthLimit", Number(0, 100_000_000), "0", "most that a sync sends; 0: no limit", unit="KiB/s"
     )

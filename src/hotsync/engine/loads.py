@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,13 +41,15 @@ _MARIADB_FOLDERS = ("etc/mysql", "etc/mysql/conf.d", "etc/mysql/mariadb.conf.d",
 _LC = re.compile(r"^\s*lc_[a-z]+\s*=\s*'?([^'\s#]+)", re.MULTILINE)
 
 
-def loads(tree: Path, dumps: Iterable[DatabaseDump]) -> list[tuple[str, int]]:
-    """Given the dumps, return for each the folder that it is loaded into (relative), and the bytes that it takes."""
-    return [(_data_folder(tree, dump), int(dump.size * GROWTH)) for dump in dumps]
+def loads(tree: Path, dumps: Iterable[DatabaseDump], left: Callable[[DatabaseDump], int]) -> list[tuple[str, int]]:
+    """Given the dumps, and what tells how many bytes of each are to be loaded, return for each the folder that it is
+    loaded into (relative), and the bytes that it takes."""
+    return [(data_folder(tree, dump), int(left(dump) * GROWTH)) for dump in dumps]
 
 
-def _data_folder(tree: Path, dump: DatabaseDump) -> str:
-    """Return where a server keeps its data by the MASTER's configuration; another place than the usual one counts."""
+def data_folder(tree: Path, dump: DatabaseDump) -> str:
+    """Given a dump, return where its server keeps its data by the MASTER's configuration (relative); another place
+    than the usual one counts."""
     if dump.at_rest:
         return _clean(dump.directory)
     if dump.engine == postgresql.NAME:

@@ -12,6 +12,7 @@ from hotsync.engine.promotion_files import LIVE, units_left
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import addresses_missing
 from hotsync.engine.roles import is_settled
+from hotsync.engine.warm import bytes_left
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.production import is_own, units_to_restart, units_to_start
@@ -51,7 +52,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         etc_exchanged=exchanged,
         copy_bytes=copy_bytes,
         databases=master.dumps,
-        dump_bytes=sum(dump.size for dump in master.dumps),
+        dump_bytes=sum(bytes_left(paths, dump) for dump in master.dumps),
         servers_down=frozenset(dump.unit for dump in master.dumps if not dump.at_rest) - active,
         clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),

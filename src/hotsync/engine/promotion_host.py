@@ -18,6 +18,7 @@ from hotsync.engine.promotion_files import PromotionFiles
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses, network_files
 from hotsync.engine.roles import PromotionRoles
+from hotsync.engine.warm import hand_over, handed_over
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
@@ -85,6 +86,7 @@ class PromotionDatabases:
             postgresql_cluster.make_cluster(documents.load(folder / documents.CLUSTER, PostgresqlCluster), instance)
         elif engine == mariadb.NAME:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
+        hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
         self._units.start(unit)
 
     def load(self, engine: str, instance: str, digest: str) -> None:
@@ -92,9 +94,21 @@ class PromotionDatabases:
         if engine in LOADED_AT_REST:
             loaded = self._load_at_rest(engine, instance)
         else:
-            loaded = source_named(engine).restore(self._folder(engine, instance), self._server(engine, instance))
+            loaded = self._load_into_server(engine, instance)
         if loaded != digest:
             raise RestoreFailed(dataset=f"{engine}/{instance}", reason="the dumps are not those that were planned with")
+
+    def _load_into_server(self, engine: str, instance: str) -> str:
+        """Load what the server does not hold already."""
+        folder, server = self._folder(engine, instance), self._server(engine, instance)
+        holds = handed_over(self._paths, server, _claimed(self._paths).epoch)
+        if engine == mariadb.NAME:
+            return mariadb.restore(folder, server, holds)
+        return postgresql.restore(folder, server, holds)
+
+    def load_beforehand(self, engine: str, instance: str) -> None:
+        """A promotion loads nothing beforehand."""
+        raise NotImplementedError
 
     def _load_at_rest(self, engine: str, instance: str) -> str:
         """Put the data where the server finds it; one that somebody has started is stopped for that long."""

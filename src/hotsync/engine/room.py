@@ -38,12 +38,17 @@ def room_missing(paths: Paths, promotion: Promotion, loads: Iterable[tuple[str, 
         needed[device] += size
     faults: list[str] = []
     for device, bytes_needed in needed.items():
-        status = os.statvfs(places[device])
-        free = status.f_bavail * status.f_frsize
+        free = free_at(places[device])
         if free < bytes_needed + SPARE:
             lacking = (bytes_needed + SPARE - free) / 2**20
             faults.append(f"the file system of {places[device]} lacks {lacking:.0f} MiB")
     return "; ".join(faults)
+
+
+def free_at(place: Path) -> int:
+    """Return how many bytes may still be written below a folder."""
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize
 
 
 def _nearest(root: Path, path: str) -> Path:

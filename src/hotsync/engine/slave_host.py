@@ -17,16 +17,21 @@ from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
 from hotsync.engine.slave_packages import SlavePackages, Tools
 from hotsync.engine.status import holdings
+from hotsync.engine.warm import WarmDatabases, wanted_loads
+from hotsync.errors import HotSyncError
 from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
 from hotsync.model.packages import missing_packages
 from hotsync.model.ports import Host
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
+from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import SlaveRun, load_slave_run
 from hotsync.state.store import load_role
 from hotsync.system import lock
+from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.slave")
@@ -78,6 +83,7 @@ class SlaveHost:
             not_carried=not_carried,
             broken=self.apt.broken(),
             locales=self._locales(),
+            loads=self.read_loads(),
             told=bool(self.master.packages),
         )
 
@@ -87,15 +93,25 @@ class SlaveHost:
         wanted = locales_of_databases(tree, spool_of_tree(self.paths), read_told(self.paths).dumps)
         return locales_lacking(self.paths, wanted, listed=True)
 
+    def read_loads(self) -> tuple[WarmLoad, ...]:
+        """Return the database servers whose dumps are not all loaded beforehand now."""
+        settings, _ = read_settings(self.paths)
+        return wanted_loads(
+            self.paths,
+            read_told(self.paths).dumps,
+            Budget(settings.warm_minutes, settings.warm_gigabytes * 1024**3),
+        )
+
     def plan_numbers(self) -> NumberPlan:
         """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""
         return plan_numbers(self.users, self.groups, self.accounts.users(), self.accounts.groups())
 
-    def ports(self, facts: SlaveFacts) -> Host:
+    def ports(self, facts: SlaveFacts, clock: Clock) -> Host:
         """Return the Host that the steps change."""
         last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
         return replace(
-            promotion_host.build(self.paths).host,
+            promotion_host.build(self.paths, clock).host,
+            databases=_Databases(self, clock),
             services=_Services(self.paths, self.mute),
             accounts=_Accounts(self),
             packages=SlavePackages(Tools(self.paths, self.apt, self.mute), facts.wanted, self.outcome, last),
@@ -111,6 +127,34 @@ class _Services(ProductionUnits):
         """Keep these units from running here until promotion, and stop what runs."""
         for unit in self._mute.apply(units):
             _log.info("muted %s", unit)
+
+
+class _Databases:
+    def __init__(self, slave: SlaveHost, clock: Clock) -> None:
+        self._slave = slave
+        settings, _ = read_settings(slave.paths)
+        self._warm = WarmDatabases(slave.paths, clock, clock.now() + 60.0 * settings.warm_minutes)
+
+    def start(self, engine: str, instance: str, unit: str) -> None:
+        """No server of production runs on a SLAVE."""
+        raise NotImplementedError
+
+    def load(self, engine: str, instance: str, digest: str) -> None:
+        """No server of production runs on a SLAVE."""
+        raise NotImplementedError
+
+    def load_beforehand(self, engine: str, instance: str) -> None:
+        """Load what is new of an instance's dumps; what fails is told and does not raise."""
+        outcome = self._slave.outcome
+        for wanted in self._slave.read_loads():
+            if (wanted.engine, wanted.instance) != (engine, instance) or wanted.hindrance:
+                continue
+            try:
+                if not self._warm.load(wanted):
+                    outcome.loads_left[wanted.name] = "WarmMinutes were over; the next run goes on"
+            except (HotSyncError, OSError) as error:
+                _log.warning("%s is not loaded beforehand: %s", wanted.name, error)
+                outcome.loads_failed[wanted.name] = str(error)
 
 
 class _Accounts:

@@ -36,6 +36,8 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)
     yield checks.check_locales(host.outcome.locales_failed)
+    left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
+    yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
     known = frozenset(account.number for account in host.accounts.users().values())
     host.outcome.still_running += [each for each in strays(known) if each not in host.outcome.still_running]
     yield from checks.check_accounts(facts, host.outcome)

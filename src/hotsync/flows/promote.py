@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units
@@ -18,6 +19,7 @@ from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.room import room_missing
 from hotsync.engine.status import holdings
+from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady
 from hotsync.flows import promote_look as look
 from hotsync.model.generation import Generation, data_moment
@@ -201,7 +203,9 @@ def _preflight(
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
         immutable=look.immutable_paths(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
-        room_missing=room_missing(paths, promotion, loads(ground.tree, ground.master.dumps)),
+        room_missing=room_missing(
+            paths, promotion, loads(ground.tree, ground.master.dumps, partial(bytes_left, paths))
+        ),
         network=plan.choice,
         network_fault=fault,
         network_known=bool(plan.addresses),
@@ -221,7 +225,7 @@ def _preflight(
 
 def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:
     """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
-    end_slave_run(say, clock)
+    end_slave_run(paths, say, clock)
     with lock.held(paths.sync_lock, "run of HotSync"):
         started = clock.now()
         if paths.replica.is_dir():

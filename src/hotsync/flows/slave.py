@@ -120,7 +120,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     def progress(step: Step, _position: int, _total: int) -> None:
         say(step.title[:1].upper() + step.title[1:])
 
-    execute(plan_slave(facts, only_permissions=only_permissions), host.ports(facts), clock, record, progress)
+    execute(plan_slave(facts, only_permissions=only_permissions), host.ports(facts, clock), clock, record, progress)
     say("Checking readiness")
     run = SlaveRun(
         ended_at=clock.now(),

@@ -138,7 +138,8 @@ class Rebuild:
 class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
 
-    `dump_bytes` are all there are to load, `copy_bytes` those of units that must be copied and are not yet.
+    `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
+    are not yet.
     """
 
     role: RoleRecord

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hotsync.model.accounts import NumberPlan
 from hotsync.model.identity import RoleRecord
 from hotsync.model.packages import NotCarried, Wanted
+from hotsync.model.warm import WarmLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class SlaveFacts:
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
     of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
-    wrong with the package database; `locales` are the MASTER's that are not here.
+    wrong with the package database; `locales` are the MASTER's that are not here. `loads` are the database servers
+    whose dumps are not all loaded beforehand.
     """
 
     role: RoleRecord
@@ -28,6 +30,7 @@ class SlaveFacts:
     not_carried: tuple[NotCarried, ...] = ()
     broken: str = ""
     locales: tuple[str, ...] = ()
+    loads: tuple[WarmLoad, ...] = ()
     told: bool = True
 
 
@@ -47,3 +50,5 @@ class SlaveOutcome:
     digest: str = ""
     unchanged_paths: list[str] = field(default_factory=list[str])
     still_running: list[str] = field(default_factory=list[str])
+    loads_failed: dict[str, str] = field(default_factory=dict[str, str])
+    loads_left: dict[str, str] = field(default_factory=dict[str, str])

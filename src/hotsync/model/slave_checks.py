@@ -83,6 +83,15 @@ def check_locales(failed: Mapping[str, str]) -> Check:
     return _check("packages.locales", "the MASTER's locales are here", Verdict.AMBER, said, hint)
 
 
+def check_loads(failed: Mapping[str, str], left: Mapping[str, str]) -> Check:
+    """Given the database servers that could not be loaded beforehand, and those that are left to a promotion, with the
+    reasons, return whether a promotion finds them loaded."""
+    hint = "A promotion loads them, which takes it longer. `journalctl -u hotsync-slave` has more."
+    said = [f"{name}: {reason}" for name, reason in sorted(failed.items())]
+    good = listed([f"left to the promotion: {name} ({reason})" for name, reason in sorted(left.items())])
+    return _check("databases.beforehand", "databases are loaded beforehand", Verdict.AMBER, said, hint, good)
+
+
 def check_versions(
     master: Iterable[PackageFact],
     installed: Mapping[str, Package],

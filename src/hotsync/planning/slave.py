@@ -8,6 +8,7 @@ from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
+from hotsync.steps.databases import LoadBeforehand
 from hotsync.steps.packages import InstallPackages, MakeLocales, TakeNumbers
 from hotsync.steps.slave import MuteUnits
 
@@ -45,3 +46,7 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
         yield InstallPackages(tuple(package.name for package in facts.wanted))
     if facts.locales and not only_permissions:
         yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of
+    if not only_permissions:
+        for load in facts.loads:
+            if not load.hindrance or facts.wanted:  # what hinders it now may be a server that is not installed yet
+                yield LoadBeforehand(load.engine, load.instance, load.bytes_left)

@@ -33,6 +33,11 @@ class Layout:
         return self.root / "history"
 
     @property
+    def pins(self) -> Path:
+        """What is read for long while newer generations are committed."""
+        return self.root / "pins"
+
+    @property
     def journal(self) -> Path:
         """The one change of the replica that is in flight."""
         return self.root / "journal"

@@ -38,12 +38,14 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
     try:
         accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
         held = _hold_events(dataset)
-        feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
+        if loaded.accounts:
+            feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
         load_databases(folder, dataset, document, loaded)
-        feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+        if loaded.accounts:
+            feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+            _drop_others(dataset, document)
         if held:
             ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
-        _drop_others(dataset, document)
         make_durable(dataset)
     except CommandFailed as error:
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error

@@ -28,15 +28,23 @@ def make_server(document: MariadbInstance, instance: str) -> None:
     if directory.is_dir() and os.listdir(directory) not in ([], ["lost+found"]):
         reason = f"{directory} holds something that is no MariaDB server's"
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=reason, hint=f"Look what it is; empty {directory}.")
-    # mariadb-install-db gives what it does not know to the server
-    settings = server_settings.mariadb_arguments(document.settings, f"{NAME}/{instance}")
     try:
         user = pwd.getpwnam(document.user or "mysql").pw_name
         directory.mkdir(parents=True, exist_ok=True)
-        argv = [
-            program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--user={user}",
-            f"--datadir={directory}", "--skip-test-db", "--auth-root-authentication-method=socket", *settings,
-        ]  # fmt: skip
+    except (OSError, KeyError) as error:
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no server can be made: {error}") from error
+    fill_directory(document, instance, directory, user)
+
+
+def fill_directory(document: MariadbInstance, instance: str, directory: Path, user: str) -> None:
+    """Given an empty folder and whose it is to be, make a server's data directory of it; raise RestoreFailed."""
+    # mariadb-install-db gives what it does not know to the server
+    settings = server_settings.mariadb_arguments(document.settings, f"{NAME}/{instance}")
+    argv = [
+        program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--user={user}",
+        f"--datadir={directory}", "--skip-test-db", "--auth-root-authentication-method=socket", *settings,
+    ]  # fmt: skip
+    try:
         run(argv, timeout=600, cwd="/")
-    except (CommandFailed, OSError, KeyError) as error:
+    except CommandFailed as error:
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no server can be made: {error}") from error

@@ -207,12 +207,7 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"{instance!r} names no cluster")
     if _data_of(version, name) is not None:
         return
-    template = next((database for database in document.databases if database.name == "template1"), None)
-    options = ["--auth-local=peer", "--auth-host=scram-sha-256"]
-    if template is not None:
-        options += [f"--encoding={template.encoding}", f"--lc-collate={template.collate}"]
-        options += [f"--lc-ctype={template.ctype}"]
-    options += server_settings.postgresql_arguments(document.settings, f"{NAME}/{instance}")
+    options = _options(document, instance)
     try:
         if _configuration(version, name).is_dir():
             _init_data(version, name, options)
@@ -220,6 +215,24 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
             _ask_common("pg_createcluster", version, name, "--", *options)
     except (CommandFailed, OSError) as error:
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no cluster can be made: {error}") from error
+
+
+def fill_directory(document: PostgresqlCluster, instance: str, directory: Path, user: str) -> None:
+    """Given an empty folder of a user's, make a cluster's data directory of it; raise RestoreFailed."""
+    try:
+        _init_db(directory, user, instance.partition("-")[0], _options(document, instance))
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no cluster can be made: {error}") from error
+
+
+def _options(document: PostgresqlCluster, instance: str) -> list[str]:
+    """Return the options of initdb that make a cluster like the collected one; raise RestoreFailed."""
+    template = next((database for database in document.databases if database.name == "template1"), None)
+    options = ["--auth-local=peer", "--auth-host=scram-sha-256"]
+    if template is not None:
+        options += [f"--encoding={template.encoding}", f"--lc-collate={template.collate}"]
+        options += [f"--lc-ctype={template.ctype}"]
+    return options + server_settings.postgresql_arguments(document.settings, f"{NAME}/{instance}")
 
 
 def _init_data(version: str, name: str, options: Sequence[str]) -> None:
@@ -233,9 +246,13 @@ def _init_data(version: str, name: str, options: Sequence[str]) -> None:
             folder.mkdir(parents=True)
             folder.chmod(mode)
             os.chown(folder, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-    login = Login(owner.pw_name, "", 0, version)
+    _init_db(data, owner.pw_name, version, options)
+
+
+def _init_db(data: Path, user: str, version: str, options: Sequence[str]) -> None:
+    login = Login(user, "", 0, version)
     argv = [login.tool("initdb"), f"--pgdata={data}", *options]
-    run(argv, user=owner.pw_name, env=login.environment, cwd="/", timeout=600)
+    run(argv, user=user, env=login.environment, cwd="/", timeout=600)
 
 
 def _data_of(version: str, name: str) -> Path | None:

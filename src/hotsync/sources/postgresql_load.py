@@ -195,7 +195,7 @@ def _load_database(folder: Path, dataset: Dataset, login: Login, database: Postg
     other = _other(login, database.name)
     by_hand = not database.name.isascii() and database.encoding not in ("UTF8", "SQL_ASCII")
     argv = [
-        *_reading_as(login.user), login.tool("pg_restore"), "--exit-on-error", f"--jobs={_JOBS}",
+        *(dataset.confined or _reading_as(login.user)), login.tool("pg_restore"), "--exit-on-error", f"--jobs={_JOBS}",
         *(() if by_hand else ("--create",)), *login.connection(database.name if by_hand else other),
         str(folder / database.folder),
     ]  # fmt: skip

@@ -53,7 +53,8 @@ class Dataset:
     `parked` where it is stopped on purpose: its last copy stays, without alarm. `directories` are where a database
     server keeps its files, as far as that is known now: they are never copied. `own_login`: root logs in by socket,
     and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
-    `config` is the server's configuration (a file or a folder), where it must be known to reach it.
+    `config` is the server's configuration (a file or a folder), where it must be known to reach it. `confined` are the
+    words before a program that reads dumps, where it must be kept in a sandbox.
     """
 
     source: str
@@ -68,6 +69,7 @@ class Dataset:
     directories: tuple[str, ...] = ()
     own_login: bool = False
     config: str = ""
+    confined: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,13 +98,15 @@ class Loaded:
     still there, is left alone; one that the MASTER has no more is dropped. `begin` is called right before a database
     is dropped: keep its name, with the digest "", until `done` says that it is whole, its rows were counted, and it is
     on disk. After a load that came to its end, names that the MASTER has no more may be forgotten. `more` is asked
-    before each database that would be loaded: False ends the load there with LoadPaused.
+    before each database that would be loaded: False ends the load there with LoadPaused. Without `accounts` those of
+    MariaDB are left for another load: the MASTER's root might have no login by socket.
     """
 
     databases: Mapping[str, str] = field(default_factory=dict[str, str])
     begin: Callable[[str], None] = _nothing
     done: Callable[[str], None] = _nothing
     more: Callable[[], bool] = _always
+    accounts: bool = True
 
 
 NOTHING_LOADED = Loaded()

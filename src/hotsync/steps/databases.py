@@ -58,3 +58,27 @@ class StartServer:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.databases.start(self.engine, self.instance, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBeforehand:
+    """Load what is new of one server's dumps while this SLAVE waits, so that a promotion has little to load."""
+
+    engine: str
+    instance: str
+    size: int
+    phase: Phase = Phase.DATABASES
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return f"databases.beforehand:{self.engine}/{self.instance}"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"load the databases of {self.engine}/{self.instance} beforehand ({self.size / 2**20:.0f} MiB of dumps)"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.databases.load_beforehand(self.engine, self.instance)

@@ -99,6 +99,11 @@ class Paths:
         return self.state / "replica"
 
     @property
+    def warm(self) -> Path:
+        """On the SLAVE: which databases are loaded beforehand."""
+        return self.state / "warm.json"
+
+    @property
     def production_flag(self) -> Path:
         """There only while this host may do production."""
         return self.state / "production"

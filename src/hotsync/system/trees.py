@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,27 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     else:
         shutil.rmtree(path)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a digest (hex) of what lies below a folder: names, kinds, sizes, mtimes and inodes; raise OSError.
+
+    No link is followed: what is behind one may be anything, and whose folder it is may be anybody.
+    """
+    hashed = hashlib.sha256()
+    folders = [(b"", os.fsencode(path))]
+    while folders:
+        name, folder = folders.pop()
+        with os.scandir(folder) as found:
+            items = sorted(found, key=lambda item: item.name)
+        for item in items:
+            here = name + b"/" + item.name
+            status = item.stat(follow_symlinks=False)
+            seen = (stat.S_IFMT(status.st_mode), status.st_size, status.st_mtime_ns, status.st_ino)
+            hashed.update(repr((here, *seen)).encode() + b"\n")
+            if item.is_dir(follow_symlinks=False):
+                folders.append((here, item.path))
+    return hashed.hexdigest()
 
 
 def inode(path: Path) -> int | None:

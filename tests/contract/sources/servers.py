@@ -74,11 +74,11 @@ class Mariadb:
         self.process.wait()
 
 
-def prepare_mariadb(folder: Path) -> Path:
+def prepare_mariadb(folder: Path, *options: str) -> Path:
     """Make an empty data directory, to be copied for each server."""
     command.run(
         ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={folder}", "--skip-test-db",
-         "--auth-root-authentication-method=socket"]
+         "--auth-root-authentication-method=socket", *options]
     )  # fmt: skip
     return folder
 

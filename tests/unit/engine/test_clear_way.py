@@ -10,6 +10,7 @@ import pytest
 
 from hotsync.engine import clear_way
 from hotsync.system import command
+from hotsync.system.paths import Paths
 
 
 class Machine:
@@ -42,33 +43,40 @@ class Machine:
         self.moments.pop(0)
 
 
-def cleared(monkeypatch: pytest.MonkeyPatch, *moments: frozenset[str]) -> tuple[list[str], bool]:
+def cleared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *moments: frozenset[str]) -> tuple[list[str], bool]:
     machine = Machine(list(moments))
     monkeypatch.setattr(command, "run", machine.run)
     monkeypatch.setattr(clear_way, "programs_in", machine.programs)
     said: list[str] = []
-    clear_way.end_slave_run(said.append, machine)
+    clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
     return said, any(argv[1] == "stop" for argv in machine.asked)
 
 
-def test_nothing_is_said_or_stopped_when_no_run_is_going(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cleared(monkeypatch) == ([], False)
+def test_nothing_is_said_or_stopped_when_no_run_is_going(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cleared(monkeypatch, tmp_path) == ([], False)
 
 
-def test_a_run_that_hangs_in_a_download_is_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    said, stopped = cleared(monkeypatch, frozenset({"python3", "apt-get", "http"}))
+def test_a_run_that_hangs_in_a_download_is_ended_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said, stopped = cleared(monkeypatch, tmp_path, frozenset({"python3", "apt-get", "http"}))
     assert stopped
     assert said == ["Ending a run of hotsync-slave that is in the way"]
 
 
-def test_while_dpkg_unpacks_it_is_waited_for_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_dpkg_unpacks_it_is_waited_for_and_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     unpacking = frozenset({"apt-get", "dpkg"})
-    said, stopped = cleared(monkeypatch, unpacking, unpacking, frozenset({"apt-get"}))
+    said, stopped = cleared(monkeypatch, tmp_path, unpacking, unpacking, frozenset({"apt-get"}))
     assert stopped
     assert [line.partition(":")[0] for line in said] == [
         "hotsync-slave is installing packages",
         "Ending a run of hotsync-slave that is in the way",
     ]
+
+
+def test_what_a_process_started_is_found_whatever_it_is_called(tmp_path: Path) -> None:
+    for number, name, parent in ((7, "hotsync-slave", 1), (8, "apt (get) 7", 7), (9, "dpkg", 8), (10, "dpkg2", 1)):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "stat").write_text(f"{number} ({name}) S {parent} 1 1 0 -1")
+    assert clear_way.programs_below(7, tmp_path) == {"apt (get) 7", "dpkg"}
 
 
 def test_the_programs_of_a_group_are_read_by_name_and_one_that_has_just_ended_is_none(tmp_path: Path) -> None:

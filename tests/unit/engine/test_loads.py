@@ -19,6 +19,11 @@ MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64, 1000, 
 POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64, 2000, "150018")
 
 
+def whole(dump: DatabaseDump) -> int:
+    """Nothing of it is loaded beforehand."""
+    return dump.size
+
+
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -26,16 +31,16 @@ def write(path: Path, text: str) -> None:
 
 def test_a_load_needs_more_room_than_its_dump_where_the_server_keeps_its_data(tmp_path: Path) -> None:
     usual = [("var/lib/mysql", 1500), ("var/lib/postgresql/15/main", 3000)]
-    assert loads(tmp_path, (MARIADB, POSTGRESQL)) == usual
+    assert loads(tmp_path, (MARIADB, POSTGRESQL), whole) == usual
     write(tmp_path / "etc/mysql/mariadb.conf.d/60-big.cnf", "[mysqld]\ndatadir = /srv/mysql\n")
     write(tmp_path / "etc/postgresql/15/main/postgresql.conf", "data_directory = '/srv/pg'  # moved\n")
-    assert loads(tmp_path, (MARIADB, POSTGRESQL)) == [("srv/mysql", 1500), ("srv/pg", 3000)]
+    assert loads(tmp_path, (MARIADB, POSTGRESQL), whole) == [("srv/mysql", 1500), ("srv/pg", 3000)]
 
 
 def test_what_is_put_in_place_at_rest_needs_room_there_by_its_own_word(tmp_path: Path) -> None:
     redis = DatabaseDump("redis", "redis-server", "redis-server.service", "c" * 64, 1000, "7.0.15", "/srv/redis/", True)
-    assert loads(tmp_path, (redis,)) == [("srv/redis", 1500)]
-    assert loads(tmp_path, (replace(redis, directory="/srv/../../x"),)) == [("", 1500)]
+    assert loads(tmp_path, (redis,), whole) == [("srv/redis", 1500)]
+    assert loads(tmp_path, (replace(redis, directory="/srv/../../x"),), whole) == [("", 1500)]
 
 
 @pytest.mark.parametrize(("version", "lacking"), [("2.4.57", False), ("2.5.99", False), ("2.6.1", True), ("3.0", True)])
@@ -46,7 +51,7 @@ def test_a_directory_server_that_is_older_than_the_masters_is_said_before(versio
 
 def test_a_place_that_leads_out_of_the_root_is_not_believed(tmp_path: Path) -> None:
     write(tmp_path / "etc/my.cnf", "[mysqld]\ndatadir=/../../srv\n")
-    assert loads(tmp_path, (MARIADB,)) == [("var/lib/mysql", 1500)]
+    assert loads(tmp_path, (MARIADB,), whole) == [("var/lib/mysql", 1500)]
 
 
 def test_databases_that_do_not_fit_are_said_before_a_promotion_begins(tmp_path: Path) -> None:
@@ -73,8 +78,8 @@ def test_a_server_of_another_kind_is_no_newer_one() -> None:
 
 def test_the_data_of_a_second_server_goes_where_the_master_had_it(tmp_path: Path) -> None:
     second = replace(MARIADB, instance="second", directory="/srv/second/")
-    assert loads(tmp_path, (second,)) == [("srv/second", 1500)]
-    assert loads(tmp_path, (replace(second, directory="/srv/../etc"),)) == [("var/lib/mysql", 1500)]
+    assert loads(tmp_path, (second,), whole) == [("srv/second", 1500)]
+    assert loads(tmp_path, (replace(second, directory="/srv/../etc"),), whole) == [("var/lib/mysql", 1500)]
 
 
 def test_extensions_that_are_not_installed_here_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,12 +16,14 @@ from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.slave_checks import (
     check_fits,
+    check_loads,
     check_locales,
     check_packages,
     check_room,
     check_versions,
     outdated,
 )
+from hotsync.model.warm import WarmLoad
 from hotsync.planning.slave import check_may_run, plan_slave
 
 FACTS = SlaveFacts(
@@ -44,6 +47,27 @@ def test_first_it_is_quiet_then_the_accounts_have_their_numbers_and_only_then_pa
 
 def test_nothing_is_planned_where_nothing_is_needed() -> None:
     assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1)) == []
+
+
+def test_databases_are_loaded_beforehand_once_their_servers_are_here() -> None:
+    small = WarmLoad("mariadb", "default", "a" * 64, Path("/var/lib/mysql"), 3 * 2**20)
+    large = replace(small, instance="large", hindrance="its dumps are larger than WarmGigabytes (500)")
+    facts = replace(FACTS, loads=(small, large))
+    assert keys(facts)[-2:] == ["databases.beforehand:mariadb/default", "databases.beforehand:mariadb/large"]
+    assert "packages.install" in keys(facts), "what hinders a load may be a server that is not installed yet"
+    loads = [step for step in plan_slave(replace(facts, wanted=())) if step.key.startswith("databases")]
+    assert [step.title for step in loads] == ["load the databases of mariadb/default beforehand (3 MiB of dumps)"]
+    assert "databases.beforehand:mariadb/default" not in keys(facts, only_permissions=True)
+
+
+def test_what_is_not_loaded_beforehand_is_said_and_only_a_failure_is_amber() -> None:
+    good = check_loads({}, {"mariadb/large": "its dumps are larger than WarmGigabytes (1)"})
+    assert (good.verdict, good.detail) == (
+        Verdict.GREEN, "left to the promotion: mariadb/large (its dumps are larger than WarmGigabytes (1))",
+    )  # fmt: skip
+    bad = check_loads({"mariadb/default": "accounts.sql is not what was collected"}, {})
+    assert (bad.verdict, bad.detail) == (Verdict.AMBER, "mariadb/default: accounts.sql is not what was collected")
+    assert "promotion loads them" in bad.hint
 
 
 def test_fixperm_looks_after_accounts_and_mute_only() -> None:

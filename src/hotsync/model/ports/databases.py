@@ -13,3 +13,7 @@ class Databases(Protocol):
     def load(self, engine: str, instance: str, digest: str) -> None:
         """Load an instance's dumps (known by `digest`) into its server; loaded already is fine."""
         ...
+
+    def load_beforehand(self, engine: str, instance: str) -> None:
+        """Load what is new of an instance's dumps while this SLAVE waits; what fails is told and does not raise."""
+        ...

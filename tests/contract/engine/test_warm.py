@@ -1,0 +1,377 @@
+"""Databases loaded beforehand on a waiting SLAVE: real servers on the real command lines, without a service manager."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import signal
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends import waiting_servers
+from hotsync.backends.waiting_servers import WaitingServer
+from hotsync.engine import warm
+from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
+from hotsync.model.promotion import DatabaseDump
+from hotsync.model.warm import Budget, WarmLoad
+from hotsync.sources import mariadb, mariadb_load, postgresql, postgresql_cluster, postgresql_waiting
+from hotsync.sources.mariadb_client import ask
+from hotsync.sources.postgresql_cluster import login_of
+from hotsync.sources.registry import loadables
+from hotsync.sources.source import Context, Dataset
+from hotsync.state.warm import load_warm
+from hotsync.system import command, trees
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+from tests.contract.sources import servers
+from tests.contract.sources.engines import in_a_child
+from tests.contract.sources.servers import Mariadb, Postgresql
+
+ALL = Budget(minutes=60, largest=2**40)
+PLACES = {"mariadb": "var/lib/mysql", "postgresql": "var/lib/postgresql/15/main"}
+
+
+class Direct:
+    """Starts waiting servers as their users, with nobody between."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, command.Process] = {}
+        self.started: list[str] = []
+
+    def start(self, paths: Paths, server: WaitingServer) -> None:
+        self.stop(paths, server.name)
+        sockets = waiting_servers.prepare(paths, server)
+        account = pwd.getpwnam(server.user)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            place = sockets / "ready"
+            ready.bind(str(place))
+            os.chown(place, account.pw_uid, account.pw_gid)
+            argv = [*server.argv, "--innodb-use-native-aio=0"] if "mariadb" in server.name else list(server.argv)
+            process = command.Process(
+                argv, stdin=command.DEVNULL, stdout=command.DEVNULL, stderr=command.DEVNULL, start_new_session=True,
+                user=server.user, group=account.pw_gid, extra_groups=[], cwd="/",
+                env=command.environment({"NOTIFY_SOCKET": str(place)}),
+            )  # fmt: skip
+            self.running[server.name] = process
+            self.started.append(server.name)
+            ready.settimeout(0.1)
+            while True:
+                with suppress(TimeoutError):
+                    if b"READY=1" in ready.recv(4096):
+                        return
+                if process.poll() is not None:
+                    raise CommandFailed(program=argv[0], status="failed", detail=f"{server.name} ended", line=argv[0])
+
+    def stop(self, paths: Paths, name: str) -> None:
+        process = self.running.pop(name, None)
+        file = waiting_servers.folder_of(paths, name) / "socket/pid"
+        if process is None and file.exists():
+            _end(int(file.read_text()))  # of a run that died
+        elif process is not None:
+            process.send_signal(2 if name.startswith("postgresql") else 15)
+            process.wait()
+        trees.remove(waiting_servers.folder_of(paths, name))
+
+    def kill(self) -> None:
+        for process in self.running.values():
+            command.kill_group(process)
+            process.wait()
+        self.running.clear()
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError, FileNotFoundError):
+        os.kill(pid, signal.SIGTERM)
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
+    starter = Direct()
+    monkeypatch.setattr(waiting_servers, "start", starter.start)
+    monkeypatch.setattr(waiting_servers, "stop", starter.stop)
+
+    def words(_name: str, user: str, _reads: Path, _environment: object) -> tuple[str, ...]:
+        capability = "+dac_read_search"
+        return ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
+                f"--inh-caps={capability}", f"--ambient-caps={capability}")  # fmt: skip
+
+    monkeypatch.setattr(postgresql_waiting, "client_words", words)
+    yield starter
+    starter.kill()
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    with servers.open_folder() as folder:
+        yield {
+            "mariadb": servers.prepare_mariadb(folder / "mariadb"),
+            "postgresql": servers.prepare_postgresql(folder / "postgresql"),
+            "pages": servers.prepare_mariadb(folder / "pages", "--innodb-page-size=8192"),
+        }
+
+
+class World:
+    """A MASTER's servers, and a SLAVE that holds what was collected of them."""
+
+    def __init__(self, templates: dict[str, Path], master: Paths, slave: Paths, mysql: Mariadb, pg: Postgresql) -> None:
+        self.templates, self.master, self.slave, self.mysql, self.pg = templates, master, slave, mysql, pg
+
+    def generation(self) -> tuple[DatabaseDump, ...]:
+        """Collect on the MASTER, and make it the SLAVE's tree."""
+        context = Context(self.master)
+        mariadb.collect(context, self.mysql.dataset())
+        postgresql.collect(context, self.pg.dataset())
+        tree = self.slave.replica / "tree/var/lib/hotsync/spool"
+        trees.remove(tree)
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        command.run(["cp", "-a", str(self.master.spool), str(tree)])
+        return tuple(
+            DatabaseDump(each.engine, each.instance, "x.service", each.digest, each.size, each.version)
+            for each in loadables(tree)
+        )
+
+    def directory(self, engine: str) -> Path:
+        return self.slave.root / PLACES[engine]
+
+    def wanted(self, dumps: tuple[DatabaseDump, ...], budget: Budget = ALL) -> dict[str, WarmLoad]:
+        return {load.name: load for load in warm.wanted_loads(self.slave, dumps, budget)}
+
+    def load_all(self, dumps: tuple[DatabaseDump, ...], minutes: float = 60) -> list[bool]:
+        clock = SystemClock()
+        work = warm.WarmDatabases(self.slave, clock, clock.now() + 60 * minutes)
+        return [work.load(wanted) for wanted in self.wanted(dumps).values() if not wanted.hindrance]
+
+
+@pytest.fixture
+def world(templates: dict[str, Path], direct: Direct) -> Iterator[World]:
+    del direct
+    with ExitStack() as stack:
+        root = stack.enter_context(servers.open_folder())
+        mysql = stack.enter_context(servers.mariadb(templates["mariadb"]))
+        pg = stack.enter_context(servers.postgresql(templates["postgresql"]))
+        slave = Paths(root / "slave")
+        for engine, place in PLACES.items():
+            (slave.root / place).parent.mkdir(parents=True)
+            command.run(["cp", "-a", str(templates[engine]), str(slave.root / place)])
+        command.run(["chown", "-R", "mysql:mysql", str(slave.root / PLACES["mariadb"])])
+        slave.replica.mkdir(parents=True, mode=0o700)
+        made = World(templates, Paths(root / "master"), slave, mysql, pg)
+        made.master.state.mkdir(parents=True)
+        mysql.sql(
+            "CREATE DATABASE shop; CREATE TABLE shop.fruit (id int PRIMARY KEY, name text); INSERT INTO shop.fruit"
+            " VALUES (1, 'apple'), (2, 'pear'); CREATE DATABASE log; CREATE TABLE log.line (id int PRIMARY KEY);"
+            " CREATE USER web@localhost IDENTIFIED BY 'x'; GRANT ALL ON shop.* TO web@localhost;"
+        )
+        pg.psql("CREATE ROLE app LOGIN")
+        pg.psql("CREATE DATABASE bank OWNER app")
+        pg.psql("CREATE TABLE t (i int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 100)", "bank")
+        yield made
+
+
+@contextmanager
+def production(world: World, direct: Direct, engine: str, *more: str) -> Iterator[Dataset]:
+    """Run a server of production on a data directory."""
+    name = f"{engine}@production"
+    folder = waiting_servers.folder_of(world.slave, name)
+    directory = world.directory(engine)
+    if engine == "mariadb":
+        argv = (
+            "mariadbd",
+            "--no-defaults",
+            f"--datadir={directory}",
+            f"--socket={folder}/socket/s",
+            "--skip-networking",
+            *more,
+        )
+        server = WaitingServer(name, "mysql", argv, (directory,), {})
+        dataset = Dataset(engine, "default", socket=f"{folder}/socket/s", own_login=True, directories=(str(directory),))
+    else:
+        server = replace(postgresql_waiting.server_of("15-main", directory, "postgres", folder), name=name)
+        dataset = Dataset(
+            engine, "15-main", socket=f"{folder}/socket", port=5432, user="postgres", version="15",
+            directories=(str(directory),),
+        )  # fmt: skip
+    direct.start(world.slave, server)
+    try:
+        yield dataset
+    finally:
+        direct.stop(world.slave, name)
+
+
+def promote(world: World, direct: Direct, dumps: Iterable[DatabaseDump], epoch: int = 7) -> list[str]:
+    """Start production on the data directories, load what lacks, and return which databases were loaded."""
+    loaded: list[str] = []
+    for dump in dumps:
+        warm.hand_over(world.slave, dump.engine, dump.instance, epoch)
+        with production(world, direct, dump.engine) as server:
+            holds = replace(warm.handed_over(world.slave, server, epoch), begin=loaded.append)
+            folder = world.slave.replica / "tree/var/lib/hotsync/spool" / dump.engine / dump.instance
+            source = mariadb if dump.engine == "mariadb" else postgresql
+            assert source.restore(folder, server, holds) == dump.digest
+    return sorted(loaded)
+
+
+def fruits(server: Dataset) -> list[str]:
+    return [row[0] for row in ask(server, "SELECT name FROM shop.fruit ORDER BY id;")]
+
+
+def test_what_was_loaded_beforehand_is_not_loaded_again_and_what_is_newer_is(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    assert sorted(world.wanted(dumps)) == ["mariadb/default", "postgresql/15-main"]
+    assert world.load_all(dumps) == [True, True]
+    assert direct.running == {}, "a server runs only while it loads"
+    assert world.wanted(dumps) == {}
+    assert [warm.bytes_left(world.slave, dump) for dump in dumps] == [0, 0]
+    assert list((world.slave.replica / "pins").iterdir()) == []
+    assert not waiting_servers.folder_of(world.slave, "mariadb@default").exists()
+
+    world.mysql.sql("INSERT INTO shop.fruit VALUES (3, 'quince')")
+    dumps = world.generation()
+    assert list(world.wanted(dumps)) == ["mariadb/default"]
+    assert 0 < warm.bytes_left(world.slave, dumps[0]) < dumps[0].size
+    assert promote(world, direct, dumps) == ["shop"]
+    with production(world, direct, "mariadb") as server:
+        assert fruits(server) == ["apple", "pear", "quince"]
+        assert ask(server, "SHOW GRANTS FOR web@localhost;"), "accounts are loaded at the promotion"
+    with production(world, direct, "postgresql") as server:
+        assert postgresql_cluster.ask(login_of(server), "SELECT count(*), min(i), max(i) FROM t", "bank") == "100|1|100"
+
+
+def test_the_next_run_loads_only_the_database_that_changed(world: World, direct: Direct) -> None:
+    world.load_all(world.generation())
+    before = load_warm(world.slave)["mariadb/default"]
+    world.mysql.sql("INSERT INTO log.line VALUES (1)")
+    dumps = world.generation()
+    assert world.load_all(dumps) == [True]
+    after = load_warm(world.slave)["mariadb/default"]
+    assert after.databases["shop"] == before.databases["shop"]
+    assert after.databases["log"] != before.databases["log"]
+    assert direct.started.count("mariadb@default") == 2
+    assert promote(world, direct, dumps) == []
+
+
+def test_a_server_that_somebody_started_by_hand_is_not_believed(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    world.load_all(dumps)
+    with production(world, direct, "mariadb") as server:
+        ask(server, "DELETE FROM shop.fruit;")
+    assert list(world.wanted(dumps)) == ["mariadb/default"]
+    assert promote(world, direct, dumps) == ["log", "shop"]
+    with production(world, direct, "mariadb") as server:
+        assert fruits(server) == ["apple", "pear"]
+
+
+def test_a_promotion_that_was_cut_goes_on_with_what_was_handed_over(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    world.load_all(dumps)
+    warm.hand_over(world.slave, "mariadb", "default", 7)
+    with production(world, direct, "mariadb"):
+        pass  # the machine died here
+    assert promote(world, direct, dumps, epoch=7) == []
+    assert {"bank", "log", "shop"} < set(promote(world, direct, dumps, epoch=8)), "another promotion cannot know"
+
+
+def test_a_run_that_dies_anywhere_leaves_nothing_that_is_believed(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    work = warm.WarmDatabases(world.slave, SystemClock(), SystemClock().now() + 3600)
+    calls: list[tuple[object, str]] = [(warm, "note_warm"), (mariadb_load, "feed"), (mariadb_load, "ask")]
+    number, died = 0, True
+    while died:
+        number += random.randint(1, 6)
+        wanted = world.wanted(dumps)["mariadb/default"]
+
+        def load(wanted: WarmLoad = wanted) -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            work.load(wanted)
+
+        died = in_a_child(load, calls, number)
+        direct.stop(world.slave, "mariadb@default")  # as the next run does
+        if died:
+            assert "mariadb/default" in world.wanted(dumps)
+    assert "mariadb/default" not in world.wanted(dumps)
+    assert promote(world, direct, [dump for dump in dumps if dump.engine == "mariadb"]) == []
+
+
+def test_time_that_is_over_ends_a_load_between_two_databases_and_the_next_goes_on(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    assert world.load_all(dumps, minutes=-1) == [False, False]
+    assert sorted(world.wanted(dumps)) == ["mariadb/default", "postgresql/15-main"]
+    assert world.load_all(dumps) == [True, True]
+    assert promote(world, direct, dumps) == []
+
+
+def test_what_hinders_a_load_is_said(world: World) -> None:
+    dumps = world.generation()
+    assert world.wanted(dumps, Budget(0, 2**40)) == {}
+    small = world.wanted(dumps, Budget(60, 10))
+    assert {load.hindrance for load in small.values()} == {"its dumps are larger than WarmGigabytes (0)"}
+    trees.remove(world.directory("mariadb"))
+    assert "is not here yet" in world.wanted(dumps)["mariadb/default"].hindrance
+    odd = tuple(replace(dump, instance="a b") for dump in dumps)
+    assert {load.hindrance for load in world.wanted(odd).values()} == {"its name is no name of a unit"}
+
+
+def test_dumps_that_are_damaged_are_an_error_and_what_was_good_stays(world: World, direct: Direct) -> None:
+    world.load_all(world.generation())
+    world.mysql.sql("INSERT INTO shop.fruit VALUES (3, 'quince')")
+    dumps = world.generation()
+    file = world.slave.replica / "tree/var/lib/hotsync/spool/mariadb/default/shop.sql"
+    file.write_bytes(file.read_bytes().replace(b"quince", b"quinze"))
+    with pytest.raises(RestoreFailed, match="not what was collected"):
+        world.load_all(dumps)
+    assert direct.running == {}
+    held = load_warm(world.slave)["mariadb/default"]
+    assert (held.digest, held.databases["shop"]) == ("", "")
+    assert held.databases["log"] != ""
+
+
+def test_a_server_that_does_not_start_is_an_error_with_its_unit(
+    world: World, direct: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del direct
+    dumps = world.generation()
+
+    def fail(*_: object) -> None:
+        raise CommandFailed(program="systemd-run", status="exit 1", detail="Job failed", line="systemd-run x")
+
+    monkeypatch.setattr(waiting_servers, "start", fail)
+    with pytest.raises(HotSyncError, match="Job failed"):
+        world.load_all(dumps)
+    assert set(world.wanted(dumps)) == {"mariadb/default", "postgresql/15-main"}
+
+
+def test_a_directory_that_the_masters_settings_do_not_fit_is_made_anew_unless_it_holds_something_of_this_server(
+    world: World, direct: Direct
+) -> None:
+    with servers.mariadb(world.templates["pages"], "--innodb-page-size=8192") as other:
+        other.sql(
+            "CREATE DATABASE shop; CREATE TABLE shop.fruit (id int, name text);"
+            " INSERT INTO shop.fruit VALUES (1, 'fig')"
+        )
+        world.mysql = other
+        dumps = world.generation()
+        assert world.load_all(dumps) == [True, True]
+    assert [path.name for path in world.directory("mariadb").parent.glob("mysql*")] == ["mysql"]
+    with production(world, direct, "mariadb", "--innodb-page-size=8192") as server:
+        assert fruits(server) == ["fig"]
+
+
+def test_databases_of_this_server_are_never_lost_to_settings(world: World, direct: Direct) -> None:
+    with production(world, direct, "mariadb") as server:
+        ask(server, "CREATE DATABASE mine; CREATE TABLE mine.t (i int);")
+    with servers.mariadb(world.templates["pages"], "--innodb-page-size=8192") as other:
+        other.sql("CREATE DATABASE shop; CREATE TABLE shop.fruit (id int, name text)")
+        world.mysql = other
+        with pytest.raises(CommandFailed, match="mariadb@default ended"):
+            world.load_all(world.generation())
+    with production(world, direct, "mariadb") as server:
+        assert ask(server, "SHOW TABLES FROM mine;") == [["t"]]
