@@ -50,6 +50,19 @@ END//
 DELIMITER ;
 """
 CLIENTS = 3
+# what a hostile MASTER has its SLAVE execute while it loads: what it could read is in files of the data directory
+TRAP = """
+CREATE FUNCTION trap() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+  COPY (SELECT 1) TO PROGRAM 'cat /etc/shadow /var/lib/hotsync/tls/identity.pem > read;
+    cat /var/lib/hotsync/db/configuration >> read;
+    ls /var/lib/hotsync/replica /var/lib/hotsync/db /root /home/anna >> read; cat /proc/net/dev > net;
+    for f in /etc /run /tmp /var/tmp /dev/shm /home /root /var/lib/hotsync /var/lib/mysql; do echo x > $f/escaped; done;
+    true';
+  RETURN 1;
+END $$;
+CREATE MATERIALIZED VIEW trapped AS SELECT trap();
+"""
 # what the sums of each bank say: total, accounts whose money is not what the transfers made of it, newest transfer
 MARIADB_SUMS = f"""
 SELECT (SELECT SUM(money) FROM bank.account),
@@ -144,6 +157,41 @@ def test_no_money_is_lost_or_made_whenever_the_master_dies(
     with capsys.disabled():
         lost = {"mariadb": round(died - float(newest), 1), "postgresql": round(died - float(latest), 1)}
         print(f"\ngeneration {held['generation']['number']}, seconds of transfers lost: {json.dumps(lost)}")
+
+
+def test_databases_are_loaded_beforehand_in_a_sandbox_and_a_promotion_loads_what_is_newer(opened: Lab) -> None:
+    opened.revert("ready")
+    slave = opened.slave
+    opened.master.run(
+        "mysql -e 'CREATE DATABASE old; CREATE TABLE old.t (i int PRIMARY KEY); INSERT INTO old.t VALUES (1)'"
+    )
+    opened.master.run(["runuser", "-u", "postgres", "--", "psql", "-Xq", "-d", "app"], input=TRAP)
+    assert sync(opened)["exit_code"] in (0, 1)
+    document = json.loads(slave.run(["hotsync-slave", "--json"], check=False, timeout=900).stdout)
+    checks = {check["name"]: check for check in document["checks"]}
+    assert checks["databases.beforehand"]["verdict"] == "green", checks["databases.beforehand"]
+    assert {"mariadbd", "postgres"}.isdisjoint(slave.run("ps -eo comm=").stdout.split())
+    data = "/var/lib/postgresql/15/main"
+    assert slave.run(f"cat {data}/read").stdout == "", "it could read what it should not"
+    interfaces = [
+        line.split(":")[0].strip() for line in slave.run(f"cat {data}/net").stdout.splitlines() if ":" in line
+    ]
+    assert interfaces == ["lo"]
+    assert slave.run("find / -xdev -name escaped; find /run /dev/shm /tmp -name escaped").stdout == ""
+    assert slave.run("ls -A /var/lib/hotsync/replica/pins /run/hotsync/warm").stdout.split() == [
+        "/run/hotsync/warm:", "/var/lib/hotsync/replica/pins:",
+    ]  # fmt: skip
+
+    opened.master.run("mysql -e 'INSERT INTO shop.orders VALUES (3, \"quinces\")'")
+    assert sync(opened)["exit_code"] in (0, 1)
+    opened.master.kill()
+    code, promotion, said = promote(slave)
+    assert code in (0, 1), (promotion, said)
+    assert mysql(slave, "SELECT COUNT(*) FROM shop.orders; SELECT i FROM old.t")[0] == "3\n1"
+    told = slave.run("journalctl -u hotsync-promote --no-pager | grep 'loaded beforehand'").stdout
+    assert "mariadb/default: loaded beforehand: 'old', 'shop'" in told
+    assert "postgresql/15-main: loaded beforehand: 'app', 'postgres', 'template1'" in told
+    assert "touched" not in told
 
 
 def check_newest(engine: str, newest: float, told: float, died: float) -> None:

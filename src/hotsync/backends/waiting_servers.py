@@ -42,7 +42,7 @@ _CONFINED = (
     "SystemCallArchitectures=native",
     "SystemCallFilter=@system-service",
     "SystemCallErrorNumber=EPERM",
-    "TemporaryFileSystem=/var/lib/hotsync:ro",
+    "TemporaryFileSystem=/var/lib/hotsync:ro /dev/shm:mode=1777",
     "InaccessiblePaths=-/etc/hotsync -/etc/shadow -/etc/gshadow -/etc/ssh -/run/dbus -/run/systemd/private",
     "UMask=0077",
     "Nice=10",

@@ -275,5 +275,8 @@ def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
     server = load_warm(paths).get(dataset.name)
     if server is None or server.handed_over != epoch:
         return Loaded()
-    places = {os.path.realpath(place) for place in dataset.directories}
-    return Loaded(dict(server.databases)) if server.directory in places else Loaded()
+    if server.directory not in {os.path.realpath(place) for place in dataset.directories}:
+        _log.warning("%s keeps its files elsewhere than where they were loaded beforehand", dataset.name)
+        return Loaded()
+    _log.info("%s: loaded beforehand: %s", dataset.name, ", ".join(map(repr, sorted(server.databases))))
+    return Loaded(dict(server.databases))
