@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.promotion [--megabytes 5120] [--out docs/bench]
 
-Needs root and what the lab needs (docs/lab.md). Each engine gets a database of that size on the MASTER. The same state of
-both hosts is promoted twice: once as if hotsync-slave had loaded nothing, once after it did, with some newer rows to be
-loaded. All rows are counted after each; a difference ends the benchmark with 1. docs/bench.md tells what is measured.
+Needs root and what the lab needs (docs/lab.md). Each engine gets a database of that size on the MASTER. The same state
+of both hosts is promoted twice: once as if hotsync-slave had loaded nothing, once after it did, with some newer rows to
+be loaded. All rows are counted after each; a difference ends the benchmark with 1. docs/bench.md tells the rest.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def watched(what: str, rows: list[Row]) -> Iterator[dict[str, float]]:
 
 
 def own_memory() -> int:
-    """Return the bytes of resident memory of HotSync's programs (no database server, no client of one), in all hosts."""
+    """Return the resident bytes of HotSync's programs in all hosts (no database server, no client of one)."""
     total = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
@@ -120,7 +120,8 @@ def fill(master: Host, megabytes: int) -> int:
 
 def configure(lab: Lab) -> None:
     """The manual's configuration of both hosts; runs are started by hand only."""
-    for host, role, prop, peer in ((lab.slave, "slave", "MasterHost", MASTER), (lab.master, "master", "SlaveHost", SLAVE)):
+    sides = ((lab.slave, "slave", "MasterHost", MASTER), (lab.master, "master", "SlaveHost", SLAVE))
+    for host, role, prop, peer in sides:
         host.run(f"config setprop rsyncd password goofy; config setprop hotsync role {role} {prop} {peer}")
         host.run("signal-event nethserver-hotsync-save", timeout=300)
     lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
