@@ -209,6 +209,7 @@ def _preflight(
         dhcp=network.uses_dhcp if network else (),
         dumps_fault=dumps_fault(paths),
         servers_lacking=servers_lacking(ground.master.dumps),
+        nodes_differing=look.nodes_differing_here(ground, plan),
         locales_lacking=locales_lacking(
             paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
         ),

@@ -75,9 +75,9 @@ def test_old_data_copies_and_dhcp_are_told_and_do_not_refuse() -> None:
     facts = replace(
         READY, data_age=7200, copied=tuple(f"/srv/{n}" for n in range(9)), dhcp=("eth0",), packages_missing=("x",)
     )
-    facts = replace(facts, network_fault="line 3")
+    facts = replace(facts, network_fault="line 3", nodes_differing=("ejabberd/ejabberd: here a, there b",))
     refuse(facts, force=False)
     amber = {check.name: check for check in check_all(facts) if check.verdict is Verdict.AMBER}
-    assert set(amber) == {"data.age", "data.copied", "network.dhcp", "network.read", "packages.missing"}
+    assert set(amber) == {"data.age", "data.copied", "data.nodes", "network.dhcp", "network.read", "packages.missing"}
     assert "120 minutes" in amber["data.age"].detail
     assert "and 4 more" in amber["data.copied"].detail
