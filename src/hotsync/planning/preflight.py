@@ -35,6 +35,7 @@ class PreflightFacts:
     dhcp: tuple[str, ...] = ()
     dumps_fault: str = ""
     servers_lacking: tuple[str, ...] = ()
+    servers_newer: tuple[str, ...] = ()
     nodes_differing: tuple[str, ...] = ()
     locales_lacking: tuple[str, ...] = ()
     extensions_lacking: tuple[str, ...] = ()
@@ -157,6 +158,14 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         "the MASTER's database servers are here, and not older",
         "; ".join(facts.servers_lacking),
         "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded.",
+    )
+    yield _check(
+        "data.versions",
+        "the MASTER's databases stay on the same major version",
+        "; ".join(facts.servers_newer),
+        "Install that version if the applications need it. The newer server takes over who gets in, the port and the "
+        "addresses, not the tuning of postgresql.conf.",
+        Verdict.AMBER,
     )
     yield _check(
         "data.nodes",

@@ -129,7 +129,7 @@ def inspect_clusters() -> tuple[Dataset, ...]:
                 with_tablespaces(
                     parse_cluster(
                         _ask_common("pg_lsclusters", "--no-header", "--start-conf", version, name),
-                        _setting(version, name, "unix_socket_directories") or _SOCKETS,
+                        (setting(version, name, "unix_socket_directories") or "").split(",")[0].strip() or _SOCKETS,
                     )
                 )
             )
@@ -138,13 +138,12 @@ def inspect_clusters() -> tuple[Dataset, ...]:
     return tuple(found)
 
 
-def _setting(version: str, name: str, setting: str) -> str:
-    """Return a setting of a cluster's configuration, "" if it is not set there."""
+def setting(version: str, name: str, key: str) -> str | None:
+    """Return a setting of a cluster's configuration, None if it is not set there."""
     try:
-        value = _ask_common("pg_conftool", "--short", version, name, "show", setting)
+        return _ask_common("pg_conftool", "--short", version, name, "show", key)
     except CommandFailed:
-        return ""
-    return value.split(",")[0].strip()
+        return None
 
 
 def _ask_common(*argv: str) -> str:
@@ -212,7 +211,7 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
         options += [f"--encoding={template.encoding}", f"--lc-collate={template.collate}"]
         options += [f"--lc-ctype={template.ctype}"]
     try:
-        if _configuration(version, name).is_dir():
+        if configuration(version, name).is_dir():
             _init_data(version, name, options)
         else:
             _ask_common("pg_createcluster", version, name, "--", *options)
@@ -222,8 +221,8 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
 
 def _init_data(version: str, name: str, options: Sequence[str]) -> None:
     """Make the data directory that an existing configuration speaks of."""
-    data = Path(_setting(version, name, "data_directory"))
-    owner = pwd.getpwuid(_configuration(version, name).stat().st_uid)
+    data = Path(setting(version, name, "data_directory") or "")
+    owner = pwd.getpwuid(configuration(version, name).stat().st_uid)
     if owner.pw_uid == 0:
         owner = pwd.getpwnam("postgres")
     for folder, mode in ((data.parent, 0o755), (data, 0o700)):
@@ -238,11 +237,12 @@ def _init_data(version: str, name: str, options: Sequence[str]) -> None:
 
 def _data_of(version: str, name: str) -> Path | None:
     """Return the data directory of a cluster, None if there is none or nothing in it."""
-    data = _setting(version, name, "data_directory")
+    data = setting(version, name, "data_directory")
     return Path(data) if data and (Path(data) / "PG_VERSION").exists() else None
 
 
-def _configuration(version: str, name: str) -> Path:
+def configuration(version: str, name: str) -> Path:
+    """Return the folder of a cluster's configuration."""
     return _conf_root() / version / name
 
 
