@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,35 @@ def test_a_test_mail_that_the_relay_took_turns_the_alarm_green(ready: Lab) -> No
     ready.slave.run("config setprop hotsync NotifyRelay 10.77.0.100:25 NotifyTo admin@lab.example")
     record = look_after(ready.slave)
     assert verdict(record, "notify.relay") == "green", record
+
+
+def mails_for_root(lab: Lab) -> list[EmailMessage]:
+    """Return what the relay has of HotSync's mails about runs, the oldest first, once none is under way any more."""
+    wait_for(lab.master, "postqueue -p | grep -q 'Mail queue is empty'")
+    return [mail for mail in lab.client.mails() if "synchronization" in mail["Subject"]]
+
+
+def test_root_of_a_master_reads_once_that_runs_fail_and_once_that_they_work_again(ready: Lab) -> None:
+    """By the MASTER's own mail server, which hands everything on to the relay."""
+    ready.slave.run(["systemctl", "stop", "hotsyncd"])
+    assert sync(ready)["exit_code"] == 5
+    (failed,) = mails_for_root(ready)
+    assert failed["Subject"] == "[HotSync] master: synchronization failed"
+    assert failed["X-Lab-To"].startswith("root@")
+    assert "(Postfix, from userid 0)" in failed["Received"]
+    body = failed.get_content()
+    assert f"{SLAVE} port 273 does not answer" in body.partition("What happened:")[2]
+    assert "Is the other server on" in body.partition("What to do:")[2]
+    assert "The SLAVE still holds the MASTER as of" in body
+    assert sync(ready)["exit_code"] == 5
+    assert len(mails_for_root(ready)) == 1
+    ready.slave.run(["systemctl", "start", "hotsyncd"])
+    record = sync(ready)
+    assert record["exit_code"] in (0, 1), record
+    _, again = mails_for_root(ready)
+    assert again["Subject"] == "[HotSync] master: synchronization works again"
+    assert again["X-Lab-To"] == failed["X-Lab-To"]
+    assert "Nothing needs to be done." in again.get_content()
 
 
 def test_the_status_of_a_master_whose_slave_is_dead_says_so_and_waits_for_nobody(ready: Lab) -> None:
