@@ -126,3 +126,12 @@ def fresh(prepared_pair: Lab) -> Lab:
     """The two hosts before anything was configured."""
     prepared_pair.revert("fresh")
     return prepared_pair
+
+
+@pytest.fixture(scope="session")
+def production() -> Iterator[Lab]:
+    """A MASTER with applications and its SLAVE; whoever takes them reverts to `ready`, or to `dead`."""
+    from tests.lab.production import ready_lab  # it stands on this module
+
+    with ready_lab("production") as lab:
+        yield lab

@@ -16,7 +16,7 @@ import pytest
 
 from lab import Host, Lab
 from tests.lab.conftest import status, sync, wait_for
-from tests.lab.test_promote import promote, ready_lab
+from tests.lab.production import promote, switch_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(7200)]
 
@@ -105,10 +105,10 @@ def open_banks(host: Host) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Lab]:
+def opened(production: Lab) -> Iterator[Lab]:
     """A ready SLAVE, saved before any bank was opened."""
-    with ready_lab("bank") as lab:
-        yield lab
+    yield production
+    switch_off(production)
 
 
 @pytest.fixture

@@ -12,13 +12,18 @@ from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync,
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-PACKAGES = ("slapd", "ldap-utils", "redis-server", "ejabberd")
+PACKAGES = ("slapd", "ldap-utils", "redis-server", "ejabberd", "postfix")
 UNITS = ("slapd.service", "redis-server.service", "redis-server@log.service", "ejabberd.service", "postfix.service")
 
 INSTALL = """
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-echo 'slapd slapd/domain string lab.example' | debconf-set-selections
+debconf-set-selections <<END
+slapd slapd/domain string lab.example
+postfix postfix/main_mailer_type select Internet with smarthost
+postfix postfix/mailname string lab.example
+postfix postfix/relayhost string [10.77.0.100]
+END
 apt-get -q update
 apt-get -qy install --no-install-recommends PACKAGES
 """
@@ -84,9 +89,9 @@ def check_production(host: Host) -> None:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    """A MASTER with these servers and its SLAVE, one generation, hotsync-slave, and then later things on the MASTER."""
+    """A MASTER with these servers alone and its SLAVE, one generation, hotsync-slave."""
     repository.fetch(PACKAGES, image.bare_status())
-    lab = Lab.up(name=own_name("engines"))
+    lab = Lab.up(name=own_name("engines"), bare=True)
     try:
         lab.master.run(["bash", "-c", INSTALL.replace("PACKAGES", " ".join(PACKAGES))], timeout=600)
         configure(lab.slave, "slave", "MasterHost", MASTER)

@@ -5,34 +5,18 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import DEVNULL
-from typing import Any
 
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync
+from tests.lab.conftest import MASTER, SLAVE, own_name, status, sync
+from tests.lab.production import make_ready, promote, switch_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-APPLICATIONS = """
-set -eu
-mysql -e "create database shop; create table shop.orders (id int primary key, what text);
-    insert into shop.orders values (1,'apples'),(2,'pears');
-    create user 'web'@'localhost' identified by 'x'; grant all on shop.* to 'web'@'localhost'"
-cd /; su postgres -c "psql -q -c \\"create role app login password 'y'\\" -c 'create database app owner app'"
-su postgres -c "psql -q app -c 'create table t (i int); insert into t values (7)'"
-useradd -m -s /bin/bash anna
-mkdir -p /srv/share; echo hello >/srv/share/hello; setfacl -m u:anna:rwx /srv/share
-touch /srv/share/fixed; chattr +i /srv/share/fixed
-echo page of the master >/var/www/html/index.html
-"""
-OWN = """
-echo "of the slave" >/etc/only-here.conf; mkdir -p /home/boss; echo "boss's" >/home/boss/notes
-sync
-"""
 # the unit's program, except that it dies (or holds still) at the chosen step: before it, or after it and before its
 # record; /run is the one place that a promotion does not exchange
 TRAP = """
@@ -60,38 +44,11 @@ sys.exit(promote_unit.run_in_unit(Paths(), SystemClock()))
 """
 
 
-def make_ready(lab: Lab) -> None:
-    """Applications on the MASTER, the manual's configuration, one generation, hotsync-slave."""
-    lab.master.run(["bash", "-c", APPLICATIONS])
-    configure(lab.slave, "slave", "MasterHost", MASTER)
-    configure(lab.master, "master", "SlaveHost", SLAVE)
-    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
-    record = sync(lab)
-    assert record["exit_code"] in (0, 1), record
-    lab.slave.run(OWN)
-    made_ready = lab.slave.run(["hotsync-slave"], check=False, timeout=900)
-    assert made_ready.returncode in (0, 1), made_ready.stdout + made_ready.stderr
-    lab.slave.run(["sync"])
-
-
-@contextmanager
-def ready_lab(name: str) -> Iterator[Lab]:
-    """A MASTER with applications and its SLAVE, one generation, saved as `ready`."""
-    lab = Lab.up(name=own_name(name))
-    try:
-        make_ready(lab)
-        lab.save("ready")
-        yield lab
-    finally:
-        lab.down()
-
-
 @pytest.fixture(scope="module")
-def prepared() -> Iterator[Lab]:
+def prepared(production: Lab) -> Iterator[Lab]:
     """A ready SLAVE and its MASTER for all tests of promotions."""
-    with ready_lab("promote") as lab:
-        yield lab
+    yield production
+    switch_off(production)
 
 
 @pytest.fixture
@@ -102,16 +59,10 @@ def alive(prepared: Lab) -> Lab:
 
 
 @pytest.fixture
-def ready(alive: Lab) -> Lab:
-    """A ready SLAVE whose MASTER has just died."""
-    alive.master.kill()
-    return alive
-
-
-def promote(host: Host, *options: str) -> tuple[int, dict[str, Any], str]:
-    """Run hotsync-promote; return exit code, document, and what it said beside it."""
-    done = host.run(["hotsync-promote", "--yes", "--json", *options], check=False, timeout=600)
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}, done.stderr
+def ready(prepared: Lab) -> Lab:
+    """A ready SLAVE whose MASTER has died."""
+    prepared.revert("dead")
+    return prepared
 
 
 def set_trap(host: Host, number: int, where: str, how: str) -> None:
@@ -220,11 +171,22 @@ def test_what_is_not_ready_is_refused_with_a_thing_to_do(ready: Lab) -> None:
     assert (done.returncode, "not configured" in done.stderr) == (3, True)
 
 
+LEFT_OUT = 9
+"""One more than how many steps in a row the first ring leaves out at most where it kills promotions."""
+
+
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_killed_at_every_single_step_the_same_command_ends_it(ready: Lab, where: str) -> None:
-    """Each attempt dies at the first step that the one before did not die at, until none is left to die at."""
+def test_killed_at_any_step_the_same_command_ends_it(
+    ready: Lab, where: str, dice: random.Random, full_size: bool
+) -> None:
+    """Each attempt dies at a later step than the one before, until none is left to die at: at every single one in the
+    second ring, at some that chance decides in the first."""
     keys: list[str] = []
-    number = 2 if where == "before" else 1
+
+    def next_number() -> int:
+        return (2 if where == "before" else 1) + (0 if full_size else dice.randrange(LEFT_OUT))
+
+    number = next_number()
     said = ""
     for _ in range(200):
         ready.slave.run(["rm", "-f", "/run/fallen"])
@@ -234,14 +196,15 @@ def test_killed_at_every_single_step_the_same_command_ends_it(ready: Lab, where:
         if not fallen:
             break
         assert code == 9, (code, document, said)
-        number = number + 1 if fallen in keys else 2 if where == "before" else 1
+        number = number + 1 if fallen in keys else next_number()
         keys.append(fallen)
     remove_trap(ready.slave)
     code, document, said = promote(ready.slave)
     assert code in (0, 1, 3), (document, said)
     assert code != 3 or "MASTER already" in said + json.dumps(document)
     plan = {key.partition(":")[0] for key in keys}
-    assert {"files.exchange", "files.exchange-etc", "databases.load", "services.start", "role.settle"} <= plan, keys
+    every = {"files.exchange", "files.exchange-etc", "databases.load", "services.start", "role.settle"}
+    assert every <= plan if full_size else len(keys) > 2, keys
     check_production(ready)
     steps = json.loads(ready.slave.read("/var/lib/hotsync/promotion.json"))["records"]
     assert sum(step["key"].startswith("role.claim") for step in steps) <= 1
@@ -257,32 +220,32 @@ STEPS = (
 
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_without_power_at_a_step_it_boots_muted_says_so_and_goes_on(
-    alive: Lab, where: str, dice: random.Random, request: pytest.FixtureRequest
+    prepared: Lab, where: str, dice: random.Random, full_size: bool
 ) -> None:
-    steps = STEPS if request.config.getoption("--ring") == 2 else dice.sample(STEPS, 3)
-    for step in steps:
-        alive.revert("ready")
-        alive.master.kill()
-        plan = json.loads(alive.slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"]).stdout)["steps"]
+    for step in STEPS if full_size else dice.sample(STEPS, 2):
+        prepared.revert("dead")
+        plan = json.loads(prepared.slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"]).stdout)[
+            "steps"
+        ]
         number = next(n for n, each in enumerate(plan, 1) if each["key"].startswith(step))
-        set_trap(alive.slave, number, where, "SIGSTOP")
-        watching = alive.slave.spawn(["hotsync-promote", "--yes", "--network", "1"], stdout=DEVNULL)
-        alive.slave.run("until [ -e /run/fallen ]; do sleep 0.1; done", timeout=120)
-        alive.slave.kill()
+        set_trap(prepared.slave, number, where, "SIGSTOP")
+        watching = prepared.slave.spawn(["hotsync-promote", "--yes", "--network", "1"], stdout=DEVNULL)
+        prepared.slave.run("until [ -e /run/fallen ]; do sleep 0.1; done", timeout=120)
+        prepared.slave.kill()
         watching.wait()
-        alive.slave.boot()
-        role = json.loads(alive.slave.read("/var/lib/hotsync/role.json"))
+        prepared.slave.boot()
+        role = json.loads(prepared.slave.read("/var/lib/hotsync/role.json"))
         if role["role"] == "slave" and role["claim"] is None:
             assert (step, where) == ("role.claim", "before")
         elif role["role"] == "slave":
-            told = alive.slave.run("cat /run/issue.d/hotsync.issue", check=False).stdout
+            told = prepared.slave.run("cat /run/issue.d/hotsync.issue", check=False).stdout
             assert "UNFINISHED" in told, (step, where)
             for unit in ("mariadb", "apache2", "dovecot", "cron", "postfix", "smbd"):
-                active = alive.slave.run(["systemctl", "is-active", unit], check=False).stdout.strip()
+                active = prepared.slave.run(["systemctl", "is-active", unit], check=False).stdout.strip()
                 assert active != "active", (step, where, unit)
-        code, document, said = promote(alive.slave, "--network", "1")
+        code, document, said = promote(prepared.slave, "--network", "1")
         assert code in (0, 1), (step, where, document, said)
-        check_production(alive)
+        check_production(prepared)
 
 
 def test_a_second_call_sees_the_promotion_that_goes_on_and_ends_with_its_code(ready: Lab) -> None:

@@ -57,7 +57,8 @@ def test_a_dry_run_changes_nothing_on_either_side(pair: Lab) -> None:
 
 
 def test_a_run_beside_a_run_is_told_who_is_working_and_the_timer_keeps_quiet(pair: Lab) -> None:
-    holder = pair.master.spawn(["flock", "/run/hotsync/run.lock", "sleep", "60"])
+    # one process: a child that outlives it would be waited for
+    holder = pair.master.spawn(["flock", "--no-fork", "/run/hotsync/run.lock", "sleep", "60"])
     try:
         wait_for(pair.master, "! flock -n /run/hotsync/run.lock true")
         person = pair.master.run(["hotsync"], check=False)

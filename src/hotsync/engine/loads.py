@@ -53,8 +53,9 @@ def data_folder(tree: Path, dump: DatabaseDump) -> str:
     if dump.at_rest:
         return _clean(dump.directory)
     if dump.engine == postgresql.NAME:
-        version, _, name = dump.instance.partition("-")
-        text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")
+        version, _, name = dump.served_by.partition("-")
+        # a newer server has the usual place, whatever the MASTER's configuration says
+        text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf") if not _newer(dump) else ""
         return _setting(text, "data_directory") or f"var/lib/postgresql/{version}/{name}"
     if dump.directory.startswith("/") and ".." not in dump.directory.split("/"):
         return dump.directory.strip("/")
@@ -77,9 +78,23 @@ def servers_lacking(dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
     return tuple(said for dump in dumps if (said := _lacking(dump)))
 
 
+def servers_newer(dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
+    """Given the dumps, return in words which will be loaded into a server of another major version."""
+    return tuple(
+        f"{dump.name}: PostgreSQL {dump.instance.partition('-')[0]} is not installed here; the databases will be "
+        f"loaded into PostgreSQL {dump.served_by.partition('-')[0]}"
+        for dump in dumps
+        if _newer(dump)
+    )
+
+
+def _newer(dump: DatabaseDump) -> bool:
+    return dump.engine == postgresql.NAME and dump.served_by != dump.instance
+
+
 def _lacking(dump: DatabaseDump) -> str:
     if dump.engine == postgresql.NAME:
-        version = dump.instance.partition("-")[0]
+        version = dump.served_by.partition("-")[0]
         return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
     if dump.engine == openldap.NAME:
         return _openldap_lacking(dump)
@@ -129,7 +144,7 @@ def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[str,
     """Given the dumps, return in words which extensions of PostgreSQL's databases are not installed here."""
     said: list[str] = []
     for dump in dumps:
-        version = dump.instance.partition("-")[0]
+        version = dump.served_by.partition("-")[0]
         if dump.engine != postgresql.NAME or not has_server(version):
             continue  # a missing server is said by itself
         with suppress(RestoreFailed):

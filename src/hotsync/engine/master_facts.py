@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from hotsync.model.facts import NetworkFacts
 from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
-from hotsync.sources import mariadb, postgresql
-from hotsync.sources.registry import LOADED_AT_REST, loadables
+from hotsync.sources import mariadb, postgresql, postgresql_newer
+from hotsync.sources.registry import LOADED_AT_REST, Loadable, loadables
 from hotsync.state.facts import load_facts
 from hotsync.state.rules import load_rules
 from hotsync.system.paths import Paths
@@ -47,19 +48,7 @@ def read_told(paths: Paths) -> Told:
     tree = paths.replica / "tree"
     dumps: tuple[DatabaseDump, ...] = ()
     with suppress(RestoreFailed):
-        dumps = tuple(
-            DatabaseDump(
-                each.engine,
-                each.instance,
-                unit_of(each.engine, each.instance, each.unit),
-                each.digest,
-                each.size,
-                each.version,
-                each.directory,
-                each.engine in LOADED_AT_REST,
-            )
-            for each in loadables(spool_of_tree(paths))
-        )
+        dumps = tuple(_dumps(loadables(spool_of_tree(paths))))
     rules: tuple[Rule, ...] = ()
     with suppress(ReplicaError):
         rules = load_rules(tree)
@@ -70,11 +59,35 @@ def read_told(paths: Paths) -> Told:
     return Told(
         network=replace(facts.network, host_name=_host_name(tree) or facts.network.host_name),
         packages=frozenset(package.name for package in facts.packages),
-        active_units=facts.active_units,
+        active_units=tuple(dict.fromkeys(units_here(facts.active_units, dumps))),
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
         rules=rules,
         dumps=dumps,
     )
+
+
+def _dumps(found: Sequence[Loadable]) -> Iterator[DatabaseDump]:
+    clusters = [each.instance for each in found if each.engine == postgresql.NAME]
+    serving = postgresql_newer.serving(clusters, postgresql_newer.installed_versions())
+    for each in found:
+        server = serving.get(each.instance, each.instance) if each.engine == postgresql.NAME else each.instance
+        yield DatabaseDump(
+            each.engine,
+            each.instance,
+            unit_of(each.engine, server, each.unit),
+            each.digest,
+            each.size,
+            each.version,
+            each.directory,
+            each.engine in LOADED_AT_REST,
+            server,
+        )
+
+
+def units_here(units: Iterable[str], dumps: Sequence[DatabaseDump]) -> Iterator[str]:
+    """Given the MASTER's units, return those that do their work here: a newer cluster has a unit of its own."""
+    other = {unit_of(dump.engine, dump.instance): dump.unit for dump in dumps if dump.server not in ("", dump.instance)}
+    return (other.get(unit, unit) for unit in units)
 
 
 def check_spool(paths: Paths) -> None:

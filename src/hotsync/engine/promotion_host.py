@@ -10,7 +10,7 @@ from pathlib import Path
 from hotsync.backends import production_units
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
-from hotsync.engine.master_facts import spool_of_tree, unit_of
+from hotsync.engine.master_facts import read_told, spool_of_tree, unit_of
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
 from hotsync.engine.promotion_facts import ADDRESSES_CHECK, UNITS_CHECK
@@ -24,7 +24,16 @@ from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
-from hotsync.sources import documents, ejabberd, mariadb, mariadb_make, postgresql, postgresql_cluster, redis
+from hotsync.sources import (
+    documents,
+    ejabberd,
+    mariadb,
+    mariadb_make,
+    postgresql,
+    postgresql_cluster,
+    postgresql_newer,
+    redis,
+)
 from hotsync.sources.documents import MariadbInstance, PostgresqlCluster
 from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
@@ -83,7 +92,11 @@ class PromotionDatabases:
         """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
         folder = self._folder(engine, instance)
         if engine == postgresql.NAME:
-            postgresql_cluster.make_cluster(documents.load(folder / documents.CLUSTER, PostgresqlCluster), instance)
+            server = self._served_by(engine, instance)
+            if server != instance and postgresql_newer.take_over(instance, server):
+                note = f"The databases of PostgreSQL {instance} are in {server} now: compare their settings (/etc)."
+                document.add_note(self._paths, note)
+            postgresql_cluster.make_cluster(documents.load(folder / documents.CLUSTER, PostgresqlCluster), server)
         elif engine == mariadb.NAME:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
@@ -119,9 +132,14 @@ class PromotionDatabases:
     def _folder(self, engine: str, instance: str) -> Path:
         return spool_of_tree(self._paths) / engine / instance
 
+    def _served_by(self, engine: str, instance: str) -> str:
+        dumps = read_told(self._paths).dumps
+        return next((dump.served_by for dump in dumps if (dump.engine, dump.instance) == (engine, instance)), instance)
+
     def _server(self, engine: str, instance: str) -> Dataset:
+        wanted = self._served_by(engine, instance)
         for server in source_named(engine).inspect(Context(self._paths)):
-            if server.instance == instance and not server.fault:
+            if server.instance == wanted and not server.fault:
                 return server
         raise RestoreFailed(dataset=f"{engine}/{instance}", reason="no such server runs here")
 

@@ -71,6 +71,8 @@ def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, bud
     """Return in words why a server cannot be loaded beforehand, "" if it can."""
     if not _NAME.fullmatch(dump.instance):
         return "its name is no name of a unit"
+    if dump.served_by != dump.instance:
+        return f"a server of another major version will serve it ({dump.served_by})"
     is_server = mariadb_waiting.is_server if dump.engine == mariadb.NAME else postgresql_waiting.is_server
     if not is_server(directory):
         return f"its data directory {directory} is not here yet"

@@ -12,7 +12,14 @@ from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.loads import extensions_lacking, loads, locales_lacking, locales_of_databases, servers_lacking
+from hotsync.engine.loads import (
+    extensions_lacking,
+    loads,
+    locales_lacking,
+    locales_of_databases,
+    servers_lacking,
+    servers_newer,
+)
 from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
@@ -213,6 +220,8 @@ def _preflight(
         dhcp=network.uses_dhcp if network else (),
         dumps_fault=dumps_fault(paths),
         servers_lacking=servers_lacking(ground.master.dumps),
+        servers_newer=servers_newer(ground.master.dumps),
+        nodes_differing=look.nodes_differing_here(ground, plan),
         locales_lacking=locales_lacking(
             paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
         ),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
 from hotsync.engine.listing import DiskListing
+from hotsync.engine.master_facts import spool_of_tree
+from hotsync.engine.node_names import control_text, nodes_differing
+from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import read_master_network
 from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.errors import ConfigError
@@ -80,3 +84,11 @@ def internet_reached(paths: Paths) -> bool:
     """Return whether the Internet (or what stands for it in the settings) answers."""
     settings, _ = read_settings(paths)
     return internet_answers(settings.internet_probe)
+
+
+def nodes_differing_here(ground: Ground, plan: NetworkPlan) -> tuple[str, ...]:
+    """Return in words which server would have another name after this promotion than its database knows."""
+    text = control_text(ground.tree, ground.paths.root, ground.kept)
+    host_after = plan.host_name or socket.gethostname()
+    told = ground.master.network.host_name
+    return nodes_differing(spool_of_tree(ground.paths), ground.master.dumps, text, told, host_after)

@@ -107,7 +107,8 @@ class DatabaseDump:
     """One database server's dumps in the last generation: the unit that serves them, and a digest of all of them.
 
     `size` is that of all dumps in bytes, `version` that of the server which they were made of, `directory` where that
-    one keeps its files ("": not told). `at_rest`: its server must not run while it is loaded.
+    one keeps its files ("": not told). `at_rest`: its server must not run while it is loaded. `server` is the instance
+    that serves it here, where that is another one ("" or the same: that of the same name).
     """
 
     engine: str
@@ -118,6 +119,12 @@ class DatabaseDump:
     version: str = ""
     directory: str = ""
     at_rest: bool = False
+    server: str = ""
+
+    @property
+    def served_by(self) -> str:
+        """Return the instance that serves it here."""
+        return self.server or self.instance
 
     @property
     def name(self) -> str:

@@ -35,6 +35,8 @@ class PreflightFacts:
     dhcp: tuple[str, ...] = ()
     dumps_fault: str = ""
     servers_lacking: tuple[str, ...] = ()
+    servers_newer: tuple[str, ...] = ()
+    nodes_differing: tuple[str, ...] = ()
     locales_lacking: tuple[str, ...] = ()
     extensions_lacking: tuple[str, ...] = ()
     rules_fault: str = ""
@@ -156,6 +158,22 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         "the MASTER's database servers are here, and not older",
         "; ".join(facts.servers_lacking),
         "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded.",
+    )
+    yield _check(
+        "data.versions",
+        "the MASTER's databases stay on the same major version",
+        "; ".join(facts.servers_newer),
+        "Install that version if the applications need it. The newer server takes over who gets in, the port and the "
+        "addresses, not the tuning of postgresql.conf.",
+        Verdict.AMBER,
+    )
+    yield _check(
+        "data.nodes",
+        "the MASTER's servers have the names here that their databases know",
+        "; ".join(facts.nodes_differing),
+        "On the MASTER, set ERLANG_NODE in /etc/ejabberd/ejabberdctl.cfg, restart ejabberd, run hotsync. If the "
+        "MASTER is gone: the promotion stops at this database; set it here then, and run the same command again.",
+        Verdict.AMBER,  # to refuse would leave no way out: the file is put in place by the promotion
     )
     yield _check(
         "data.extensions",

@@ -23,6 +23,9 @@ PRIVATE = ".hotsync"
 ACCOUNT = "ejabberd"
 _PROGRAMS = ("beam.smp", "beam")
 _CONFIG = "/etc/ejabberd"
+_CONTROL_NAME = "ejabberdctl.cfg"
+CONTROL_FILE = f"etc/ejabberd/{_CONTROL_NAME}"
+"""The control file of a server, below a root."""
 _NODE, _FOLDER = "ejabberd@localhost", "/var/lib/ejabberd"
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Z_]+)=[\"']?([^\"'#\s]*)", re.MULTILINE)
 _VERSION = re.compile(r"ejabberd (\d+\.\d+)\S* is running")
@@ -42,7 +45,12 @@ def read_settings(config: str) -> Settings:
     """Given the folder of the configuration, return what its control file says; what it does not say is usual."""
     text = ""
     with suppress(FileNotFoundError):
-        text = Path(config, "ejabberdctl.cfg").read_text("utf-8", "surrogateescape")
+        text = Path(config, _CONTROL_NAME).read_text("utf-8", "surrogateescape")
+    return parse_settings(text)
+
+
+def parse_settings(text: str) -> Settings:
+    """Given the text of a control file, return what it says; what it does not say is usual."""
     said = dict(_ASSIGNMENT.findall(text))
     return Settings(said.get("ERLANG_NODE") or _NODE, said.get("SPOOL_DIR") or _FOLDER)
 

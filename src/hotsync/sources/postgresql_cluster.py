@@ -130,7 +130,7 @@ def inspect_clusters() -> tuple[Dataset, ...]:
                 with_tablespaces(
                     parse_cluster(
                         _ask_common("pg_lsclusters", "--no-header", "--start-conf", version, name),
-                        _setting(version, name, "unix_socket_directories") or _SOCKETS,
+                        (setting(version, name, "unix_socket_directories") or "").split(",")[0].strip() or _SOCKETS,
                     )
                 )
             )
@@ -139,13 +139,12 @@ def inspect_clusters() -> tuple[Dataset, ...]:
     return tuple(found)
 
 
-def _setting(version: str, name: str, setting: str) -> str:
-    """Return a setting of a cluster's configuration, "" if it is not set there."""
+def setting(version: str, name: str, key: str) -> str | None:
+    """Return a setting of a cluster's configuration, None if it is not set there."""
     try:
-        value = _ask_common("pg_conftool", "--short", version, name, "show", setting)
+        return _ask_common("pg_conftool", "--short", version, name, "show", key)
     except CommandFailed:
-        return ""
-    return value.split(",")[0].strip()
+        return None
 
 
 def _ask_common(*argv: str) -> str:
@@ -209,7 +208,7 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
         return
     options = _options(document, instance)
     try:
-        if _configuration(version, name).is_dir():
+        if configuration(version, name).is_dir():
             _init_data(version, name, options)
         else:
             _ask_common("pg_createcluster", version, name, "--", *options)
@@ -237,8 +236,8 @@ def _options(document: PostgresqlCluster, instance: str) -> list[str]:
 
 def _init_data(version: str, name: str, options: Sequence[str]) -> None:
     """Make the data directory that an existing configuration speaks of."""
-    data = Path(_setting(version, name, "data_directory"))
-    owner = pwd.getpwuid(_configuration(version, name).stat().st_uid)
+    data = Path(setting(version, name, "data_directory") or "")
+    owner = pwd.getpwuid(configuration(version, name).stat().st_uid)
     if owner.pw_uid == 0:
         owner = pwd.getpwnam("postgres")
     for folder, mode in ((data.parent, 0o755), (data, 0o700)):
@@ -257,11 +256,12 @@ def _init_db(data: Path, user: str, version: str, options: Sequence[str]) -> Non
 
 def _data_of(version: str, name: str) -> Path | None:
     """Return the data directory of a cluster, None if there is none or nothing in it."""
-    data = _setting(version, name, "data_directory")
+    data = setting(version, name, "data_directory")
     return Path(data) if data and (Path(data) / "PG_VERSION").exists() else None
 
 
-def _configuration(version: str, name: str) -> Path:
+def configuration(version: str, name: str) -> Path:
+    """Return the folder of a cluster's configuration."""
     return _conf_root() / version / name
 
 

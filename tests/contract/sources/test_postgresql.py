@@ -13,7 +13,8 @@ from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import postgresql as source
 from hotsync.sources.documents import PostgresqlCluster, load
-from hotsync.sources.postgresql_cluster import inspect_clusters, make_cluster
+from hotsync.sources.postgresql_cluster import ask, inspect_clusters, login_of, make_cluster
+from hotsync.sources.postgresql_newer import installed_versions, serving, take_over
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -315,6 +316,42 @@ def test_a_cluster_is_made_where_there_is_none(
         (folder / "data/15/hotsynctest/pg_tblspc/16400").symlink_to(folder / "space")
         found = [cluster.directories for cluster in inspect_clusters()]
         assert found == [(f"{folder}/data/15/hotsynctest", f"{folder}/space")]
+
+
+def test_databases_of_a_version_that_is_not_here_are_served_by_a_newer_one(
+    world: Postgresql, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive has one major version only: the dumps are of this one, and called those of an older one."""
+    source.collect(context, world.dataset())
+    document = load(folder_of(context) / "cluster.json", PostgresqlCluster)
+    assert "15" in installed_versions()
+    assert serving(["14-hotsynctest"], ["15"]) == {"14-hotsynctest": "15-hotsynctest"}
+    with open_folder() as folder:
+        monkeypatch.setenv("PG_CLUSTER_CONF_ROOT", str(folder / "conf"))
+        theirs, ours = folder / "conf/14/hotsynctest", folder / "conf/15/hotsynctest"
+        theirs.mkdir(parents=True)
+        noticed = f"port = 5998\nlisten_addresses = ''\nunix_socket_directories = '{folder}'\ntimezone = 'Asia/Tokyo'"
+        (theirs / "postgresql.conf").write_text(f"{noticed}\nshared_buffers = 77GB\nno_such_setting = on\n")
+        (theirs / "pg_hba.conf").write_text("local all postgres peer\nlocal all all md5\n")
+        command.run(["chown", "-R", "postgres:", str(folder)])
+        assert take_over("14-hotsynctest", "15-hotsynctest") is True
+        assert (ours / "pg_hba.conf").read_text() == "local all postgres peer\nlocal all all md5\n"
+        text = (ours / "postgresql.conf").read_text()
+        (ours / "postgresql.conf").write_text(text.replace("/var/lib/postgresql/15", f"{folder}/data"))
+        make_cluster(document, "15-hotsynctest")
+        assert take_over("14-hotsynctest", "15-hotsynctest") is False
+        control = ["pg_ctlcluster", "--skip-systemctl-redirect", "15", "hotsynctest"]
+        environment = {"PG_CLUSTER_CONF_ROOT": str(folder / "conf")}
+        command.run([*control, "start"], env=environment)
+        try:
+            (found,) = inspect_clusters()
+            assert (found.instance, found.fault, found.port) == ("15-hotsynctest", "", 5998)
+            assert source.restore(folder_of(context), found) == document.digest
+            assert ask(login_of(found), "SHOW timezone") == "Asia/Tokyo"
+            assert ask(login_of(found), "SHOW listen_addresses") == ""
+        finally:
+            command.run([*control, "--mode=immediate", "stop"], env=environment)
+            Path("/var/log/postgresql/postgresql-15-hotsynctest.log").unlink(missing_ok=True)
 
 
 def test_a_cluster_killed_in_the_middle_leaves_the_last_good_copy(postgresql_template: Path, context: Context) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.loads import extensions_lacking, loads, locales_of_databases, not_older, older
+from hotsync.engine.loads import (
+    extensions_lacking,
+    loads,
+    locales_of_databases,
+    not_older,
+    older,
+    servers_lacking,
+    servers_newer,
+)
 from hotsync.engine.room import room_missing
 from hotsync.manifest.store import Manifest
 from hotsync.model.promotion import DatabaseDump, Promotion
@@ -62,6 +70,19 @@ def test_databases_that_do_not_fit_are_said_before_a_promotion_begins(tmp_path: 
     promotion: Promotion = World(units=()).offered()
     assert room_missing(paths, promotion, [("var/lib/mysql", 1000)]) == ""
     assert "lacks" in room_missing(paths, promotion, [("var/lib/mysql", 2**60)])
+
+
+def test_a_cluster_that_a_newer_server_will_hold_is_told_and_has_its_room_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotsync.engine.loads.has_server", lambda version: version == "17")
+    newer = replace(POSTGRESQL, server="17-main", unit="postgresql@17-main.service")
+    write(tmp_path / "etc/postgresql/15/main/postgresql.conf", "data_directory = '/srv/pg'\n")
+    assert loads(tmp_path, (newer,), whole) == [("var/lib/postgresql/17/main", 3000)]
+    assert servers_lacking((newer,)) == ()
+    assert servers_lacking((POSTGRESQL,)) == ("postgresql/15-main: PostgreSQL 15 is not installed here",)
+    (said,) = servers_newer((newer, POSTGRESQL, MARIADB))
+    assert said.endswith("PostgreSQL 15 is not installed here; the databases will be loaded into PostgreSQL 17")
 
 
 def test_an_older_server_is_told_apart_by_the_first_two_numbers() -> None:

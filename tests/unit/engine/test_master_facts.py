@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree, unit_of
+from hotsync.engine.master_facts import (
+    check_spool,
+    dumps_fault,
+    facts_fault,
+    read_told,
+    rules_fault,
+    spool_of_tree,
+    unit_of,
+    units_here,
+)
 from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.flows import promote
 from hotsync.flows.promote import Answers
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.promotion import DatabaseDump, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.system.paths import Paths
@@ -100,3 +110,24 @@ def test_the_unit_of_a_second_server_is_the_one_that_the_master_tells_if_it_can_
 )
 def test_a_server_is_run_by_the_unit_that_its_name_says(engine: str, instance: str, unit: str) -> None:
     assert unit_of(engine, instance) == unit
+
+
+def test_the_unit_of_a_newer_cluster_takes_the_place_of_the_masters() -> None:
+    dump = DatabaseDump("postgresql", "15-main", "postgresql@17-main.service", "b" * 64, server="17-main")
+    same = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64)
+    units = ("cron.service", "postgresql@15-main.service", "mariadb.service")
+    there = ["cron.service", "postgresql@17-main.service", "mariadb.service"]
+    assert list(units_here(units, (dump, same))) == there
+
+
+def test_dumps_name_the_cluster_that_serves_them_here(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotsync.sources.postgresql_newer.installed_versions", lambda: frozenset(("17",)))
+    document = {
+        "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [], "roles": [],
+        "globals": {"file": "globals.sql", "size": 0, "sha256": ""}, "tablespaces": [],
+    }  # fmt: skip
+    folder = spool_of_tree(paths) / "postgresql/15-main"
+    folder.mkdir(parents=True)
+    (folder / "cluster.json").write_text(json.dumps(document))
+    (dump,) = read_told(paths).dumps
+    assert (dump.instance, dump.served_by, dump.unit) == ("15-main", "17-main", "postgresql@17-main.service")

@@ -75,9 +75,11 @@ def test_old_data_copies_and_dhcp_are_told_and_do_not_refuse() -> None:
     facts = replace(
         READY, data_age=7200, copied=tuple(f"/srv/{n}" for n in range(9)), dhcp=("eth0",), packages_missing=("x",)
     )
-    facts = replace(facts, network_fault="line 3")
+    facts = replace(facts, network_fault="line 3", nodes_differing=("ejabberd/ejabberd: a, b",))
+    facts = replace(facts, servers_newer=("postgresql/15-main: into PostgreSQL 17",))
     refuse(facts, force=False)
     amber = {check.name: check for check in check_all(facts) if check.verdict is Verdict.AMBER}
-    assert set(amber) == {"data.age", "data.copied", "network.dhcp", "network.read", "packages.missing"}
+    told = {"data.age", "data.copied", "data.nodes", "data.versions", "network.dhcp", "network.read"}
+    assert set(amber) == {*told, "packages.missing"}
     assert "120 minutes" in amber["data.age"].detail
     assert "and 4 more" in amber["data.copied"].detail
