@@ -1,8 +1,9 @@
 """Loads the databases of a collected MariaDB server: those that changed, and those only.
 
-All that changed are dropped before one of them is loaded: a table can only be made where a foreign key that another
-database still has fits it. A view can only be made where the tables are that it reads: those of a database come as
-soon as none of the databases that they name is still to be loaded.
+All that changed are dropped before one of them is loaded: a foreign key to the old form of a table in another database
+could not be made (seen with 10.11). A view can only be made where the tables are that it reads: those of a database
+come as soon as none of the databases that they name is still to be loaded. Views and foreign keys of a database that is
+not loaded live on while a table that they refer to is made anew in another one.
 """
 
 from __future__ import annotations
@@ -84,11 +85,12 @@ class _Load:
     def run(self) -> None:
         """Load what is waiting, as long as there may be more of it."""
         names = [dump.name for dump in self._waiting]
-        for number in range(len(names)):
+        while self._waiting:
             if not self._loaded.more() and self._may_pause():
                 self.confirm()
-                raise LoadPaused(f"{len(names) - number} databases of {self._dataset.name} are still to be loaded")
-            if number == 0:
+                count = len(self._without_views) + len(self._waiting)
+                raise LoadPaused(f"{count} databases of {self._dataset.name} are still to be loaded")
+            if len(self._waiting) == len(names):
                 _drop(self._dataset, names, self._loaded)
             dump = self._waiting[0]
             dump.load_tables()

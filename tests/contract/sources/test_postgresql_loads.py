@@ -1,0 +1,219 @@
+"""PostgreSQL: of a cluster that holds databases already only what changed is loaded, and all is as on the MASTER."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hotsync.errors import RestoreFailed
+from hotsync.sources import documents, postgresql_load
+from hotsync.sources import postgresql as source
+from hotsync.sources.documents import PostgresqlCluster
+from hotsync.sources.postgresql_cluster import make_cluster
+from hotsync.sources.source import Context, LoadPaused
+from hotsync.system import command
+from tests.contract.sources.engines import in_a_child
+from tests.contract.sources.observe import seen
+from tests.contract.sources.records import Records
+from tests.contract.sources.servers import PG_BIN, Postgresql, open_folder
+from tests.contract.sources.servers import postgresql as start
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+def master(postgresql: Postgresql) -> Iterator[Postgresql]:
+    """Two databases beside the cluster's own."""
+    for name in ("one", "two"):
+        postgresql.psql(f"CREATE DATABASE {name}")
+        postgresql.psql("CREATE TABLE t AS SELECT 1 AS a", name)
+    yield postgresql
+    for name in ("one", "two", "three"):
+        postgresql.psql(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def server(other_postgresql: Postgresql) -> Iterator[Postgresql]:
+    yield other_postgresql
+    for name in ("one", "two", "three", "own"):
+        other_postgresql.psql(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    return Records(tmp_path / "records.json")
+
+
+def collected(context: Context, cluster: Postgresql) -> Path:
+    source.collect(context, cluster.dataset())
+    return context.paths.spool / "postgresql/15-main"
+
+
+def names(server: Postgresql) -> list[str]:
+    return server.psql("SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1").split()
+
+
+def test_what_a_cluster_holds_already_is_neither_read_nor_touched(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert records.databases == documents.digests(documents.load(folder / "cluster.json", PostgresqlCluster))
+    assert records.databases.keys() == {"one", "two", "postgres", "template1"}
+    master.psql("INSERT INTO t VALUES (2)", "two")
+    master.psql("CREATE ROLE late")
+    folder = collected(context, master)
+    server.psql("INSERT INTO t VALUES (44)", "one")
+    for file in (folder / "one.dump").iterdir():
+        file.write_text("NONSENSE")
+    digest = source.restore(folder, server.dataset(), records.loaded(folder))
+    assert digest == documents.load(folder / "cluster.json", PostgresqlCluster).digest
+    assert records.told == ["begin two", "done two"]
+    assert server.psql("SELECT a FROM t", "one").split() == ["1", "44"]
+    assert server.dump("two") == master.dump("two")
+    master.psql("ALTER DATABASE one OWNER TO late")
+    shutil.rmtree(folder)
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert "begin one" in records.told, "its rows are the same, its owner is not"
+    assert (server.dump("one"), server.globals()) == (master.dump("one"), master.globals())
+    master.psql("ALTER DATABASE one OWNER TO postgres")
+    master.psql("DROP ROLE late")
+
+
+def test_what_somebody_dropped_and_what_nobody_knows_is_loaded_and_what_the_master_dropped_goes(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    master.psql("CREATE DATABASE three IS_TEMPLATE true")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    server.psql("DROP DATABASE one")
+    server.psql("DELETE FROM t", "two")
+    server.psql("CREATE DATABASE own")
+    records.forget("two")
+    records.forget("three")
+    master.psql("ALTER DATABASE three IS_TEMPLATE false")
+    master.psql("DROP DATABASE three")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert records.told == ["begin three", "begin one", "begin two", "done one", "done two"]
+    assert (server.dump("one"), server.dump("two")) == (master.dump("one"), master.dump("two"))
+    assert names(server) == ["one", "own", "postgres", "two"]
+
+
+def test_a_load_that_pauses_goes_on_where_it_was(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    with pytest.raises(LoadPaused, match=r"4 databases of postgresql/15-main"):
+        source.restore(folder, server.dataset(), records.loaded(folder, lambda: False))
+    assert (records.told, names(server)) == ([], ["postgres"])
+    twice = iter([True, True, False])
+    with pytest.raises(LoadPaused, match="2 databases"):
+        source.restore(folder, server.dataset(), records.loaded(folder, lambda: next(twice)))
+    assert records.told == ["begin one", "begin postgres", "done one", "done postgres"]
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert records.told == ["begin template1", "begin two", "done template1", "done two"]
+    assert server.dump("two") == master.dump("two")
+
+
+def test_a_load_that_died_anywhere_goes_on_and_ends_right(
+    master: Postgresql,
+    server: Postgresql,
+    context: Context,
+    records: Records,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgresql_load, "DURABLE_EVERY", 0)
+    # only this process dies, no server and no power: nothing has to be on disk
+    monkeypatch.setattr(postgresql_load, "sync_filesystem", lambda path: None)
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    old = records.file.read_text()
+    master.psql("UPDATE t SET a = 5", "one")
+    master.psql("DROP DATABASE two")
+    master.psql("CREATE DATABASE three")
+    folder = collected(context, master)
+    calls: list[tuple[object, str]] = [(postgresql_load, "_drop_database"), (postgresql_load, "check_rows")]
+    calls += [(postgresql_load, "_make_durable"), (records, "begin"), (records, "done")]
+    number, died, wholes = 0, True, set[frozenset[str]]()
+    while died:
+        number += 1
+        records.file.write_text(old)
+        work = partial(source.restore, folder, server.dataset(), records.loaded(folder))
+        died = in_a_child(work, calls, number)
+        whole = {name for name, digest in records.databases.items() if digest and digest == records.known.get(name)}
+        source.restore(folder, server.dataset(), records.loaded(folder))
+        assert not whole & {line.split()[1] for line in records.told if line.startswith("begin")}, number
+        assert names(server) == ["one", "postgres", "three"], number
+        assert server.psql("SELECT a FROM t", "one").split() == ["5"], number
+        wholes.add(frozenset(whole & {"one", "three"}))
+        server.psql("UPDATE t SET a = 1", "one")
+        server.psql("DROP DATABASE three")
+        server.psql("CREATE DATABASE two")
+    assert number > 10
+    assert {frozenset[str](), frozenset({"one"}), frozenset({"one", "three"})} == wholes
+
+
+def test_a_database_that_subscribes_to_another_server_is_made_anew(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    made = "WITH (connect = false, slot_name = s)"
+    master.psql(f"CREATE SUBSCRIPTION \"from 'there\" CONNECTION 'host=/nowhere' PUBLICATION p {made}", "one")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    master.psql("INSERT INTO t VALUES (2)", "one")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert records.told == ["begin one", "done one"]
+    assert server.dump("one") == master.dump("one")
+    for each in (master, server):
+        each.psql('ALTER SUBSCRIPTION "from \'there" SET (slot_name = NONE)', "one")
+        each.psql('DROP SUBSCRIPTION "from \'there"', "one")
+
+
+def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    rows = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+    rows.write_bytes(rows.read_bytes().replace(b"1", b"x"))
+    with pytest.raises(RestoreFailed, match="database two: pg_restore: "):
+        source.restore(folder, server.dataset(), records.loaded(folder))
+    assert {name for name, digest in records.databases.items() if not digest} == {"two"}
+    rows.write_bytes(rows.read_bytes().replace(b"x", b"1"))
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert records.told == ["begin two", "done two"]
+    assert server.dump("two") == master.dump("two")
+
+
+def test_a_cluster_is_made_with_files_of_the_same_form(
+    postgresql_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(postgresql_template) as cluster:
+        folder = collected(context, cluster)
+        before = seen(folder)
+        collected(context, cluster)
+        assert seen(folder) == before
+    document = documents.load(folder / "cluster.json", PostgresqlCluster)
+    assert document.settings == (("data_checksums", "off"), ("wal_segment_size", "16777216"))
+    document = replace(document, settings=(("data_checksums", "on"), ("wal_segment_size", "1048576")))
+    with open_folder() as place:
+        monkeypatch.setenv("PG_CLUSTER_CONF_ROOT", str(place / "conf"))
+        configuration = place / "conf/15/hotsynctest"
+        configuration.mkdir(parents=True)
+        (configuration / "postgresql.conf").write_text(f"data_directory = '{place}/data'\nport = 5999\n")
+        command.run(["chown", "-R", "postgres:", str(place)])
+        hostile = replace(document, settings=(("wal_segment_size", "16777216 --pwfile=/x"),))
+        with pytest.raises(RestoreFailed, match="wal_segment_size of the MASTER's server"):
+            make_cluster(hostile, "15-hotsynctest")
+        assert not (place / "data").exists()
+        make_cluster(document, "15-hotsynctest")
+        told = command.run([str(PG_BIN / "pg_controldata"), f"{place}/data"], user="postgres", cwd="/").text
+        assert dict(line.split(":", 1) for line in told.splitlines())["Bytes per WAL segment"].strip() == "1048576"
+        assert dict(line.split(":", 1) for line in told.splitlines())["Data page checksum version"].strip() == "1"
