@@ -132,20 +132,21 @@ class _Dump:
         self._dataset, self._database = dataset, database
         self._hash = hashlib.sha256()
         self.name, self.size = database.name, database.content.size
+        self._views_at = max(0, database.views_at)  # the MASTER's word: a number below 0 would read the whole at once
 
     @property
     def has_views(self) -> bool:
         """Return whether there is a second part."""
-        return self._database.views_at < self.size
+        return self._views_at < self.size
 
     def load_tables(self) -> None:
         """Make the database, which is not there, without its views."""
-        self._feed(b"SET FOREIGN_KEY_CHECKS=0;\n", 0, self._database.views_at)
+        self._feed(b"SET FOREIGN_KEY_CHECKS=0;\n", 0, self._views_at)
 
     def load_views(self) -> None:
         """Add the views; raise RestoreFailed if the file was not what the document says."""
         if self.has_views:
-            self._feed(b"", self._database.views_at, self.size)
+            self._feed(b"", self._views_at, self.size)
         if self._hash.hexdigest() != self._database.content.sha256:
             raise documents.damaged(self._dataset, self._database.content.file)
 
@@ -155,7 +156,7 @@ class _Dump:
         if not names or not self.has_views:
             return False
         longest, tail = max(map(len, names)), b""
-        for chunk in self._chunks(self._database.views_at, self.size):
+        for chunk in self._chunks(self._views_at, self.size):
             seen = tail + chunk
             if any(name in seen for name in names):
                 return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -186,6 +187,24 @@ def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
     (folder / "stock.sql").write_bytes(good)
     source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
     assert "begin apart" not in records.told
+    assert other_mariadb.dump() == master.dump()
+
+
+def test_a_place_of_views_that_no_file_has_is_refused(
+    master: Mariadb, other_mariadb: Mariadb, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    path = folder / "instance.json"
+    good = path.read_text()
+    document = json.loads(good)
+    for place in (-7, 2**70):
+        document["databases"][0]["views_at"] = place
+        path.write_text(json.dumps(document))
+        if place < 0:
+            with pytest.raises(RestoreFailed, match="apart"):
+                source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+        else:
+            source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
     assert other_mariadb.dump() == master.dump()
 
 
