@@ -83,6 +83,7 @@ class SlaveHost:
             wanted=wanted,
             not_carried=not_carried,
             broken=self.apt.broken(),
+            install_cut=self.apt.was_cut,
             locales=self._locales(),
             loads=self.read_loads(),
             told=bool(self.master.packages),
