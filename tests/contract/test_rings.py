@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import lanes
+
 pytestmark = pytest.mark.contract
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -82,6 +84,13 @@ def test_two_workers_share_the_work_and_labs_do_not_meet(project: Path) -> None:
     assert worker.keys() == set(names)
     assert worker["lab/test_a"] == worker["lab/test_b"]
     assert len(set(worker.values())) == 2
+
+
+def test_a_lab_that_stands_beside_any_other_has_a_lane_of_its_own() -> None:
+    for path in lanes.BESIDE:
+        assert (PROJECT / path).is_file()
+        assert lanes.lane(f"{path}::test_it") == path
+    assert lanes.lane("tests/lab/test_demo.py::test_it") == "alone"
 
 
 def test_the_seed_is_printed_and_may_be_given_again(project: Path) -> None:

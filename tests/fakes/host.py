@@ -176,6 +176,9 @@ class FakeHost:
         self.world.packages &= self.world.unobtainable
         return sorted(self.world.packages)
 
+    def finish_install(self) -> None:
+        raise AssertionError("a promotion finishes no install")
+
     def make_locales(self, names: Sequence[str]) -> None:
         raise AssertionError("a promotion makes no locales")
 

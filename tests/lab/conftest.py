@@ -133,5 +133,5 @@ def production() -> Iterator[Lab]:
     """A MASTER with applications and its SLAVE; whoever takes them reverts to `ready`, or to `dead`."""
     from tests.lab.production import ready_lab  # it stands on this module
 
-    with ready_lab("production") as lab:
+    with ready_lab("promote") as lab:
         yield lab

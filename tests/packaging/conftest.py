@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.root import Root, base, unpack
+from tests.packaging.root import Root, base, pack, unpack
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -57,17 +57,27 @@ def clean_root(clean_archive: Path, tmp_path: Path) -> Iterator[Root]:
     shutil.rmtree(root.path)
 
 
+@pytest.fixture(scope="session")
+def installed(clean_archive: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the archive of a system on which HotSync was just installed; no test has it itself."""
+    folder = tmp_path_factory.mktemp("installed")
+    root = unpack(clean_archive, folder / "root")
+    root.install(package)
+    yield pack(root, folder / "installed.tar")
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def root(clean_root: Root, package: Path) -> Root:
+def root(installed: Path, tmp_path: Path) -> Iterator[Root]:
     """Return a system on which HotSync was just installed."""
-    clean_root.install(package)
-    return clean_root
+    root = unpack(installed, tmp_path / "root")
+    yield root
+    shutil.rmtree(root.path)
 
 
 @pytest.fixture(scope="session")
-def seen(clean_archive: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
+def seen(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
     """Return such a system for tests that only look; they share it."""
-    root = unpack(clean_archive, tmp_path_factory.mktemp("seen") / "root")
-    root.install(package)
+    root = unpack(installed, tmp_path_factory.mktemp("seen") / "root")
     yield root
     shutil.rmtree(root.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,3 +97,12 @@ def unpack(archive: Path, folder: Path) -> Root:
     folder.mkdir()
     subprocess.run(["tar", "-C", folder, "-xf", archive, "--numeric-owner", "--xattrs"], check=True)
     return Root(folder)
+
+
+def pack(root: Root, archive: Path) -> Path:
+    """Make an archive of a system, take the system away, and return the archive."""
+    subprocess.run(
+        ["tar", "-C", root.path, "-cf", archive, "--numeric-owner", "--xattrs", "--xattrs-include=*", "."], check=True
+    )
+    shutil.rmtree(root.path)
+    return archive

@@ -1,7 +1,7 @@
-"""Two lanes for two workers: one has all that needs the machine to itself, the other the rest, file by file.
+"""Two lanes for two workers: one has the labs that are shared or measure instants, the other the rest, file by file.
 
-Only where pytest is asked for workers (`-n 2`, as script/test does in the first ring): labs wait most of the time, and
-cannot run beside each other; what needs no lab runs meanwhile.
+Only where pytest is asked for workers (`-n 2`, as script/test does in the first ring): labs wait most of the time; what
+needs no lab runs meanwhile. The first lane takes longer; so the second ends with the labs that stand beside any other.
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ ALONE = ("tests/lab/", "tests/contract/test_rings.py")
 """Tests that use the lab, or count what is left on the whole machine, to which a lab beside them would add."""
 
 
+BESIDE = ("tests/lab/test_engines.py", "tests/lab/test_the_lab_itself.py")
+"""Tests with a lab of their own, and nothing in them that another lab's load could change."""
+
+
 def lane(nodeid: str) -> str:
     """Given a test, return what it must share a worker with: its file, or everything that is alone."""
-    return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+    alone = nodeid.startswith(ALONE) and not nodeid.startswith(BESIDE)
+    return "alone" if alone else nodeid.partition("::")[0]
 
 
 def by_lane(nodeids: list[str]) -> list[int]:

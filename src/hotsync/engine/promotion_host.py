@@ -227,6 +227,10 @@ class _Packages:
         """Return all names: none is installed here."""
         return names
 
+    def finish_install(self) -> None:
+        """A promotion finishes no install: hotsync-slave does."""
+        raise NotImplementedError
+
     def make_locales(self, names: Sequence[str]) -> None:
         """A promotion makes no locales: hotsync-slave did, or it was refused."""
         raise NotImplementedError

@@ -17,7 +17,8 @@ from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
 from hotsync.engine.slave_packages import SlavePackages, Tools
 from hotsync.engine.status import holdings
-from hotsync.engine.warm import WarmDatabases, wanted_loads
+from hotsync.engine.warm import wanted_loads
+from hotsync.engine.warm_load import WarmDatabases
 from hotsync.errors import HotSyncError
 from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
 from hotsync.model.facts import MasterFacts
@@ -82,6 +83,7 @@ class SlaveHost:
             wanted=wanted,
             not_carried=not_carried,
             broken=self.apt.broken(),
+            install_cut=self.apt.was_cut,
             locales=self._locales(),
             loads=self.read_loads(),
             told=bool(self.master.packages),

@@ -72,6 +72,14 @@ class SlavePackages:
         outcome.digest = "" if failed else self._digest(left)
         return left
 
+    def finish_install(self) -> None:
+        """Configure what an install that was cut had unpacked; what fails is in the log, and seen as broken after."""
+        try:
+            self._apt.finish()
+        except CommandFailed as error:
+            _log.error("dpkg: %s", error.facts["detail"])
+        self._outcome.repaired = not self._apt.broken()
+
     def make_locales(self, names: Sequence[str]) -> None:
         """Make locales; why one cannot be made is in the outcome."""
         self._outcome.locales_failed.update(locales.make(self._paths, names))

@@ -16,8 +16,8 @@ class SlaveFacts:
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
     of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
-    wrong with the package database; `locales` are the MASTER's that are not here. `loads` are the database servers
-    whose dumps are not all loaded beforehand.
+    wrong with the package database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are
+    not here. `loads` are the database servers whose dumps are not all loaded beforehand.
     """
 
     role: RoleRecord
@@ -29,6 +29,7 @@ class SlaveFacts:
     wanted: tuple[Wanted, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
     broken: str = ""
+    install_cut: bool = False
     locales: tuple[str, ...] = ()
     loads: tuple[WarmLoad, ...] = ()
     told: bool = True
@@ -44,6 +45,7 @@ class SlaveOutcome:
     installed: list[str] = field(default_factory=list[str])
     missing: dict[str, str] = field(default_factory=dict[str, str])
     other_version: dict[str, str] = field(default_factory=dict[str, str])
+    repaired: bool = False
     lists_fault: str = ""
     refreshed: bool = False
     locales_failed: dict[str, str] = field(default_factory=dict[str, str])

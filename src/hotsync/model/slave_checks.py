@@ -44,8 +44,9 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: b
     """Given what was planned and what came of it, return whether the MASTER's packages are here."""
     title = "the MASTER's packages are installed"
     missing = dict(outcome.missing)
-    if facts.broken or only_permissions:
-        why = "the package database must be repaired first" if facts.broken else "fixperm installs nothing"
+    broken = "" if outcome.repaired else facts.broken
+    if broken or only_permissions:
+        why = "the package database must be repaired first" if broken else "fixperm installs nothing"
         missing |= {package.name: why for package in facts.wanted}
     if not facts.told:
         yield Check("packages.missing", title, Verdict.AMBER, "the MASTER has not told which packages it has")
@@ -53,7 +54,7 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: b
         said = [f"{name} ({reason})" for name, reason in sorted(missing.items())]
         hint = "What needs them will not run after a promotion. `hotsync-slave --json` lists all of them."
         yield _check("packages.missing", title, Verdict.AMBER, said, hint)
-    said = [facts.broken] if facts.broken else []
+    said = [broken] if broken else []
     yield _check(
         "packages.database",
         "the package database is sound",

@@ -9,7 +9,7 @@ from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
 from hotsync.steps.databases import LoadBeforehand
-from hotsync.steps.packages import InstallPackages, MakeLocales, TakeNumbers
+from hotsync.steps.packages import FinishInstall, InstallPackages, MakeLocales, TakeNumbers
 from hotsync.steps.slave import MuteUnits
 
 COMMAND = "hotsync-slave"
@@ -42,7 +42,10 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
         yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
     if facts.move_cut or not facts.numbers.empty:
         yield TakeNumbers()
-    if facts.wanted and not only_permissions and not facts.broken:
+    finishing = bool(facts.broken) and facts.install_cut
+    if finishing and not only_permissions:
+        yield FinishInstall()
+    if facts.wanted and not only_permissions and (finishing or not facts.broken):
         yield InstallPackages(tuple(package.name for package in facts.wanted))
     if facts.locales and not only_permissions:
         yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of

@@ -22,6 +22,19 @@ class TakeNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishInstall:
+    """Configure what an install that was cut (by a power cut, say) had unpacked."""
+
+    phase: Phase = Phase.PACKAGES
+    key: str = "packages.finish"
+    title: str = "configure the packages of an install that was cut"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.packages.finish_install()
+
+
+@dataclass(frozen=True, slots=True)
 class InstallPackages:
     """Install what the MASTER has and this server lacks; what cannot be had is told, and does not stop a promotion."""
 

@@ -99,6 +99,11 @@ class Paths:
         return self.state / "replica"
 
     @property
+    def install_under_way(self) -> Path:
+        """On the SLAVE: there while packages are installed, and after an install that was cut."""
+        return self.state / "install-under-way"
+
+    @property
     def warm(self) -> Path:
         """On the SLAVE: which databases are loaded beforehand."""
         return self.state / "warm.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -160,9 +161,45 @@ def test_an_install_that_fails_half_way_is_told_and_reported_as_broken_and_never
     slave = Slave(world)
     assert slave.install(want("bad")) == ("bad",)
     assert slave.outcome.missing["bad"]
+    assert not slave.apt.was_cut, "a script that fails is for a person to look at"
     assert slave.outcome.digest == ""
     assert "bad.service" in slave.mute.muted()
     assert not (world.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_an_install_that_is_cut_is_finished_by_the_next_run(world: AptRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine dies when all is unpacked and nothing configured."""
+    files = [str(world.offer(name)) for name in ("first", "second")]
+    slave = Slave(world)
+    real = command.run
+
+    def run(argv: Sequence[str], **more: object) -> object:
+        if "install" in argv and "-s" not in argv and not {"--download-only", "--print-uris"} & set(argv):
+            real(["dpkg", f"--root={world.root}", "--unpack", *files])
+            os._exit(77)
+        return real(argv, **more)  # type: ignore[arg-type]
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(command, "run", run)
+        slave.install(want("first"), want("second"))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
+    assert "first" in slave.apt.broken()
+    assert slave.apt.was_cut
+    packages = SlavePackages(Tools(world.paths, slave.apt, slave.mute), (), slave.outcome, NEVER)
+    packages.finish_install()
+    assert slave.outcome.repaired
+    assert not slave.apt.was_cut
+    assert slave.versions == {"first": "1.0", "second": "1.0"}
+    assert not (world.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_an_install_that_came_to_its_end_leaves_no_word_of_a_cut_one(world: AptRoot) -> None:
+    world.offer("app")
+    slave = Slave(world)
+    assert slave.install(want("app")) == ()
+    assert not slave.apt.was_cut
 
 
 def test_a_half_configured_package_is_seen(world: AptRoot) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine import warm
+from hotsync.engine import warm, warm_load
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad
@@ -147,7 +147,7 @@ class World:
 
     def load_all(self, dumps: tuple[DatabaseDump, ...], minutes: float = 60) -> list[bool]:
         clock = SystemClock()
-        work = warm.WarmDatabases(self.slave, clock, clock.now() + 60 * minutes)
+        work = warm_load.WarmDatabases(self.slave, clock, clock.now() + 60 * minutes)
         return [work.load(wanted) for wanted in self.wanted(dumps).values() if not wanted.hindrance]
 
 
@@ -282,8 +282,8 @@ def test_a_promotion_that_was_cut_goes_on_with_what_was_handed_over(world: World
 
 def test_a_run_that_dies_anywhere_leaves_nothing_that_is_believed(world: World, direct: Direct) -> None:
     dumps = world.generation()
-    work = warm.WarmDatabases(world.slave, SystemClock(), SystemClock().now() + 3600)
-    calls: list[tuple[object, str]] = [(warm, "note_warm"), (mariadb_load, "feed"), (mariadb_load, "ask")]
+    work = warm_load.WarmDatabases(world.slave, SystemClock(), SystemClock().now() + 3600)
+    calls: list[tuple[object, str]] = [(warm_load, "note_warm"), (mariadb_load, "feed"), (mariadb_load, "ask")]
     number, died = 0, True
     while died:
         number += random.randint(1, 6)

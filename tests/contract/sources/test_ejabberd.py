@@ -154,9 +154,9 @@ def test_where_nothing_changed_nothing_is_touched(server: Ejabberd, context: Con
 
 
 def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(
-    server: Ejabberd, context: Context, full_size: bool
+    server: Ejabberd, context: Context, full_size: bool, dice: random.Random
 ) -> None:
-    """At every tenth instant in the first ring (each costs a start), at every one in the second."""
+    """At every twentieth instant or so in the first ring (each costs a start), at every one in the second."""
     source.collect(context, server.dataset())
     server.control("register", "later", "localhost", "x")
     server.stop()
@@ -164,7 +164,7 @@ def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(
     calls: list[tuple[object, str]] = [(ejabberd_load, "run"), (os, "replace"), (Path, "unlink")]
     number, found = 0, set[tuple[str, ...]]()
     while True:
-        number += 1 if full_size or number == 0 else random.randint(1, 19)
+        number += 1 if full_size or number == 0 else dice.randint(1, 39)
         trees.remove(server.spool)
         engines.copy_of(kept, server.spool)
         died = in_a_child(lambda: source.restore(folder_of(context), server.dataset()), calls, number)

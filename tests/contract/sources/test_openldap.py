@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -169,7 +170,10 @@ def test_a_configuration_file_is_collected_by_its_databases(server: Slapd, conte
     assert "directory" in conf.read_text(), "the file is /etc's own, and comes with it"
 
 
-def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(server: Slapd, context: Context) -> None:
+def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(
+    server: Slapd, context: Context, full_size: bool, dice: random.Random
+) -> None:
+    """At every fourth instant or so in the first ring, at every one in the second."""
     source.collect(context, server.dataset())
     new = all_of(server)
     server.ldap("ldapadd", input=people(1000, 3))
@@ -183,7 +187,7 @@ def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(ser
     ]  # fmt: skip
     number = 0
     while True:
-        number += 1
+        number += 1 if full_size or number == 0 else dice.randint(1, 7)
         died = in_a_child(lambda: source.restore(folder_of(context), HERE), calls, number)
         found = all_of(server)
         assert all(now in either for now, either in zip(found, zip(old, new, strict=True), strict=True))

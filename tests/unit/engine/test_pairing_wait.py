@@ -81,9 +81,12 @@ def test_only_a_person_does_not_wait_for_what_failed_before(
     assert (asked, host.peer) == ([by_hand], PEER)
 
 
-def test_a_pairing_that_never_ends_is_told_as_that(paths: Paths, daemon_pairs: int) -> None:
+def test_a_pairing_that_never_ends_is_told_as_that(
+    paths: Paths, daemon_pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotsync.engine.sync_host._PAIRING_LOOKS", 12)
     clock = Waits(lambda _: None)
     with pytest.raises(PeerBusy, match="another pairing"):
         SyncHost.of_this_machine(paths, clock).check_may_sync(pairing=True)
-    assert clock.count > 10
+    assert clock.count == 11
     os.close(daemon_pairs)

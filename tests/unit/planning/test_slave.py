@@ -86,6 +86,15 @@ def test_nothing_is_installed_into_a_broken_package_database() -> None:
     assert "repaired first" in missing.detail
 
 
+def test_an_install_of_ours_that_was_cut_is_finished_and_what_lacks_installed() -> None:
+    facts = replace(FACTS, broken="unpacked, not yet configured: mail", install_cut=True)
+    assert keys(facts)[-2:] == ["packages.finish", "packages.install"]
+    assert keys(replace(facts, broken=""))[-1] == "packages.install", "it had been finished by hand"
+    assert "packages.finish" not in keys(facts, only_permissions=True)
+    missing, database, _ = check_packages(facts, SlaveOutcome(repaired=True), only_permissions=False)
+    assert (missing.verdict, database.verdict) == (Verdict.GREEN, Verdict.GREEN)
+
+
 @pytest.mark.parametrize(
     ("facts", "error"),
     [

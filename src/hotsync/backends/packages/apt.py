@@ -197,11 +197,36 @@ class Apt:
 
     def install(self, words: Sequence[str], automatic: Sequence[str]) -> None:
         """Install, starting nothing, and mark as automatic what the MASTER has so marked; raise CommandFailed."""
-        with self._nothing_starts():
-            argv = self._apt("apt-get", *_QUIET, "install", "--", *words)
+        argv = self._apt("apt-get", *_QUIET, "install", "--", *words)
+        with self._nothing_starts(), self._under_way():
             command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT)
         if automatic:
             command.run(self._apt("apt-mark", "-q", "auto", "--", *automatic))
+
+    @property
+    def was_cut(self) -> bool:
+        """Return whether an install of ours was cut: what it left half done is ours to finish."""
+        return self._paths.install_under_way.exists()
+
+    def finish(self) -> None:
+        """Configure what an install that was cut had unpacked, starting nothing; raise CommandFailed.
+
+        Tried once: a package whose own script fails stays for a person to look at.
+        """
+        with self._nothing_starts(), self._under_way():
+            argv = ["dpkg", *self._root, "--force-confdef", "--force-confold", "--configure", "--pending"]
+            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT)
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Leave a word while packages are being unpacked; it stays only if we die meanwhile."""
+        write_atomic(self._paths.install_under_way, b"", mode=0o600)
+        try:
+            yield
+        except Exception:
+            self._paths.install_under_way.unlink(missing_ok=True)
+            raise
+        self._paths.install_under_way.unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Take away what an install that was cut left: its word that nothing may start."""

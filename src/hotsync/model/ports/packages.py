@@ -11,6 +11,10 @@ class Packages(Protocol):
         """Install what can be had, starting nothing; return the names that could not be had."""
         ...
 
+    def finish_install(self) -> None:
+        """Configure what an install of ours that was cut had unpacked; what fails is told and does not raise."""
+        ...
+
     def make_locales(self, names: Sequence[str]) -> None:
         """Make locales; one that cannot be made is told and does not raise."""
         ...
