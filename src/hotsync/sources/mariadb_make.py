@@ -28,6 +28,7 @@ def make_server(document: MariadbInstance, instance: str) -> None:
     if directory.is_dir() and os.listdir(directory) not in ([], ["lost+found"]):
         reason = f"{directory} holds something that is no MariaDB server's"
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=reason, hint=f"Look what it is; empty {directory}.")
+    server_settings.mariadb_arguments(document.settings, f"{NAME}/{instance}")  # before a folder is made
     try:
         user = pwd.getpwnam(document.user or "mysql").pw_name
         directory.mkdir(parents=True, exist_ok=True)
