@@ -18,6 +18,7 @@ from hotsync.sources.mariadb_client import (
     with_own_login,
 )
 from hotsync.sources.mariadb_databases import load_databases, make_durable
+from hotsync.sources.mariadb_definers import may_do_all
 from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
 from hotsync.sources.stream import feed
 from hotsync.sources.versions import series
@@ -40,7 +41,8 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
         held = _hold_events(dataset)
         if loaded.accounts:
             feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
-        load_databases(folder, dataset, document, loaded)
+        with may_do_all(dataset, document.accounts, are_made=loaded.accounts):
+            load_databases(folder, dataset, document, loaded)
         if loaded.accounts:
             feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
             _drop_others(dataset, document)

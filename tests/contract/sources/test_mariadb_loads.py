@@ -190,6 +190,40 @@ def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
     assert other_mariadb.dump() == master.dump()
 
 
+@pytest.mark.parametrize("accounts", [True, False])
+def test_views_that_stand_on_views_and_functions_of_an_application_are_made(
+    master: Mariadb, other_mariadb: Mariadb, context: Context, records: Records, accounts: bool
+) -> None:
+    for account in ("app@localhost", "app@'%'"):
+        master.sql(f"CREATE USER {account} IDENTIFIED BY 'x'; GRANT SELECT, EXECUTE ON apart.* TO {account}")
+    master.sql(
+        "CREATE ROLE maker; GRANT SELECT ON apart.* TO maker; USE apart;"
+        "CREATE DEFINER=app@localhost FUNCTION g() RETURNS int DETERMINISTIC RETURN 1;"
+        "CREATE DEFINER=app@localhost VIEW v1 AS SELECT a, g() FROM t;"
+        "CREATE DEFINER=app@'%' VIEW v2 AS SELECT a FROM v1;"
+        "CREATE DEFINER=maker VIEW v3 AS SELECT a FROM v2; CREATE DEFINER=app@'%' VIEW v4 AS SELECT a FROM v3"
+    )
+    asked = "SELECT user, host FROM mysql.user ORDER BY 1, 2; SHOW GRANTS"
+    other_mariadb.sql("DROP USER IF EXISTS app@localhost, app@'%'; DROP ROLE IF EXISTS maker")
+    before = other_mariadb.sql(asked)
+    folder = collected(context, master)
+    try:
+        loaded = replace(records.loaded(folder), accounts=accounts)
+        source.restore(folder, other_mariadb.dataset(), loaded)
+        assert records.databases.keys() == {"apart", "shop", "stock"}
+        if not accounts:
+            assert other_mariadb.sql(asked) == before
+            source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+            assert records.told == []
+        for account in ("app@localhost", "app@'%'", "maker", "root@localhost"):
+            granted = f"SHOW GRANTS FOR {account}"
+            assert set(other_mariadb.sql(granted).splitlines()) == set(master.sql(granted).splitlines())
+        assert other_mariadb.sql("SELECT a FROM apart.v4").split() == ["3"]
+        assert other_mariadb.dump() == master.dump()
+    finally:
+        master.sql("DROP USER app@localhost, app@'%'; DROP ROLE maker")
+
+
 def test_a_place_of_views_that_no_file_has_is_refused(
     master: Mariadb, other_mariadb: Mariadb, context: Context, records: Records
 ) -> None:
