@@ -31,7 +31,8 @@ One TCP port, TLS 1.3. What follows is inside of it.
 
 A message is one JSON object of at most {MAX_JSON // 1024} KiB ({MAX_FIRST_JSON // 1024} KiB for the first one of
 a connection), a byte frame holds at most {MAX_BYTES // 1024} KiB. A stream of bytes is any number of byte frames, and
-ends with an empty one. On a *bulk* connection all that comes after `bulk_ready` is rsync's, unframed.
+ends with an empty one. On a *bulk* connection all that comes after `bulk_ready` is rsync's, unframed; on a *stream* all
+that comes after `stream_ready` is the database server's.
 
 Every message has `type`, `protocol` (now {PROTOCOL}) and `epoch` (the highest that the sender knows of). A message with
 an unknown key, a missing one, or a value out of its bounds is refused, and so is one that comes where another is due.
@@ -50,6 +51,9 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `get_manifest` | the manifest as a stream of *content* lines |
 | | `alive`, now and then | `alive` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |
+| stream | `open` with the dataset's name | |
+| | `alive`, now and then, while nobody uses it | `alive`, or `stream_begin` when somebody does |
+| | `stream_ready`, then PostgreSQL's replication protocol | the same |
 
 While an answer takes its time, `working` comes every few seconds.
 

@@ -7,6 +7,7 @@ HotSyncError
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
 │   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
+│   └── StreamRefused
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
@@ -168,6 +169,13 @@ class TargetRefused(Refused):
 
     code = "refused.target"
     hint = "Name a folder with room in it with --to; `df -h` shows which disk has some."
+
+
+class StreamRefused(Refused):
+    """A stream carries physical replication and nothing else: {reason}"""
+
+    code = "refused.stream"
+    hint = "Only the waiting server of a SLAVE speaks through a stream; if nobody tried it by hand, look at the SLAVE."
 
 
 class Busy(HotSyncError):

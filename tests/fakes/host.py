@@ -228,6 +228,9 @@ class FakeHost:
         self.world.loads.append(digest)
 
     # services
+    def tend_standby(self, instance: str) -> None:
+        raise AssertionError("a promotion copies nothing")
+
     def load_beforehand(self, engine: str, instance: str) -> None:
         raise AssertionError("a promotion loads nothing beforehand")
 

@@ -13,6 +13,7 @@ from hotsync.agent.here import Here
 from hotsync.agent.incoming import receive_files
 from hotsync.agent.refusals import trouble_here
 from hotsync.agent.session import Duties, Session
+from hotsync.agent.streams import Streams
 from hotsync.errors import ConnectionEnded, HotSyncError, NotPaired, NotTrusted, PeerRefused, WrongPassword, WrongPeer
 from hotsync.model.identity import Role
 from hotsync.transport.addresses import plain_address
@@ -38,6 +39,7 @@ class Gate:
     def __init__(self, duties: Duties) -> None:
         self._duties = duties
         self._around = duties.around
+        self._streams = Streams(duties.around)
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -139,7 +141,15 @@ class Gate:
         elif first.connection == "bulk":
             receive_files(channel, first, self._duties)
         else:
-            raise PeerRefused(reason=f"connections of kind {first.connection} are not served by this version")
+            self._stream(channel, first)
+
+    def _stream(self, channel: Channel, first: Open) -> None:
+        # it may stay for days: it takes no place of those that come and go
+        self._places.release()
+        try:
+            self._streams.serve(channel, first)
+        finally:
+            self._places.acquire()
 
     def _control(self, channel: Channel, first: Open) -> None:
         with self._lock:

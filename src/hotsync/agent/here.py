@@ -71,15 +71,11 @@ def host_name() -> str:
     return kept.lstrip(".-_")[:253] or "localhost"
 
 
-class Surroundings:
-    """What all parts of the daemon share. Safe to use from several threads."""
+class Reader:
+    """Reads this server, anew whenever its files have changed. Safe to use from several threads."""
 
-    def __init__(self, paths: Paths, clock: Clock) -> None:
+    def __init__(self, paths: Paths) -> None:
         self.paths = paths
-        self.clock = clock
-        self.identity: Identity = load_identity(paths)
-        self.guard = Guard(paths, clock)
-        self.book = PresenceBook(paths, clock, _log.warning)
         self._lock = threading.Lock()
         self._here: Here | None = None
         self._signature: tuple[object, ...] = ()
@@ -94,13 +90,24 @@ class Surroundings:
                 self._signature = signature
             return self._here
 
+    def _watched(self) -> tuple[Path, ...]:
+        return self.paths.configuration, self.paths.role_file, self.paths.peer_file
+
+
+class Surroundings(Reader):
+    """What all parts of the daemon share. Safe to use from several threads."""
+
+    def __init__(self, paths: Paths, clock: Clock) -> None:
+        super().__init__(paths)
+        self.clock = clock
+        self.identity: Identity = load_identity(paths)
+        self.guard = Guard(paths, clock)
+        self.book = PresenceBook(paths, clock, _log.warning)
+
     def pin(self, peer: Peer) -> None:
         """Make this the paired server."""
         store.save_peer(self.paths, peer)
         _log.warning("Paired with %s at %s, certificate %s.", peer.name, peer.address, peer.fingerprint)
-
-    def _watched(self) -> tuple[Path, ...]:
-        return self.paths.configuration, self.paths.role_file, self.paths.peer_file
 
 
 def _signature(path: Path) -> object:

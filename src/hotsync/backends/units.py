@@ -9,9 +9,10 @@ from hotsync.model.identity import Role
 from hotsync.system import command
 
 DAEMON = "hotsyncd.service"
+STREAM = "hotsync-stream.service"
 MASTER_TIMER = "hotsync.timer"
 SLAVE_TIMER = "hotsync-slave.timer"
-ALL = (MASTER_TIMER, SLAVE_TIMER, DAEMON)
+ALL = (MASTER_TIMER, SLAVE_TIMER, STREAM, DAEMON)
 WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
 
 Run = Callable[[Sequence[str]], command.Completed]
@@ -24,8 +25,11 @@ class OwnUnits(Protocol):
         """Make systemd read the unit files anew."""
         ...
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = ()) -> None:
-        """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""
+    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
+        """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew.
+
+        `streams`: a MASTER also streams its database servers.
+        """
         ...
 
 
@@ -72,9 +76,11 @@ class Units:
         """Return whether a unit runs."""
         return self._ask(["systemctl", "is-active", "--quiet", unit]).returncode == 0
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = ()) -> None:
+    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""
-        wanted = WANTED[role] if enabled else ()
+        wanted: tuple[str, ...] = WANTED[role] if enabled else ()
+        if wanted and streams and role is Role.MASTER:
+            wanted += (STREAM,)
         for unit in ALL:
             if unit not in wanted:
                 self.disable(unit)

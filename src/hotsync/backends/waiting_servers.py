@@ -13,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.errors import CommandFailed
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
 PREFIX = "hotsync-warm-"
 _START_SECONDS = 3600
 _STOP_SECONDS = 900
+_TOOL_SECONDS = 7 * 24 * 3600.0
+_LAST_LINES = 200
 _CONFINED = (
     "PrivateNetwork=yes",
     "RestrictAddressFamilies=AF_UNIX",
@@ -112,6 +115,38 @@ def stop(paths: Paths, name: str) -> None:
     # 5: there is no such unit
     command.run(["systemctl", "stop", f"{PREFIX}{name}.service"], ok=(0, 5), timeout=_STOP_SECONDS + 60.0)
     shutil.rmtree(folder_of(paths, name), ignore_errors=True)
+
+
+def is_active(name: str) -> bool:
+    """Return whether a server runs."""
+    return command.run(["systemctl", "is-active", "--quiet", f"{PREFIX}{name}.service"], ok=range(256)).returncode == 0
+
+
+def said(name: str) -> str:
+    """Return what a server that runs said last; raise CommandFailed."""
+    unit = f"{PREFIX}{name}.service"
+    run = command.run(["systemctl", "show", "--property=InvocationID", "--value", unit]).text.strip()
+    if not run:
+        return ""
+    return command.run(
+        ["journalctl", "--quiet", "--output=cat", f"--lines={_LAST_LINES}", f"_SYSTEMD_INVOCATION_ID={run}"]
+    ).text
+
+
+def run_tool(name: str, user: str, writes: Path, environment: Mapping[str, str], argv: Sequence[str]) -> None:
+    """Run a program that makes a server's files to its end, in a sandbox like the server's; raise CommandFailed."""
+    words = (
+        "systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={PREFIX}{name}.service",
+        f"--description=HotSync: makes {writes}", *_properties(user, (writes,)), "--property=CapabilityBoundingSet=",
+        *(f"--setenv={key}={value}" for key, value in environment.items()), "--",
+    )  # fmt: skip
+    try:
+        command.run([*words, *argv], timeout=_TOOL_SECONDS)
+    except CommandFailed as error:
+        raise command.failure(argv, error.returncode or 1, error.stderr) from error
+    finally:
+        # that we were ended, or gave up, does not end it
+        command.run(["systemctl", "stop", f"{PREFIX}{name}.service"], ok=range(256), timeout=_STOP_SECONDS + 60.0)
 
 
 def client_words(name: str, user: str, reads: Path, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -75,6 +75,10 @@ def status_document(status: Status) -> dict[str, object]:
                 for c in status.checks
             ],
         },
+        "streamed": [
+            {"name": each.name, "as_of": utc(each.as_of), "lag_seconds": round(each.lag, 1), "fault": each.fault}
+            for each in status.standbys
+        ],
         "muted": list(status.muted),
         "warnings": list(status.warnings),
     }
@@ -90,6 +94,11 @@ def _show(status: Status) -> None:
     _row("generation", _generation(status))
     if status.newest is not None and any(database_moment(status.newest)):
         _row("databases", f"as of {databases_as_of(status.newest)}, the MASTER's time")
+    for standby in status.standbys:
+        if not standby.fault:
+            moment = f"as of {local(standby.as_of)}, the MASTER's time ({age(standby.lag)} behind)"
+            shown = moment if standby.as_of else "of a time that is not known yet"
+            _row("streamed", f"{readable(standby.name)} {shown}")
     if status.running is not None:
         _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:

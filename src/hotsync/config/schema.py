@@ -11,7 +11,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from hotsync.config.values import ROLE, SWITCH, YES_NO, Host, Kind, Number, Relay, RelayHost, SecretText, Text
+from hotsync.config.values import (
+    DATABASES,
+    ROLE,
+    SWITCH,
+    YES_NO,
+    Databases,
+    Host,
+    Kind,
+    Number,
+    Relay,
+    RelayHost,
+    SecretText,
+    Text,
+)
 from hotsync.errors import ConfigError
 from hotsync.model.identity import Role
 from hotsync.model.secret import Secret
@@ -88,13 +101,22 @@ class Settings(BaseModel):
     slave_port: int = _setting(
         "hotsync", "SlavePort", Number(1, 65535), "273", "TCP port of HotSync, the same on both servers"
     )
-    databases: bool = _setting(
+    databases: Databases = _setting(
         "hotsync",
         "databases",
-        SWITCH,
+        DATABASES,
         "enabled",
         "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis, ejabberd); `disabled`: neither their "
-        "dumps nor their files",
+        "dumps nor their files; `streaming`: dumps, and PostgreSQL clusters also change by change, as they happen",
+    )
+    stream_keep_mb: int = _setting(
+        "hotsync",
+        "StreamKeepMB",
+        Number(16, 100_000_000),
+        "1024",
+        "on the MASTER: most that a streamed PostgreSQL cluster keeps of its log for a SLAVE that is away, and never "
+        "more than a quarter of the free space; past it the SLAVE gets a new copy of the cluster when it is back",
+        unit="MB",
     )
     mail_queue: bool = _setting(
         "hotsync",
@@ -292,6 +314,11 @@ class Settings(BaseModel):
     def data_minutes(self, told: int) -> int:
         """Given the same, return for how long data may not be confirmed until somebody should look."""
         return max(self.old_data_minutes, 2 * self.interval_with(told))
+
+    @property
+    def streams(self) -> bool:
+        """Return whether database servers are to be streamed."""
+        return self.enabled and self.databases is Databases.STREAMING
 
     @property
     def peer_host(self) -> str:

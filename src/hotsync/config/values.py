@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from hotsync.model.identity import Role
@@ -133,7 +134,21 @@ class SecretText:
         return Secret(text)
 
 
+class Databases(StrEnum):
+    """What is done with the database servers of a MASTER."""
+
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    STREAMING = "streaming"
+
+    @property
+    def carried(self) -> bool:
+        """Return whether databases are carried at all."""
+        return self is not Databases.DISABLED
+
+
 SWITCH = Word({"enabled": True, "disabled": False})
+DATABASES = Word({"enabled": Databases.ENABLED, "disabled": Databases.DISABLED, "streaming": Databases.STREAMING})
 YES_NO = Word({"yes": True, "no": False})
 ROLE = Word({"": Role.NONE, "master": Role.MASTER, "slave": Role.SLAVE})
 

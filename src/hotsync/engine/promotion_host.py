@@ -18,11 +18,12 @@ from hotsync.engine.promotion_files import PromotionFiles
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses, network_files
 from hotsync.engine.roles import PromotionRoles
+from hotsync.engine.standbys import take_over, was_taken_over
 from hotsync.engine.warm import hand_over, handed_over
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
-from hotsync.model.promotion import NetworkChoice, Promotion
+from hotsync.model.promotion import DatabaseDump, NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.sources import (
     documents,
@@ -91,6 +92,9 @@ class PromotionDatabases:
     def start(self, engine: str, instance: str, unit: str) -> None:
         """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
         folder = self._folder(engine, instance)
+        if take_over(self._paths, self._dump(engine, instance), _claimed(self._paths).epoch, SystemClock()):
+            self._units.start(unit)
+            return
         if engine == postgresql.NAME:
             server = self._served_by(engine, instance)
             if server != instance and postgresql_newer.take_over(instance, server):
@@ -113,14 +117,21 @@ class PromotionDatabases:
 
     def _load_into_server(self, engine: str, instance: str) -> str:
         """Load what the server does not hold already."""
-        folder, server = self._folder(engine, instance), self._server(engine, instance)
-        holds = handed_over(self._paths, server, _claimed(self._paths).epoch)
+        epoch, folder = _claimed(self._paths).epoch, self._folder(engine, instance)
+        if was_taken_over(self._paths, self._dump(engine, instance), epoch):
+            return documents.load(folder / documents.CLUSTER, PostgresqlCluster).digest
+        server = self._server(engine, instance)
+        holds = handed_over(self._paths, server, epoch)
         if engine == mariadb.NAME:
             return mariadb.restore(folder, server, holds)
         return postgresql.restore(folder, server, holds)
 
     def load_beforehand(self, engine: str, instance: str) -> None:
         """A promotion loads nothing beforehand."""
+        raise NotImplementedError
+
+    def tend_standby(self, instance: str) -> None:
+        """A promotion copies nothing of the MASTER."""
         raise NotImplementedError
 
     def _load_at_rest(self, engine: str, instance: str) -> str:
@@ -133,8 +144,12 @@ class PromotionDatabases:
         return spool_of_tree(self._paths) / engine / instance
 
     def _served_by(self, engine: str, instance: str) -> str:
+        return self._dump(engine, instance).served_by
+
+    def _dump(self, engine: str, instance: str) -> DatabaseDump:
         dumps = read_told(self._paths).dumps
-        return next((dump.served_by for dump in dumps if (dump.engine, dump.instance) == (engine, instance)), instance)
+        found = (dump for dump in dumps if (dump.engine, dump.instance) == (engine, instance))
+        return next(found, DatabaseDump(engine, instance, "", ""))
 
     def _server(self, engine: str, instance: str) -> Dataset:
         wanted = self._served_by(engine, instance)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends.production_units import permit_flag
-from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, Units
+from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, Units
 from hotsync.engine.open_replica import open_replica
 from hotsync.errors import CommandFailed, NotReady, StaleEpoch, WrongRole
 from hotsync.model.identity import Role, RoleRecord
@@ -92,12 +92,12 @@ def settle_role(paths: Paths) -> None:
 
 
 def _arrange_units() -> None:
-    """Let HotSync's own units follow: the daemon reads the new role, no timer runs while no SLAVE is known."""
+    """Let HotSync's own units follow: the daemon reads the new role, nothing is sent while no SLAVE is known."""
     units = Units()
     try:
-        for timer in (SLAVE_TIMER, MASTER_TIMER):
-            units.disable(timer)
-            units.stop(timer)
+        for unit in (SLAVE_TIMER, MASTER_TIMER, STREAM):
+            units.disable(unit)
+            units.stop(unit)
         units.enable(DAEMON)
         units.renew(DAEMON)
     except CommandFailed as error:

@@ -10,7 +10,7 @@ from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import Apt
 from hotsync.backends.production_units import ProductionUnits
-from hotsync.engine import promotion_host
+from hotsync.engine import promotion_host, standbys
 from hotsync.engine.loads import locales_lacking, locales_of_databases
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.replica_tree import read_text
@@ -26,6 +26,7 @@ from hotsync.model.identity import Role
 from hotsync.model.packages import missing_packages
 from hotsync.model.ports import Host
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
 from hotsync.state.settings import read_settings
@@ -86,6 +87,7 @@ class SlaveHost:
             install_cut=self.apt.was_cut,
             locales=self._locales(),
             loads=self.read_loads(),
+            standbys=self.read_standbys(),
             told=bool(self.master.packages),
         )
 
@@ -103,6 +105,10 @@ class SlaveHost:
             read_told(self.paths).dumps,
             Budget(settings.warm_minutes, settings.warm_gigabytes * 1024**3),
         )
+
+    def read_standbys(self) -> tuple[StandbyFacts, ...]:
+        """Return the clusters that the MASTER streams, or that were copied from it."""
+        return standbys.read_standbys(self.paths, read_told(self.paths).dumps)
 
     def plan_numbers(self) -> NumberPlan:
         """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""
@@ -144,6 +150,15 @@ class _Databases:
     def load(self, engine: str, instance: str, digest: str) -> None:
         """No server of production runs on a SLAVE."""
         raise NotImplementedError
+
+    def tend_standby(self, instance: str) -> None:
+        """Do what a streamed cluster needs; what fails is told and does not raise."""
+        slave = self._slave
+        try:
+            standbys.tend(slave.paths, read_told(slave.paths).dumps, instance)
+        except (HotSyncError, OSError) as error:
+            _log.warning("the standby of %s: %s", instance, error)
+            slave.outcome.standbys_failed[f"postgresql/{instance}"] = str(error)
 
     def load_beforehand(self, engine: str, instance: str) -> None:
         """Load what is new of an instance's dumps; what fails is told and does not raise."""

@@ -38,6 +38,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_locales(host.outcome.locales_failed)
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
+    yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())
     known = frozenset(account.number for account in host.accounts.users().values())
     host.outcome.still_running += [each for each in strays(known) if each not in host.outcome.still_running]
     yield from checks.check_accounts(facts, host.outcome)

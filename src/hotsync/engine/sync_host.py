@@ -29,6 +29,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
+from hotsync.sources.postgresql_slot import tend_all
 from hotsync.sources.shadows import Shadows
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
@@ -174,9 +175,14 @@ class SyncHost:
     def collect(self, say: Say) -> Collected:
         """Collect what must not be copied live; what fails keeps its last good copy."""
         return collect(
-            self.paths, self.clock, databases=self.settings.databases, mail_queue=self.settings.mail_queue,
+            self.paths, self.clock, databases=self.settings.databases.carried, mail_queue=self.settings.mail_queue,
             say=lambda phase: say(phase, None),
         )  # fmt: skip
+
+    def tend_streams(self) -> list[Notice]:
+        """See to it that no PostgreSQL cluster keeps too much of its log for the SLAVE, whatever runs beside this."""
+        keep = self.settings.stream_keep_mb if self.settings.streams else 0
+        return [Notice("stream.overrun" if keep else "stream.ended", sentence) for sentence in tend_all(keep)]
 
     def shadows(self, *, make: bool = True) -> Shadows:
         """Return who shows, to this run only and while a block with it lasts, sound copies of SQLite and TDB files."""

@@ -18,6 +18,7 @@ from hotsync.backends import waiting_servers
 from hotsync.engine.loads import GROWTH, data_folder
 from hotsync.engine.master_facts import spool_of_tree
 from hotsync.engine.room import free_at
+from hotsync.engine.standbys import is_standby
 from hotsync.errors import RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad, WarmServer
@@ -48,6 +49,8 @@ def wanted_loads(paths: Paths, dumps: Iterable[DatabaseDump], budget: Budget) ->
     for dump in dumps:
         if dump.engine not in (mariadb.NAME, postgresql.NAME):
             continue  # the others are put in place in a moment
+        if is_standby(paths, dump):
+            continue  # it follows the MASTER by itself
         directory = paths.at(data_folder(paths.replica / "tree", dump))
         server = servers.get(dump.name)
         if server is not None and server.digest == dump.digest and untouched(server, directory):
@@ -81,6 +84,8 @@ def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, bud
 
 def bytes_left(paths: Paths, dump: DatabaseDump) -> int:
     """Given a dump, return how many bytes of it a promotion now would load (all of them, if in doubt)."""
+    if is_standby(paths, dump):
+        return 0
     server = load_warm(paths).get(dump.name)
     if server is None or not untouched(server, paths.at(data_folder(paths.replica / "tree", dump))):
         return dump.size

@@ -10,6 +10,7 @@ from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
 from hotsync.errors import Refused
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.sources.postgresql_slot import tend_all
 from hotsync.state import store
 from hotsync.state.settings import read_settings
 from hotsync.system import lock
@@ -24,6 +25,7 @@ class Surroundings:
     paths: Paths
     units: OwnUnits = field(default_factory=Units)
     clock: Clock = field(default_factory=SystemClock)
+    tend_slots: Callable[[int], list[str]] = tend_all
 
 
 def save(here: Surroundings, say: Callable[[str], None]) -> None:
@@ -36,7 +38,12 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
         changed = write_intervals(here.paths, settings)
         if changed:
             here.units.reload()
-        here.units.arrange(record.role, enabled=settings.enabled, changed=changed)
+        streams = settings.streams and record.role is Role.MASTER
+        here.units.arrange(record.role, enabled=settings.enabled, changed=changed, streams=streams)
+        if record.role is Role.MASTER and not streams:
+            # what streaming had made on the servers goes with it
+            for sentence in here.tend_slots(0):
+                say(f"{sentence}.")
         say(describe(settings, record))
 
 
@@ -75,6 +82,7 @@ def describe(settings: Settings, record: RoleRecord) -> str:
     if not settings.enabled:
         return "HotSync is disabled on this server: its daemon and timers are stopped, data and pairing stay."
     if record.role is Role.MASTER:
-        return f"This server is MASTER; it syncs to {settings.slave_host} every {settings.interval_minutes} minutes."
+        said = f"This server is MASTER; it syncs to {settings.slave_host} every {settings.interval_minutes} minutes"
+        return f"{said}, and streams its PostgreSQL clusters." if settings.streams else f"{said}."
     every = settings.slave_interval_minutes
     return f"This server is SLAVE of {settings.master_host}; it looks after itself every {every} minutes."

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from hotsync.backends.mute import Mute
-from hotsync.backends.units import DAEMON, Units
+from hotsync.backends.units import DAEMON, STREAM, Units
 from hotsync.config.schema import Fault, Settings
+from hotsync.engine import standbys
+from hotsync.engine.master_facts import read_told
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
 from hotsync.flows.notify import has_no_way
@@ -46,6 +48,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
     faults += [str(fault) for fault in found]
     role = tried(lambda: load_role(paths), RoleRecord())
     is_slave = role.role is Role.SLAVE
+    streams = settings.streams and role.role is Role.MASTER
     command = "hotsync-slave" if is_slave else "hotsync"
     status = Status(
         host=socket.gethostname(),
@@ -62,6 +65,8 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         warnings=(),
         running=lock.owner(paths.sync_lock),
         serving=tried(lambda: ask.is_active(DAEMON), True) if settings.enabled and role.role else True,
+        streaming=not streams or tried(lambda: ask.is_active(STREAM), True),
+        standbys=tried(lambda: standbys.shown(paths, read_told(paths).dumps, clock.now()), ()) if is_slave else (),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

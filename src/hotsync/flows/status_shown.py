@@ -8,6 +8,7 @@ from hotsync.config.schema import Settings
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, RunReport
+from hotsync.model.standby import StandbyShown
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.lock import Owner
 from hotsync.transport.presence import Presence
@@ -18,6 +19,7 @@ class Status:
     """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never.
 
     `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
+    `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are.
     """
 
     host: str
@@ -35,6 +37,8 @@ class Status:
     running: Owner | None = None
     serving: bool = True
     voiceless: bool = False
+    streaming: bool = True
+    standbys: tuple[StandbyShown, ...] = ()
 
     @property
     def age(self) -> float:

@@ -51,6 +51,11 @@ def _of_work(status: Status) -> Iterator[str]:
     timer = "hotsync-slave.timer" if status.role.role is Role.SLAVE else "hotsync.timer"
     if not status.serving:
         yield "hotsyncd does not run: systemctl start hotsyncd; systemctl status hotsyncd says why it stopped."
+    if not status.streaming:
+        yield "hotsync-stream does not run: systemctl start hotsync-stream; systemctl status hotsync-stream says why."
+    for standby in status.standbys:
+        if standby.fault:
+            yield f"{standby.name}: {standby.fault}"
     if not status.next_run and not _alone(status):
         yield f"No next run is planned: systemctl start {timer}, or signal-event nethserver-hotsync-save."
     if status.voiceless:

@@ -17,7 +17,7 @@ from hotsync.model.report import Notice, RunReport
 from hotsync.model.sync_rules import exit_code_of
 from hotsync.report.letters import SYNC, trouble_of_sync
 from hotsync.state.alerts import AlertBook
-from hotsync.state.runs import Runs
+from hotsync.state.runs import STREAMING, Runs
 from hotsync.state.sent import load_sent
 from hotsync.state.settings import read_settings
 from hotsync.system import lock
@@ -78,7 +78,7 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
     with host.connect() as link:
         host.reconcile(link)
         collected = host.collect(say)
-        story.notices += collected.notices
+        story.notices += (*collected.notices, *host.tend_streams(), *_of_streams(host.paths))
         story.failed_sources = len(collected.failed)
         with host.shadows() as shadows:
             detection, selected = host.detect(collected, shadows, say)
@@ -101,6 +101,14 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
     host.remember_places(detection)
     story.figures["entries"] = float(detection.entries)
     return _report(host, story, generation, summary, [error.sentence for error in collected.failed])
+
+
+def _of_streams(paths: Paths) -> list[Notice]:
+    """Return what streaming had to say since the run before this one."""
+    runs = Runs(paths.runs)
+    last = runs.last(COMMAND)
+    since = last.started_at if last is not None else 0.0
+    return [notice for said in runs.newest(STREAMING, 10) if said.ended_at > since for notice in said.warnings]
 
 
 def _conclude(paths: Paths, clock: Clock, options: SyncOptions, report: RunReport) -> None:

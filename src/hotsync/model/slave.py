@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hotsync.model.accounts import NumberPlan
 from hotsync.model.identity import RoleRecord
 from hotsync.model.packages import NotCarried, Wanted
+from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
 
 
@@ -17,7 +18,8 @@ class SlaveFacts:
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
     of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
     wrong with the package database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are
-    not here. `loads` are the database servers whose dumps are not all loaded beforehand.
+    not here. `loads` are the database servers whose dumps are not all loaded beforehand, `standbys`
+    those that the MASTER streams.
     """
 
     role: RoleRecord
@@ -32,6 +34,7 @@ class SlaveFacts:
     install_cut: bool = False
     locales: tuple[str, ...] = ()
     loads: tuple[WarmLoad, ...] = ()
+    standbys: tuple[StandbyFacts, ...] = ()
     told: bool = True
 
 
@@ -54,3 +57,4 @@ class SlaveOutcome:
     still_running: list[str] = field(default_factory=list[str])
     loads_failed: dict[str, str] = field(default_factory=dict[str, str])
     loads_left: dict[str, str] = field(default_factory=dict[str, str])
+    standbys_failed: dict[str, str] = field(default_factory=dict[str, str])

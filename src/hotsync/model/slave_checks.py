@@ -9,6 +9,7 @@ from hotsync.model.facts import PackageFact
 from hotsync.model.packages import Package, compare_versions
 from hotsync.model.report import Check, Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.standby import StandbyFacts
 
 _DATABASE_SERVER = re.compile(r"^(mariadb-server(-core)?|mysql-server-core-[0-9.]+|postgresql-[0-9]+)\Z")
 LITTLE_SPACE, NO_SPACE = 0.10, 0.02
@@ -91,6 +92,20 @@ def check_loads(failed: Mapping[str, str], left: Mapping[str, str]) -> Check:
     said = [f"{name}: {reason}" for name, reason in sorted(failed.items())]
     good = listed([f"left to the promotion: {name} ({reason})" for name, reason in sorted(left.items())])
     return _check("databases.beforehand", "databases are loaded beforehand", Verdict.AMBER, said, hint, good)
+
+
+def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) -> Iterator[Check]:
+    """Given what could not be done for streamed clusters, and how they are now, return whether they follow the MASTER.
+
+    Nothing is said where nothing is streamed.
+    """
+    known = tuple(standbys)
+    said = [f"{name}: {reason}" for name, reason in sorted(failed.items())]
+    said += [each.trouble for each in known if each.trouble and each.name not in failed]
+    hint = "Until it does, a promotion loads its dumps. `journalctl -u hotsync-slave -u 'hotsync-warm-*'` has more."
+    if known or failed:
+        good = listed([each.name for each in known])
+        yield _check("databases.streamed", "streamed databases follow the MASTER", Verdict.AMBER, said, hint, good)
 
 
 def check_versions(

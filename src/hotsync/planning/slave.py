@@ -8,7 +8,7 @@ from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
-from hotsync.steps.databases import LoadBeforehand
+from hotsync.steps.databases import LoadBeforehand, TendStandby
 from hotsync.steps.packages import FinishInstall, InstallPackages, MakeLocales, TakeNumbers
 from hotsync.steps.slave import MuteUnits
 
@@ -50,6 +50,11 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
     if facts.locales and not only_permissions:
         yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of
     if not only_permissions:
+        for standby in facts.standbys:
+            if standby.to_do:
+                yield TendStandby(standby.instance, standby.to_do)
         for load in facts.loads:
+            if load.name in {standby.name for standby in facts.standbys if standby.to_do and not standby.over}:
+                continue  # a copy takes its place
             if not load.hindrance or facts.wanted:  # what hinders it now may be a server that is not installed yet
                 yield LoadBeforehand(load.engine, load.instance, load.bytes_left)

@@ -151,6 +151,7 @@ class PostgresqlCluster:
     """One collected PostgreSQL cluster. `collected_at` is when this content was first seen (MASTER's clock).
 
     `spaces` are its tablespaces with the folder of each. `settings` are those that decide the form of its files.
+    `platform` is the MASTER's processor and C library. `position`: a standby that got as far holds all of it.
     """
 
     schema: int
@@ -163,6 +164,8 @@ class PostgresqlCluster:
     tablespaces: tuple[str, ...] = ()
     spaces: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
+    platform: str = ""
+    position: str = ""
 
     @property
     def files(self) -> tuple[FileRecord, ...]:

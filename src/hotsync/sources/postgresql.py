@@ -13,6 +13,7 @@ import pwd
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -23,7 +24,14 @@ from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, pgtoc, postgresql_proof, proofs, server_settings
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import NAME as NAME
-from hotsync.sources.postgresql_cluster import ask_json, detail, inspect_clusters, login_of, server_version
+from hotsync.sources.postgresql_cluster import (
+    ask_json,
+    detail,
+    inspect_clusters,
+    login_of,
+    server_version,
+    this_platform,
+)
 from hotsync.sources.postgresql_load import restore as restore
 from hotsync.sources.postgresql_taken import Taken
 from hotsync.sources.proofs import Proof
@@ -172,7 +180,13 @@ class _Collector:
             tuple(name for name, _ in spaces),
             tuple(spaces),
             self._settings,
+            this_platform(),
+            postgresql_proof.read_end(self._login),
         )
+        if self._last is not None:
+            # an equal dump is held by whoever got as far as the first of its kind
+            same = replace(document, position=self._last.position or document.position)
+            document = same if documents.as_before(same, self._last) is not same else document
         self._collection.put(CLUSTER, documents.render(documents.as_before(document, self._last)))
         self._collection.publish()
         return document.digest

@@ -62,6 +62,15 @@ def extensions_here(version: str) -> frozenset[str]:
     return frozenset(file.stem for folder in folders for file in Path(folder).glob("*.control"))
 
 
+def this_platform() -> str:
+    """Return processor and C library of this host ("x86_64 glibc 2.36"), "" if the library does not tell."""
+    try:
+        library = os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError):
+        return ""
+    return f"{os.uname().machine} {library}" if library else ""
+
+
 def has_server(version: str) -> bool:
     """Return whether the server of a major version is installed."""
     return any((Path(folder.format(version=version)) / "postgres").exists() for folder in _BINARIES)

@@ -64,6 +64,11 @@ def read_position(login: Login) -> Position | None:
     return Position(" ".join(identity[:3]), identity[3], lines[1])
 
 
+def read_end(login: Login) -> str:
+    """Return a cluster's identity and where its log ends now, in one word each; raise CommandFailed."""
+    return ask(login, "SELECT system_identifier || ' ' || pg_current_wal_insert_lsn() FROM pg_control_system()")
+
+
 def read_sequences(login: Login, databases: Sequence[str]) -> str | None:
     """Return a hash over all sequences of these databases, None if some are written down nowhere."""
     hashed = hashlib.sha256()
@@ -96,7 +101,7 @@ def is_unchanged(login: Login, known: str, now: Position, databases: Sequence[st
 
 def _only_checkpoints(login: Login, start: str, now: Position) -> bool:
     try:
-        if not 0 < _number(now.lsn) - _number(start) <= _MOST or not _is_flushed(login, now.lsn):
+        if not 0 < number_of(now.lsn) - number_of(start) <= _MOST or not _is_flushed(login, now.lsn):
             return False
         argv = [login.tool("pg_waldump"), f"--path={Path(now.directory) / 'pg_wal'}", f"--start={start}"]
         listed = run([*argv, f"--end={now.lsn}"], user=login.user, env=login.environment, cwd="/").text
@@ -121,7 +126,7 @@ def are_harmless(listed: str) -> bool:
     return bool(lines) and all(match is not None and (match[1], match[2]) in _HARMLESS for match in found)
 
 
-def _number(lsn: str) -> int:
+def number_of(lsn: str) -> int:
     """Given a position as PostgreSQL writes it ("16/B374D848"), return it as a number; raise ValueError."""
     high, _, low = lsn.partition("/")
     return (int(high, 16) << 32) + int(low, 16)

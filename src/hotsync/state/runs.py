@@ -14,6 +14,8 @@ from typing import TypeVar
 from hotsync.model.report import Notice, RunReport
 
 KEPT_RUNS = 5000
+STREAMING = "hotsync-stream"
+"""What streaming has to say is a record, too."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _T = TypeVar("_T")
 _log = logging.getLogger("hotsync.runs")

@@ -82,3 +82,26 @@ class LoadBeforehand:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.databases.load_beforehand(self.engine, self.instance)
+
+
+@dataclass(frozen=True, slots=True)
+class TendStandby:
+    """Do what a streamed PostgreSQL cluster needs on this SLAVE; `what` says it in words."""
+
+    instance: str
+    what: str
+    phase: Phase = Phase.DATABASES
+
+    @property
+    def key(self) -> str:
+        """Return the name in the journal."""
+        return f"databases.standby:postgresql/{self.instance}"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return self.what
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.databases.tend_standby(self.instance)

@@ -104,6 +104,11 @@ class Paths:
         return self.state / "install-under-way"
 
     @property
+    def streamed(self) -> Path:
+        """On the SLAVE: which standbys a promotion has taken over."""
+        return self.state / "streamed.json"
+
+    @property
     def warm(self) -> Path:
         """On the SLAVE: which databases are loaded beforehand."""
         return self.state / "warm.json"
@@ -138,6 +143,11 @@ class Paths:
     def receive_socket(self) -> Path:
         """Where the confined receiver waits for a bulk connection."""
         return self.run / "receive.sock"
+
+    @property
+    def streams(self) -> Path:
+        """On the SLAVE: for each database server that is streamed, a folder with the socket that leads to it."""
+        return self.run / "stream"
 
     @property
     def plugins(self) -> Path:

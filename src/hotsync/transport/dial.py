@@ -87,6 +87,14 @@ def keep_alive(raw: socket.socket, stall_seconds: float) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_seconds * 2000))
 
 
+def watch_line(sock: socket.socket, stall_seconds: float) -> None:
+    """Let the kernel end a connection whose other end has gone for so long, also while nobody has anything to say."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(stall_seconds / 3)))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(stall_seconds / 6)))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stall_seconds * 1000))
+
+
 def hang_up(channel: Channel) -> None:
     """Close a channel so that what was said arrives."""
     if isinstance(channel.socket, ssl.SSLSocket):
@@ -103,11 +111,12 @@ def cut(sock: socket.socket) -> None:
 
 def opening(
     ours: Ours,
-    connection: Literal["control", "bulk", "pairing"],
+    connection: Literal["control", "bulk", "stream", "pairing"],
     clock: Clock,
     generation: int = 0,
     *,
     again: bool = False,
+    stream: str = "",
 ) -> Open:
     """Return the first message of a connection."""
     role: Literal["master", "slave"] = "master" if ours.role is Role.MASTER else "slave"
@@ -120,6 +129,7 @@ def opening(
         clock=clock.now(),
         generation=generation,
         again=again,
+        stream=stream,
         interval_minutes=ours.interval_minutes if connection == "control" and ours.role is Role.MASTER else 0,
     )
 

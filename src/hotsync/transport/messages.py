@@ -24,6 +24,7 @@ Words = Annotated[str, Field(max_length=2000, pattern=_NO_CONTROLS)]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z.]{0,63}$")]
 LinkLocal = Annotated[str, Field(pattern=r"^(fe80::[0-9a-f:]{1,34})?$")]
 Octets = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,256}$")]
+StreamName = Annotated[str, Field(pattern=r"^(postgresql/[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47})?$")]
 Role = Literal["master", "slave"]
 
 
@@ -43,7 +44,8 @@ class Message(BaseModel):
 class Open(Message):
     """The first message of a connection: what it is for and who calls; `again`: a transfer repeats what changed.
 
-    `interval_minutes`: on a control connection, how often the MASTER means to send (0: not told).
+    `interval_minutes`: on a control connection, how often the MASTER means to send (0: not told). `stream`: the dataset
+    that a stream is for.
     """
 
     type: Literal["open"] = "open"
@@ -55,7 +57,7 @@ class Open(Message):
     generation: Number = 0
     again: bool = False
     interval_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
-    stream: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,64}$")] = ""
+    stream: StreamName = ""
 
 
 class Welcome(Message):
@@ -97,6 +99,18 @@ class BulkReady(Message):
     """From here on the connection is rsync's until it closes."""
 
     type: Literal["bulk_ready"] = "bulk_ready"
+
+
+class StreamBegin(Message):
+    """On a stream that waited: somebody on the SLAVE wants to speak to the dataset's server."""
+
+    type: Literal["stream_begin"] = "stream_begin"
+
+
+class StreamReady(Message):
+    """From here on the connection is the database server's own protocol until it closes."""
+
+    type: Literal["stream_ready"] = "stream_ready"
 
 
 class Dataset(BaseModel):
@@ -232,8 +246,8 @@ class Trouble(Message):
 _KINDS: dict[object, type[Message]] = {
     kind.model_fields["type"].default: kind
     for kind in (
-        Open, Welcome, Begin, Ready, BulkReady, Commit, Committed, Confirm, Confirmed, GetManifest, Alive, Working,
-        PairStart, PairReply, PairConfirm, PairConfirmed,
+        Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
+        GetManifest, Alive, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
     )
 }  # fmt: skip
 M = TypeVar("M", bound=Message)

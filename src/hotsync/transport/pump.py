@@ -1,4 +1,4 @@
-"""Carries bytes between a program's plain side and the TLS side of a bulk connection, in one thread; notices stalls."""
+"""Carries bytes between a program's plain side and the TLS side of a connection, in one thread; notices stalls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Traffic:
 class Pump:
     """Moves bytes both ways until one side ends; what was taken in is always delivered first.
 
-    `source` and `sink` are the plain side's descriptors (a socket's may be both). They are made non-blocking.
+    `source` and `sink` are the plain side's descriptors (a socket's may be both). They are made non-blocking. `sieve`
+    is given what came from the wire, and returns what of it may go on; what it raises ends the pump. `patient`: a line
+    on which nothing moves is no trouble as long as the kernel knows the other end to be there (`watch_line`).
     """
 
     def __init__(
@@ -41,6 +43,10 @@ class Pump:
         clock: Clock,
         stall_seconds: float,
         tick: Callable[[Traffic], None] | None = None,
+        *,
+        sieve: Callable[[bytes], bytes] | None = None,
+        phase: str = "files were sent",
+        patient: bool = False,
     ) -> None:
         self._secured = secured
         self._source = source
@@ -48,6 +54,9 @@ class Pump:
         self._clock = clock
         self._stall = stall_seconds
         self._tick = tick
+        self._sieve = sieve
+        self._phase = phase
+        self._patient = patient
         self.traffic = Traffic()
         self._outgoing = b""  # from the plain side, not yet on the wire
         self._incoming = b""  # from the wire, not yet with the plain side
@@ -69,8 +78,8 @@ class Pump:
             if self.traffic.received > received or self.traffic.sent - sent > _SIGN_OF_LIFE:
                 moved_at = now
             received = self.traffic.received
-            if now - moved_at >= self._stall:
-                raise PeerSilent(seconds=round(self._stall), phase="files were sent")
+            if now - moved_at >= self._stall and not self._patient:
+                raise PeerSilent(seconds=round(self._stall), phase=self._phase)
             if self._tick is not None and now - ticked_at >= TICK:
                 ticked_at = now
                 self._tick(self.traffic)
@@ -123,13 +132,13 @@ class Pump:
             parts.append(data)
             gathered += len(data)
         self.traffic.received += gathered
-        self._incoming = b"".join(parts)
+        self._incoming = b"".join(parts) if self._sieve is None else self._sieve(b"".join(parts))
         return gathered > 0 or not self._wire_open
 
     def _broken(self, error: OSError) -> HotSyncError:
         if isinstance(error, TimeoutError):  # the kernel's own
-            return PeerSilent(seconds=round(self._stall), phase="files were sent")
-        return ConnectionEnded(reason=f"it broke while files were sent ({error})")
+            return PeerSilent(seconds=round(self._stall), phase=self._phase)
+        return ConnectionEnded(reason=f"it broke while {self._phase} ({error})")
 
     def _write_wire(self) -> bool:
         if not self._outgoing or not self._wire_open:

@@ -115,6 +115,14 @@ class Channel:
             total += len(body)
         return total
 
+    def write(self, data: bytes, phase: str) -> None:
+        """Send bytes of what speaks after the frames."""
+        self._send(data, phase)
+
+    def read(self, count: int, phase: str) -> bytes:
+        """Return exactly so many bytes of what speaks after the frames; raise PeerSilent or ConnectionEnded."""
+        return self._read(count, self.clock.monotonic() + self.stall_seconds, self.stall_seconds, phase)
+
     def _send(self, frame: bytes, phase: str) -> None:
         self.socket.settimeout(self.stall_seconds)
         try:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.contract
 UNITS = Path(__file__).parents[3] / "systemd"
 
 
-@pytest.mark.parametrize("name", ["hotsyncd.service", "hotsync-receive@.service"])
+@pytest.mark.parametrize("name", ["hotsyncd.service", "hotsync-receive@.service", "hotsync-stream.service"])
 def test_a_unit_that_faces_the_network_is_confined(name: str) -> None:
     said = command.run(["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / name)]).text
     found = re.search(r"Overall exposure level .*: ([\d.]+)", said)

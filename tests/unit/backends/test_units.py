@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hotsync.backends.units import ALL, Units
+from hotsync.backends.units import ALL, STREAM, Units
 from hotsync.model.identity import Role
 from hotsync.system.command import Completed
 
@@ -64,3 +64,23 @@ def test_the_old_timer_stops_before_the_new_one_starts() -> None:
     systemctl = Systemctl()
     Units(systemctl, systemctl).arrange(Role.SLAVE, enabled=True)
     assert systemctl.said.index("stop hotsync.timer") < systemctl.said.index("start hotsync-slave.timer")
+
+
+@pytest.mark.parametrize(
+    ("role", "enabled", "streams", "runs"),
+    [
+        (Role.MASTER, True, True, True),
+        (Role.MASTER, True, False, False),
+        (Role.MASTER, False, True, False),
+        (Role.SLAVE, True, True, False),
+        (Role.NONE, True, True, False),
+    ],
+)
+@pytest.mark.parametrize("before", [set[str](), {STREAM}])
+def test_only_a_master_that_is_told_to_streams(
+    role: Role, enabled: bool, streams: bool, runs: bool, before: set[str]
+) -> None:
+    systemctl = Systemctl()
+    systemctl.active, systemctl.enabled = set(before), set(before)
+    Units(systemctl, systemctl).arrange(role, enabled=enabled, streams=streams)
+    assert (STREAM in systemctl.active, STREAM in systemctl.enabled) == (runs, runs)

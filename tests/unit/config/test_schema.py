@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hotsync.config import schema
 from hotsync.config.defaults import RECORDS
 from hotsync.config.schema import KEYS, PROPS, Fault, Settings, load_settings, read_settings, validate_for_save
-from hotsync.config.values import Relay
+from hotsync.config.values import Databases, Relay
 from hotsync.errors import ConfigError, ExitCode
 from hotsync.model.identity import Role
 from hotsync.model.secret import Secret
@@ -24,7 +24,8 @@ def names(faults: list[Fault] | tuple[Fault, ...]) -> list[str]:
 def test_an_installed_server_has_the_defaults() -> None:
     settings = load_settings(INSTALLED)
     assert settings == Settings()
-    assert (settings.enabled, settings.role, settings.slave_port, settings.databases) == (True, Role.NONE, 273, True)
+    assert (settings.enabled, settings.role, settings.slave_port) == (True, Role.NONE, 273)
+    assert (settings.databases, settings.streams, settings.stream_keep_mb) == (Databases.ENABLED, False, 1024)
     assert (settings.interval_minutes, settings.slave_interval_minutes, settings.quiet_minutes) == (15, 60, 45)
     assert (settings.keep_all_hours, settings.keep_quarter_hours) == (2, 24)
     assert (settings.keep_hourly_days, settings.keep_daily_days) == (3, 30)

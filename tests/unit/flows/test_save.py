@@ -19,11 +19,13 @@ class FakeUnits:
     def __init__(self) -> None:
         self.reloads = 0
         self.arranged: list[tuple[Role, bool, list[str]]] = []
+        self.streams = False
 
     def reload(self) -> None:
         self.reloads += 1
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = ()) -> None:
+    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
+        self.streams = streams
         self.arranged.append((role, enabled, list(changed)))
 
 
@@ -46,13 +48,19 @@ class Server:
         self.paths = Paths(root)
         self.units = FakeUnits()
         self.said: list[str] = []
+        self.tended: list[int] = []
+        self.left: list[str] = []
         ensure_records(self.paths)
 
     def set(self, record: str, **props: str) -> None:
         assert configuration(self.paths).set_props(record, props)
 
     def save(self) -> None:
-        save(Surroundings(self.paths, self.units, FakeClock()), self.said.append)
+        save(Surroundings(self.paths, self.units, FakeClock(), self.tend), self.said.append)
+
+    def tend(self, keep_mb: int) -> list[str]:
+        self.tended.append(keep_mb)
+        return self.left
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -222,3 +230,27 @@ def test_the_epoch_stays_when_a_role_is_set_anew() -> None:
 def test_switching_off_is_never_refused_for_the_role() -> None:
     record = RoleRecord(Role.SLAVE, 1)
     assert plan_role(Settings(role=Role.MASTER, enabled=False), record, PEER, 0.0) == record
+
+
+def test_a_master_streams_when_it_is_told_to_and_takes_everything_back_when_it_is_not(server: Server) -> None:
+    set_up_master(server)
+    server.set("hotsync", databases="streaming")
+    server.save()
+    assert server.units.streams
+    assert server.tended == []
+    assert server.said[-1].endswith("and streams its PostgreSQL clusters.")
+    server.left = ["What streaming had made is gone"]
+    for props in ({"databases": "enabled"}, {"databases": "streaming", "status": "disabled"}):
+        server.set("hotsync", **props)
+        server.save()
+        assert not server.units.streams
+        assert server.tended.pop() == 0
+        assert "What streaming had made is gone." in server.said
+
+
+def test_a_slave_streams_nothing_whatever_it_is_set_to(server: Server) -> None:
+    set_up_slave(server)
+    server.set("hotsync", databases="streaming")
+    server.save()
+    assert not server.units.streams
+    assert server.tended == []

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.units import Units
+from hotsync.cli import look
 from hotsync.cli.look import status_document
+from hotsync.cli.render import local, utc
 from hotsync.config.schema import Settings
 from hotsync.flows import status as flow
 from hotsync.flows.status import read_status
@@ -18,6 +20,7 @@ from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
+from hotsync.model.standby import StandbyShown
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.clock import SystemClock
 from hotsync.system.command import Completed
@@ -62,6 +65,11 @@ def test_where_all_is_well_there_is_no_warning(status: Status) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
+        (replace(MASTER, streaming=False), "systemctl start hotsync-stream"),
+        (
+            replace(GOOD, standbys=(StandbyShown("postgresql/15-main", fault="its standby does not run"),)),
+            "postgresql/15-main: its standby does not run",
+        ),
         (replace(GOOD, presence=Presence(last_seen=NOW - 46 * MINUTE)), "The MASTER boss is silent"),
         (replace(GOOD, presence=Presence()), "last heard of: never"),
         (replace(GOOD, now=NOW + 21 * MINUTE), "31 minutes old, more than two intervals"),
@@ -163,3 +171,17 @@ def test_the_status_of_a_slave_answers_with_its_records_damaged(
     status = read_status(paths, SystemClock(), Units(ask=stopped))
     assert (status.role.role, status.newest, status.last_run) == (Role.SLAVE, None, None)
     assert "hotsyncd does not run" in "\n".join(status.warnings)
+
+
+def test_how_far_a_streamed_cluster_is_is_shown_by_the_masters_clock(capsys: pytest.CaptureFixture[str]) -> None:
+    good = StandbyShown("postgresql/15-main", NOW - 2, 2.04)
+    status = replace(GOOD, standbys=(good, StandbyShown("postgresql/15-new"), StandbyShown("x", fault="down")))
+    look._show(status)
+    rows = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("streamed")]
+    assert rows == [
+        f"streamed    postgresql/15-main as of {local(NOW - 2)}, the MASTER's time (2 seconds behind)",
+        "streamed    postgresql/15-new of a time that is not known yet",
+    ]
+    shown = status_document(status)["streamed"]
+    assert isinstance(shown, list)
+    assert shown[0] == {"name": "postgresql/15-main", "as_of": utc(NOW - 2), "lag_seconds": 2.0, "fault": ""}

@@ -16,7 +16,7 @@ from hotsync.flows import sync as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.sync import SyncOptions, run_sync
 from hotsync.model.report import Notice, RunReport
-from hotsync.state.runs import Runs
+from hotsync.state.runs import STREAMING, Runs
 from hotsync.system import lock
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -145,3 +145,14 @@ def test_beside_another_run_nothing_happens_and_nothing_is_recorded(world: World
     with lock.held(world.paths.sync_lock, "run of HotSync"), pytest.raises(Busy):
         world.run(None)
     assert Runs(world.paths.runs).last("hotsync") is None
+
+
+def test_what_streaming_had_to_say_is_told_by_the_next_run_and_by_no_other(world: World) -> None:
+    runs = Runs(world.paths.runs)
+    overrun = (Notice("stream.overrun", "The stream is given up"),)
+    runs.add(RunReport(STREAMING, 0.5, 0.5, 1, "The stream is given up.", warnings=overrun))
+    assert flow._of_streams(world.paths) == list(overrun)
+    world.run(None)  # it began at 1.0
+    assert flow._of_streams(world.paths) == []
+    runs.add(RunReport(STREAMING, 1.5, 1.5, 1, "Again.", warnings=overrun))
+    assert flow._of_streams(world.paths) == list(overrun)

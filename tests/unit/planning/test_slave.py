@@ -20,9 +20,11 @@ from hotsync.model.slave_checks import (
     check_locales,
     check_packages,
     check_room,
+    check_standbys,
     check_versions,
     outdated,
 )
+from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
 from hotsync.planning.slave import check_may_run, plan_slave
 
@@ -152,3 +154,58 @@ def test_a_generation_that_did_not_fit_shows_until_it_does() -> None:
     assert (red.verdict, amber.verdict) == (Verdict.RED, Verdict.AMBER)
     assert red.detail == "generation 43 was refused: 12.0 GiB needed, 4.0 GiB are free now"
     assert "Run hotsync on the MASTER" in amber.hint
+
+
+@pytest.mark.parametrize(
+    ("standby", "to_do", "trouble"),
+    [
+        (StandbyFacts("15-main", True, True), "", ""),
+        (StandbyFacts("15-main", False, True), "", ""),
+        (
+            StandbyFacts("15-main", True, False, "there is no copy yet"),
+            "copy postgresql/15-main from the MASTER: there is no copy yet",
+            "postgresql/15-main: there is no copy yet",
+        ),
+        (StandbyFacts("15-main", False, True, "it was lost"), "", "postgresql/15-main: it was lost"),
+        (
+            StandbyFacts("15-main", True, False),
+            "start the standby of postgresql/15-main",
+            "the standby of postgresql/15-main does not run",
+        ),
+        (
+            StandbyFacts("15-main", True, False, hindrance="it has tablespaces (fast)"),
+            "",
+            "postgresql/15-main is not streamed: it has tablespaces (fast)",
+        ),
+        (
+            StandbyFacts("15-main", False, True, over="the MASTER streams it no more"),
+            "give up the copy of postgresql/15-main: the MASTER streams it no more",
+            "postgresql/15-main is not streamed: the MASTER streams it no more",
+        ),
+    ],
+)
+def test_a_streamed_cluster_is_copied_started_or_given_up(standby: StandbyFacts, to_do: str, trouble: str) -> None:
+    assert (standby.to_do, standby.trouble) == (to_do, trouble)
+    facts = replace(FACTS, standbys=(standby,))
+    planned = [step for step in plan_slave(facts) if step.key == "databases.standby:postgresql/15-main"]
+    assert [step.title for step in planned] == ([to_do] if to_do else [])
+    assert "databases.standby:postgresql/15-main" not in keys(facts, only_permissions=True)
+    check = next(iter(check_standbys({}, (standby,))))
+    assert (check.verdict, check.detail) == (
+        (Verdict.AMBER, trouble) if trouble else (Verdict.GREEN, "postgresql/15-main")
+    )
+
+
+def test_no_dump_is_loaded_where_a_copy_is_about_to_lie() -> None:
+    load = WarmLoad("postgresql", "15-main", "a" * 64, Path("/var/lib/postgresql/15/main"))
+    facts = replace(FACTS, loads=(load,), standbys=(StandbyFacts("15-main", True, False, "there is no copy yet"),))
+    assert keys(facts)[-1] == "databases.standby:postgresql/15-main"
+    unfit = replace(facts, standbys=(StandbyFacts("15-main", True, False, hindrance="it has tablespaces"),))
+    assert keys(unfit)[-1] == "databases.beforehand:postgresql/15-main"
+
+
+def test_what_failed_is_said_once_and_nothing_is_said_where_nothing_is_streamed() -> None:
+    assert list(check_standbys({}, ())) == []
+    failed = {"postgresql/15-main": "the disk is full"}
+    check = next(iter(check_standbys(failed, (StandbyFacts("15-main", True, False, "there is no copy yet"),))))
+    assert (check.verdict, check.detail) == (Verdict.AMBER, "postgresql/15-main: the disk is full")

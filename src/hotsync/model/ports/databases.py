@@ -17,3 +17,7 @@ class Databases(Protocol):
     def load_beforehand(self, engine: str, instance: str) -> None:
         """Load what is new of an instance's dumps while this SLAVE waits; what fails is told and does not raise."""
         ...
+
+    def tend_standby(self, instance: str) -> None:
+        """Copy a streamed cluster, start its standby, or give it up; what fails is told and does not raise."""
+        ...

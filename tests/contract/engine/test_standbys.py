@@ -1,0 +1,356 @@
+"""Standbys on a waiting SLAVE and in a promotion: real clusters and agents, without a service manager."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from hotsync.agent import stream
+from hotsync.backends import waiting_servers
+from hotsync.backends.waiting_servers import WaitingServer
+from hotsync.engine import standbys, warm
+from hotsync.engine.master_facts import read_told, spool_of_tree
+from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.promotion import DatabaseDump
+from hotsync.model.standby import StandbyFacts
+from hotsync.model.warm import Budget
+from hotsync.sources import postgresql
+from hotsync.sources import postgresql_slot as slots
+from hotsync.sources.postgresql_cluster import login_of
+from hotsync.sources.postgresql_seed import give_up
+from hotsync.sources.postgresql_standby import SIGNAL
+from hotsync.sources.source import Context
+from hotsync.system import command, trees
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+from hotsync.transport.presence import PresenceBook
+from tests.contract.agent.pair import until
+from tests.contract.agent.streamed import NAME, Streamed, streamed
+from tests.contract.sources import servers
+from tests.contract.sources.servers import Postgresql
+
+pytestmark = pytest.mark.contract
+
+INSTANCE = "15-main"
+LOG = "standby.log"
+
+
+class Units:
+    """What systemd does for waiting servers: starts them as their user, and remembers what they said."""
+
+    def __init__(self, root: Path) -> None:
+        self._log = root / LOG
+        self.running: dict[str, command.Process] = {}
+        self.tools: list[str] = []
+
+    def start(self, paths: Paths, server: WaitingServer) -> None:
+        self.stop(paths, server.name)
+        waiting_servers.prepare(paths, server)
+        argv = [word.replace("fsync=on", "fsync=off") for word in server.argv]
+        self._log.write_text("")
+        account = pwd.getpwnam(server.user)
+        with self._log.open("ab") as log:
+            process = command.Process(
+                argv, stdin=command.DEVNULL, stdout=log, stderr=log, start_new_session=True, user=server.user,
+                group=account.pw_gid, extra_groups=[], cwd="/", env=command.environment(),
+            )  # fmt: skip
+        self.running[server.name] = process
+        while "ready to accept read-only connections" not in (said := self._log.read_text()):
+            if process.poll() is not None:
+                raise CommandFailed(program=argv[0], status="failed", detail=said[-300:], line=argv[0])
+            if "ready to accept connections" in said:
+                return
+            time.sleep(0.05)
+
+    def stop(self, paths: Paths, name: str) -> None:
+        process = self.running.pop(name, None)
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+        trees.remove(waiting_servers.folder_of(paths, name))
+
+    def is_active(self, name: str) -> bool:
+        return name in self.running and self.running[name].poll() is None
+
+    def said(self, name: str) -> str:
+        assert self.is_active(name)
+        return self._log.read_text()
+
+    def run_tool(self, name: str, user: str, writes: Path, environment: dict[str, str], argv: Sequence[str]) -> None:
+        assert writes.parent.name == "15"
+        self.tools.append(name)
+        command.run(argv, user=user, env=environment, cwd="/")
+
+    def kill(self) -> None:
+        for process in self.running.values():
+            command.kill_group(process)
+            process.wait()
+
+
+class Slave:
+    """The SLAVE's side of a streamed pair, as its commands see it."""
+
+    def __init__(self, world: Streamed, units: Units) -> None:
+        self.world, self.units = world, units
+        self.paths = world.pair.slave.paths
+        self.clock = SystemClock()
+
+    def sync(self) -> None:
+        """A generation with the MASTER's dumps as they are now."""
+        context = Context(self.world.pair.master.paths)
+        postgresql.collect(context, self.world.master.dataset())
+        spool = spool_of_tree(self.paths)
+        trees.remove(spool)
+        shutil.copytree(context.paths.spool, spool)
+
+    @property
+    def dump(self) -> DatabaseDump:
+        return next(dump for dump in read_told(self.paths).dumps if dump.name == NAME)
+
+    def facts(self) -> StandbyFacts | None:
+        return next(iter(standbys.read_standbys(self.paths, (self.dump,))), None)
+
+    def tend(self) -> None:
+        standbys.tend(self.paths, (self.dump,), INSTANCE)
+
+    def take_over(self, epoch: int = 1) -> bool:
+        return standbys.take_over(self.paths, self.dump, epoch, self.clock)
+
+    def connected(self, *, yes: bool) -> None:
+        PresenceBook(self.paths, self.clock, print).seen(connected=yes)
+
+    def production(self, folder: Path) -> Postgresql:
+        """Start the cluster as its production unit does."""
+        shutil.chown(folder, "postgres")
+        words = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        argv = [self.world.standby.login.tool("pg_ctl"), "-D", str(self.world.standby.data), "-w"]
+        command.run([*argv, "-l", f"{folder}/log", "-o", words, "start"], user="postgres", cwd="/")
+        return Postgresql(folder)
+
+
+@pytest.fixture(scope="module")
+def template() -> Iterator[Path]:
+    with servers.open_folder() as folder:
+        yield servers.prepare_postgresql(folder / "data")
+
+
+@pytest.fixture
+def slave(template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slave]:
+    with streamed(template) as world:
+        units = Units(world.pair.slave.paths.root)
+        for name in ("start", "stop", "is_active", "said", "run_tool"):
+            monkeypatch.setattr(waiting_servers, name, getattr(units, name))
+        both = Slave(world, units)
+        world.master.psql("CREATE TABLE t (n int)")
+        both.sync()
+        try:
+            yield both
+        finally:
+            units.kill()
+
+
+@pytest.fixture
+def following(slave: Slave) -> Slave:
+    """A SLAVE whose standby follows."""
+    slave.world.start_streaming()
+    slave.tend()
+    until(lambda: slave.world.standing().streaming, "it streams")
+    return slave
+
+
+def test_what_the_master_does_not_stream_is_left_to_dumps(slave: Slave) -> None:
+    assert slave.facts() is None
+    slave.tend()
+    assert slave.units.running == {}
+    assert not standbys.is_standby(slave.paths, slave.dump)
+
+
+def test_a_streamed_cluster_is_copied_and_followed_and_no_dump_is_loaded_into_it(slave: Slave) -> None:
+    slave.world.start_streaming()
+    before = slave.facts()
+    assert before is not None
+    assert before.to_do == "copy postgresql/15-main from the MASTER: there is no copy yet"
+    slave.tend()
+    assert slave.units.tools == ["seed-postgresql@15-main"]
+    until(lambda: slave.world.standing().streaming, "it streams")
+    after = slave.facts()
+    assert after is not None
+    assert (after.to_do, after.trouble) == ("", "")
+    assert warm.wanted_loads(slave.paths, (slave.dump,), Budget(60, 2**40)) == ()
+    assert warm.bytes_left(slave.paths, slave.dump) == 0
+    slave.tend()
+    assert slave.units.tools == ["seed-postgresql@15-main"]
+    shown = standbys.shown(slave.paths, (slave.dump,), slave.clock.now())
+    assert [each.name for each in shown] == [NAME]
+    until(lambda: standbys.shown(slave.paths, (slave.dump,), slave.clock.now())[0].lag < 30, "it is near")
+    assert not shown[0].fault
+
+
+def test_a_standby_that_was_stopped_goes_on_and_its_status_says_so_meanwhile(following: Slave) -> None:
+    following.units.stop(following.paths, following.world.standby.server)
+    shown = standbys.shown(following.paths, (following.dump,), following.clock.now())
+    assert [each.fault for each in shown] == ["its standby does not run: run hotsync-slave"]
+    facts = following.facts()
+    assert facts is not None
+    assert facts.to_do == "start the standby of postgresql/15-main"
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    following.tend()
+    assert len(following.units.tools) == 1
+    until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the row is there")
+
+
+def test_a_standby_that_lost_its_way_is_copied_anew(following: Slave) -> None:
+    slots.drop(login_of(following.world.master.dataset()))
+    until(lambda: "does not exist" in following.units.said(following.world.standby.server), "it finds no slot")
+    facts = following.facts()
+    assert facts is not None
+    assert facts.copy_because == "the MASTER gave up keeping its log for this server"
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    following.tend()
+    assert len(following.units.tools) == 2
+    until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the row is there")
+
+
+def test_a_standby_follows_a_master_whose_settings_grew(following: Slave) -> None:
+    following.world.master.psql("ALTER SYSTEM SET max_connections = 150")
+    folder = following.world.master.folder
+    argv = [following.world.standby.login.tool("pg_ctl"), "-D", f"{folder}/data", "-w", "-l", f"{folder}/log"]
+    command.run([*argv, "restart"], user="postgres", cwd="/")
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    until(lambda: following.facts() is not None and not following.facts().runs, "it has come to a halt")  # type: ignore[union-attr]
+    following.tend()
+    assert len(following.units.tools) == 1
+    until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the row is there")
+    assert following.world.ask("SHOW max_connections") == "150"
+
+
+def test_when_hotsync_is_removed_no_copy_stays(following: Slave, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(following.paths.root))
+    monkeypatch.setattr(slots, "inspect_clusters", lambda: ())
+    following.world.stop_streaming()
+    assert stream.main(["drop"]) == 0
+    assert following.units.running == {}
+    assert not following.world.standby.data.exists()
+    monkeypatch.setenv("HOTSYNC_ROOT", str(following.world.pair.master.paths.root))
+    monkeypatch.setattr(slots, "inspect_clusters", lambda: (following.world.master.dataset(),))
+    assert slots.look(login_of(following.world.master.dataset())) is not None
+    assert stream.main(["drop"]) == 0
+    assert slots.look(login_of(following.world.master.dataset())) is None
+    assert stream.main(["nonsense"]) == 2
+
+
+def test_what_cannot_be_streamed_is_said_and_a_copy_of_it_is_given_up(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standbys, "this_platform", lambda: "x86_64 glibc 2.41")
+    facts = following.facts()
+    assert facts is not None
+    assert "they may sort text differently" in facts.trouble
+    following.tend()
+    assert following.units.running == {}
+    assert list(following.world.standby.data.parent.iterdir()) == []
+    facts = following.facts()
+    assert facts is not None
+    assert (facts.to_do, facts.over) == ("", "")
+
+
+def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no_more(following: Slave) -> None:
+    following.world.stop_streaming()
+    following.connected(yes=False)
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    following.sync()
+    facts = following.facts()
+    assert facts is not None
+    assert (facts.to_do, facts.trouble) == ("", "")
+    following.connected(yes=True)
+    facts = following.facts()
+    assert facts is not None
+    assert facts.over == "the MASTER streams it no more"
+    following.tend()
+    assert following.facts() is None
+    assert not following.world.standby.data.exists()
+
+
+def test_what_this_server_had_itself_comes_back_when_a_copy_is_given_up(slave: Slave) -> None:
+    data = slave.world.standby.data
+    data.mkdir()
+    (data / "PG_VERSION").write_text("15\n")
+    (data / SIGNAL).write_text("")  # this server's own standby of somebody else
+    os.chown(data, pwd.getpwnam("postgres").pw_uid, -1)
+    assert not standbys.is_standby(slave.paths, slave.dump)
+    slave.world.start_streaming()
+    slave.tend()
+    assert standbys.is_standby(slave.paths, slave.dump)
+    slave.units.stop(slave.paths, slave.world.standby.server)
+    slave.world.stop_streaming()
+    give_up(slave.world.standby)
+    assert sorted(path.name for path in data.iterdir()) == ["PG_VERSION", SIGNAL]
+    assert [path.name for path in data.parent.iterdir()] == ["main"]
+
+
+def test_a_copy_for_which_there_is_no_room_is_not_begun(slave: Slave, monkeypatch: pytest.MonkeyPatch) -> None:
+    slave.world.start_streaming()
+    monkeypatch.setattr(standbys, "free_at", lambda _: 10)
+    with pytest.raises(RestoreFailed, match="lacks room"):
+        slave.tend()
+    assert slave.units.tools == []
+
+
+def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following: Slave) -> None:
+    following.world.master.psql("INSERT INTO t SELECT generate_series(1, 500)")
+    until(lambda: following.world.has("SELECT count(*) FROM t", "500"), "the rows are there")
+    following.world.master.stop()
+    following.world.stop_streaming()
+    assert following.take_over()
+    assert following.units.running == {}
+    assert standbys.was_taken_over(following.paths, following.dump, 1)
+    assert not standbys.was_taken_over(following.paths, following.dump, 2)
+    # a promotion that was cut goes on
+    assert following.take_over()
+    with servers.open_folder() as folder:
+        production = following.production(folder)
+        try:
+            assert production.psql("SELECT count(*), pg_is_in_recovery() FROM t").strip() == "500|f"
+        finally:
+            Postgresql(folder).psql("CHECKPOINT")
+            argv = [following.world.standby.login.tool("pg_ctl"), "-D", str(following.world.standby.data)]
+            command.run([*argv, "-w", "-m", "fast", "stop"], user="postgres", cwd="/")
+
+
+def test_a_promotion_that_was_cut_before_the_standby_was_promoted_goes_on(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following.world.stop_streaming()
+
+    def cut(_: object) -> None:
+        raise RestoreFailed(dataset=NAME, reason="the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(standbys, "promote", cut)
+        with pytest.raises(RestoreFailed, match="the power went"):
+            following.take_over()
+    assert not standbys.was_taken_over(following.paths, following.dump, 1)
+    following.units.stop(following.paths, following.world.standby.server)
+    assert following.take_over()
+    assert standbys.was_taken_over(following.paths, following.dump, 1)
+
+
+def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standbys, "_CATCH_UP_LOOKS", 1)
+    following.world.stop_streaming()
+    until(lambda: not following.world.standing().streaming, "it is cut off")
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    following.sync()
+    assert not following.take_over()
+    assert not standbys.was_taken_over(following.paths, following.dump, 1)
+    assert not following.world.standby.data.exists()
+    assert following.units.running == {}

@@ -1,0 +1,118 @@
+"""Streaming on two booted hosts: a bank at work, the MASTER killed, at most a second of it lost; switched off again."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from lab import Host, Lab
+from tests.lab.conftest import status, sync, wait_for
+from tests.lab.production import promote, switch_off
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
+
+SOCKET = "/run/hotsync/stream/15-main/.s.PGSQL.5432"
+SLOTS = "SELECT count(*) FROM pg_replication_slots"
+CONFIGURED = "SELECT count(*) FROM pg_settings WHERE source NOT IN ('default', 'override')"
+SUMS = """
+SELECT (SELECT sum(abalance) FROM pgbench_accounts) - (SELECT coalesce(sum(delta), 0) FROM pgbench_history),
+  (SELECT sum(abalance) FROM pgbench_accounts) - (SELECT sum(bbalance) FROM pgbench_branches),
+  extract(epoch FROM (SELECT max(mtime) FROM pgbench_history) AT TIME ZONE current_setting('TimeZone'))
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(production: Lab) -> Iterator[Lab]:
+    """A ready SLAVE, saved before anything was streamed."""
+    yield production
+    switch_off(production)
+
+
+@pytest.fixture
+def streaming(opened: Lab) -> Lab:
+    """A MASTER whose bank is at work, and a SLAVE that follows it."""
+    opened.revert("ready")
+    master, slave = opened.master, opened.slave
+    master.run("cd /; runuser -u postgres -- createdb bank; runuser -u postgres -- pgbench -q -i -s 1 bank")
+    bench = ["pgbench", "-n", "-b", "tpcb-like", "-c", "3", "-R", "300", "-T", "1000000", "bank"]
+    master.run(["systemd-run", "-q", "--unit=teller", "--uid=postgres", "--property=WorkingDirectory=/", *bench])
+    before = listening(master), psql(master, CONFIGURED, "postgres")
+    master.run("config setprop hotsync databases streaming; signal-event nethserver-hotsync-save")
+    assert sync(opened)["exit_code"] in (0, 1)
+    wait_for(slave, f"test -S {SOCKET}")
+    checks = look_after(slave)
+    assert checks["databases.streamed"]["verdict"] == "green", checks["databases.streamed"]
+    assert (listening(master), psql(master, CONFIGURED, "postgres")) == before
+    wait_for(slave, "hotsync status --json | grep -q '\"lag_seconds\": [0-2]\\.'")
+    return opened
+
+
+def psql(host: Host, sql: str, database: str = "bank") -> list[str]:
+    done = host.run(["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database], input=sql)
+    return done.stdout.strip().split("|")
+
+
+def listening(host: Host) -> list[str]:
+    """Return the addresses and ports on which a host listens."""
+    return sorted(line.split()[3] for line in host.run("ss -H -tln").stdout.splitlines())
+
+
+def look_after(host: Host) -> dict[str, Any]:
+    """Run hotsync-slave and return its checks."""
+    document = json.loads(host.run(["hotsync-slave", "--json"], check=False, timeout=900).stdout)
+    return {check["name"]: check for check in document["checks"]}
+
+
+def test_at_most_a_second_is_lost_when_the_master_dies(
+    streaming: Lab, dice: random.Random, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slave = streaming.slave
+    time.sleep(dice.uniform(0, 5))
+    told = status(slave)["streamed"]
+    streaming.master.kill()
+    died = time.time()
+    assert [each["name"] for each in told] == ["postgresql/15-main"]
+    began = time.monotonic()
+    code, document, said = promote(slave)
+    assert code in (0, 1), (document, said)
+    accounts, branches, latest = psql(slave, SUMS)
+    assert (int(accounts), int(branches)) == (0, 0)
+    newest = float(latest)
+    assert datetime.fromisoformat(told[0]["as_of"]).timestamp() - 1 <= newest <= died
+    assert died - newest <= 1.0
+    assert psql(slave, "SHOW primary_conninfo") == [""]
+    assert slave.run("systemctl is-active 'hotsync-warm-*'", check=False).stdout.strip() == ""
+    with capsys.disabled():
+        print(f"\nlost {died - newest:.2f} s of transfers; promoted in {time.monotonic() - began:.1f} s")
+
+
+def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None:
+    master, slave = streaming.master, streaming.slave
+    for host in (master, slave):
+        host.stop()
+        host.boot()
+        wait_for(slave, f"test -S {SOCKET}")
+        look_after(slave)
+        psql(master, "CREATE TABLE IF NOT EXISTS booted (n int); INSERT INTO booted VALUES (1)")
+        wait_for(slave, "hotsync status --json | grep -q '\"lag_seconds\": [0-9]\\.'")
+    assert look_after(slave)["databases.streamed"]["verdict"] == "green"
+
+
+def test_switched_off_nothing_of_it_stays_on_the_master(streaming: Lab) -> None:
+    master, slave = streaming.master, streaming.slave
+    assert psql(master, SLOTS) == ["1"]
+    said = master.run("config setprop hotsync databases enabled; signal-event nethserver-hotsync-save").stdout
+    assert psql(master, SLOTS) == ["0"], said
+    assert master.run("systemctl is-enabled hotsync-stream", check=False).stdout.strip() == "disabled"
+    assert master.run("systemctl is-active hotsync-stream", check=False).stdout.strip() == "inactive"
+    wait_for(slave, f"test ! -e {SOCKET}")
+    assert sync(streaming)["exit_code"] in (0, 1)
+    look_after(slave)
+    assert "databases.streamed" not in look_after(slave)
+    assert slave.run("systemctl is-active 'hotsync-warm-*'", check=False).stdout.strip() == ""
