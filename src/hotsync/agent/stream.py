@@ -15,7 +15,7 @@ from hotsync.agent.daemon import notify
 from hotsync.agent.here import Here, Reader
 from hotsync.agent.stream_pool import Line, Pool
 from hotsync.agent.stream_relay import Target
-from hotsync.engine.standbys import give_up_all
+from hotsync.engine.standbys import give_up_all, start_all
 from hotsync.errors import CommandFailed, ExitCode, HotSyncError
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
@@ -141,13 +141,16 @@ def _drop(places: Paths) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to end, or (`drop`) take away what streaming had made here; return the exit status."""
+    """Run until told to end; or (`drop`) take away what streaming had made here, or (`standby`) start standbys."""
     log.set_up(STREAMING)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["drop"]:
         return _drop(paths.from_environment())
+    if words == ["standby"]:
+        start_all(paths.from_environment())
+        return 0
     if words:
-        print("usage: hotsync-stream [drop]", file=sys.stderr)
+        print("usage: hotsync-stream [drop | standby]", file=sys.stderr)
         return 2
     try:
         streamer = Streamer(paths.from_environment(), SystemClock())

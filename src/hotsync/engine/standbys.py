@@ -18,6 +18,7 @@ from hotsync.engine.loads import GROWTH, data_folder
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.room import free_at
 from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.identity import Role
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.sources import documents, postgresql
@@ -26,6 +27,7 @@ from hotsync.sources.postgresql_cluster import has_server, this_platform
 from hotsync.sources.postgresql_fitness import Side, divergence, fitness, lacks_settings
 from hotsync.sources.postgresql_seed import fresh_folder, give_up, needs_seed, read_upstream, seed
 from hotsync.sources.postgresql_standby import Standby, holds, promote, read_control, read_standing, server_of
+from hotsync.state.store import load_role
 from hotsync.state.streamed import note_taken_over, taken_over_at
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -128,6 +130,19 @@ def tend(paths: Paths, dumps: Iterable[DatabaseDump], instance: str) -> None:
             waiting_servers.stop(paths, standby.server)
             _copy(paths, standby)
         _start(paths, standby)
+
+
+def start_all(paths: Paths) -> None:
+    """Start the standbys that do not run, unless a promotion has begun; one that fails is logged."""
+    role = load_role(paths)
+    if role.role is not Role.SLAVE or role.claim is not None:
+        return
+    for standby in _known(paths, read_told(paths).dumps):
+        if standby.is_ours and not waiting_servers.is_active(standby.server):
+            try:
+                _start(paths, standby)
+            except (CommandFailed, RestoreFailed, OSError) as error:
+                _log.warning("the standby of %s does not start: %s", standby.name, error)
 
 
 def give_up_all(paths: Paths) -> None:

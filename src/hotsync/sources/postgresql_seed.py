@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hotsync.system import command, files
 
 LONGEST = 7 * 24 * 3600.0
 Run = Callable[[list[str]], None]
-_MARK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_MARK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FRESH, _OWN = ".hotsync-seed", ".before-hotsync"
 
 
@@ -150,6 +151,8 @@ def _mark(fresh: Path, standby: Standby) -> None:
     account = pwd.getpwnam(standby.user)
     folder = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
+        with suppress(FileNotFoundError):
+            os.unlink(SIGNAL, dir_fd=folder)  # the MASTER may be a standby itself
         mark = os.open(SIGNAL, _MARK_FLAGS, 0o600, dir_fd=folder)
         try:
             os.write(mark, MARK)

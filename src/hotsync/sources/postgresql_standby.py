@@ -29,6 +29,7 @@ MARK = b"HotSync's copy of its MASTER's cluster\n"
 CHANNEL_USER = "root"
 """hotsyncd, which offers the socket that leads to the MASTER."""
 _PROMOTE_SECONDS = 600
+_WITH_TRIGGER_FILE = ("12", "13", "14", "15")
 
 _NEEDED = {
     "max_connections": "max_connections setting",
@@ -180,6 +181,8 @@ def standby_argv(standby: Standby, control: Control) -> list[str]:
         "primary_slot_name": SLOT,
         "primary_conninfo": render_conninfo(standby),
     }
+    if standby.version.partition(".")[0] in _WITH_TRIGGER_FILE:
+        settings["promote_trigger_file"] = ""
     arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     return [standby.login.tool("postgres"), "-D", str(standby.data), *arguments]
 

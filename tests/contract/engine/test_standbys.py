@@ -18,6 +18,7 @@ from hotsync.backends.waiting_servers import WaitingServer
 from hotsync.engine import standbys, warm
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget
@@ -27,6 +28,7 @@ from hotsync.sources.postgresql_cluster import login_of
 from hotsync.sources.postgresql_seed import give_up
 from hotsync.sources.postgresql_standby import SIGNAL
 from hotsync.sources.source import Context
+from hotsync.state.store import save_role
 from hotsync.system import command, trees
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -229,6 +231,26 @@ def test_a_standby_follows_a_master_whose_settings_grew(following: Slave) -> Non
     assert len(following.units.tools) == 1
     until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the row is there")
     assert following.world.ask("SHOW max_connections") == "150"
+
+
+def test_after_a_boot_a_standby_is_started_again_unless_a_promotion_has_begun(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(following.paths.root))
+    following.units.stop(following.paths, following.world.standby.server)
+    save_role(following.paths, RoleRecord(Role.SLAVE, claim=1))
+    assert stream.main(["standby"]) == 0
+    assert following.units.running == {}
+    save_role(following.paths, RoleRecord(Role.SLAVE))
+    assert stream.main(["standby"]) == 0
+    until(lambda: following.world.standing().streaming, "it streams")
+    started = dict(following.units.running)
+    assert stream.main(["standby"]) == 0
+    assert following.units.running == started
+    following.units.stop(following.paths, following.world.standby.server)
+    (following.world.standby.data / "global/pg_control").write_bytes(b"")
+    assert stream.main(["standby"]) == 0
+    assert following.units.running == {}
 
 
 def test_when_hotsync_is_removed_no_copy_stays(following: Slave, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer, client_words
+from hotsync.errors import CommandFailed
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -61,3 +62,45 @@ def test_a_client_sees_the_dumps_and_ends_with_the_server() -> None:
     assert {"--property=PrivateNetwork=yes", "--property=ProtectSystem=strict"} <= set(words)
     assert not [word for word in words if word.startswith("--property=ReadWritePaths")]
     assert words[-1] == "--"
+
+
+def test_what_makes_a_servers_files_is_confined_to_them_and_ends_whatever_happens(asked: list[list[str]]) -> None:
+    name = "seed-postgresql@15-main"
+    place = Path("/var/lib/postgresql/15/main.hotsync-seed")
+    waiting_servers.run_tool(name, "postgres", place, {"PGREQUIREPEER": "root"}, ["pg_basebackup", "-x"])
+    made, stopped = asked
+    wanted = {
+        f"--unit=hotsync-warm-{name}.service", "--property=User=postgres", "--setenv=PGREQUIREPEER=root", "--pipe",
+        f'--property=ReadWritePaths="{place}"', "--property=CapabilityBoundingSet=", "--property=PrivateNetwork=yes",
+        "--property=ProtectSystem=strict",
+    }  # fmt: skip
+    assert wanted <= set(made)
+    assert made[made.index("--") + 1 :] == ["pg_basebackup", "-x"]
+    assert stopped == ["systemctl", "stop", f"hotsync-warm-{name}.service"]
+
+
+def test_its_failure_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(argv: Sequence[str], **_: object) -> SimpleNamespace:
+        if argv[0] == "systemd-run":
+            raise command.failure(argv, 1, "pg_basebackup: error: the disk is full")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(command, "run", run)
+    with pytest.raises(CommandFailed, match=r"pg_basebackup failed .*the disk is full"):
+        waiting_servers.run_tool("seed-x", "postgres", Path("/x"), {}, ["pg_basebackup"])
+
+
+def test_what_a_server_said_is_that_of_its_present_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"show": "abc123\n", "is-active": "", "--quiet": "LOG:  it streams\n"}
+    lines: list[list[str]] = []
+
+    def run(argv: Sequence[str], **_: object) -> SimpleNamespace:
+        lines.append(list(argv))
+        return SimpleNamespace(returncode=0, text=answers[argv[1]])
+
+    monkeypatch.setattr(command, "run", run)
+    assert waiting_servers.is_active("postgresql@15-main")
+    assert waiting_servers.said("postgresql@15-main") == "LOG:  it streams\n"
+    assert lines[-1][-1] == "_SYSTEMD_INVOCATION_ID=abc123"
+    answers["show"] = "\n"
+    assert waiting_servers.said("postgresql@15-main") == ""

@@ -61,6 +61,7 @@ def test_the_command_line_has_what_the_master_has_and_nothing_that_runs_a_progra
         "listen_addresses", "restore_command", "archive_cleanup_command", "recovery_end_command", "external_pid_file",
         "shared_preload_libraries", "session_preload_libraries", "local_preload_libraries",
         "synchronous_standby_names",
+        "promote_trigger_file",
     ):  # fmt: skip
         assert given[setting] == "", setting
     assert (given["archive_mode"], given["logging_collector"], given["ssl"]) == ("off", "off", "off")
