@@ -29,7 +29,7 @@ from hotsync.sources.postgresql_seed import fresh_folder, give_up, needs_seed, r
 from hotsync.sources.postgresql_standby import Standby, holds, promote, read_control, read_standing, server_of
 from hotsync.state.store import load_role
 from hotsync.state.streamed import note_taken_over, taken_over_at
-from hotsync.system.clock import Clock
+from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
 from hotsync.transport.presence import load_presence
 
@@ -38,6 +38,9 @@ _NAME = re.compile(r"[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}")
 _OWNER = "postgres"
 _CATCH_UP_SECONDS = 1.0
 _CATCH_UP_LOOKS = 15
+_COMES_BACK_SECONDS = 2.0
+_COMES_BACK_LOOKS = 15
+_STREAMED_NO_MORE = "the MASTER streams it no more"
 
 
 def standby_of(paths: Paths, dump: DatabaseDump) -> Standby | None:
@@ -92,7 +95,7 @@ def _facts(paths: Paths, standby: Standby) -> StandbyFacts:
         # it may be about to start; the copy that is here goes on
         _log.info("the MASTER's %s does not answer: %s", standby.name, error)
         offered, upstream = False, None
-    over = "" if offered or not _is_left_behind(paths, standby, document, runs) else "the MASTER streams it no more"
+    over = _STREAMED_NO_MORE if runs and _is_left_behind(paths, standby, document) else ""
     return StandbyFacts(standby.instance, offered, runs, needs_seed(standby, upstream, divergence(said)), over=over)
 
 
@@ -101,9 +104,11 @@ def _hindrance(standby: Standby, document: PostgresqlCluster) -> str:
     return fitness(Side(standby.version, document.platform), here, document.tablespaces)
 
 
-def _is_left_behind(paths: Paths, standby: Standby, document: PostgresqlCluster, runs: bool) -> bool:
+def _is_left_behind(paths: Paths, standby: Standby, document: PostgresqlCluster) -> bool:
     """Return whether the MASTER, which is there, streams no more, so that its dumps are newer than the copy."""
-    return load_presence(paths).connected and standby.is_ours and runs and not _holds_all(standby, document)
+    if standby.offered or not standby.is_ours or not load_presence(paths).connected:
+        return False
+    return not _holds_all(standby, document)
 
 
 def _holds_all(standby: Standby, document: PostgresqlCluster) -> bool:
@@ -122,6 +127,8 @@ def tend(paths: Paths, dumps: Iterable[DatabaseDump], instance: str) -> None:
         facts = _facts(paths, standby)
         if not facts.to_do:
             return
+        if facts.over == _STREAMED_NO_MORE and _comes_back(standby):
+            return
         if facts.over:
             waiting_servers.stop(paths, standby.server)
             give_up(standby)
@@ -130,6 +137,15 @@ def tend(paths: Paths, dumps: Iterable[DatabaseDump], instance: str) -> None:
             waiting_servers.stop(paths, standby.server)
             _copy(paths, standby)
         _start(paths, standby)
+
+
+def _comes_back(standby: Standby) -> bool:
+    """Return whether the MASTER streams again in a moment: its daemon may only be started anew."""
+    for _ in range(_COMES_BACK_LOOKS):
+        if standby.offered:
+            return True
+        SystemClock().sleep(_COMES_BACK_SECONDS)
+    return standby.offered
 
 
 def start_all(paths: Paths) -> None:
@@ -208,6 +224,10 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> boo
     begun = taken_over_at(paths, dump.name) == epoch
     if not standby.is_ours:
         waiting_servers.stop(paths, standby.server)
+        if begun and not (standby.data / "PG_VERSION").is_file():
+            # somebody has moved it away, as the hint of what failed says
+            note_taken_over(paths, dump.name, 0)
+            return False
         return begun
     if not begun and not _catch_up(paths, standby, clock):
         _log.warning("the standby of %s lacks what the last dump holds: the dump is loaded", dump.name)
@@ -217,7 +237,11 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> boo
     if begun and not waiting_servers.is_active(standby.server):
         _start(paths, standby)
     note_taken_over(paths, dump.name, epoch)
-    promote(standby)
+    try:
+        promote(standby)
+    except RestoreFailed as error:
+        hint = f"Run the same command again; or move {standby.data} away first: then the last dump is loaded."
+        raise RestoreFailed(hint=hint, **error.facts) from error
     waiting_servers.stop(paths, standby.server)
     return True
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from hotsync.agent.gate import MAX_CONNECTIONS
 from hotsync.errors import HotSyncError, PeerRefused, ProtocolError
 from hotsync.model.changeset import EMPTY_DIGEST
 from hotsync.transport.dial import dial, hang_up, opening
-from hotsync.transport.messages import Alive, BulkReady, Welcome
+from hotsync.transport.messages import Alive, BulkReady, GetManifest, StreamBegin, StreamReady, Welcome
 from hotsync.transport.presence import load_presence
 from hotsync.transport.rsync import RsyncTerms
 from hotsync.transport.wire import BYTES_KIND, JSON_KIND, Channel
-from tests.contract.agent.pair import Pair, until
+from tests.contract.agent.pair import Pair, two_hosts, until
+from tests.contract.sources.servers import open_folder
 
 pytestmark = pytest.mark.contract
 
@@ -174,11 +176,66 @@ def test_a_bulk_connection_needs_a_generation_that_was_begun(paired: Pair) -> No
     hang_up(channel)
 
 
-def test_a_stream_connection_is_not_served(paired: Pair) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("postgresql/15-main", "peer.refused"),
+        ("", "peer.refused"),
+        ("mariadb", "peer.malformed"),
+        ("postgresql/../../x", "peer.malformed"),
+        ("postgresql/15-a/b", "peer.malformed"),
+        ("postgresql/15-..", "peer.malformed"),
+    ],
+)
+def test_a_stream_of_a_server_that_is_in_no_generation_is_not_served(paired: Pair, name: str, code: str) -> None:
     channel = caller(paired)
     first = opening(paired.master.here.ours, "control", paired.master.clock)
-    channel.send(first.model_copy(update={"connection": "stream", "stream": "mariadb"}), "test")
-    assert refused(channel).code == "peer.refused"
+    channel.send(first.model_copy(update={"connection": "stream", "stream": name}), "test")
+    assert refused(channel).code == code
+    assert not paired.slave.paths.streams.exists()
+    still_serves(paired)
+
+
+@pytest.fixture
+def streamable() -> Iterator[Pair]:
+    """A SLAVE whose last generation holds a PostgreSQL cluster."""
+    # the address of a socket is short
+    with open_folder() as root, two_hosts(root) as pair:
+        pair.pair()
+        folder = pair.slave.paths.replica / "tree/var/lib/hotsync/spool/postgresql/15-main"
+        folder.mkdir(parents=True)
+        (folder / "cluster.json").write_text("{}")
+        yield pair
+
+
+def test_a_stream_that_says_something_else_than_that_it_is_alive_is_ended(streamable: Pair) -> None:
+    for said in (StreamReady(epoch=0), StreamBegin(epoch=0), GetManifest(epoch=0)):
+        channel = stream(streamable)
+        channel.send(said, "test")
+        assert refused(channel).code == "peer.malformed"
+    still_serves(streamable)
+
+
+def test_a_stream_that_does_not_take_up_what_was_begun_keeps_nobody(streamable: Pair) -> None:
+    folder = streamable.slave.paths.streams / "15-main"
+    channel = stream(streamable)
+    until(folder.exists, "a stream waits")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(folder / ".s.PGSQL.5432"))
+        assert isinstance(channel.receive_message("test"), StreamBegin)
+        client.settimeout(20)
+        assert client.recv(1) == b""
+    assert refused(channel).code == "peer.silent"
+    until(lambda: not folder.exists(), "no stream, no socket")
+    still_serves(streamable)
+
+
+def stream(pair: Pair) -> Channel:
+    """Open a stream by hand."""
+    channel = caller(pair)
+    first = opening(pair.master.here.ours, "stream", pair.master.clock, stream="postgresql/15-main")
+    channel.send(first, "test")
+    return channel
 
 
 def test_an_interval_of_years_does_not_put_off_the_slaves_alarm(paired: Pair) -> None:

@@ -283,7 +283,10 @@ def test_what_cannot_be_streamed_is_said_and_a_copy_of_it_is_given_up(
     assert (facts.to_do, facts.over) == ("", "")
 
 
-def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no_more(following: Slave) -> None:
+def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no_more(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standbys, "_COMES_BACK_SECONDS", 0.01)
     following.world.stop_streaming()
     following.connected(yes=False)
     following.world.master.psql("INSERT INTO t VALUES (1)")
@@ -295,6 +298,10 @@ def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no
     facts = following.facts()
     assert facts is not None
     assert facts.over == "the MASTER streams it no more"
+    with monkeypatch.context() as patch:
+        patch.setattr(standbys, "_comes_back", lambda _: True)
+        following.tend()
+    assert standbys.is_standby(following.paths, following.dump)
     following.tend()
     assert following.facts() is None
     assert not following.world.standby.data.exists()
@@ -356,12 +363,29 @@ def test_a_promotion_that_was_cut_before_the_standby_was_promoted_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(standbys, "promote", cut)
-        with pytest.raises(RestoreFailed, match="the power went"):
+        with pytest.raises(RestoreFailed, match="the power went") as failed:
             following.take_over()
     assert not standbys.was_taken_over(following.paths, following.dump, 1)
+    assert f"move {following.world.standby.data} away" in failed.value.hint
     following.units.stop(following.paths, following.world.standby.server)
     assert following.take_over()
     assert standbys.was_taken_over(following.paths, following.dump, 1)
+
+
+def test_a_standby_that_was_moved_away_in_the_middle_leaves_it_to_the_dump(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_: object) -> None:
+        raise RestoreFailed(dataset=NAME, reason="the disk is full")
+
+    monkeypatch.setattr(standbys, "promote", cut)
+    with pytest.raises(RestoreFailed, match="the disk is full"):
+        following.take_over()
+    following.units.stop(following.paths, following.world.standby.server)
+    following.world.standby.data.rename(following.world.standby.data.with_name("away"))
+    assert not following.take_over()
+    following.world.standby.data.mkdir()
+    assert not standbys.was_taken_over(following.paths, following.dump, 1)
 
 
 def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
