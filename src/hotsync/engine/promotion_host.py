@@ -93,6 +93,8 @@ class PromotionDatabases:
         """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
         folder = self._folder(engine, instance)
         if take_over(self._paths, self._dump(engine, instance), _claimed(self._paths).epoch, SystemClock()):
+            note = f"PostgreSQL {instance} was streamed: it has what was committed after the last generation, too."
+            document.add_note(self._paths, note)
             self._units.start(unit)
             return
         if engine == postgresql.NAME:
