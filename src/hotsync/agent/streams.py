@@ -25,6 +25,7 @@ from hotsync.model.identity import Role
 from hotsync.sources.documents import CLUSTER
 from hotsync.sources.postgresql_cluster import NAME as POSTGRESQL
 from hotsync.sources.postgresql_standby import SOCKET
+from hotsync.system.files import make_folder
 from hotsync.system.paths import Paths
 from hotsync.transport.client import HEARTBEAT_SECONDS
 from hotsync.transport.dial import watch_line
@@ -210,7 +211,7 @@ def _listen(folder: Path) -> socket.socket:
 
     Raise OSError.
     """
-    folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(folder.parent, 0o755)  # the servers' user goes through it
     new = folder.with_name(f".{folder.name}")
     for leftover in (new, folder):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
-from hotsync.system import command
+from hotsync.system import command, files
 from hotsync.system.paths import Paths
 
 PREFIX = "hotsync-warm-"
@@ -98,7 +98,9 @@ def prepare(paths: Paths, server: WaitingServer) -> Path:
     """Make a server's files, and return the folder in which it makes its socket."""
     folder = folder_of(paths, server.name)
     account = pwd.getpwnam(server.user)
-    folder.mkdir(mode=0o750, parents=True)
+    paths.run.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder.parent, 0o755)  # the server's user goes through it
+    files.make_folder(folder, 0o750)
     os.chown(folder, 0, account.pw_gid)
     for name, text in server.files.items():
         (folder / name).write_text(text)

@@ -53,6 +53,12 @@ def open_atomic(path: Path | str, *, mode: int = 0o644, owner: tuple[int, int] |
         raise
 
 
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder unless it is there, with exactly this mode, whatever the umask; raise OSError."""
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
+
+
 def sync_directory(path: Path | str) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

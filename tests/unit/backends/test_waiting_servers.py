@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +35,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_a_server_is_stopped_first_and_started_in_its_sandbox(tmp_path: Path, asked: list[list[str]]) -> None:
     paths = Paths(tmp_path)
-    waiting_servers.start(paths, SERVER)
+    before = os.umask(0o077)  # as of a run that the timer started
+    try:
+        waiting_servers.start(paths, SERVER)
+    finally:
+        os.umask(before)
     stop, start = asked
     assert stop == ["systemctl", "stop", "hotsync-warm-postgresql@15-main.service"]
     folder = paths.run / "warm/postgresql@15-main"
@@ -47,9 +52,8 @@ def test_a_server_is_stopped_first_and_started_in_its_sandbox(tmp_path: Path, as
     assert wanted <= set(start)
     assert start[start.index("--") + 1 :] == list(SERVER.argv)
     assert (folder / "postgresql.conf").read_text() == "port = 5432\n"
-    assert [oct(path.stat().st_mode)[-3:] for path in (folder, folder / "socket", folder / "postgresql.conf")] == [
-        "750", "700", "640",
-    ]  # fmt: skip
+    made = (folder.parent, folder, folder / "socket", folder / "postgresql.conf")
+    assert [oct(path.stat().st_mode)[-3:] for path in made] == ["755", "750", "700", "640"]
     waiting_servers.stop(paths, SERVER.name)
     assert not folder.exists()
 
