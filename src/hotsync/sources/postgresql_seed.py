@@ -140,7 +140,8 @@ def _make(fresh: Path, standby: Standby) -> None:
     """Make an empty folder of the cluster's owner, with what leads to it."""
     account = pwd.getpwnam(standby.user)
     if not fresh.parent.is_dir():
-        fresh.parent.mkdir(mode=0o755, parents=True)
+        fresh.parent.mkdir(parents=True)
+        fresh.parent.chmod(0o755)  # whatever our umask is
         os.chown(fresh.parent, account.pw_uid, account.pw_gid, follow_symlinks=False)
     fresh.mkdir(mode=0o700)
     os.chown(fresh, account.pw_uid, account.pw_gid, follow_symlinks=False)

@@ -122,7 +122,9 @@ def streamed(template: Path, more: str = "") -> Iterator[Streamed]:
             waiting_servers.folder_of(paths, "postgresql@15-main"),
         )  # fmt: skip
         world = Streamed(pair, master, standby)
+        umask = os.umask(0o077)  # as the units have it
         try:
             yield world
         finally:
+            os.umask(umask)
             world.close()
