@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hotsync.agent import stream_child
 from hotsync.errors import HotSyncError, PeerRefused, StreamRefused
-from hotsync.sources.postgresql_guard import NOT_NOW, Guard, error_response, read_startup
+from hotsync.sources.postgresql_guard import NOT_NOW, Guard, error_response, in_english, read_startup
 from hotsync.system import command
 from hotsync.transport.pump import Pump
 from hotsync.transport.wire import Channel
@@ -43,7 +43,7 @@ def relay(channel: Channel, target: Target) -> None:
     try:
         startup = read_startup(partial(channel.read, phase=PHASE), partial(channel.write, phase=PHASE), target.user)
         with connected(target) as server:
-            server.sendall(startup)
+            server.sendall(in_english(startup))
             plain = server.fileno()
             Pump(
                 channel.socket, plain, plain, channel.clock, channel.stall_seconds,

@@ -63,6 +63,12 @@ def read_startup(read: Callable[[int], bytes], say: Callable[[bytes], None], own
     raise StreamRefused(reason="it asks for encryption again and again")
 
 
+def in_english(startup: bytes) -> bytes:
+    """Given a lawful startup packet, return it with the wish that the server says its errors as we know them."""
+    body = startup[4:-1] + b"lc_messages\0C\0\0"
+    return (len(body) + 4).to_bytes(4) + body
+
+
 def check_startup(code: int, parameters: bytes, owner: str) -> None:
     """Given what a startup packet says, raise StreamRefused unless it asks for physical replication as `owner`."""
     if code >> 16 != _PROTOCOL:

@@ -26,6 +26,7 @@ SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
   WHERE slot_name = 'hotsync' AND slot_type = 'physical' AND active_pid IS NOT NULL
 """
 _DROP = """
+SET lc_messages = 'C';
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
   WHERE slot_name = 'hotsync' AND slot_type = 'physical'
 """

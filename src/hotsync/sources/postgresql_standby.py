@@ -49,7 +49,7 @@ _HARMLESS = {
     "recovery_target_timeline": "latest", "recovery_min_apply_delay": "0", "synchronous_standby_names": "",
     "hot_standby": "on", "hot_standby_feedback": "off", "fsync": "on", "full_page_writes": "on", "autovacuum": "off",
     "shared_buffers": "128MB", "huge_pages": "try", "wal_receiver_timeout": "10s", "wal_receiver_status_interval": "1s",
-    "cluster_name": "hotsync-standby",
+    "cluster_name": "hotsync-standby", "lc_messages": "C",
 }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ class Standby:
     @property
     def environment(self) -> dict[str, str]:
         """Return what tools need that speak to the MASTER: only hotsyncd's socket leads there."""
-        return {**self.login.environment, "PGREQUIREPEER": CHANNEL_USER}
+        return {**self.login.environment, "PGREQUIREPEER": CHANNEL_USER, "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)

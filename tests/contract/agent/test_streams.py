@@ -131,6 +131,14 @@ def test_a_stream_carries_replication_and_nothing_else(world: Streamed, words: s
     assert reason in failed.value.stderr
 
 
+def test_what_the_server_says_is_understood_whatever_its_language_is(world: Streamed) -> None:
+    assert world.master.psql("SHOW lc_messages").strip() == "C.UTF-8"
+    argv = [world.standby.login.tool("psql"), "-XAtq", "--command=SHOW lc_messages"]
+    words = f"--dbname=host={world.standby.upstream} user=postgres replication=true"
+    said = command.run([*argv, words], user="postgres", env=world.standby.environment, cwd="/").text
+    assert said.strip() == "C"
+
+
 def test_only_the_servers_user_gets_to_the_socket(world: Streamed) -> None:
     with pytest.raises(CommandFailed) as failed:
         command.run(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import StreamRefused
-from hotsync.sources.postgresql_guard import Guard, check_command, error_response, read_startup
+from hotsync.sources.postgresql_guard import Guard, check_command, error_response, in_english, read_startup
 
 REPLICATION = {"user": "postgres", "database": "replication", "replication": "true", "application_name": "walreceiver"}
 
@@ -42,6 +42,10 @@ def query(text: str) -> bytes:
 def test_physical_replication_of_the_owner_is_let_through_as_it_came(value: str) -> None:
     sent = packet(REPLICATION | {"replication": value})
     assert told(sent) == (sent, b"")
+
+
+def test_the_server_is_asked_to_speak_english_besides() -> None:
+    assert in_english(packet(REPLICATION)) == packet(REPLICATION | {"lc_messages": "C"})
 
 
 def test_encryption_is_declined_and_then_the_startup_packet_counts() -> None:
