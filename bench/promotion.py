@@ -1,10 +1,11 @@
-"""A promotion with large databases: loaded on the day, beside loaded beforehand, in one run, in the lab.
+"""A promotion with large databases: loaded on the day, loaded beforehand, and streamed, in one run, in the lab.
 
     .venv/bin/python -m bench.promotion [--megabytes 5120] [--out docs/bench]
 
 Needs root and what the lab needs (docs/lab.md). Each engine gets a database of that size on the MASTER. The same state
-of both hosts is promoted twice: once as if hotsync-slave had loaded nothing, once after it did, with some newer rows to
-be loaded. All rows are counted after each; a difference ends the benchmark with 1. docs/bench.md tells the rest.
+of both hosts is promoted three times: as if hotsync-slave had loaded nothing; after it did, with some newer rows to be
+loaded; and with PostgreSQL streamed, with rows that no generation holds. All rows are counted after each; a difference
+ends the benchmark with 1. docs/bench.md tells the rest.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ CREATE TABLE t (id int, at int, what text);
 INSERT INTO t SELECT n, n * 7919::bigint % 1000003,
   repeat(encode(sha512(n::text::bytea), 'hex'), 6) FROM generate_series(1, {rows}) n;
 ALTER TABLE t ADD PRIMARY KEY (id); CREATE INDEX ON t (at);
+"""
+_CAUGHT_UP = """
+cd /; runuser -u postgres -- psql -h /run/hotsync/warm/postgresql@15-main/socket -XAtq -d small \\
+  -c 'SELECT count(*) FROM t' | grep -qx 3
 """
 _LATER = "INSERT INTO {table} SELECT * FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3) AS later"
 
@@ -128,14 +133,24 @@ def configure(lab: Lab) -> None:
     lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
 
 
-def check(slave: Host, rows: int, later: int) -> None:
-    """Raise BenchError unless all rows are there."""
+def check(slave: Host, rows: int, later: int, streamed: int = 0) -> None:
+    """Raise BenchError unless all rows are there; `streamed` ones only in PostgreSQL."""
     found = [
         int(_mysql(slave, "SELECT COUNT(*) FROM large.t")), int(_mysql(slave, "SELECT COUNT(*) FROM small.t")),
         int(_psql(slave, "SELECT count(*) FROM t", "large")), int(_psql(slave, "SELECT count(*) FROM t", "small")),
     ]  # fmt: skip
-    if found != [rows, later, rows, later]:
-        raise BenchError(f"after the promotion there are {found} rows, not {[rows, later, rows, later]}")
+    wanted = [rows, later, rows, later + streamed]
+    if found != wanted:
+        raise BenchError(f"after the promotion there are {found} rows, not {wanted}")
+
+
+def wait_for(host: Host, question: str) -> None:
+    """Wait until a shell question is answered yes; raise BenchError after five minutes."""
+    end = time.monotonic() + 300
+    while host.run(question, check=False).returncode != 0:
+        if time.monotonic() > end:
+            raise BenchError(f"{host.name}: in vain waited for: {question}")
+        time.sleep(0.2)
 
 
 def promote(lab: Lab, what: str, measured: list[Row]) -> None:
@@ -180,6 +195,17 @@ def compare(lab: Lab, megabytes: int) -> tuple[list[Row], dict[str, int]]:
         _json(lab.master, "hotsync")
     promote(lab, "promotion, loaded beforehand", measured)
     check(lab.slave, rows, 3)
+
+    lab.revert("ready")
+    lab.master.run("config setprop hotsync databases streaming; signal-event nethserver-hotsync-save")
+    _json(lab.master, "hotsync")
+    wait_for(lab.slave, "test -S /run/hotsync/stream/15-main/.s.PGSQL.5432")
+    with watched("hotsync-slave, copies PostgreSQL and loads MariaDB", measured):
+        _json(lab.slave, "hotsync-slave")
+    _psql(lab.master, _LATER.format(table="t"), "small")
+    wait_for(lab.slave, _CAUGHT_UP)
+    promote(lab, "promotion, PostgreSQL streamed", measured)
+    check(lab.slave, rows, 0, streamed=3)
     return measured, {"data": data, "spool": spool, "collecting": beside}
 
 
@@ -192,6 +218,8 @@ def render(measured: list[Row], sizes: dict[str, int]) -> str:
         lines.append(f"| {row.what} | {row.seconds:.1f} | {row.memory / 1e6:.0f} MB | {steps} |")
     ratio = seconds["promotion, loaded on the day"] / seconds["promotion, loaded beforehand"]
     lines.append(f"| loaded on the day / loaded beforehand | **{ratio:.1f}** | | |")
+    ratio = seconds["promotion, loaded on the day"] / seconds["promotion, PostgreSQL streamed"]
+    lines.append(f"| loaded on the day / streamed | **{ratio:.1f}** | | |")
     gigabytes = {name: f"{size / 1e9:.1f} GB" for name, size in sizes.items()}
     said = f"Data of both servers {gigabytes['data']}, spool {gigabytes['spool']}, beside it {gigabytes['collecting']}."
     return "\n".join([*lines, "", said, ""])

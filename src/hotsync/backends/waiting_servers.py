@@ -48,10 +48,9 @@ _CONFINED = (
     "TemporaryFileSystem=/var/lib/hotsync:ro /dev/shm:mode=1777",
     "InaccessiblePaths=-/etc/hotsync -/etc/shadow -/etc/gshadow -/etc/ssh -/run/dbus -/run/systemd/private",
     "UMask=0077",
-    "Nice=10",
-    "IOSchedulingClass=idle",
     "OOMScoreAdjust=500",
 )
+_IN_BACKGROUND = ("Nice=10", "IOSchedulingClass=idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class WaitingServer:
     """One server: its name (engine@instance), whose rights it has, its command line, and the folders that it writes.
 
     `files` are written beside its socket first, for the server to read. `stop_signal` ends it in good order.
+    `in_background`: whatever else this host does comes first.
     """
 
     name: str
@@ -67,6 +67,7 @@ class WaitingServer:
     writes: tuple[Path, ...]
     files: Mapping[str, str]
     stop_signal: str = "SIGTERM"
+    in_background: bool = True
 
     @property
     def unit(self) -> str:
@@ -83,9 +84,10 @@ def start(paths: Paths, server: WaitingServer) -> None:
     """Start a server and wait until it answers; raise CommandFailed."""
     stop(paths, server.name)
     sockets = prepare(paths, server)
+    sandbox = _properties(server.user, (*server.writes, sockets), in_background=server.in_background)
     argv = [
         "systemd-run", "--quiet", f"--unit={server.unit}", f"--description=HotSync: {server.name} waits",
-        "--service-type=notify", *_properties(server.user, (*server.writes, sockets)),
+        "--service-type=notify", *sandbox,
         "--property=NotifyAccess=main", "--property=CapabilityBoundingSet=",
         f"--property=KillSignal={server.stop_signal}", "--property=KillMode=mixed",
         f"--property=TimeoutStartSec={_START_SECONDS}", f"--property=TimeoutStopSec={_STOP_SECONDS}",
@@ -166,8 +168,8 @@ def client_words(name: str, user: str, reads: Path, environment: Mapping[str, st
     )  # fmt: skip
 
 
-def _properties(user: str, writes: Sequence[Path]) -> list[str]:
-    words = [f"--property={word}" for word in _CONFINED]
+def _properties(user: str, writes: Sequence[Path], *, in_background: bool = True) -> list[str]:
+    words = [f"--property={word}" for word in (*_CONFINED, *(_IN_BACKGROUND if in_background else ()))]
     words.append(f"--property=User={user}")
     if writes:
         words.append(f"--property=ReadWritePaths={' '.join(map(_escaped, writes))}")

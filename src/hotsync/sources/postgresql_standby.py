@@ -213,7 +213,7 @@ def server_of(standby: Standby) -> WaitingServer:
     }
     argv = tuple(standby_argv(standby, read_control(standby)))
     # SIGTERM would wait for clients that are on their way out
-    return WaitingServer(standby.server, standby.user, argv, (standby.data,), settings, stop_signal="SIGINT")
+    return WaitingServer(standby.server, standby.user, argv, (standby.data,), settings, "SIGINT", in_background=False)
 
 
 def read_standing(standby: Standby) -> Standing:

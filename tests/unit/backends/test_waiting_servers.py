@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +51,7 @@ def test_a_server_is_stopped_first_and_started_in_its_sandbox(tmp_path: Path, as
         "--property=NoNewPrivileges=yes", "--property=KillSignal=SIGINT",
     }  # fmt: skip
     assert wanted <= set(start)
+    assert "--property=Nice=10" in start
     assert start[start.index("--") + 1 :] == list(SERVER.argv)
     assert (folder / "postgresql.conf").read_text() == "port = 5432\n"
     made = (folder.parent, folder, folder / "socket", folder / "postgresql.conf")
@@ -108,3 +110,8 @@ def test_what_a_server_said_is_that_of_its_present_run(monkeypatch: pytest.Monke
     assert lines[-1][-1] == "_SYSTEMD_INVOCATION_ID=abc123"
     answers["show"] = "\n"
     assert waiting_servers.said("postgresql@15-main") == ""
+
+
+def test_a_server_that_must_keep_up_is_not_put_behind_everything_else(tmp_path: Path, asked: list[list[str]]) -> None:
+    waiting_servers.start(Paths(tmp_path), replace(SERVER, in_background=False))
+    assert not [word for word in asked[1] if "Nice" in word or "IOScheduling" in word]
