@@ -129,8 +129,14 @@ def configure(lab: Lab) -> None:
     for host, role, prop, peer in sides:
         host.run(f"config setprop rsyncd password goofy; config setprop hotsync role {role} {prop} {peer}")
         host.run("signal-event nethserver-hotsync-save", timeout=300)
+    stop_timers(lab)
+
+
+def stop_timers(lab: Lab) -> None:
+    """Let nothing run but what is measured."""
     lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
     lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+    wait_for(lab.master, "systemctl show -P ActiveState hotsync.service | grep -qE 'inactive|failed'")
 
 
 def check(slave: Host, rows: int, later: int, streamed: int = 0) -> None:
@@ -198,6 +204,7 @@ def compare(lab: Lab, megabytes: int) -> tuple[list[Row], dict[str, int]]:
 
     lab.revert("ready")
     lab.master.run("config setprop hotsync databases streaming; signal-event nethserver-hotsync-save")
+    stop_timers(lab)
     _json(lab.master, "hotsync")
     wait_for(lab.slave, "test -S /run/hotsync/stream/15-main/.s.PGSQL.5432")
     with watched("hotsync-slave, copies PostgreSQL and loads MariaDB", measured):

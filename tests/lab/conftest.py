@@ -48,6 +48,13 @@ def configure(host: Host, role: str, prop: str, peer: str, password: str = PASSW
     host.run(["signal-event", "nethserver-hotsync-save"])
 
 
+def save_settings(master: Host) -> None:
+    """Make changed settings count, without the runs that the timer begins again with them."""
+    master.run(["signal-event", "nethserver-hotsync-save"])
+    master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
+    wait_for(master, "systemctl show --property=ActiveState --value hotsync.service | grep -qE 'inactive|failed'")
+
+
 def sync(lab: Lab, *options: str) -> dict[str, Any]:
     """Run hotsync on the MASTER and return its record."""
     done = lab.master.run(["hotsync", "--json", *options], check=False, timeout=300)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import status, sync, wait_for
+from tests.lab.conftest import save_settings, status, sync, wait_for
 from tests.lab.production import promote, switch_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
@@ -43,7 +43,8 @@ def streaming(opened: Lab) -> Lab:
     bench = ["pgbench", "-n", "-b", "tpcb-like", "-c", "3", "-R", "300", "-T", "1000000", "bank"]
     master.run(["systemd-run", "-q", "--unit=teller", "--uid=postgres", "--property=WorkingDirectory=/", *bench])
     before = listening(master), psql(master, CONFIGURED, "postgres")
-    master.run("config setprop hotsync databases streaming; signal-event nethserver-hotsync-save")
+    master.run(["config", "setprop", "hotsync", "databases", "streaming"])
+    save_settings(master)
     assert sync(opened)["exit_code"] in (0, 1)
     wait_for(slave, f"test -S {SOCKET}")
     checks = look_after(slave)
@@ -108,8 +109,9 @@ def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None
 def test_switched_off_nothing_of_it_stays_on_the_master(streaming: Lab) -> None:
     master, slave = streaming.master, streaming.slave
     assert psql(master, SLOTS) == ["1"]
-    said = master.run("config setprop hotsync databases enabled; signal-event nethserver-hotsync-save").stdout
-    assert psql(master, SLOTS) == ["0"], said
+    master.run(["config", "setprop", "hotsync", "databases", "enabled"])
+    save_settings(master)
+    assert psql(master, SLOTS) == ["0"]
     assert master.run("systemctl is-enabled hotsync-stream", check=False).stdout.strip() == "disabled"
     assert master.run("systemctl is-active hotsync-stream", check=False).stdout.strip() == "inactive"
     wait_for(slave, f"test ! -e {SOCKET}")
