@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import Host, Lab
+from lab.command import LabError
 
 MASTER, SLAVE = "10.77.0.1", "10.77.0.2"
 _LOOK_SECONDS = 0.05
@@ -30,7 +31,7 @@ _ROW = 1000
 """About how many bytes a row takes, with its index."""
 
 _FILL_MARIADB = """
-CREATE DATABASE large; CREATE DATABASE small;
+CREATE DATABASE large; CREATE DATABASE small; USE large;
 CREATE TABLE large.t (id int PRIMARY KEY, at int, what varchar(1000), KEY (at));
 INSERT INTO large.t SELECT seq, seq * 7919 % 1000003, CONCAT(SHA2(seq, 512), REPEAT(SHA2(seq + 1, 512), 5))
   FROM seq_1_to_{rows};
@@ -241,7 +242,7 @@ def main() -> int:
     lab = Lab.up(name=f"bench-{os.getpid()}", gigabytes=max(16, 16 * options.megabytes // 1024))
     try:
         measured, sizes = compare(lab, options.megabytes)
-    except BenchError as error:
+    except (BenchError, LabError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     finally:
