@@ -97,14 +97,12 @@ class SlaveHost:
         wanted = locales_of_databases(tree, spool_of_tree(self.paths), read_told(self.paths).dumps)
         return locales_lacking(self.paths, wanted, listed=True)
 
-    def read_loads(self) -> tuple[WarmLoad, ...]:
-        """Return the database servers whose dumps are not all loaded beforehand now."""
+    def read_loads(self, name: str = "") -> tuple[WarmLoad, ...]:
+        """Return the database servers (or the one of this name) whose dumps are not all loaded beforehand now."""
         settings, _ = read_settings(self.paths)
-        return wanted_loads(
-            self.paths,
-            read_told(self.paths).dumps,
-            Budget(settings.warm_minutes, settings.warm_gigabytes * 1024**3),
-        )
+        budget = Budget(settings.warm_minutes, settings.warm_gigabytes * 1024**3)
+        dumps = (dump for dump in read_told(self.paths).dumps if name in ("", dump.name))
+        return wanted_loads(self.paths, dumps, budget)
 
     def read_standbys(self) -> tuple[StandbyFacts, ...]:
         """Return the clusters that the MASTER streams, or that were copied from it."""
@@ -163,8 +161,8 @@ class _Databases:
     def load_beforehand(self, engine: str, instance: str) -> None:
         """Load what is new of an instance's dumps; what fails is told and does not raise."""
         outcome = self._slave.outcome
-        for wanted in self._slave.read_loads():
-            if (wanted.engine, wanted.instance) != (engine, instance) or wanted.hindrance:
+        for wanted in self._slave.read_loads(f"{engine}/{instance}"):
+            if wanted.hindrance:
                 continue
             try:
                 if not self._warm.load(wanted):

@@ -30,7 +30,7 @@ from hotsync.sources import (
     postgresql_waiting,
 )
 from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
-from hotsync.sources.source import Dataset, Loaded
+from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
 from hotsync.state.warm import load_warm, note_warm
 from hotsync.system import trees
 from hotsync.system.paths import Paths
@@ -44,21 +44,30 @@ def wanted_loads(paths: Paths, dumps: Iterable[DatabaseDump], budget: Budget) ->
     """Given the dumps of the last generation, return those that are not loaded beforehand as they are now."""
     if not budget.minutes:
         return ()
-    servers = load_warm(paths)
     found: list[WarmLoad] = []
     for dump in dumps:
         if dump.engine not in (mariadb.NAME, postgresql.NAME):
             continue  # the others are put in place in a moment
         if is_standby(paths, dump):
             continue  # it follows the MASTER by itself
-        directory = paths.at(data_folder(paths.replica / "tree", dump))
-        server = servers.get(dump.name)
-        if server is not None and server.digest == dump.digest and untouched(server, directory):
+        server = _held(paths, dump)
+        if server is not None and server.digest == dump.digest:
             continue
+        directory = _directory(paths, dump)
         left = _bytes_left(paths, dump, server)
         hindrance = _hindrance(paths, dump, directory, left, budget)
-        found.append(WarmLoad(dump.engine, dump.instance, dump.digest, directory, left, hindrance))
+        found.append(WarmLoad(dump.engine, dump.instance, directory, left, hindrance))
     return tuple(found)
+
+
+def _directory(paths: Paths, dump: DatabaseDump) -> Path:
+    return paths.at(data_folder(paths.replica / "tree", dump))
+
+
+def _held(paths: Paths, dump: DatabaseDump) -> WarmServer | None:
+    """Return what the server of a dump holds already, None if nobody knows."""
+    server = load_warm(paths).get(dump.name)
+    return server if server is not None and untouched(server, _directory(paths, dump)) else None
 
 
 def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, budget: Budget) -> str:
@@ -86,10 +95,7 @@ def bytes_left(paths: Paths, dump: DatabaseDump) -> int:
     """Given a dump, return how many bytes of it a promotion now would load (all of them, if in doubt)."""
     if is_standby(paths, dump):
         return 0
-    server = load_warm(paths).get(dump.name)
-    if server is None or not untouched(server, paths.at(data_folder(paths.replica / "tree", dump))):
-        return dump.size
-    return _bytes_left(paths, dump, server)
+    return _bytes_left(paths, dump, _held(paths, dump))
 
 
 def _bytes_left(paths: Paths, dump: DatabaseDump, server: WarmServer | None) -> int:
@@ -149,9 +155,9 @@ def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
     """Given a server of production that runs, return what it held when this promotion started it."""
     server = load_warm(paths).get(dataset.name)
     if server is None or server.handed_over != epoch:
-        return Loaded()
+        return NOTHING_LOADED
     if server.directory not in {os.path.realpath(place) for place in dataset.directories}:
         _log.warning("%s keeps its files elsewhere than where they were loaded beforehand", dataset.name)
-        return Loaded()
+        return NOTHING_LOADED
     _log.info("%s: loaded beforehand: %s", dataset.name, ", ".join(map(repr, sorted(server.databases))))
     return Loaded(dict(server.databases))

@@ -71,7 +71,7 @@ class WarmDatabases:
             holds = dict(before.databases) if before is not None and good else {}
             work = self._work(wanted, document, directory, dumps)
             # from here on, and until it was stopped in good order, nobody knows what it holds
-            server = WarmServer(str(directory), version=document.version, settings=document.settings)
+            server = WarmServer(str(directory), settings=document.settings)
             note_warm(self.paths, wanted.name, server)
             if self._start(work, wanted, document, before):
                 holds = {}

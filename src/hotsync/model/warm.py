@@ -20,7 +20,6 @@ class WarmServer:
 
     directory: str
     fingerprint: str = ""
-    version: str = ""
     settings: tuple[tuple[str, str], ...] = ()
     databases: Mapping[str, str] = field(default_factory=dict[str, str])
     digest: str = ""
@@ -37,7 +36,6 @@ class WarmLoad:
 
     engine: str
     instance: str
-    digest: str
     directory: Path
     bytes_left: int = 0
     hindrance: str = ""

@@ -265,6 +265,9 @@ def test_a_server_that_somebody_started_by_hand_is_not_believed(world: World, di
     with production(world, direct, "mariadb") as server:
         ask(server, "DELETE FROM shop.fruit;")
     assert list(world.wanted(dumps)) == ["mariadb/default"]
+    assert world.wanted(dumps)["mariadb/default"].bytes_left == dumps[0].size, (
+        "all of it is to be loaded, and needs room"
+    )
     assert promote(world, direct, dumps) == ["log", "shop"]
     with production(world, direct, "mariadb") as server:
         assert fruits(server) == ["apple", "pear"]

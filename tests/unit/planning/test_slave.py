@@ -52,7 +52,7 @@ def test_nothing_is_planned_where_nothing_is_needed() -> None:
 
 
 def test_databases_are_loaded_beforehand_once_their_servers_are_here() -> None:
-    small = WarmLoad("mariadb", "default", "a" * 64, Path("/var/lib/mysql"), 3 * 2**20)
+    small = WarmLoad("mariadb", "default", Path("/var/lib/mysql"), 3 * 2**20)
     large = replace(small, instance="large", hindrance="its dumps are larger than WarmGigabytes (500)")
     facts = replace(FACTS, loads=(small, large))
     assert keys(facts)[-2:] == ["databases.beforehand:mariadb/default", "databases.beforehand:mariadb/large"]
@@ -197,7 +197,7 @@ def test_a_streamed_cluster_is_copied_started_or_given_up(standby: StandbyFacts,
 
 
 def test_no_dump_is_loaded_where_a_copy_is_about_to_lie() -> None:
-    load = WarmLoad("postgresql", "15-main", "a" * 64, Path("/var/lib/postgresql/15/main"))
+    load = WarmLoad("postgresql", "15-main", Path("/var/lib/postgresql/15/main"))
     facts = replace(FACTS, loads=(load,), standbys=(StandbyFacts("15-main", True, False, "there is no copy yet"),))
     assert keys(facts)[-1] == "databases.standby:postgresql/15-main"
     unfit = replace(facts, standbys=(StandbyFacts("15-main", True, False, hindrance="it has tablespaces"),))
