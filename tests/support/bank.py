@@ -19,7 +19,8 @@ EACH = 1000
 
 
 def open_bank(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=60, isolation_level=None)
+    # SQLite gives the lock to whoever asks at the right moment: one of two writers may have to ask for minutes
+    return sqlite3.connect(path, timeout=600, isolation_level=None)
 
 
 def make_bank(path: Path, journal: str) -> None:

@@ -127,7 +127,9 @@ class PreparedEtc:
     def _write(self, path: str, text: str) -> None:
         """Write a file of the prepared folder; an existing one keeps owner, mode and attributes."""
         target = self._part / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(target.relative_to(self._part).parents):
+            if not (self._part / folder).is_dir():
+                files.make_folder(self._part / folder, 0o755)  # networkd, which is not root, reads its drop-ins
         if target.is_symlink():
             target.unlink()
         existed = target.exists()

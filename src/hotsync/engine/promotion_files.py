@@ -100,6 +100,7 @@ class PromotionFiles:
                 try:
                     with opened(self._paths.root, entry.path, os.O_RDONLY | os.O_NONBLOCK) as place:
                         flags.add_flags(place, entry.flags)
+                        os.fsync(place)
                 except OSError as error:
                     failed.append(f"/{entry.path} ({error.strerror})")
         if failed:
@@ -208,6 +209,7 @@ class PromotionFiles:
                 attributes.write_attributes(live, target, attributes.read_attributes(name, source))
                 os.fchmod(folder, stat.S_IMODE(wanted.st_mode))
                 os.utime(folder, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
+                os.fsync(folder)  # nothing else would make it durable soon
 
 
 def units_left(promotion: Promotion, paths: Paths) -> tuple[ExchangeUnit, ...]:

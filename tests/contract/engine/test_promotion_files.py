@@ -75,6 +75,8 @@ SLAVE = {
     "data/other/z": "slave's\n",
 }
 
+GENERATED = {"generated": "by HotSync\n", "network.d/a/address.conf": "standby\n"}
+
 
 class Stage:
     """A SLAVE in a folder: live root, replica, document."""
@@ -99,7 +101,7 @@ class Stage:
 
     def etc(self) -> PreparedEtc:
         own = OwnEtc(self.kept, frozenset({"/etc/own-package.conf"}))
-        return PreparedEtc(self.paths, lambda: own, lambda _etc, _promotion: {"generated": "by HotSync\n"})
+        return PreparedEtc(self.paths, lambda: own, lambda _etc, _promotion: GENERATED)
 
     @property
     def promotion(self) -> Promotion:
@@ -131,7 +133,7 @@ class Stage:
             "etc/passwd": MASTER["etc/passwd"] + "helper:x:998:998::/:/bin/false\n",
             "etc/group": MASTER["etc/group"] + "helper:x:998:\n",
             "etc/shadow": MASTER["etc/shadow"] + "helper:!:1::::::\n",
-            "etc/generated": "by HotSync\n",
+            **{f"etc/{path}": text for path, text in GENERATED.items()},
         }
         stay = (
             "etc/fstab", "etc/machine-id", "etc/own-package.conf", "var/lib/dpkg/status", "var/lib/app/own.key",
@@ -313,6 +315,18 @@ def test_all_metadata_arrives_with_the_exchange_and_in_the_prepared_etc(stage: S
     stage.files().exchange("data/app")
     made = os.lstat(stage.paths.root / "data")
     assert (made.st_uid, made.st_gid, made.st_mode & 0o7777) == (5, 6, 0o711)
+
+
+def test_a_file_made_in_a_folder_of_its_own_can_be_read_by_programs_that_are_not_root(stage: Stage) -> None:
+    # networkd runs as a user of its own: behind a closed folder it lost the standby address at the next boot
+    before = os.umask(0o077)
+    try:
+        stage.go_on()
+    finally:
+        os.umask(before)
+    assert (stage.paths.root / "etc/network.d/a/address.conf").read_text() == "standby\n"
+    for folder in ("etc/network.d", "etc/network.d/a"):
+        assert (stage.paths.root / folder).stat().st_mode & 0o777 == 0o755
 
 
 def test_the_tree_keeps_its_etc_so_that_it_can_be_prepared_again(stage: Stage) -> None:
