@@ -11,16 +11,20 @@ import pytest
 
 from hotsync.cli import past, slave
 from hotsync.cli.doctor import doctor_document
+from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
 from hotsync.config.schema import read_settings
+from hotsync.flows.explain import Explanation
 from hotsync.flows.slave import Done
 from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
 from hotsync.model.entry import Entry
+from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
+from hotsync.model.selection import Action, Rule
 from hotsync.replica.history import Change
 from hotsync.replica.verify import VerifyReport
 from hotsync.state.slave_run import MissingPackage, SlaveRun
@@ -89,6 +93,14 @@ def test_every_key_of_the_status_is_described() -> None:
 
 def test_every_key_of_the_doctors_document_is_described() -> None:
     assert lacking(doctor_document((Check("name", "title", Verdict.RED),)), "`hotsync doctor --json`") == []
+
+
+def test_every_key_of_an_explanation_is_described() -> None:
+    rule = Rule("/srv", Action.INCLUDE, "profile base")
+    answer = PathAnswer("/srv/\udcff", Fate.CARRIED, rule, (rule,), (rule,))
+    unit = UnitFacts("cron.service", profiles=(("cron", "mute"),))
+    told = Explanation(Role.MASTER, ((answer, Known()),), ((explain_unit(unit), unit),))
+    assert lacking(explanation_document(told), "`hotsync explain --json`") == []
 
 
 def test_every_key_of_a_runs_record_is_described() -> None:

@@ -294,15 +294,11 @@ class Walk:
 
     def _across(self, key: bytes, kind: str, scope: Scope) -> Scope:
         """Given a mount point, return what holds there: what it would inherit counts only where it is allowed."""
-        path, named = path_of_key(key), scope.barred()
-        if kind not in PSEUDO:
-            if path in self._allowed or named.carried or (not scope.carried and named.may_carry_below):
-                return scope
-            if named.may_carry_below:
-                return named
-        if scope.carried:
+        path = path_of_key(key)
+        entered = scope.across(allowed=path in self._allowed, pseudo=kind in PSEUDO)
+        if scope.carried and entered is scope.nothing():
             self._remark(Remark("skipped.mount", path, f"is a mounted {kind} file system that no rule names"))
-        return scope.nothing()
+        return entered
 
     def _unseen(self, key: bytes, error: OSError) -> Gap:
         self._unreadable(key)

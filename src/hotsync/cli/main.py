@@ -13,6 +13,7 @@ __all__ = ["hotsync"]
 
 _COMMANDS = {
     "status": "hotsync.cli.look:status_command",
+    "explain": "hotsync.cli.explain:explain_command",
     "doctor": "hotsync.cli.doctor:doctor_command",
     "pair": "hotsync.cli.pair:pair_command",
     "history": "hotsync.cli.past:history_command",

@@ -93,6 +93,19 @@ class Scope:
             return self._table.scope(_NOTHING, None, self._node, states)
         return self._table.scope(rank_of(self._node.rule), self._node.rule, self._node, states)
 
+    def across(self, *, allowed: bool, pseudo: bool) -> Scope:
+        """Return the scope of a mount point: what it would inherit counts only where that is `allowed`.
+
+        A `pseudo` file system holds nothing that could be carried.
+        """
+        named = self.barred()
+        if not pseudo:
+            if allowed or named.carried or (not self.carried and named.may_carry_below):
+                return self
+            if named.may_carry_below:
+                return named
+        return self.nothing()
+
     def nothing(self) -> Scope:
         """Return the scope in which nothing is carried."""
         return self._table.scope(_NOTHING, None, None, ())

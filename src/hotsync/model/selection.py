@@ -81,6 +81,18 @@ class Selection:
                 best.offer(rule)
         return Decision(best.rule.action if best.rule else Action.EXCLUDE, best.rule)
 
+    def matching(self, path: str) -> tuple[Rule, ...]:
+        """Given a path, return every rule that names it or a folder above it; the first one decides."""
+        named = {path, *_folders(path)}
+        plain = (rule for rule in self.rules if rule.pattern.strip("/") in named and not _WILDCARD.search(rule.pattern))
+        wild = (rule for pattern, rule in self._globs if pattern.match(path))
+        return tuple(sorted((*plain, *wild), key=rank_of, reverse=True))
+
+    def inside(self, path: str) -> tuple[Rule, ...]:
+        """Given a folder, return the rules without wildcards that name something in it."""
+        start = f"{path}/" if path else ""
+        return tuple(rule for named, rule in sorted(self._literal.items()) if named != path and named.startswith(start))
+
     def names(self, path: str) -> bool:
         """Return whether what decides for a path is said of it, not of a folder above it."""
         rule = self.decide(path).rule

@@ -91,7 +91,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         packages=read_packages(),
         users=tuple(sorted(parse_users(passwd), key=lambda user: (user.uid, user.name))),
         groups=tuple(sorted(parse_groups(group), key=lambda group: (group.gid, group.name))),
-        units=_read_units(paths),
+        units=read_units(paths),
         network=_read_network(paths),
         mounts=tuple(parse_mounts(_read(Path("/proc/1/mountinfo")))),
     )
@@ -223,7 +223,8 @@ def read_packages() -> tuple[PackageFact, ...]:
     return parse_packages(listed, states)
 
 
-def _read_units(paths: Paths) -> tuple[UnitFact, ...]:
+def read_units(paths: Paths) -> tuple[UnitFact, ...]:
+    """Return the units that matter; none where systemd cannot be asked."""
     patterns = [f"*.{kind}" for kind in _KINDS]
     try:
         listed = list_unit_files(paths, patterns, time.time_ns())

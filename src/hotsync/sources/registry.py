@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import HotSyncError, SourceError
+from hotsync.model.explain import FILES_OF
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
@@ -119,7 +120,7 @@ def known_rules(paths: Paths) -> tuple[Rule, ...]:
 def directory_rules(directories: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
     """Given where each server keeps its files, return the rules that protect them."""
     return tuple(
-        Rule(path, Action.PROTECT, f"files of {name}", Voice.PROFILE)
+        Rule(path, Action.PROTECT, FILES_OF + name, Voice.PROFILE)
         for name, paths in directories.items()
         for path in paths
     )

@@ -1,0 +1,81 @@
+"""`hotsync explain` on both sides: lists, links, mounts, databases, generations of a real replica's tree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hotsync.cli.explain import explain_command
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.selection import Action, Rule
+from hotsync.sources.shadow_index import Known, save_index
+from hotsync.state.rules import render_rules
+from hotsync.state.store import save_role
+from hotsync.system.paths import Paths
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(tmp_path))
+    return Paths(tmp_path)
+
+
+def ask(*words: str) -> dict[str, list[dict[str, object]]]:
+    done = CliRunner().invoke(explain_command, [*words, "--json"], standalone_mode=False)
+    assert done.exception is None, done.exception
+    document: dict[str, list[dict[str, object]]] = json.loads(done.output)
+    return document
+
+
+def write_list(paths: Paths, name: str, text: str) -> None:
+    file = paths.at(f"/etc/backup-data.d/{name}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_on_a_master_the_line_of_the_list_that_decides_is_named_with_the_rule_that_it_beats(paths: Paths) -> None:
+    write_list(paths, "site.exclude", "/srv/music\n")
+    answer, other = ask("/srv/music/a.flac", "/data")["paths"]
+    assert (answer["fate"], other["fate"]) == ("absent", "unknown")
+    assert answer["rule"] == {
+        "pattern": "/srv/music", "action": "exclude", "origin": "/etc/backup-data.d/site.exclude:1",
+    }  # fmt: skip
+    assert answer["beaten"] == [{"pattern": "/srv", "action": "include", "origin": "profile base"}]
+
+
+def test_a_path_that_leads_through_a_link_is_answered_for_what_it_leads_to(paths: Paths, tmp_path: Path) -> None:
+    (tmp_path / "srv/real").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "srv/real")
+    (answer,) = ask("/data/file")["paths"]
+    assert (answer["path"], answer["asked_as"], answer["fate"]) == ("/srv/real/file", "/data/file", "carried")
+
+
+def test_a_file_with_a_sound_copy_is_said_to_travel_as_that(paths: Paths, tmp_path: Path) -> None:
+    paths.shadows.mkdir(parents=True)
+    save_index(paths.shadows / "index.json", [Known("srv/a.db", "sqlite", (None, None, None), False, 1000.0)])
+    (answer,) = ask("/srv/a.db")["paths"]
+    assert (answer["copy"], answer["copied_at"]) == ("sqlite", "1970-01-01T00:16:40Z")
+
+
+def test_what_is_neither_a_path_nor_a_unit_is_refused_with_a_thing_to_do(paths: Paths) -> None:
+    done = CliRunner().invoke(explain_command, ["mariadb", "--json"])
+    assert done.exit_code == 2
+    assert "neither a path nor a unit" in done.output
+
+
+def test_on_a_slave_the_rules_are_those_that_came_with_the_generation(paths: Paths) -> None:
+    save_role(paths, RoleRecord(Role.SLAVE))
+    done = CliRunner().invoke(explain_command, ["/data/app"])
+    assert done.exit_code == 3  # it holds nothing yet
+    rules = paths.replica / "tree/var/lib/hotsync/spool/rules/rules.json"
+    rules.parent.mkdir(parents=True)
+    rules.write_bytes(render_rules([Rule("/data/app", Action.INCLUDE, "/etc/backup-data.d/m.include:7")]))
+    paths.manifest.touch()
+    (answer,) = ask("/data/app/x", "cron.service")["paths"]
+    assert answer["fate"] == "carried"
+    assert answer["rule"] == {"pattern": "/data/app", "action": "include", "origin": "/etc/backup-data.d/m.include:7"}
