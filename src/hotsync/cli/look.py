@@ -11,7 +11,7 @@ from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
-from hotsync.model.generation import database_moment
+from hotsync.model.generation import database_moment, dump_moments
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Verdict, worst
@@ -59,7 +59,12 @@ def status_document(status: Status) -> dict[str, object]:
             "confirmed_at": utc(newest.confirmed_at),
             "age_seconds": round(status.age, 1),
             "datasets": [
-                {"name": point.name, "taken_at": utc(point.taken_at), "stale_since": utc(point.stale_since)}
+                {
+                    "name": point.name,
+                    "taken_at": utc(point.taken_at),
+                    "stale_since": utc(point.stale_since),
+                    "streamed": point.streamed,
+                }
                 for point in newest.datasets
             ],
         },
@@ -92,13 +97,10 @@ def _show(status: Status) -> None:
         click.echo("HotSync is disabled here.")
     _row("peer", readable(_peer(status)))
     _row("generation", _generation(status))
-    if status.newest is not None and any(database_moment(status.newest)):
-        _row("databases", f"as of {databases_as_of(status.newest)}, the MASTER's time")
-    for standby in status.standbys:
-        if not standby.fault:
-            moment = f"as of {local(standby.as_of)}, the MASTER's time ({age(standby.lag)} behind)"
-            shown = moment if standby.as_of else "of a time that is not known yet"
-            _row("streamed", f"{readable(standby.name)} {shown}")
+    if status.newest is not None and any(database_moment(status.newest, status.streamed)):
+        _row("databases", f"as of {databases_as_of(status.newest, status.streamed)}, the MASTER's time")
+    for name in status.streamed:
+        _row("streamed", readable(_streamed(status, name)))
     if status.running is not None:
         _row("running", f"a run is going, for {age(status.now - status.running.since)} (process {status.running.pid})")
     if status.last_run is not None:
@@ -132,6 +134,17 @@ def _generation(status: Status) -> str:
     if status.newest is None:
         return "none yet"
     return f"{status.newest.number}, collected {local(status.newest.collected_at)}; the data is {age(status.age)} old"
+
+
+def _streamed(status: Status, name: str) -> str:
+    """Return how far a streamed server is, where that is seen, and of when its dump is, which is history."""
+    said = name
+    for standby in status.standbys:
+        if standby.name == name:
+            behind = f" as of {local(standby.as_of)}, the MASTER's time ({age(standby.lag)} behind)"
+            said += behind if standby.as_of else " of a time that is not known yet"
+    dumped = dump_moments(status.newest).get(name, 0.0) if status.newest is not None else 0.0
+    return f"{said}; last dump {local(dumped)}" if dumped else said
 
 
 def _readiness(status: Status) -> None:

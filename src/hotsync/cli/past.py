@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -40,9 +41,9 @@ def history_command(as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def databases_as_of(generation: Generation) -> str:
-    """Return of when the oldest database in a generation is, as people read it."""
-    moment, stale = database_moment(generation)
+def databases_as_of(generation: Generation, without: Collection[str] = ()) -> str:
+    """Return of when the oldest database in a generation is, as people read it; servers `without` are left out."""
+    moment, stale = database_moment(generation, without)
     shown = local(moment) if moment else "none"
     return f"{shown} ({stale} stale)" if stale else shown
 
@@ -66,6 +67,7 @@ def generation_document(generation: Generation) -> dict[str, object]:
                 "taken_at": utc(point.taken_at),
                 "stale_since": utc(point.stale_since),
                 "note": point.note,
+                "streamed": point.streamed,
             }
             for point in generation.datasets
         ],

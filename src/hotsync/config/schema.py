@@ -118,6 +118,15 @@ class Settings(BaseModel):
         "more than a quarter of the free space; past it the SLAVE gets a new copy of the cluster when it is back",
         unit="MB",
     )
+    stream_dump_minutes: int = _setting(
+        "hotsync",
+        "StreamDumpMinutes",
+        Number(0, 1440),
+        "60",
+        "on the MASTER: how often a database server is dumped while the SLAVE follows it change by change; 0: in every "
+        "run, as all others are",
+        unit="minutes",
+    )
     mail_queue: bool = _setting(
         "hotsync",
         "MailQueue",

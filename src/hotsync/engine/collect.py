@@ -10,6 +10,7 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
 from hotsync.profiles.resolve import queue_rules
+from hotsync.sources.followed import Pace
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
 from hotsync.sources.source import Context
@@ -30,12 +31,23 @@ class Collected:
     notices: tuple[Notice, ...]
 
 
-def collect(paths: Paths, clock: Clock, *, databases: bool, mail_queue: bool, say: Callable[[str], None]) -> Collected:
-    """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy."""
+def collect(
+    paths: Paths,
+    clock: Clock,
+    *,
+    databases: bool,
+    mail_queue: bool,
+    say: Callable[[str], None],
+    pace: Pace | None = None,
+) -> Collected:
+    """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy.
+
+    `pace` is given where database servers are streamed.
+    """
     notices: list[Notice] = []
     started_at = clock.now()
     context = Context(paths, clock, notice=notices.append)
-    done = collect_all(context, databases=databases, begin=lambda name: say(f"Collecting {name}"))
+    done = collect_all(context, databases=databases, pace=pace, begin=lambda name: say(f"Collecting {name}"))
     say("Asking plugins and lists")
     site = site_rules(paths)
     rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)

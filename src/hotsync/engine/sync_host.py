@@ -29,6 +29,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
+from hotsync.sources.followed import Pace
 from hotsync.sources.postgresql_slot import tend_all
 from hotsync.sources.shadows import Shadows
 from hotsync.state.sent import load_sent, save_sent
@@ -177,6 +178,7 @@ class SyncHost:
         return collect(
             self.paths, self.clock, databases=self.settings.databases.carried, mail_queue=self.settings.mail_queue,
             say=lambda phase: say(phase, None),
+            pace=Pace(self.settings.stream_dump_minutes * 60.0) if self.settings.streams else None,
         )  # fmt: skip
 
     def tend_streams(self) -> list[Notice]:

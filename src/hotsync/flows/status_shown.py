@@ -50,6 +50,17 @@ class Status:
         return max(0.0, self.now - data_moment(self.newest, difference))
 
     @property
+    def streamed(self) -> tuple[str, ...]:
+        """Return the database servers of which the SLAVE has more than their dumps: it follows them.
+
+        A SLAVE sees that itself; a MASTER knows how it was in the last run.
+        """
+        if self.role.role is Role.SLAVE:
+            return tuple(standby.name for standby in self.standbys if not standby.fault)
+        points = self.newest.datasets if self.newest is not None else ()
+        return tuple(dict.fromkeys(point.server for point in points if point.streamed))
+
+    @property
     def interval_minutes(self) -> int:
         """Return how often new data is to be expected: what this server is set to, on a SLAVE its MASTER's if longer.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 
@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 class DatasetPoint:
     """One dataset within a generation: its name, its consistency point (MASTER's clock), and whether it is stale.
 
-    `stale_since` is 0 for a fresh one, else the moment of the last good copy; `note` says why it is stale.
+    `stale_since` is 0 for a fresh one, else the moment of the last good copy; `note` says why it is stale. `streamed`:
+    the SLAVE follows it change by change, so its dump is history, and may be older than the generation.
     """
 
     name: str
     taken_at: float
     stale_since: float = 0.0
     note: str = ""
+    streamed: bool = False
+
+    @property
+    def server(self) -> str:
+        """Return the name of the database server that it belongs to ("postgresql/15-main")."""
+        return "/".join(self.name.split("/")[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +56,24 @@ def data_moment(generation: Generation, clock_difference: float) -> float:
     return generation.collected_at - clock_difference + moved
 
 
-def database_moment(generation: Generation) -> tuple[float, int]:
+def database_moment(generation: Generation, without: Collection[str] = ()) -> tuple[float, int]:
     """Return of when the oldest database in a generation is (MASTER's clock, 0: there is none), and how many are stale.
 
     A database that could not be collected is as old as its last good copy; one that never was counts as stale only.
+    `without` are servers that are left out.
     """
-    points = [point for point in generation.datasets if "/" in point.name]
+    points = [point for point in generation.datasets if "/" in point.name and point.server not in without]
     known = [point.taken_at for point in points if point.taken_at]
     return min(known, default=0.0), sum(1 for point in points if point.stale_since)
+
+
+def dump_moments(generation: Generation) -> dict[str, float]:
+    """Return of when the dump of each database server in a generation is: that of its oldest database."""
+    found: dict[str, float] = {}
+    for point in generation.datasets:
+        if "/" in point.name and point.taken_at:
+            found[point.server] = min(point.taken_at, found.get(point.server, point.taken_at))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

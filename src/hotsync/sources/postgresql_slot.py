@@ -30,6 +30,13 @@ SET lc_messages = 'C';
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
   WHERE slot_name = 'hotsync' AND slot_type = 'physical'
 """
+_FOLLOWED = """
+SELECT coalesce(bool_or(r.state = 'streaming' AND pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn) <= {behind}),
+  false) FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid
+  WHERE s.slot_name = 'hotsync' AND s.slot_type = 'physical'
+"""
+_CLOSE = 16 * 1024 * 1024
+"""A standby that lacks no more of the log than that (one segment, usually) has all but the last moment."""
 _QUARTER = 4
 _TRIES = 20
 
@@ -55,6 +62,14 @@ def look(login: Login) -> Slot | None:
     """Return the slot of a cluster, None if it has none; raise CommandFailed or ValueError."""
     found = ask_json(login, _LOOK)
     return None if found is None else Slot.model_validate(found)
+
+
+def is_followed(cluster: Dataset) -> bool:
+    """Given a cluster that runs, return whether a standby uses the slot and has applied all but the last of its log.
+
+    A copy that is being made uses the slot, too, and applies nothing. Raise CommandFailed.
+    """
+    return ask(login_of(cluster), _FOLLOWED.format(behind=_CLOSE)) == "t"
 
 
 def drop(login: Login) -> None:

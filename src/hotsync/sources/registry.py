@@ -7,7 +7,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.errors import HotSyncError, SourceError
 from hotsync.model.explain import FILES_OF
 from hotsync.model.generation import DatasetPoint
+from hotsync.model.pace import may_rest
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
 from hotsync.sources import (
@@ -33,7 +35,9 @@ from hotsync.sources import (
 )
 from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
 from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.followed import Pace
 from hotsync.sources.openldap_documents import OpenldapServer
+from hotsync.sources.proofs import is_whole
 from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
@@ -94,15 +98,16 @@ def collect_all(
     context: Context,
     *,
     databases: bool = True,
+    pace: Pace | None = None,
     begin: Callable[[str], None] | None = None,
     sources: Sequence[Source] = SOURCES,
 ) -> Collected:
     """Given the host, bring the whole spool up to date; a dataset that fails keeps its last good copy and is stale.
 
-    `databases` is False where the administrator left them out; their dumps then leave the spool. `begin` is called
-    with the name of each dataset before it is collected.
+    `databases` is False where the administrator left them out; their dumps then leave the spool. `pace` is given where
+    servers are streamed. `begin` is called with the name of each dataset before it is collected.
     """
-    run = _Run(context, begin or _nothing)
+    run = _Run(context, begin or _nothing, pace)
     for source in sources:
         if source.IS_DATABASE and not databases:
             run.leave_out(source)
@@ -153,9 +158,11 @@ def _told(document: Document) -> tuple[str, str]:
 
 
 class _Run:
-    def __init__(self, context: Context, begin: Callable[[str], None]) -> None:
-        self._context, self._begin = context, begin
+    def __init__(self, context: Context, begin: Callable[[str], None], pace: Pace | None) -> None:
+        self._context, self._begin, self._pace = context, begin, pace
         self._times = _load_times(context)
+        self._last_whole = _load_whole(context.paths)
+        self._whole: dict[str, float] = {}
         self._known_directories = _load_directories(context.paths)
         self.directories: dict[str, tuple[str, ...]] = {}
         self.points: list[DatasetPoint] = []
@@ -173,12 +180,15 @@ class _Run:
             if dataset.parked:
                 self._parked(dataset)
                 continue
+            streamed = source.IS_DATABASE and self._pace is not None and self._pace.is_followed(dataset)
+            if streamed and self._rests(dataset):
+                continue
             try:
                 points = source.collect(self._context, dataset)
             except (SourceError, OSError) as error:
                 self._stale(dataset.name, error)
             else:
-                self._fresh(dataset, points)
+                self._fresh(dataset, points, streamed=streamed)
         if source.IS_DATABASE:
             self._forget_others(source, {dataset.name for dataset in datasets}, "is not on this server any more")
 
@@ -191,7 +201,7 @@ class _Run:
     def save(self) -> None:
         """Remember when each dataset was collected last."""
         times = {point.name: point.taken_at for point in self.points if point.taken_at}
-        document = {"schema": 1, "taken_at": times, "directories": self.directories}
+        document = {"schema": 1, "taken_at": times, "directories": self.directories, "whole": self._whole}
         data = json.dumps(document, sort_keys=True).encode()
         try:
             write_atomic(self._context.paths.collected, data, mode=0o600)
@@ -211,13 +221,33 @@ class _Run:
                 self.directories[dataset.name] = directories
         return datasets
 
-    def _fresh(self, dataset: Dataset, points: Sequence[DatasetPoint]) -> None:
+    def _rests(self, dataset: Dataset) -> bool:
+        """Return whether a server that the SLAVE follows is not dumped in this run; its last dump is then noted.
+
+        Only one that was whole, and lies in the spool in full, may rest.
+        """
+        assert self._pace is not None
+        taken_at = self._last_whole.get(dataset.name)
+        age = inf if taken_at is None else self._context.clock.now() - taken_at
+        known = self._known(dataset.name)
+        if not may_rest(followed=True, age=age, every=self._pace.every) or not known:
+            return False
+        if not _lies_whole(self._context.paths.spool, dataset):
+            return False
+        log.info("%s is streamed: its dump, %.0f minutes old, stays", dataset.name, age / 60)
+        self._whole[dataset.name] = self._last_whole[dataset.name]
+        self.points += [DatasetPoint(name, self._times[name], streamed=True) for name in known]
+        return True
+
+    def _fresh(self, dataset: Dataset, points: Sequence[DatasetPoint], *, streamed: bool) -> None:
+        if not any(point.stale_since for point in points):
+            self._whole[dataset.name] = min(point.taken_at for point in points)
         for point in points:
             if point.stale_since:
                 self._stale_point(point.name, point.note)
                 self.failures.append(SourceError(dataset=dataset.name, reason=point.note))
             else:
-                self.points.append(point)
+                self.points.append(replace(point, streamed=streamed))
 
     def _parked(self, dataset: Dataset) -> None:
         """Keep what was collected before the server was stopped: it cannot have changed."""
@@ -272,6 +302,24 @@ def _load_times(context: Context) -> dict[str, float]:
             except HotSyncError:
                 continue
     return times
+
+
+def _load_whole(paths: Paths) -> dict[str, float]:
+    """Return when the last dump of each server was made, of those in which nothing failed."""
+    try:
+        document = TypeAdapter(dict[str, object]).validate_json(paths.collected.read_bytes())
+        return TypeAdapter(dict[str, float]).validate_python(document["whole"])
+    except (OSError, KeyError, ValidationError):
+        return {}  # none yet, or none that can be read
+
+
+def _lies_whole(folder: Path, dataset: Dataset) -> bool:
+    """Return whether what was collected of a server lies in the spool, with all that its document names."""
+    for engine, name, kind in _DOCUMENTS:
+        if engine == dataset.source:
+            document = documents.load_last(folder / dataset.name / name, kind)
+            return document is not None and is_whole(folder / dataset.name, document.files)
+    return False
 
 
 def _load_directories(paths: Paths) -> dict[str, tuple[str, ...]]:

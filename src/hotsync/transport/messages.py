@@ -121,6 +121,7 @@ class Dataset(BaseModel):
     taken_at: Moment
     stale_since: Moment = 0.0
     note: Annotated[str, Field(max_length=500, pattern=_NO_CONTROLS)] = ""
+    streamed: bool = False
 
     @classmethod
     def of(cls, point: DatasetPoint) -> Self:
@@ -130,11 +131,12 @@ class Dataset(BaseModel):
             taken_at=float(point.taken_at),
             stale_since=float(point.stale_since),
             note=plain(point.note, 500),
+            streamed=point.streamed,
         )
 
     def point(self) -> DatasetPoint:
         """Return it as the model has it."""
-        return DatasetPoint(self.name, self.taken_at, self.stale_since, self.note)
+        return DatasetPoint(self.name, self.taken_at, self.stale_since, self.note, self.streamed)
 
 
 class Commit(Message):

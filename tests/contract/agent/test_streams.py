@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from hotsync.agent.stream_pool import MOST
 from hotsync.agent.streams import MAX_STREAMS
 from hotsync.errors import CommandFailed, ExitCode, PeerRefused, RestoreFailed, StreamRefused
 from hotsync.sources import postgresql_slot as slots
+from hotsync.sources.followed import is_followed
 from hotsync.sources.postgresql_cluster import login_of
 from hotsync.sources.postgresql_fitness import divergence
 from hotsync.sources.postgresql_guard import Guard
@@ -51,9 +53,12 @@ def world(template: Path) -> Iterator[Streamed]:
 def test_a_cluster_is_copied_and_what_is_committed_arrives(world: Streamed) -> None:
     world.master.psql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
     assert needs_seed(world.standby, None) == "there is no copy yet"
+    assert not is_followed(world.master.dataset())
     world.seed()
     assert needs_seed(world.standby, read_upstream(world.standby)) == ""
+    assert not is_followed(world.master.dataset())
     world.start_standby()
+    until(lambda: is_followed(world.master.dataset()), "the MASTER sees that it follows")
     world.master.psql("INSERT INTO t VALUES (2)")
     until(lambda: world.has("SELECT count(*) FROM t", "2"), "the second row is there")
     until(lambda: world.standing().unreceived == 0, "it has all of it")
@@ -72,6 +77,33 @@ def test_a_cluster_is_copied_and_what_is_committed_arrives(world: Streamed) -> N
     assert not slot.lost
 
 
+def test_what_only_keeps_the_log_or_is_far_behind_does_not_follow(
+    world: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.seed()
+    login = login_of(world.master.dataset())
+    with servers.open_folder() as folder:
+        shutil.chown(folder, "postgres")
+        # what a copy does while it is made
+        argv = [login.tool("pg_receivewal"), f"--directory={folder}", "--slot=hotsync", *login.connection()]
+        with command.spawn(argv, user="postgres", cwd="/", env=login.environment) as receiver:
+            streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+            until(lambda: world.master.psql(streams).strip() == "1", "it streams")
+            assert not is_followed(world.master.dataset())
+            receiver.send_signal(signal.SIGINT)
+            receiver.wait()
+    world.start_standby()
+    until(lambda: is_followed(world.master.dataset()), "the standby follows")
+    world.ask("SELECT pg_wal_replay_pause()")
+    monkeypatch.setattr(slots, "_CLOSE", 1000)
+    world.master.psql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+    until(lambda: not is_followed(world.master.dataset()), "it is behind")
+    world.ask("SELECT pg_wal_replay_resume()")
+    until(lambda: is_followed(world.master.dataset()), "it has caught up")
+    world.master.stop()
+    assert not is_followed(world.master.dataset())
+
+
 def test_a_break_in_the_middle_costs_nothing_that_was_committed(world: Streamed) -> None:
     world.master.psql("CREATE TABLE t (n int)")
     world.seed()
@@ -83,6 +115,7 @@ def test_a_break_in_the_middle_costs_nothing_that_was_committed(world: Streamed)
     assert not (world.standby.upstream / ".s.PGSQL.5432").exists()
     behind = world.standing()
     assert behind.as_of == behind.last_commit
+    assert not is_followed(world.master.dataset())
     world.start_streaming()
     until(lambda: world.has("SELECT count(*) FROM t", "1000"), "the rows are there")
 

@@ -18,15 +18,18 @@ from hotsync.backends.waiting_servers import WaitingServer
 from hotsync.engine import standbys, warm
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget
 from hotsync.sources import postgresql
 from hotsync.sources import postgresql_slot as slots
+from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.postgresql_cluster import login_of
 from hotsync.sources.postgresql_seed import give_up
 from hotsync.sources.postgresql_standby import SIGNAL
+from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context
 from hotsync.state.store import save_role
 from hotsync.system import command, trees
@@ -193,6 +196,31 @@ def test_a_streamed_cluster_is_copied_and_followed_and_no_dump_is_loaded_into_it
     assert [each.name for each in shown] == [NAME]
     until(lambda: standbys.shown(slave.paths, (slave.dump,), slave.clock.now())[0].lag < 30, "it is near")
     assert not shown[0].fault
+
+
+def test_the_last_dump_stays_while_the_standby_follows_and_every_run_dumps_when_it_does_not(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master = following.world.master
+    monkeypatch.setattr(postgresql, "inspect", lambda _: (master.dataset(),))
+
+    def run() -> dict[str, DatasetPoint]:
+        context = Context(following.world.pair.master.paths)
+        done = collect_all(context, pace=Pace(3600.0), sources=(postgresql,))
+        assert done.failures == ()
+        return {point.name: point for point in done.points}
+
+    until(lambda: is_followed(master.dataset()), "the MASTER sees that it follows")
+    first = run()
+    master.psql("INSERT INTO t VALUES (1)")
+    assert run() == first
+    assert {point.streamed for point in first.values()} == {True}
+    until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the standby has more than the dump")
+    following.units.stop(following.paths, following.world.standby.server)
+    until(lambda: not is_followed(master.dataset()), "it follows no more")
+    later = run()
+    assert later.keys() == first.keys()
+    assert all(point.taken_at > first[name].taken_at and not point.streamed for name, point in later.items())
 
 
 def test_a_standby_that_was_stopped_goes_on_and_its_status_says_so_meanwhile(following: Slave) -> None:

@@ -26,6 +26,7 @@ def test_an_installed_server_has_the_defaults() -> None:
     assert settings == Settings()
     assert (settings.enabled, settings.role, settings.slave_port) == (True, Role.NONE, 273)
     assert (settings.databases, settings.streams, settings.stream_keep_mb) == (Databases.ENABLED, False, 1024)
+    assert settings.stream_dump_minutes == 60
     assert (settings.interval_minutes, settings.slave_interval_minutes, settings.quiet_minutes) == (15, 60, 45)
     assert (settings.keep_all_hours, settings.keep_quarter_hours) == (2, 24)
     assert (settings.keep_hourly_days, settings.keep_daily_days) == (3, 30)

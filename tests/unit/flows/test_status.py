@@ -185,3 +185,34 @@ def test_how_far_a_streamed_cluster_is_is_shown_by_the_masters_clock(capsys: pyt
     shown = status_document(status)["streamed"]
     assert isinstance(shown, list)
     assert shown[0] == {"name": "postgresql/15-main", "as_of": utc(NOW - 2), "lag_seconds": 2.0, "fault": ""}
+
+
+def rows(status: Status, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    look._show(status)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line.startswith(("streamed", "databases"))]
+
+
+def test_the_dump_of_a_streamed_server_may_be_old_and_is_shown_beside_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    points = (
+        DatasetPoint("mariadb/default", NOW - 600),
+        DatasetPoint("postgresql/15-main", NOW - 3000, streamed=True),
+        DatasetPoint("postgresql/15-main/bank", NOW - 2990, streamed=True),
+    )
+    newest = replace(HELD, datasets=points)
+    databases = f"databases   as of {local(NOW - 600)}, the MASTER's time"
+    master = replace(MASTER, newest=newest)
+    assert rows(master, capsys) == [databases, f"streamed    postgresql/15-main; last dump {local(NOW - 3000)}"]
+    assert told(master) == ""
+    slave = replace(GOOD, newest=newest, standbys=(StandbyShown("postgresql/15-main", NOW - 2, 2.04),))
+    assert rows(slave, capsys) == [
+        databases,
+        f"streamed    postgresql/15-main as of {local(NOW - 2)}, the MASTER's time (2 seconds behind); "
+        f"last dump {local(NOW - 3000)}",
+    ]
+    assert told(slave) == ""
+    # a SLAVE whose standby does not run has no more than the dump
+    lost = replace(slave, standbys=(StandbyShown("postgresql/15-main", fault="its standby does not run"),))
+    assert rows(lost, capsys) == [f"databases   as of {local(NOW - 3000)}, the MASTER's time"]

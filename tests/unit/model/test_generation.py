@@ -11,6 +11,7 @@ from hotsync.model.generation import (
     Retention,
     data_moment,
     database_moment,
+    dump_moments,
     floor,
     to_forget,
 )
@@ -82,3 +83,8 @@ def test_a_generations_databases_are_as_old_as_the_oldest_of_them() -> None:
         DatasetPoint("postgresql/15-main/new", 0.0, 1000.0, "never collected"),
     )
     assert database_moment(replace(generation, datasets=points)) == (700.0, 2)
+    assert database_moment(replace(generation, datasets=points), {"postgresql/15-main"}) == (1001.0, 0)
+    assert dump_moments(replace(generation, datasets=points)) == {
+        "mariadb/default": 1001.0,
+        "postgresql/15-main": 700.0,
+    }

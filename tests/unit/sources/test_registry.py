@@ -21,6 +21,7 @@ from hotsync.sources.documents import (
     render,
 )
 from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.openldap_documents import OpenldapDatabase, OpenldapServer
 from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.registry import LOADED_AT_REST, Loadable, collect_all, known_rules, loadables, source_named
@@ -86,8 +87,8 @@ class World:
     other: Fake
     notices: list[Notice]
 
-    def run(self, *, databases: bool = True) -> tuple[dict[str, DatasetPoint], list[str]]:
-        done = collect_all(self.context, databases=databases, sources=(self.engine, self.other))
+    def run(self, *, databases: bool = True, pace: Pace | None = None) -> tuple[dict[str, DatasetPoint], list[str]]:
+        done = collect_all(self.context, databases=databases, pace=pace, sources=(self.engine, self.other))
         return {point.name: point for point in done.points}, [error.sentence for error in done.failures]
 
 
@@ -286,3 +287,80 @@ def test_what_is_put_in_place_at_rest_is_found_with_its_place(tmp_path: Path) ->
     (tmp_path / "redis/redis-server/server.json").write_text('{"schema": 1, "version": 7}')
     with pytest.raises(RestoreFailed, match="malformed"):
         loadables(tmp_path)
+
+
+@pytest.fixture
+def streamed(world: World) -> World:
+    """A server whose dumps have a document, as those that can be streamed have."""
+    world.engine.NAME = "mariadb"
+    world.engine.datasets[:] = [Dataset("mariadb", "a")]
+    folder = world.context.paths.spool / "mariadb/a"
+    folder.mkdir(parents=True)
+    (folder / "instance.json").write_bytes(render(INSTANCE))
+    (folder / "accounts.sql").write_text("abc")
+    return world
+
+
+HOURLY = Pace(3600.0, lambda _: True)
+
+
+def dumped(world: World, time: float, pace: Pace | None = HOURLY) -> bool:
+    """Run at a time, and return whether the server was dumped."""
+    world.clock.time = time
+    points, _ = world.run(pace=pace)
+    assert points["other"].taken_at == time
+    assert not points["mariadb/a"].stale_since
+    assert points["mariadb/a"].streamed is (pace is not None and pace.is_followed(Dataset("mariadb", "a")))
+    return points["mariadb/a"].taken_at == time
+
+
+def test_a_server_that_is_followed_keeps_its_dump_for_a_while_and_shows_how_old_it_is(streamed: World) -> None:
+    streamed.engine.partly = [DatasetPoint("mariadb/a/shop", 1000)]
+    assert dumped(streamed, 1000)
+    assert not dumped(streamed, 1900)
+    points, failures = streamed.run(pace=HOURLY)
+    assert points["mariadb/a"] == DatasetPoint("mariadb/a", 1000, streamed=True)
+    assert points["mariadb/a/shop"] == DatasetPoint("mariadb/a/shop", 1000, streamed=True)
+    assert failures == []
+    assert not dumped(streamed, 3700)
+    streamed.engine.partly = [DatasetPoint("mariadb/a/shop", 4600)]
+    assert dumped(streamed, 4600)
+    assert not dumped(streamed, 5500)
+
+
+def test_as_soon_as_it_is_not_followed_every_run_dumps_it(streamed: World) -> None:
+    assert dumped(streamed, 1000)
+    assert dumped(streamed, 1900, Pace(3600.0, lambda _: False))
+    assert not dumped(streamed, 2800)
+    assert dumped(streamed, 2900, None)
+    assert dumped(streamed, 3000, Pace(0.0, lambda _: True))
+    assert dumped(streamed, 500), "a clock that was set back proves nothing"
+
+
+def test_what_failed_in_the_last_dump_is_dumped_again_however_young_it_is(streamed: World) -> None:
+    streamed.engine.partly = [DatasetPoint("mariadb/a/shop", 0.0, 1000, "database shop: bad page")]
+    assert dumped(streamed, 1000)
+    assert dumped(streamed, 1100)
+    streamed.engine.failing["mariadb/a"] = "the server is down"
+    points, _ = streamed.run(pace=HOURLY)
+    assert points["mariadb/a"] == DatasetPoint("mariadb/a", 1100, 1100, "the server is down")
+    del streamed.engine.failing["mariadb/a"]
+    streamed.engine.partly = []
+    assert dumped(streamed, 1200)
+    assert not dumped(streamed, 1300)
+
+
+@pytest.mark.parametrize("lost", ["collected.json", "spool/mariadb/a/accounts.sql", "spool/mariadb/a/instance.json"])
+def test_a_dump_that_is_not_there_in_full_is_made_again(streamed: World, lost: str) -> None:
+    assert dumped(streamed, 1000)
+    (streamed.context.paths.state / lost).unlink()
+    assert dumped(streamed, 1100)
+
+
+def test_what_cannot_be_streamed_is_never_followed() -> None:
+    for dataset in (
+        Dataset("redis", "redis-server"),
+        Dataset("postgresql", "15-main", fault="it does not run"),
+        Dataset("postgresql", "15-main", parked=True),
+    ):
+        assert not is_followed(dataset)

@@ -261,10 +261,10 @@ def parse_quietly(body: bytes) -> HotSyncError:
 
 
 def test_a_datasets_note_is_shortened_and_cleaned_on_its_way() -> None:
-    point = DatasetPoint("mariadb\n", 1.0, note="x" * 900)
+    point = DatasetPoint("mariadb\n", 1.0, note="x" * 900, streamed=True)
     sent = Dataset.of(point)
     assert (sent.name, len(sent.note)) == ("mariadb?", 500)
-    assert sent.point().taken_at == 1.0
+    assert (sent.point().taken_at, sent.point().streamed) == (1.0, True)
 
 
 def every_kind() -> list[type[Message]]:
