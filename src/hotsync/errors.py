@@ -172,7 +172,7 @@ class TargetRefused(Refused):
 
 
 class StreamRefused(Refused):
-    """A stream carries physical replication and nothing else: {reason}"""
+    """A stream carries replication and nothing else: {reason}"""
 
     code = "refused.stream"
     hint = "Only the waiting server of a SLAVE speaks through a stream; if nobody tried it by hand, look at the SLAVE."

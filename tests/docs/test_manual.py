@@ -13,6 +13,7 @@ import click
 import pytest
 
 from docs.generators.errors import tree
+from hotsync.cli.database import NOW, streaming_asked
 from hotsync.cli.database_verbs import VERBS
 from hotsync.config.defaults import RECORDS
 from hotsync.config.schema import PROPS
@@ -57,6 +58,8 @@ def fault_of(shown: Shown) -> str:
         verb, *rest = words[name == "db" :] or ["show"]
         if verb not in VERBS:
             return f"there is no verb {verb}"
+        if rest[-1:] == [NOW] and streaming_asked(verb, rest):
+            rest.pop()
         return "" if name == "db" or not rest else fault_of_setting(rest)
     if name == "signal-event":
         event = next((word for word in words if not word.startswith("-")), "")

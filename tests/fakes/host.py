@@ -228,7 +228,7 @@ class FakeHost:
         self.world.loads.append(digest)
 
     # services
-    def tend_standby(self, instance: str) -> None:
+    def tend_standby(self, engine: str, instance: str) -> None:
         raise AssertionError("a promotion copies nothing")
 
     def load_beforehand(self, engine: str, instance: str) -> None:

@@ -14,10 +14,13 @@ import pytest
 from lab import Host, Lab
 from tests.lab.conftest import save_settings, status, sync, wait_for
 from tests.lab.production import promote, switch_off
+from tests.lab.test_bank import ACCOUNTS, BANK, CLIENTS, MARIADB_SUMS, MONEY, mysql
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 
 SOCKET = "/run/hotsync/stream/15-main/.s.PGSQL.5432"
+MARIADB = "/run/hotsync/stream/mariadb@default/mysqld.sock"
+OPTIONS = "/etc/mysql/mariadb.conf.d/zz-hotsync-streaming.cnf"
 SLOTS = "SELECT count(*) FROM pg_replication_slots"
 CONFIGURED = "SELECT count(*) FROM pg_settings WHERE source NOT IN ('default', 'override')"
 SUMS = """
@@ -103,7 +106,11 @@ def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None
         wait_for(slave, f"test -S {SOCKET}")
         psql(master, "CREATE TABLE IF NOT EXISTS booted (n int); INSERT INTO booted VALUES (1)")
         wait_for(slave, "hotsync status --json | grep -q '\"lag_seconds\": [0-9]\\.'")
-    assert look_after(slave)["databases.streamed"]["verdict"] == "green"
+    # the boot was the restart that the MASTER's MariaDB waited for: from the next dump on it is streamed, too
+    assert sync(streaming)["exit_code"] in (0, 1)
+    wait_for(slave, f"test -S {MARIADB}")
+    checks = look_after(slave)
+    assert checks["databases.streamed"]["verdict"] == "green", checks["databases.streamed"]
 
 
 def test_switched_off_nothing_of_it_stays_on_the_master(streaming: Lab) -> None:
@@ -119,3 +126,70 @@ def test_switched_off_nothing_of_it_stays_on_the_master(streaming: Lab) -> None:
     look_after(slave)
     assert "databases.streamed" not in look_after(slave)
     assert slave.run("systemctl is-active 'hotsync-warm-*'", check=False).stdout.strip() == ""
+
+
+@pytest.fixture
+def mariadb(opened: Lab) -> Lab:
+    """A MASTER whose MariaDB was restarted once, whose bank is at work, and a SLAVE that follows it."""
+    opened.revert("ready")
+    master, slave = opened.master, opened.slave
+    before = listening(master)
+    said = master.run(["config", "setprop", "hotsync", "databases", "streaming"])
+    assert "needs a binary log, which only a restart of mariadb.service begins" in said.stderr
+    assert master.run(["test", "-e", OPTIONS], check=False).returncode == 1
+    save_settings(master)
+    assert mysql(master, "SELECT @@log_bin") == ["0"], "nothing was restarted unasked"
+    assert "mariadb/default waits for a restart" in master.run(["hotsync", "status"], check=False).stdout
+    said = master.run(["config", "setprop", "hotsync", "databases", "streaming", "--now"], timeout=300)
+    assert "mariadb.service was restarted." in said.stderr
+    assert mysql(master, "SELECT @@log_bin, @@binlog_format") == ["1", "ROW"]
+    master.run(["mysql"], input=BANK)
+    for number in range(CLIENTS):
+        master.run(["systemd-run", "-q", f"--unit=teller-{number}", "mysql", "bank", "-e", "CALL work()"])
+    assert sync(opened)["exit_code"] in (0, 1)
+    wait_for(slave, f"test -S {MARIADB}")
+    checks = look_after(slave)
+    assert checks["databases.streamed"]["verdict"] == "green", checks["databases.streamed"]
+    assert listening(master) == before
+    wait_for(slave, "hotsync status --json | grep -A3 mariadb/default | grep -q '\"lag_seconds\": [0-2]\\.'")
+    return opened
+
+
+def test_at_most_a_second_of_mariadb_is_lost_when_the_master_dies(
+    mariadb: Lab, dice: random.Random, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slave = mariadb.slave
+    time.sleep(dice.uniform(0, 5))
+    told = {each["name"]: each for each in status(slave)["streamed"]}
+    struck = time.time()
+    mariadb.master.kill()
+    died = time.time()
+    began = time.monotonic()
+    code, document, said = promote(slave)
+    assert code in (0, 1), (document, said)
+    total, wrong, latest = mysql(slave, MARIADB_SUMS)
+    assert (int(total), int(wrong)) == (ACCOUNTS * MONEY, 0)
+    newest = float(latest)
+    assert datetime.fromisoformat(told["mariadb/default"]["as_of"]).timestamp() - 1 <= newest <= died
+    assert struck - newest <= 1.0, "what was committed before the power went, but for a second of it"
+    assert slave.run(["mysql", "-e", "SHOW SLAVE STATUS"]).stdout == ""
+    assert slave.run("ls /var/lib/mysql | grep hotsync", check=False).stdout == ""
+    assert slave.run("systemctl is-active 'hotsync-warm-*'", check=False).stdout.strip() == ""
+    lost, took = max(0.0, struck - newest), time.monotonic() - began
+    with capsys.disabled():
+        print(f"\nat most {lost:.2f} s of MariaDB's transfers lost; promoted in {took:.1f} s")
+
+
+def test_switched_off_nothing_of_it_stays_on_the_masters_mariadb(mariadb: Lab) -> None:
+    master = mariadb.master
+    look_after(mariadb.slave)
+    master.run(["config", "setprop", "hotsync", "databases", "enabled"])
+    save_settings(master)
+    assert mysql(master, "SELECT COUNT(*) FROM mysql.user WHERE User = 'hotsync_stream'") == ["0"]
+    assert master.run(["test", "-e", OPTIONS], check=False).returncode == 1
+    master.run("systemctl stop 'teller-*'; systemctl restart mariadb")
+    assert mysql(master, "SELECT @@log_bin") == ["0"]
+    assert sync(mariadb)["exit_code"] in (0, 1)
+    assert master.run("ls /var/lib/mysql | grep hotsync", check=False).stdout == ""
+    look_after(mariadb.slave)
+    assert "databases.streamed" not in look_after(mariadb.slave)

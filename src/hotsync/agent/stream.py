@@ -1,4 +1,5 @@
-"""hotsync-stream: on a MASTER that streams its database servers, keeps streams waiting at the SLAVE, watches the slots.
+"""hotsync-stream: on a MASTER that streams its database servers, keeps streams waiting at the SLAVE, and watches what
+the servers keep for it.
 
 It is a daemon of its own beside hotsyncd, since it needs the right to become the servers' user.
 """
@@ -9,21 +10,26 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from hotsync.agent.daemon import notify
 from hotsync.agent.here import Here, Reader
 from hotsync.agent.stream_pool import Line, Pool
 from hotsync.agent.stream_relay import Target
 from hotsync.engine.standbys import give_up_all, start_all
+from hotsync.engine.streaming import tend_all
 from hotsync.errors import CommandFailed, ExitCode, HotSyncError
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
+from hotsync.sources import mariadb_streaming
 from hotsync.sources import postgresql_slot as slots
+from hotsync.sources.mariadb_guard import CONNECTS_AS
 from hotsync.sources.postgresql_cluster import inspect_clusters
 from hotsync.sources.source import Dataset
 from hotsync.state.runs import STREAMING, Runs
 from hotsync.state.store import load_role
+from hotsync.state.streaming import StreamedServer, load_streaming
 from hotsync.system import log, paths
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
@@ -48,6 +54,24 @@ def targets_of(clusters: Iterable[Dataset]) -> dict[str, Target]:
         for cluster in clusters
         if not cluster.fault and not cluster.parked
     }
+
+
+def mariadb_targets(servers: Mapping[str, StreamedServer]) -> tuple[dict[str, Target], list[str]]:
+    """Given the MariaDB servers that were set up, return those that can be streamed now, by name, and what went wrong.
+
+    One whose restart is still to come cannot be. What goes on with one that cannot be asked now goes on.
+    """
+    found: dict[str, Target] = {}
+    troubles: list[str] = []
+    for name, server in servers.items():
+        try:
+            good = mariadb_streaming.can_be_streamed(mariadb_streaming.dataset_of(name, server))
+        except (CommandFailed, ValueError) as error:
+            good = True
+            troubles.append(f"{name} cannot be asked whether it can be streamed: {error}")
+        if server.password and good:
+            found[name] = Target(name, CONNECTS_AS, server.socket)
+    return found, troubles
 
 
 class Streamer:
@@ -82,11 +106,16 @@ class Streamer:
         if not wanted(here) or self._clock.monotonic() - self._looked_at < SLOT_SECONDS:
             return
         self._looked_at = self._clock.monotonic()
-        clusters = self._inspect()
-        self._keep(here, targets_of(clusters))
-        for cluster in clusters:
-            if cluster.name in self._pools:
-                self._watch(here, cluster)
+        clusters, servers = self._inspect(), load_streaming(self._paths)
+        targets, troubles = mariadb_targets(servers)
+        self._keep(here, targets_of(clusters) | targets)
+        keep = here.settings.stream_keep_mb
+        looks = {
+            cluster.name: partial(slots.tend, cluster, keep) for cluster in clusters if cluster.name in self._pools
+        } | {name: partial(mariadb_streaming.tend, self._paths, name, servers[name], keep) for name in targets}
+        for name, look in looks.items():
+            troubles += self._watch(name, look)
+        self._complain(" ".join(troubles))
 
     def stop(self) -> None:
         """End all streams; the slots stay, so that the standby can go on where it was."""
@@ -105,13 +134,12 @@ class Streamer:
                 self._pools[name] = (target, pool)
                 pool.start()
 
-    def _watch(self, here: Here, cluster: Dataset) -> None:
+    def _watch(self, name: str, look: Callable[[], str]) -> list[str]:
+        """Look at what a server keeps for the SLAVE; return what went wrong."""
         try:
-            sentence = slots.tend(cluster, here.settings.stream_keep_mb)
+            sentence = look()
         except (CommandFailed, OSError, ValueError) as error:
-            self._complain(f"What {cluster.name} keeps for the SLAVE cannot be looked at: {error}")
-            return
-        self._complaint = ""
+            return [f"What {name} keeps for the SLAVE cannot be looked at: {error}"]
         if sentence:
             _log.warning("%s. Dumps go on.", sentence)
             now = self._clock.now()
@@ -120,11 +148,13 @@ class Streamer:
             Runs(self._paths.runs).add(
                 RunReport(STREAMING, now, now, int(ExitCode.WARNINGS), f"{sentence}.", warnings=notices)
             )
+        return []
 
     def _complain(self, reason: str) -> None:
         if reason != self._complaint:
             self._complaint = reason
-            _log.error("%s", reason)
+            if reason:
+                _log.error("%s", reason)
 
 
 def _drop(places: Paths) -> int:
@@ -132,7 +162,7 @@ def _drop(places: Paths) -> int:
     try:
         if load_role(places).role is Role.SLAVE:
             give_up_all(places)
-        for sentence in slots.tend_all(0):
+        for sentence in tend_all(places, 0):
             _log.info("%s.", sentence)
     except (HotSyncError, OSError) as error:
         _log.error("not all that streaming had made is gone: %s", error)

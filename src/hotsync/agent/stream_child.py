@@ -1,4 +1,4 @@
-"""Connects to a server's socket as the server's own user, and hands the connection over: of the standard library only.
+"""Connects to a server's socket as a given user, and hands the connection over: of the standard library only.
 
 Run as root as `python -I -S stream_child.py UID GID PATH`; it drops its rights first. The server sees who connected
 (peer authentication), not who speaks later. On stdin, a socket, it answers `c` with the descriptor, or `e` and why not.

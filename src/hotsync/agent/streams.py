@@ -14,17 +14,19 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.agent.here import Surroundings
 from hotsync.agent.refusals import check_role, role_word, trouble_here
 from hotsync.errors import PeerRefused, PeerSilent
 from hotsync.model.identity import Role
-from hotsync.sources.documents import CLUSTER
+from hotsync.sources import mariadb_standby, postgresql_standby
+from hotsync.sources.documents import CLUSTER, INSTANCE
+from hotsync.sources.mariadb_find import NAME as MARIADB
 from hotsync.sources.postgresql_cluster import NAME as POSTGRESQL
-from hotsync.sources.postgresql_standby import SOCKET
 from hotsync.system.files import make_folder
 from hotsync.system.paths import Paths
 from hotsync.transport.client import HEARTBEAT_SECONDS
@@ -36,25 +38,40 @@ from hotsync.transport.wire import Channel
 _log = logging.getLogger("hotsync.agent")
 
 MAX_STREAMS = 64
-OWNER = "postgres"
 PHASE = "a database was streamed"
 _BACKLOG = 8
 _PATIENCE_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the servers of one engine have in common here: the document of a collected one, who uses the socket that
+    leads to the MASTER's, and where that is."""
+
+    document: str
+    owner: str
+    socket: Callable[[Paths, str], Path]
+
+
+KINDS = {
+    POSTGRESQL: Kind(CLUSTER, postgresql_standby.OWNER, postgresql_standby.upstream_socket),
+    MARIADB: Kind(INSTANCE, mariadb_standby.OWNER, mariadb_standby.upstream_socket),
+}
+
+
 def named_servers(paths: Paths) -> frozenset[str]:
     """Return the servers of the last generation that can be streamed, by name ("postgresql/15-main")."""
-    spool = paths.replica / "tree/var/lib/hotsync/spool" / POSTGRESQL
+    return frozenset(f"{engine}/{name}" for engine, kind in KINDS.items() for name in _instances(paths, engine, kind))
+
+
+def _instances(paths: Paths, engine: str, kind: Kind) -> Iterator[str]:
     try:
-        found = [folder for folder in spool.iterdir() if not folder.is_symlink()]
+        found = list((paths.replica / "tree/var/lib/hotsync/spool" / engine).iterdir())
     except OSError:
-        return frozenset()
-    return frozenset(f"{POSTGRESQL}/{folder.name}" for folder in found if (folder / CLUSTER).is_file())
-
-
-def socket_folder(paths: Paths, name: str) -> Path:
-    """Given a server's name, return the folder whose socket leads to it."""
-    return paths.streams / name.partition("/")[2]
+        return
+    for folder in found:
+        if not folder.is_symlink() and (folder / kind.document).is_file():
+            yield folder.name
 
 
 class Streams:
@@ -104,7 +121,9 @@ class Streams:
             door = self._doors.get(name)
             if door is None:
                 try:
-                    door = self._doors[name] = _Door(socket_folder(self._around.paths, name))
+                    engine, _, instance = name.partition("/")
+                    kind = KINDS[engine]
+                    door = self._doors[name] = _Door(kind.socket(self._around.paths, instance), kind.owner)
                 except OSError as error:
                     raise trouble_here(error, self._around.paths) from error
             door.users += 1
@@ -164,13 +183,13 @@ class _Waiting:
 class _Door:
     """The socket of one server, and the streams that wait behind it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path, owner: str) -> None:
         self.users = 0
-        self._folder = folder
+        self._folder = place.parent
         self._idle: list[_Waiting] = []
         self._changed = threading.Condition()
-        self._listener = _listen(folder)
-        threading.Thread(target=self._accept, name=f"stream {folder.name}", daemon=True).start()
+        self._listener = _listen(place, owner)
+        threading.Thread(target=self._accept, name=f"stream {place.parent.name}", daemon=True).start()
 
     @contextmanager
     def offered(self, waiting: _Waiting) -> Iterator[None]:
@@ -206,23 +225,24 @@ class _Door:
             client.close()  # it tries again
 
 
-def _listen(folder: Path) -> socket.socket:
+def _listen(place: Path, owner: str) -> socket.socket:
     """Return a socket in a fresh folder that only the servers' user may enter; it is there once it listens.
 
     Raise OSError.
     """
+    folder = place.parent
     make_folder(folder.parent, 0o755)  # the servers' user goes through it
     new = folder.with_name(f".{folder.name}")
     for leftover in (new, folder):
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(mode=0o700)
-    owner = _owner()
+    account = _account(owner)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(new / SOCKET))
-        os.chown(new / SOCKET, *owner, follow_symlinks=False)
+        listener.bind(str(new / place.name))
+        os.chown(new / place.name, *account, follow_symlinks=False)
         listener.listen(_BACKLOG)
-        os.chown(new, *owner, follow_symlinks=False)  # last: until now only root could do anything in it
+        os.chown(new, *account, follow_symlinks=False)  # last: until now only root could do anything in it
         new.rename(folder)
     except OSError:
         listener.close()
@@ -230,11 +250,11 @@ def _listen(folder: Path) -> socket.socket:
     return listener
 
 
-def _owner() -> tuple[int, int]:
+def _account(owner: str) -> tuple[int, int]:
     try:
-        account = pwd.getpwnam(OWNER)
+        account = pwd.getpwnam(owner)
     except KeyError as error:
         raise PeerRefused(
-            reason=f"it has no account {OWNER} yet", hint="Run hotsync-slave there: it installs the server."
+            reason=f"it has no account {owner} yet", hint="Run hotsync-slave there: it installs the server."
         ) from error
     return account.pw_uid, account.pw_gid

@@ -58,7 +58,8 @@ class WaitingServer:
     """One server: its name (engine@instance), whose rights it has, its command line, and the folders that it writes.
 
     `files` are written beside its socket first, for the server to read. `stop_signal` ends it in good order.
-    `in_background`: whatever else this host does comes first.
+    `in_background`: whatever else this host does comes first. `needs_loopback`: it speaks TCP with itself, in the
+    network of its own that it has in any case.
     """
 
     name: str
@@ -68,6 +69,7 @@ class WaitingServer:
     files: Mapping[str, str]
     stop_signal: str = "SIGTERM"
     in_background: bool = True
+    needs_loopback: bool = False
 
     @property
     def unit(self) -> str:
@@ -85,6 +87,8 @@ def start(paths: Paths, server: WaitingServer) -> None:
     stop(paths, server.name)
     sockets = prepare(paths, server)
     sandbox = _properties(server.user, (*server.writes, sockets), in_background=server.in_background)
+    if server.needs_loopback:
+        sandbox.append("--property=RestrictAddressFamilies=AF_INET")  # beside what is there
     argv = [
         "systemd-run", "--quiet", f"--unit={server.unit}", f"--description=HotSync: {server.name} waits",
         "--service-type=notify", *sandbox,

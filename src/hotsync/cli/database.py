@@ -15,6 +15,7 @@ from hotsync.state.configdb import ConfigDb, find_database
 from hotsync.system.paths import Paths, from_environment
 
 MISUSED = 255
+NOW = "--now"
 
 ABOUT_CONFIG = """\
 config: the configuration database of this server
@@ -22,6 +23,8 @@ config: the configuration database of this server
 config VERB ... is db configuration VERB ...; each command writes the file once, whole.
 Settings are listed in /usr/share/doc/hotsync/settings.md. After a change of them:
     signal-event nethserver-hotsync-save
+`config setprop hotsync databases streaming` says first what streaming needs of the MariaDB servers here; with `--now`
+at its end it also saves, and restarts what must be restarted.
 """
 ABOUT_DB = """\
 db: the e-smith databases of this server
@@ -60,6 +63,12 @@ def _open(name: str, paths: Paths, program: str) -> ConfigDb:
 def _run(program: str, name: str, words: list[str], paths: Paths) -> int:
     shown = program if program == "config" else f"{program} dbfile"
     verb, *args = words or [""]
+    asked = name == "configuration" and streaming_asked(verb, args)
+    if asked and args[-1] == NOW:
+        args.pop()
+        now = True
+    else:
+        now = False
     if not name or verb not in VERBS:
         _write(2, usage(shown))
         return MISUSED
@@ -78,7 +87,25 @@ def _run(program: str, name: str, words: list[str], paths: Paths) -> int:
         return NOTHING
     _write(2, "".join(f"{warning}\n" for warning in session.warnings))
     _write(1, "".join(session.out))
-    return status
+    return _stream(paths, program, now=now) if asked and not status else status
+
+
+def streaming_asked(verb: str, args: list[str]) -> bool:
+    """Return whether these words set the prop `databases` of `hotsync` to `streaming`."""
+    pairs = dict(zip(args[1::2], args[2::2], strict=False))
+    return verb == "setprop" and args[:1] == ["hotsync"] and pairs.get("databases") == "streaming"
+
+
+def _stream(paths: Paths, program: str, *, now: bool) -> int:
+    """Say what streaming changes on the servers of this host, or do it; return the exit status."""
+    from hotsync.flows import streaming  # seldom needed, and much
+
+    try:
+        streaming.switch_on(paths, lambda sentence: _write(2, f"{sentence}\n"), now=now)
+    except HotSyncError as error:
+        _write(2, f"{program}: {error.sentence}\n{error.hint}\n")
+        return int(error.exit_code) if now else 0  # the setting is stored; the save says the same
+    return 0
 
 
 def _finish(program: str, name: str, words: list[str]) -> int:

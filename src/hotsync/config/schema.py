@@ -107,15 +107,15 @@ class Settings(BaseModel):
         DATABASES,
         "enabled",
         "on the MASTER: carry databases (MariaDB, PostgreSQL, OpenLDAP, Redis, ejabberd); `disabled`: neither their "
-        "dumps nor their files; `streaming`: dumps, and PostgreSQL clusters also change by change, as they happen",
+        "dumps nor their files; `streaming`: dumps, and PostgreSQL and MariaDB also change by change, as they happen",
     )
     stream_keep_mb: int = _setting(
         "hotsync",
         "StreamKeepMB",
         Number(16, 100_000_000),
         "1024",
-        "on the MASTER: most that a streamed PostgreSQL cluster keeps of its log for a SLAVE that is away, and never "
-        "more than a quarter of the free space; past it the SLAVE gets a new copy of the cluster when it is back",
+        "on the MASTER: most that a streamed database server keeps of its log for a SLAVE that is away, and never "
+        "more than a quarter of the free space; past it the SLAVE gets a new copy of it when it is back",
         unit="MB",
     )
     stream_dump_minutes: int = _setting(

@@ -29,6 +29,7 @@ from hotsync.sources import (
     documents,
     ejabberd,
     mariadb,
+    mariadb_load,
     mariadb_make,
     postgresql,
     postgresql_cluster,
@@ -93,7 +94,7 @@ class PromotionDatabases:
         """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
         folder = self._folder(engine, instance)
         if take_over(self._paths, self._dump(engine, instance), _claimed(self._paths).epoch, SystemClock()):
-            note = f"PostgreSQL {instance} was streamed: it has what was committed after the last generation, too."
+            note = f"{engine}/{instance} was streamed: it has what was committed after the last generation, too."
             document.add_note(self._paths, note)
             self._units.start(unit)
             return
@@ -121,6 +122,9 @@ class PromotionDatabases:
         """Load what the server does not hold already."""
         epoch, folder = _claimed(self._paths).epoch, self._folder(engine, instance)
         if was_taken_over(self._paths, self._dump(engine, instance), epoch):
+            if engine == mariadb.NAME:
+                # they are not streamed
+                return mariadb_load.restore_accounts(folder, self._server(engine, instance))
             return documents.load(folder / documents.CLUSTER, PostgresqlCluster).digest
         server = self._server(engine, instance)
         holds = handed_over(self._paths, server, epoch)
@@ -132,7 +136,7 @@ class PromotionDatabases:
         """A promotion loads nothing beforehand."""
         raise NotImplementedError
 
-    def tend_standby(self, instance: str) -> None:
+    def tend_standby(self, engine: str, instance: str) -> None:
         """A promotion copies nothing of the MASTER."""
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.mute import Mute
@@ -105,7 +106,7 @@ class SlaveHost:
         return wanted_loads(self.paths, dumps, budget)
 
     def read_standbys(self) -> tuple[StandbyFacts, ...]:
-        """Return the clusters that the MASTER streams, or that were copied from it."""
+        """Return the servers that the MASTER streams, or that were copied from it."""
         return standbys.read_standbys(self.paths, read_told(self.paths).dumps)
 
     def plan_numbers(self) -> NumberPlan:
@@ -149,14 +150,15 @@ class _Databases:
         """No server of production runs on a SLAVE."""
         raise NotImplementedError
 
-    def tend_standby(self, instance: str) -> None:
-        """Do what a streamed cluster needs; what fails is told and does not raise."""
-        slave = self._slave
+    def tend_standby(self, engine: str, instance: str) -> None:
+        """Do what a streamed server needs; what fails is told and does not raise."""
+        slave, name = self._slave, f"{engine}/{instance}"
         try:
-            standbys.tend(slave.paths, read_told(slave.paths).dumps, instance)
+            load = partial(self.load_beforehand, engine, instance)
+            standbys.tend(slave.paths, read_told(slave.paths).dumps, name, load)
         except (HotSyncError, OSError) as error:
-            _log.warning("the standby of %s: %s", instance, error)
-            slave.outcome.standbys_failed[f"postgresql/{instance}"] = str(error)
+            _log.warning("the standby of %s: %s", name, error)
+            slave.outcome.standbys_failed[name] = str(error)
 
     def load_beforehand(self, engine: str, instance: str) -> None:
         """Load what is new of an instance's dumps; what fails is told and does not raise."""

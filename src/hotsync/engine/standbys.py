@@ -1,32 +1,26 @@
-"""The standbys of a waiting SLAVE: PostgreSQL clusters that follow the MASTER's change by change, through its streams.
+"""The standbys of a waiting SLAVE: database servers that follow the MASTER's change by change, through its streams.
 
 A standby runs on the very data directory that production will use. A promotion takes it over if it holds at least what
-the last dump holds; else it is given up, and the dump is loaded as it is without streaming.
+the last dump holds; else it is given up, and the dump is loaded as it is without streaming. What an engine does for
+that is in standby_postgresql.py and standby_mariadb.py.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import pwd
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from hotsync.backends import waiting_servers
-from hotsync.engine.loads import GROWTH, data_folder
-from hotsync.engine.master_facts import read_told, spool_of_tree
-from hotsync.engine.room import free_at
+from hotsync.engine import standby_mariadb, standby_postgresql
+from hotsync.engine.master_facts import read_told
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.identity import Role
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
-from hotsync.sources import documents, postgresql
-from hotsync.sources.documents import CLUSTER, PostgresqlCluster
-from hotsync.sources.postgresql_cluster import has_server, this_platform
-from hotsync.sources.postgresql_fitness import Side, divergence, fitness, lacks_settings
-from hotsync.sources.postgresql_seed import fresh_folder, give_up, needs_seed, read_upstream, seed
-from hotsync.sources.postgresql_standby import Standby, holds, promote, read_control, read_standing, server_of
+from hotsync.sources import mariadb, postgresql
 from hotsync.state.store import load_role
 from hotsync.state.streamed import note_taken_over, taken_over_at
 from hotsync.system.clock import Clock, SystemClock
@@ -34,8 +28,6 @@ from hotsync.system.paths import Paths
 from hotsync.transport.presence import load_presence
 
 _log = logging.getLogger("hotsync.streaming")
-_NAME = re.compile(r"[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}")
-_OWNER = "postgres"
 _CATCH_UP_SECONDS = 1.0
 _CATCH_UP_LOOKS = 15
 _COMES_BACK_SECONDS = 2.0
@@ -43,109 +35,146 @@ _COMES_BACK_LOOKS = 15
 _STREAMED_NO_MORE = "the MASTER streams it no more"
 
 
-def standby_of(paths: Paths, dump: DatabaseDump) -> Standby | None:
-    """Given a dump, return where the standby of its server is, or would be; None if it can have none.
+class Follower(Protocol):
+    """One server of the MASTER's that can be followed here. What fails raises RestoreFailed, CommandFailed, OSError."""
 
-    Only a server of the MASTER's own major version can follow it.
-    """
-    if dump.engine != postgresql.NAME or not _NAME.fullmatch(dump.instance) or dump.served_by != dump.instance:
-        return None
-    data = Path(os.path.realpath(paths.at(data_folder(paths.replica / "tree", dump))))
-    try:
-        user = pwd.getpwuid(data.stat().st_uid).pw_name
-    except (OSError, KeyError):
-        user = _OWNER
-    folder = waiting_servers.folder_of(paths, f"{postgresql.NAME}@{dump.instance}")
-    return Standby(dump.instance, _OWNER if user == "root" else user, data, paths.streams / dump.instance, folder)
+    @property
+    def name(self) -> str:
+        """Return the dataset's name ("postgresql/15-main")."""
+        ...
+
+    @property
+    def server(self) -> str:
+        """Return the name of its waiting server."""
+        ...
+
+    @property
+    def data(self) -> Path:
+        """Return its data directory."""
+        ...
+
+    @property
+    def offered(self) -> bool:
+        """Return whether the MASTER offers to stream it, now."""
+        ...
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether what lies in its place is a copy of the MASTER's that was not promoted."""
+        ...
+
+    @property
+    def has_data(self) -> bool:
+        """Return whether a server's files lie in its place."""
+        ...
+
+    def facts(self) -> StandbyFacts:
+        """Return how it is, and what is to be done; whether the MASTER streams it no more is not asked."""
+        ...
+
+    def holds_all(self) -> bool:
+        """Return whether a standby that runs holds everything that the last dump holds; False if nobody can tell."""
+        ...
+
+    def copy(self, load: Callable[[], None]) -> None:
+        """Make the copy, in the place of an older one; `load` loads the dump beforehand, if it is made from that."""
+        ...
+
+    def start(self, *, follow: bool = True) -> None:
+        """Start the standby; without `follow` only to end it."""
+        ...
+
+    def give_up(self) -> None:
+        """Stop the standby, and make what lies there no copy of ours."""
+        ...
+
+    def shown(self, now: float, clock_difference: float) -> StandbyShown:
+        """Return how far it is; raise CommandFailed or ValueError if it does not say."""
+        ...
+
+    def promote(self) -> None:
+        """Make a standby that runs a server of its own, all that it received applied; done already is fine."""
+        ...
+
+
+_KINDS: dict[str, Callable[[Paths, DatabaseDump], Follower | None]] = {
+    postgresql.NAME: standby_postgresql.follower_of,
+    mariadb.NAME: standby_mariadb.follower_of,
+}
+
+
+def follower_of(paths: Paths, dump: DatabaseDump) -> Follower | None:
+    """Given a dump, return what follows its server here, or would; None if nothing can."""
+    kind = _KINDS.get(dump.engine)
+    return kind(paths, dump) if kind is not None else None
 
 
 def is_standby(paths: Paths, dump: DatabaseDump) -> bool:
     """Return whether what lies in a server's place is a copy of ours, which no dump is loaded into."""
-    standby = standby_of(paths, dump)
-    return standby is not None and standby.is_ours
+    follower = follower_of(paths, dump)
+    return follower is not None and follower.is_ours
 
 
 def read_standbys(paths: Paths, dumps: Iterable[DatabaseDump]) -> tuple[StandbyFacts, ...]:
-    """Given the dumps of the last generation, return the clusters that are streamed, and what is to be done."""
-    return tuple(_facts(paths, standby) for standby in _known(paths, dumps))
+    """Given the dumps of the last generation, return the servers that are streamed, and what is to be done."""
+    return tuple(_facts(paths, follower) for follower in _known(paths, dumps))
 
 
-def _known(paths: Paths, dumps: Iterable[DatabaseDump]) -> Iterator[Standby]:
+def _known(paths: Paths, dumps: Iterable[DatabaseDump]) -> Iterator[Follower]:
     for dump in dumps:
-        standby = standby_of(paths, dump)
-        if standby is not None and (standby.offered or standby.is_ours):
-            yield standby
+        follower = follower_of(paths, dump)
+        if follower is not None and (follower.offered or follower.is_ours):
+            yield follower
 
 
-def _facts(paths: Paths, standby: Standby) -> StandbyFacts:
-    runs, offered, said = waiting_servers.is_active(standby.server), standby.offered, ""
-    if runs:
-        said = waiting_servers.said(standby.server)
-        runs = not lacks_settings(said)
-    try:
-        document = _document(paths, standby)
-    except RestoreFailed as error:
-        return StandbyFacts(standby.instance, offered, runs, hindrance=error.sentence)
-    hindrance = _hindrance(standby, document)
-    if hindrance:
-        return StandbyFacts(standby.instance, offered, runs, "", hindrance, hindrance if standby.is_ours else "")
-    try:
-        upstream = read_upstream(standby) if offered else None
-    except (CommandFailed, ValueError) as error:
-        # it may be about to start; the copy that is here goes on
-        _log.info("the MASTER's %s does not answer: %s", standby.name, error)
-        offered, upstream = False, None
-    over = _STREAMED_NO_MORE if runs and _is_left_behind(paths, standby, document) else ""
-    return StandbyFacts(standby.instance, offered, runs, needs_seed(standby, upstream, divergence(said)), over=over)
+def _facts(paths: Paths, follower: Follower) -> StandbyFacts:
+    facts = follower.facts()
+    if facts.runs and not facts.hindrance and _is_left_behind(paths, follower):
+        return replace(facts, over=_STREAMED_NO_MORE)
+    return facts
 
 
-def _hindrance(standby: Standby, document: PostgresqlCluster) -> str:
-    here = Side(standby.version, this_platform()) if has_server(standby.version) else None
-    return fitness(Side(standby.version, document.platform), here, document.tablespaces)
-
-
-def _is_left_behind(paths: Paths, standby: Standby, document: PostgresqlCluster) -> bool:
+def _is_left_behind(paths: Paths, follower: Follower) -> bool:
     """Return whether the MASTER, which is there, streams no more, so that its dumps are newer than the copy."""
-    if standby.offered or not standby.is_ours or not load_presence(paths).connected:
+    if follower.offered or not follower.is_ours or not load_presence(paths).connected:
         return False
-    return not _holds_all(standby, document)
+    return not follower.holds_all()
 
 
-def _holds_all(standby: Standby, document: PostgresqlCluster) -> bool:
-    try:
-        identifier = read_control(standby).system_identifier
-        return holds(document.position, identifier, read_standing(standby).replayed)
-    except (CommandFailed, ValueError):
-        return False
+def _nothing() -> None:
+    """Load nothing beforehand."""
 
 
-def tend(paths: Paths, dumps: Iterable[DatabaseDump], instance: str) -> None:
-    """Do what is to be done about one cluster: copy, start, or give up; raise HotSyncError or OSError."""
-    for standby in _known(paths, dumps):
-        if standby.instance != instance:
+def tend(paths: Paths, dumps: Iterable[DatabaseDump], name: str, load: Callable[[], None] = _nothing) -> None:
+    """Do what is to be done about one server, by its dataset's name: copy, start, or give up.
+
+    `load` loads its dump beforehand. Raise HotSyncError or OSError.
+    """
+    for follower in _known(paths, dumps):
+        if follower.name != name:
             continue
-        facts = _facts(paths, standby)
+        facts = _facts(paths, follower)
         if not facts.to_do:
             return
-        if facts.over == _STREAMED_NO_MORE and _comes_back(standby):
+        if facts.over == _STREAMED_NO_MORE and _comes_back(follower):
             return
         if facts.over:
-            waiting_servers.stop(paths, standby.server)
-            give_up(standby)
+            follower.give_up()
             return
         if facts.copy_because:
-            waiting_servers.stop(paths, standby.server)
-            _copy(paths, standby)
-        _start(paths, standby)
+            waiting_servers.stop(paths, follower.server)
+            follower.copy(load)
+        if follower.is_ours:
+            follower.start()
 
 
-def _comes_back(standby: Standby) -> bool:
+def _comes_back(follower: Follower) -> bool:
     """Return whether the MASTER streams again in a moment: its daemon may only be started anew."""
     for _ in range(_COMES_BACK_LOOKS):
-        if standby.offered:
+        if follower.offered:
             return True
         SystemClock().sleep(_COMES_BACK_SECONDS)
-    return standby.offered
+    return follower.offered
 
 
 def start_all(paths: Paths) -> None:
@@ -153,62 +182,32 @@ def start_all(paths: Paths) -> None:
     role = load_role(paths)
     if role.role is not Role.SLAVE or role.claim is not None:
         return
-    for standby in _known(paths, read_told(paths).dumps):
-        if standby.is_ours and not waiting_servers.is_active(standby.server):
+    for follower in _known(paths, read_told(paths).dumps):
+        if follower.is_ours and not waiting_servers.is_active(follower.server):
             try:
-                _start(paths, standby)
+                follower.start()
             except (CommandFailed, RestoreFailed, OSError) as error:
-                _log.warning("the standby of %s does not start: %s", standby.name, error)
+                _log.warning("the standby of %s does not start: %s", follower.name, error)
 
 
 def give_up_all(paths: Paths) -> None:
     """End all standbys and remove the copies: HotSync leaves this SLAVE; raise CommandFailed or OSError."""
-    for standby in _known(paths, read_told(paths).dumps):
-        waiting_servers.stop(paths, standby.server)
-        give_up(standby)
-
-
-def _copy(paths: Paths, standby: Standby) -> None:
-    document = _document(paths, standby)
-    needed = int(sum(file.size for file in document.files) * GROWTH)
-    place = next(folder for folder in standby.data.parents if folder.is_dir())
-    if free_at(place) < needed:
-        reason = f"{place} lacks room: {needed / 2**20:.0f} MiB are needed beside what is there"
-        raise RestoreFailed(dataset=standby.name, reason=reason)
-    name = f"seed-{standby.server}"
-    waiting_servers.stop(paths, name)  # of a run that was cut
-
-    def run(argv: list[str]) -> None:
-        waiting_servers.run_tool(name, standby.user, fresh_folder(standby), standby.environment, argv)
-
-    seed(standby, run)
-
-
-def _start(paths: Paths, standby: Standby) -> None:
-    try:
-        waiting_servers.start(paths, server_of(standby))
-    except ValueError as error:
-        raise RestoreFailed(dataset=standby.name, reason=str(error)) from error
-
-
-def _document(paths: Paths, standby: Standby) -> PostgresqlCluster:
-    return documents.load(spool_of_tree(paths) / postgresql.NAME / standby.instance / CLUSTER, PostgresqlCluster)
+    for follower in _known(paths, read_told(paths).dumps):
+        follower.give_up()
 
 
 def shown(paths: Paths, dumps: Iterable[DatabaseDump], now: float) -> tuple[StandbyShown, ...]:
     """Return how far each standby is, for the status."""
     found: list[StandbyShown] = []
     difference = load_presence(paths).clock_difference
-    for standby in _known(paths, dumps):
-        if not standby.is_ours:
+    for follower in _known(paths, dumps):
+        if not follower.is_ours:
             continue
         try:
-            standing = read_standing(standby)
+            # whether the MASTER is there shows in the peer's line
+            found.append(follower.shown(now, difference))
         except (CommandFailed, ValueError):
-            found.append(StandbyShown(standby.name, fault="its standby does not run: run hotsync-slave"))
-            continue
-        # whether the MASTER is there shows in the peer's line
-        found.append(StandbyShown(standby.name, standing.as_of, standing.lag(now, difference)))
+            found.append(StandbyShown(follower.name, fault="its standby does not run: run hotsync-slave"))
     return tuple(found)
 
 
@@ -218,45 +217,43 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> boo
     One that lacks what the last dump holds is given up, and so is one that does not start. Doing it again is fine.
     Raise RestoreFailed, CommandFailed or OSError.
     """
-    standby = standby_of(paths, dump)
-    if standby is None:
+    follower = follower_of(paths, dump)
+    if follower is None:
         return False
     begun = taken_over_at(paths, dump.name) == epoch
-    if not standby.is_ours:
-        waiting_servers.stop(paths, standby.server)
-        if begun and not (standby.data / "PG_VERSION").is_file():
+    if not follower.is_ours:
+        waiting_servers.stop(paths, follower.server)
+        if begun and not follower.has_data:
             # somebody has moved it away, as the hint of what failed says
             note_taken_over(paths, dump.name, 0)
             return False
         return begun
-    if not begun and not _catch_up(paths, standby, clock):
+    if not begun and not _catch_up(paths, follower, clock):
         _log.warning("the standby of %s lacks what the last dump holds: the dump is loaded", dump.name)
-        waiting_servers.stop(paths, standby.server)
-        give_up(standby)
+        follower.give_up()
         return False
-    if begun and not waiting_servers.is_active(standby.server):
-        _start(paths, standby)
+    if begun and not waiting_servers.is_active(follower.server):
+        follower.start(follow=False)
     note_taken_over(paths, dump.name, epoch)
     try:
-        promote(standby)
+        follower.promote()
     except RestoreFailed as error:
-        hint = f"Run the same command again; or move {standby.data} away first: then the last dump is loaded."
+        hint = f"Run the same command again; or move {follower.data} away first: then the last dump is loaded."
         raise RestoreFailed(hint=hint, **error.facts) from error
-    waiting_servers.stop(paths, standby.server)
+    waiting_servers.stop(paths, follower.server)
     return True
 
 
-def _catch_up(paths: Paths, standby: Standby, clock: Clock) -> bool:
+def _catch_up(paths: Paths, follower: Follower, clock: Clock) -> bool:
     """Return whether a standby holds what the last dump holds, after it applied what it has received."""
     try:
-        document = _document(paths, standby)
-        if not waiting_servers.is_active(standby.server):
-            _start(paths, standby)
+        if not waiting_servers.is_active(follower.server):
+            follower.start()
     except (RestoreFailed, CommandFailed) as error:
-        _log.warning("the standby of %s cannot be used: %s", standby.name, error)
+        _log.warning("the standby of %s cannot be used: %s", follower.name, error)
         return False
     for _ in range(_CATCH_UP_LOOKS):
-        if _holds_all(standby, document):
+        if follower.holds_all():
             return True
         clock.sleep(_CATCH_UP_SECONDS)
     return False

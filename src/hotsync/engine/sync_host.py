@@ -19,6 +19,7 @@ from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
 from hotsync.engine.preview import Preview, rows_of
 from hotsync.engine.select import Selected, build_selection
+from hotsync.engine.streaming import tend_all
 from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
@@ -30,7 +31,6 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.sources.followed import Pace
-from hotsync.sources.postgresql_slot import tend_all
 from hotsync.sources.shadows import Shadows
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
@@ -182,9 +182,11 @@ class SyncHost:
         )  # fmt: skip
 
     def tend_streams(self) -> list[Notice]:
-        """See to it that no PostgreSQL cluster keeps too much of its log for the SLAVE, whatever runs beside this."""
+        """See to it that no database server keeps too much of its log for the SLAVE, whatever runs beside this."""
         keep = self.settings.stream_keep_mb if self.settings.streams else 0
-        return [Notice("stream.overrun" if keep else "stream.ended", sentence) for sentence in tend_all(keep)]
+        return [
+            Notice("stream.overrun" if keep else "stream.ended", sentence) for sentence in tend_all(self.paths, keep)
+        ]
 
     def shadows(self, *, make: bool = True) -> Shadows:
         """Return who shows, to this run only and while a block with it lasts, sound copies of SQLite and TDB files."""

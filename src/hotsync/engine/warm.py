@@ -31,8 +31,7 @@ from hotsync.sources import (
 )
 from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
 from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
-from hotsync.state.warm import load_warm, note_warm
-from hotsync.system import trees
+from hotsync.state.warm import load_warm, note_warm, untouched
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.warm")
@@ -124,16 +123,6 @@ def document_of(folder: Path, engine: str) -> Collected:
     if engine == mariadb.NAME:
         return documents.load(folder / INSTANCE, MariadbInstance)
     return documents.load(folder / CLUSTER, PostgresqlCluster)
-
-
-def untouched(server: WarmServer, directory: Path) -> bool:
-    """Return whether a data directory is as it was left."""
-    if not server.fingerprint or server.directory != os.path.realpath(directory):
-        return False
-    try:
-        return trees.fingerprint(directory) == server.fingerprint
-    except OSError:
-        return False
 
 
 def hand_over(paths: Paths, engine: str, instance: str, epoch: int) -> None:

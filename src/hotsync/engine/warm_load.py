@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine.warm import Collected, document_of, untouched
+from hotsync.engine.warm import Collected, document_of
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.warm import WarmLoad, WarmServer
 from hotsync.replica.layout import Layout
@@ -28,7 +28,7 @@ from hotsync.sources import (
 )
 from hotsync.sources.documents import MariadbInstance
 from hotsync.sources.source import Dataset, Loaded, LoadPaused
-from hotsync.state.warm import load_warm, note_warm
+from hotsync.state.warm import load_warm, note_warm, untouched
 from hotsync.system import files, trees
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths

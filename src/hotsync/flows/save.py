@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from hotsync.backends.timers import write_intervals
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
-from hotsync.errors import Refused
+from hotsync.engine.streaming import set_up, tend_all
+from hotsync.errors import HotSyncError, Refused
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.sources.postgresql_slot import tend_all
 from hotsync.state import store
 from hotsync.state.settings import read_settings
 from hotsync.system import lock
@@ -25,7 +25,8 @@ class Surroundings:
     paths: Paths
     units: OwnUnits = field(default_factory=Units)
     clock: Clock = field(default_factory=SystemClock)
-    tend_slots: Callable[[int], list[str]] = tend_all
+    tend_streams: Callable[[Paths, int], list[str]] = tend_all
+    set_up_streams: Callable[[Paths], list[str]] = set_up
 
 
 def save(here: Surroundings, say: Callable[[str], None]) -> None:
@@ -39,12 +40,23 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
         if changed:
             here.units.reload()
         streams = settings.streams and record.role is Role.MASTER
+        if streams:
+            _set_up(here, say)
         here.units.arrange(record.role, enabled=settings.enabled, changed=changed, streams=streams)
         if record.role is Role.MASTER and not streams:
             # what streaming had made on the servers goes with it
-            for sentence in here.tend_slots(0):
+            for sentence in here.tend_streams(here.paths, 0):
                 say(f"{sentence}.")
         say(describe(settings, record))
+
+
+def _set_up(here: Surroundings, say: Callable[[str], None]) -> None:
+    """Make what the servers lack to be streamed; that one cannot be found keeps nothing else from force."""
+    try:
+        for sentence in here.set_up_streams(here.paths):
+            say(sentence)
+    except HotSyncError as error:
+        say(f"Databases are not streamed yet: {error.sentence}")
 
 
 def _checked_settings(paths: Paths) -> Settings:
@@ -83,6 +95,6 @@ def describe(settings: Settings, record: RoleRecord) -> str:
         return "HotSync is disabled on this server: its daemon and timers are stopped, data and pairing stay."
     if record.role is Role.MASTER:
         said = f"This server is MASTER; it syncs to {settings.slave_host} every {settings.interval_minutes} minutes"
-        return f"{said}, and streams its PostgreSQL clusters." if settings.streams else f"{said}."
+        return f"{said}, and streams its databases." if settings.streams else f"{said}."
     every = settings.slave_interval_minutes
     return f"This server is SLAVE of {settings.master_host}; it looks after itself every {every} minutes."

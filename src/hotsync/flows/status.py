@@ -11,7 +11,7 @@ from typing import TypeVar
 from hotsync.backends.mute import Mute
 from hotsync.backends.units import DAEMON, STREAM, Units
 from hotsync.config.schema import Fault, Settings
-from hotsync.engine import standbys
+from hotsync.engine import standbys, streaming
 from hotsync.engine.master_facts import read_told
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
@@ -66,6 +66,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         running=lock.owner(paths.sync_lock),
         serving=tried(lambda: ask.is_active(DAEMON), True) if settings.enabled and role.role else True,
         streaming=not streams or tried(lambda: ask.is_active(STREAM), True),
+        to_restart=tried(lambda: streaming.waiting(paths), dict[str, str]()) if streams else {},
         standbys=tried(lambda: standbys.shown(paths, read_told(paths).dumps, clock.now()), ()) if is_slave else (),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hotsync.config.schema import Settings
 from hotsync.model.generation import Generation, data_moment
@@ -19,7 +20,8 @@ class Status:
     """Everything that `hotsync status` shows; times in seconds since 1970, 0 for never.
 
     `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
-    `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are.
+    `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
+    MASTER, the servers that can be streamed from the next restart of a unit on, with that unit.
     """
 
     host: str
@@ -39,6 +41,7 @@ class Status:
     voiceless: bool = False
     streaming: bool = True
     standbys: tuple[StandbyShown, ...] = ()
+    to_restart: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def age(self) -> float:

@@ -7,23 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StandbyFacts:
-    """One cluster that the MASTER streams, or that was copied from it: does its standby run, and what is to be done?
+    """One server that the MASTER streams, or that was copied from it: does its standby run, and what is to be done?
 
     `offered`: the MASTER streams it now. `copy_because`: it must be copied (anew) first, "" if not. `hindrance`: it
     cannot be streamed, so dumps it is. `over`: there is a copy that is of no use any more, for this reason.
     """
 
-    instance: str
+    name: str
     offered: bool
     runs: bool
     copy_because: str = ""
     hindrance: str = ""
     over: str = ""
-
-    @property
-    def name(self) -> str:
-        """Return the name that people see."""
-        return f"postgresql/{self.instance}"
 
     @property
     def to_do(self) -> str:
@@ -50,7 +45,7 @@ class StandbyFacts:
 
 @dataclass(frozen=True, slots=True)
 class StandbyShown:
-    """How far the standby of one cluster is: `as_of` by the MASTER's clock (0: not known), `lag` in seconds.
+    """How far the standby of one server is: `as_of` by the MASTER's clock (0: not known), `lag` in seconds.
 
     `fault` says in words what is wrong with it ("" if nothing is).
     """

@@ -52,7 +52,8 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
     if not only_permissions:
         for standby in facts.standbys:
             if standby.to_do:
-                yield TendStandby(standby.instance, standby.to_do)
+                engine, _, instance = standby.name.partition("/")
+                yield TendStandby(engine, instance, standby.to_do)
         for load in facts.loads:
             if load.name in {standby.name for standby in facts.standbys if standby.to_do and not standby.over}:
                 continue  # a copy takes its place

@@ -96,7 +96,9 @@ class MariadbInstance:
     """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock).
 
     `not_transactional` are the tables that nothing held still. `unit`, `user` and `directory` are what the server runs
-    as there, and where it keeps its files. `settings` are those that decide the form of its files.
+    as there, and where it keeps its files. `settings` are those that decide the form of its files. `position` is where
+    in its binary log the dump was taken ("": it is not streamed), `cannot_follow` are tables that no replica can keep,
+    and `events` those that are not enabled, with database, name and state.
     """
 
     schema: int
@@ -111,6 +113,9 @@ class MariadbInstance:
     user: str = ""
     directory: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    position: str = ""
+    cannot_follow: tuple[str, ...] = ()
+    events: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:

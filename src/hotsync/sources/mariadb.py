@@ -18,7 +18,16 @@ from pathlib import Path
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, mariadb_find, mariadb_lock, mariadb_proof, proofs, server_settings, sqldump
+from hotsync.sources import (
+    documents,
+    mariadb_find,
+    mariadb_lock,
+    mariadb_proof,
+    mariadb_stream,
+    proofs,
+    server_settings,
+    sqldump,
+)
 from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbInstance
 from hotsync.sources.mariadb_ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
 from hotsync.sources.mariadb_client import (
@@ -111,12 +120,14 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
         hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
         raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
     check_privileges(dataset)
-    databases, moving = in_order(databases_of(dataset), ask(dataset, _ENGINES))
+    engines = ask(dataset, _ENGINES)
+    databases, moving = in_order(databases_of(dataset), engines)
+    streaming = mariadb_stream.streaming_of(context.paths, dataset)
     broken = broken_views(dataset, databases)
     for database, view in broken:
         sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
         context.notice(Notice("source.mariadb.view", sentence))
-    command = _dump_command(dataset, databases, broken)
+    command = _dump_command(dataset, databases, broken, [mariadb_stream.DUMP_OPTION] if streaming else [])
     accounts = read_accounts(dataset)
     rows = mariadb_proof.read_rows_state(dataset)
     settings = _settings(dataset)
@@ -124,6 +135,7 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     if (
         last is not None
         and last.settings == settings
+        and bool(last.position) == (streaming is not None)
         and _is_proven(context, dataset, last, rows, accounts, command, taken_at)
     ):
         return
@@ -138,12 +150,16 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
     account_file = accounts.record(digest_of_accounts)
     digest = documents.digest_of_files((*(record.content for record in records), account_file.content))
+    position = streaming.position(dataset, definitions.snapshot) if streaming else ""
     document = MariadbInstance(
         documents.SCHEMA, version, digest, taken_at, records, account_file, tuple(sorted(files.moving)),
         tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
-        ask(dataset, "SELECT @@datadir;")[0][0], settings,
+        ask(dataset, "SELECT @@datadir;")[0][0], settings, position,
+        mariadb_stream.cannot_follow(databases, engines), mariadb_stream.other_events(dataset),
     )  # fmt: skip
     collection.put(INSTANCE, documents.render(documents.as_before(document, last)))
+    if streaming:
+        streaming.put_login(collection)
     collection.publish()
     state = _state(rows, definitions.hexdigest(), accounts) if rows is not None else ""
     proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
@@ -189,14 +205,16 @@ def in_order(databases: Sequence[str], engines: Sequence[Sequence[str]]) -> tupl
     return sorted(databases, key=lambda name: (name not in first, name)), moving
 
 
-def _dump_command(dataset: Dataset, databases: Sequence[str], without: Sequence[tuple[str, str]]) -> list[str]:
+def _dump_command(
+    dataset: Dataset, databases: Sequence[str], without: Sequence[tuple[str, str]], more: Sequence[str] = ()
+) -> list[str]:
     dump = program("mariadb-dump", "mysqldump")
     history = ["--dump-history"] if "--dump-history" in run((dump, "--help")).text else []
     return [
         dump, *connection(dataset), "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
         "--single-transaction", "--quick", "--order-by-primary", "--hex-blob", "--routines", "--events", "--triggers",
         "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", "--skip-add-locks",
-        *history,
+        *history, *more,
         *(f"--ignore-table={database}.{view}" for database, view in without), "--databases", "--", *databases,
     ]  # fmt: skip
 

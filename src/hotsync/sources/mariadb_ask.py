@@ -12,6 +12,7 @@ from hotsync.sources import documents, mariadb_accounts
 from hotsync.sources.documents import ACCOUNTS, MariadbAccounts
 from hotsync.sources.mariadb_accounts import Account
 from hotsync.sources.mariadb_client import ask, login
+from hotsync.sources.mariadb_guard import ACCOUNT
 from hotsync.sources.source import Dataset
 from hotsync.sources.spool import Digest
 
@@ -89,7 +90,8 @@ def broken_views(dataset: Dataset, databases: Sequence[str]) -> list[tuple[str, 
 def read_accounts(dataset: Dataset) -> Accounts:
     """Return the accounts and grants of a server; raise ValueError or CommandFailed."""
     rows = ask(dataset, "SELECT User, Host, is_role FROM mysql.user ORDER BY is_role, User, Host;")
-    bare = [Account(user, host, is_role == "Y") for user, host, is_role in rows]
+    # a replica's login is each MASTER's own
+    bare = [Account(user, host, is_role == "Y") for user, host, is_role in rows if user != ACCOUNT]
     mark = secrets.token_hex(16)
     answers = ask(dataset, mariadb_accounts.questions(bare, mark))
     accounts = mariadb_accounts.parse_answers(bare, answers, mark)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
@@ -24,6 +26,11 @@ from hotsync.sources.stream import feed
 from hotsync.sources.versions import series
 
 _EVENTS = "`hotsync_events`"
+_ERROR_NUMBER = re.compile(r"^ERROR (\d+)", re.MULTILINE)
+_GONE = frozenset(("1054", "1146", "1147", "1305"))
+"""No such column, table, grant on one, routine."""
+
+_log = logging.getLogger(__name__)
 
 
 def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> str:
@@ -46,6 +53,35 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
         if loaded.accounts:
             feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
             _drop_others(dataset, document)
+        if held:
+            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
+        make_durable(dataset)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    except OSError as error:
+        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
+    return document.digest
+
+
+def restore_accounts(folder: Path, dataset: Dataset) -> str:
+    """Given a collected server whose databases are here already, newer than its dumps, make its accounts those of it.
+
+    Return the digest of what was collected. What was granted on a table that is gone by now is left out. Raise
+    OlderServer or RestoreFailed.
+    """
+    dataset = with_own_login(dataset)
+    document = loadable(folder, dataset)
+    try:
+        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
+        held = _hold_events(dataset)
+        feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
+        try:
+            feed([*client(dataset, loading=True), "--force"], [accounts[document.accounts.grants_at :]])
+        except CommandFailed as error:
+            if not set(_ERROR_NUMBER.findall(error.stderr)) <= _GONE:
+                raise
+            _log.warning("%s: grants on what is gone by now are left out: %s", dataset.name, error.stderr)
+        _drop_others(dataset, document)
         if held:
             ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
         make_durable(dataset)

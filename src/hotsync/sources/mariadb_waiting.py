@@ -12,7 +12,7 @@ from hotsync.sources.mariadb_find import NAME
 from hotsync.sources.server_settings import mariadb_arguments
 from hotsync.sources.source import Dataset
 
-_SYSTEM = frozenset(("information_schema", "mysql", "performance_schema", "sys", "test"))
+SYSTEM = frozenset(("information_schema", "mysql", "performance_schema", "sys", "test"))
 _SOCKET = "socket/mysqld.sock"
 _LARGEST_POOL = 2 * 1024**3
 
@@ -41,7 +41,7 @@ def dataset_of(instance: str, folder: Path) -> Dataset:
 
 def own_databases(dataset: Dataset, document: MariadbInstance) -> tuple[str, ...]:
     """Given a server that runs, return the databases that are this SLAVE's own; raise CommandFailed."""
-    theirs = _SYSTEM | {database.name for database in document.databases}
+    theirs = SYSTEM | {database.name for database in document.databases}
     return tuple(sorted(row[0] for row in ask(dataset, "SHOW DATABASES;") if row[0] not in theirs))
 
 
@@ -53,7 +53,7 @@ def is_server(directory: Path) -> bool:
 def is_fresh(directory: Path) -> bool:
     """Return whether a data directory holds no databases of anybody."""
     with os.scandir(directory) as found:
-        return {item.name for item in found if item.is_dir(follow_symlinks=False)} <= _SYSTEM | {"lost+found"}
+        return {item.name for item in found if item.is_dir(follow_symlinks=False)} <= SYSTEM | {"lost+found"}
 
 
 def _pool() -> int:

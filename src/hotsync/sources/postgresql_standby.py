@@ -20,9 +20,12 @@ from hotsync.sources.postgresql_guard import SLOT
 from hotsync.sources.postgresql_proof import number_of
 from hotsync.sources.spool import open_plain
 from hotsync.system import command
+from hotsync.system.paths import Paths
 
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
+OWNER = "postgres"
+"""Whose servers the standbys are, and who alone gets to the socket that leads to the MASTER."""
 SIGNAL = "standby.signal"
 MARK = b"HotSync's copy of its MASTER's cluster\n"
 """What our `standby.signal` says: PostgreSQL asks only whether it is there, and a standby may be this server's own."""
@@ -51,6 +54,11 @@ _HARMLESS = {
     "shared_buffers": "128MB", "huge_pages": "try", "wal_receiver_timeout": "10s", "wal_receiver_status_interval": "1s",
     "cluster_name": "hotsync-standby", "lc_messages": "C",
 }  # fmt: skip
+
+
+def upstream_socket(paths: Paths, instance: str) -> Path:
+    """Return the socket that leads to the MASTER's cluster of this name, while that is streamed."""
+    return paths.streams / instance / SOCKET
 
 
 @dataclass(frozen=True, slots=True)

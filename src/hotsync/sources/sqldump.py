@@ -27,6 +27,7 @@ _AROUND_ROWS = re.compile(
     rb"/\*M?!\d+ SET (?:@old_)?system_versioning_insert_history)",
     re.IGNORECASE,
 )
+_SNAPSHOT = re.compile(rb"-- CHANGE MASTER TO MASTER_LOG_FILE='([^'\\\n]+)', MASTER_LOG_POS=(\d+);")
 _USE = re.compile(rb"USE `((?:[^`]|``)*)`;\n\Z")
 
 
@@ -51,13 +52,20 @@ class Sink(Protocol):
 
 
 class Definitions:
-    """A hash over what a dump says besides the rows: the same for a dump with rows and for one without them."""
+    """A hash over what a dump says besides the rows: the same for a dump with rows and for one without them.
+
+    `snapshot` is the place in the server's binary log (file and byte) that the dump is of, if it says so.
+    """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
+        self.snapshot: tuple[str, int] | None = None
 
     def add(self, kind: Kind, data: bytes) -> None:
         """Take the next piece of the dump."""
+        # the dump's own word comes first, whatever a comment of somebody's looks like
+        if kind is Kind.NOTE and self.snapshot is None and (match := _SNAPSHOT.match(data)):
+            self.snapshot = match[1].decode("utf-8", "surrogateescape"), int(match[2])
         if kind is Kind.CODE and not _AROUND_ROWS.match(data):
             self._hash.update(data)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.model.warm import WarmServer
-from hotsync.system import files
+from hotsync.system import files, trees
 from hotsync.system.paths import Paths
 
 SCHEMA = 1
@@ -45,3 +47,13 @@ def note_warm(paths: Paths, name: str, server: WarmServer | None) -> None:
     if server is not None:
         servers[name] = server
     save_warm(paths, servers)
+
+
+def untouched(server: WarmServer, directory: Path) -> bool:
+    """Return whether a data directory is as it was left."""
+    if not server.fingerprint or server.directory != os.path.realpath(directory):
+        return False
+    try:
+        return trees.fingerprint(directory) == server.fingerprint
+    except OSError:
+        return False

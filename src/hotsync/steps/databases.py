@@ -86,8 +86,9 @@ class LoadBeforehand:
 
 @dataclass(frozen=True, slots=True)
 class TendStandby:
-    """Do what a streamed PostgreSQL cluster needs on this SLAVE; `what` says it in words."""
+    """Do what a streamed database server needs on this SLAVE; `what` says it in words."""
 
+    engine: str
     instance: str
     what: str
     phase: Phase = Phase.DATABASES
@@ -95,7 +96,7 @@ class TendStandby:
     @property
     def key(self) -> str:
         """Return the name in the journal."""
-        return f"databases.standby:postgresql/{self.instance}"
+        return f"databases.standby:{self.engine}/{self.instance}"
 
     @property
     def title(self) -> str:
@@ -104,4 +105,4 @@ class TendStandby:
 
     def apply(self, host: Host) -> None:
         """Do it."""
-        host.databases.tend_standby(self.instance)
+        host.databases.tend_standby(self.engine, self.instance)

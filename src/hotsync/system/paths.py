@@ -109,6 +109,11 @@ class Paths:
         return self.state / "streamed.json"
 
     @property
+    def streaming(self) -> Path:
+        """On the MASTER: what streaming has made on its MariaDB servers."""
+        return self.state / "streaming.json"
+
+    @property
     def warm(self) -> Path:
         """On the SLAVE: which databases are loaded beforehand."""
         return self.state / "warm.json"

@@ -24,7 +24,9 @@ Words = Annotated[str, Field(max_length=2000, pattern=_NO_CONTROLS)]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z.]{0,63}$")]
 LinkLocal = Annotated[str, Field(pattern=r"^(fe80::[0-9a-f:]{1,34})?$")]
 Octets = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,256}$")]
-StreamName = Annotated[str, Field(pattern=r"^(postgresql/[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47})?$")]
+_CLUSTER = r"postgresql/[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}"
+_SERVER = r"mariadb/[A-Za-z0-9][A-Za-z0-9_.-]{0,47}"
+StreamName = Annotated[str, Field(pattern=rf"^({_CLUSTER}|{_SERVER})?$")]
 Role = Literal["master", "slave"]
 
 

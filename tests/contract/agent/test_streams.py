@@ -160,7 +160,7 @@ def test_a_stream_carries_replication_and_nothing_else(world: Streamed, words: s
             [*argv, f"--dbname=host={world.standby.upstream} user=postgres {words}"],
             user="postgres", env=world.standby.environment, cwd="/",
         )  # fmt: skip
-    assert "A stream carries physical replication and nothing else" in failed.value.stderr
+    assert "A stream carries replication and nothing else" in failed.value.stderr
     assert reason in failed.value.stderr
 
 

@@ -15,7 +15,7 @@ import pytest
 from hotsync.agent import stream
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine import standbys, warm
+from hotsync.engine import standby_postgresql, standbys, warm
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.generation import DatasetPoint
@@ -43,7 +43,6 @@ from tests.contract.sources.servers import Postgresql
 
 pytestmark = pytest.mark.contract
 
-INSTANCE = "15-main"
 LOG = "standby.log"
 
 
@@ -123,7 +122,7 @@ class Slave:
         return next(iter(standbys.read_standbys(self.paths, (self.dump,))), None)
 
     def tend(self) -> None:
-        standbys.tend(self.paths, (self.dump,), INSTANCE)
+        standbys.tend(self.paths, (self.dump,), NAME)
 
     def take_over(self, epoch: int = 1) -> bool:
         return standbys.take_over(self.paths, self.dump, epoch, self.clock)
@@ -299,7 +298,7 @@ def test_when_hotsync_is_removed_no_copy_stays(following: Slave, monkeypatch: py
 def test_what_cannot_be_streamed_is_said_and_a_copy_of_it_is_given_up(
     following: Slave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standbys, "this_platform", lambda: "x86_64 glibc 2.41")
+    monkeypatch.setattr(standby_postgresql, "this_platform", lambda: "x86_64 glibc 2.41")
     facts = following.facts()
     assert facts is not None
     assert "they may sort text differently" in facts.trouble
@@ -354,7 +353,7 @@ def test_what_this_server_had_itself_comes_back_when_a_copy_is_given_up(slave: S
 
 def test_a_copy_for_which_there_is_no_room_is_not_begun(slave: Slave, monkeypatch: pytest.MonkeyPatch) -> None:
     slave.world.start_streaming()
-    monkeypatch.setattr(standbys, "free_at", lambda _: 10)
+    monkeypatch.setattr(standby_postgresql, "free_at", lambda _: 10)
     with pytest.raises(RestoreFailed, match="lacks room"):
         slave.tend()
     assert slave.units.tools == []
@@ -390,7 +389,7 @@ def test_a_promotion_that_was_cut_before_the_standby_was_promoted_goes_on(
         raise RestoreFailed(dataset=NAME, reason="the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(standbys, "promote", cut)
+        patch.setattr(standby_postgresql, "promote", cut)
         with pytest.raises(RestoreFailed, match="the power went") as failed:
             following.take_over()
     assert not standbys.was_taken_over(following.paths, following.dump, 1)
@@ -406,7 +405,7 @@ def test_a_standby_that_was_moved_away_in_the_middle_leaves_it_to_the_dump(
     def cut(_: object) -> None:
         raise RestoreFailed(dataset=NAME, reason="the disk is full")
 
-    monkeypatch.setattr(standbys, "promote", cut)
+    monkeypatch.setattr(standby_postgresql, "promote", cut)
     with pytest.raises(RestoreFailed, match="the disk is full"):
         following.take_over()
     following.units.stop(following.paths, following.world.standby.server)

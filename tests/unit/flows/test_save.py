@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.config.schema import Settings
-from hotsync.errors import ConfigError, Refused
+from hotsync.errors import ConfigError, Refused, SourceError
 from hotsync.flows.save import Surroundings, plan_role, save
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
@@ -50,15 +50,25 @@ class Server:
         self.said: list[str] = []
         self.tended: list[int] = []
         self.left: list[str] = []
+        self.waits: list[str] = []
+        self.unfound: SourceError | None = None
         ensure_records(self.paths)
 
     def set(self, record: str, **props: str) -> None:
         assert configuration(self.paths).set_props(record, props)
 
     def save(self) -> None:
-        save(Surroundings(self.paths, self.units, FakeClock(), self.tend), self.said.append)
+        here = Surroundings(self.paths, self.units, FakeClock(), self.tend, self.set_up)
+        save(here, self.said.append)
 
-    def tend(self, keep_mb: int) -> list[str]:
+    def set_up(self, paths: Paths) -> list[str]:
+        assert paths == self.paths
+        if self.unfound is not None:
+            raise self.unfound
+        return self.waits
+
+    def tend(self, paths: Paths, keep_mb: int) -> list[str]:
+        assert paths == self.paths
         self.tended.append(keep_mb)
         return self.left
 
@@ -238,7 +248,7 @@ def test_a_master_streams_when_it_is_told_to_and_takes_everything_back_when_it_i
     server.save()
     assert server.units.streams
     assert server.tended == []
-    assert server.said[-1].endswith("and streams its PostgreSQL clusters.")
+    assert server.said[-1].endswith("and streams its databases.")
     server.left = ["What streaming had made is gone"]
     for props in ({"databases": "enabled"}, {"databases": "streaming", "status": "disabled"}):
         server.set("hotsync", **props)
@@ -246,6 +256,20 @@ def test_a_master_streams_when_it_is_told_to_and_takes_everything_back_when_it_i
         assert not server.units.streams
         assert server.tended.pop() == 0
         assert "What streaming had made is gone." in server.said
+
+
+def test_what_streaming_still_waits_for_is_said_and_servers_that_cannot_be_found_hinder_nothing(
+    server: Server,
+) -> None:
+    set_up_master(server)
+    server.set("hotsync", databases="streaming")
+    server.waits = ["mariadb/default waits for a restart of mariadb.service."]
+    server.save()
+    assert server.waits[0] in server.said
+    server.unfound = SourceError(dataset="mariadb", reason="ss is missing")
+    server.save()
+    assert server.units.streams
+    assert any("Databases are not streamed yet" in sentence for sentence in server.said)
 
 
 def test_a_slave_streams_nothing_whatever_it_is_set_to(server: Server) -> None:

@@ -159,26 +159,26 @@ def test_a_generation_that_did_not_fit_shows_until_it_does() -> None:
 @pytest.mark.parametrize(
     ("standby", "to_do", "trouble"),
     [
-        (StandbyFacts("15-main", True, True), "", ""),
-        (StandbyFacts("15-main", False, True), "", ""),
+        (StandbyFacts("postgresql/15-main", True, True), "", ""),
+        (StandbyFacts("postgresql/15-main", False, True), "", ""),
         (
-            StandbyFacts("15-main", True, False, "there is no copy yet"),
+            StandbyFacts("postgresql/15-main", True, False, "there is no copy yet"),
             "copy postgresql/15-main from the MASTER: there is no copy yet",
             "postgresql/15-main: there is no copy yet",
         ),
-        (StandbyFacts("15-main", False, True, "it was lost"), "", "postgresql/15-main: it was lost"),
+        (StandbyFacts("postgresql/15-main", False, True, "it was lost"), "", "postgresql/15-main: it was lost"),
         (
-            StandbyFacts("15-main", True, False),
+            StandbyFacts("postgresql/15-main", True, False),
             "start the standby of postgresql/15-main",
             "the standby of postgresql/15-main does not run",
         ),
         (
-            StandbyFacts("15-main", True, False, hindrance="it has tablespaces (fast)"),
+            StandbyFacts("postgresql/15-main", True, False, hindrance="it has tablespaces (fast)"),
             "",
             "postgresql/15-main is not streamed: it has tablespaces (fast)",
         ),
         (
-            StandbyFacts("15-main", False, True, over="the MASTER streams it no more"),
+            StandbyFacts("postgresql/15-main", False, True, over="the MASTER streams it no more"),
             "give up the copy of postgresql/15-main: the MASTER streams it no more",
             "postgresql/15-main is not streamed: the MASTER streams it no more",
         ),
@@ -198,14 +198,18 @@ def test_a_streamed_cluster_is_copied_started_or_given_up(standby: StandbyFacts,
 
 def test_no_dump_is_loaded_where_a_copy_is_about_to_lie() -> None:
     load = WarmLoad("postgresql", "15-main", Path("/var/lib/postgresql/15/main"))
-    facts = replace(FACTS, loads=(load,), standbys=(StandbyFacts("15-main", True, False, "there is no copy yet"),))
+    facts = replace(
+        FACTS, loads=(load,), standbys=(StandbyFacts("postgresql/15-main", True, False, "there is no copy yet"),)
+    )
     assert keys(facts)[-1] == "databases.standby:postgresql/15-main"
-    unfit = replace(facts, standbys=(StandbyFacts("15-main", True, False, hindrance="it has tablespaces"),))
+    unfit = replace(facts, standbys=(StandbyFacts("postgresql/15-main", True, False, hindrance="it has tablespaces"),))
     assert keys(unfit)[-1] == "databases.beforehand:postgresql/15-main"
 
 
 def test_what_failed_is_said_once_and_nothing_is_said_where_nothing_is_streamed() -> None:
     assert list(check_standbys({}, ())) == []
     failed = {"postgresql/15-main": "the disk is full"}
-    check = next(iter(check_standbys(failed, (StandbyFacts("15-main", True, False, "there is no copy yet"),))))
+    check = next(
+        iter(check_standbys(failed, (StandbyFacts("postgresql/15-main", True, False, "there is no copy yet"),)))
+    )
     assert (check.verdict, check.detail) == (Verdict.AMBER, "postgresql/15-main: the disk is full")

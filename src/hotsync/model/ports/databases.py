@@ -18,6 +18,6 @@ class Databases(Protocol):
         """Load what is new of an instance's dumps while this SLAVE waits; what fails is told and does not raise."""
         ...
 
-    def tend_standby(self, instance: str) -> None:
-        """Copy a streamed cluster, start its standby, or give it up; what fails is told and does not raise."""
+    def tend_standby(self, engine: str, instance: str) -> None:
+        """Copy a streamed server, start its standby, or give it up; what fails is told and does not raise."""
         ...

@@ -1,0 +1,308 @@
+"""A streamed MariaDB server on a waiting SLAVE and in a promotion: real servers and agents, no service manager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotsync.engine import standby_mariadb, standbys
+from hotsync.errors import RestoreFailed
+from hotsync.sources import mariadb_load, mariadb_standby, mariadb_streaming
+from hotsync.sources.source import Dataset
+from hotsync.state.streaming import load_streaming, note_streaming
+from tests.contract.agent.pair import until
+from tests.contract.agent.streamed_mariadb import NAME, Streamed, streamed
+from tests.contract.sources import servers
+
+pytestmark = pytest.mark.contract
+
+COUNT = "SELECT COUNT(*) FROM shop.t"
+
+
+@pytest.fixture(scope="module")
+def template() -> Iterator[Path]:
+    with servers.open_folder() as folder:
+        yield servers.prepare_mariadb(folder / "data")
+
+
+@pytest.fixture
+def slave(template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streamed]:
+    with streamed(template, monkeypatch) as world:
+        world.master.sql(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (n int PRIMARY KEY AUTO_INCREMENT, w mediumtext);"
+            "INSERT INTO shop.t (w) VALUES ('a'), ('b'); CREATE USER web@localhost IDENTIFIED BY 'x';"
+            "GRANT ALL ON shop.* TO web@localhost; CREATE TABLE shop.gone (n int);"
+            "GRANT SELECT ON shop.gone TO web@localhost;"
+        )
+        assert world.set_up() == ""
+        world.sync()
+        yield world
+
+
+@pytest.fixture
+def following(slave: Streamed) -> Streamed:
+    """A SLAVE whose standby follows."""
+    slave.start_streaming()
+    slave.tend()
+    until(slave.follows, "it follows")
+    return slave
+
+
+def test_a_server_is_loaded_from_its_dump_and_what_is_committed_later_arrives(slave: Streamed) -> None:
+    assert slave.facts() is None
+    slave.start_streaming()
+    facts = slave.facts()
+    assert facts is not None
+    assert facts.to_do == "copy mariadb/default from the MASTER: there is no copy yet"
+    slave.tend()
+    slave.master.sql("INSERT INTO shop.t (w) VALUES ('c'); CREATE DATABASE more; CREATE TABLE more.m (n int)")
+    until(lambda: slave.has(COUNT, "3"), "the third row is there")
+    until(lambda: slave.has("SELECT COUNT(*) FROM more.m", "0"), "what is new is there")
+    until(slave.follows, "it follows")
+    facts = slave.facts()
+    assert facts is not None
+    assert (facts.to_do, facts.trouble) == ("", "")
+    now = slave.pair.slave.clock.now()
+    until(lambda: slave.standing().has_all_received, "all is applied")
+    assert now - 10 < slave.standing().as_of(now) <= now
+    assert slave.standing().as_of(now, 100.0) == pytest.approx(slave.standing().as_of(now) + 100, abs=5)
+    # accounts are those of the last generation
+    slave.master.sql("CREATE USER late@localhost IDENTIFIED BY 'x'; INSERT INTO shop.t (w) VALUES ('d')")
+    until(lambda: slave.has(COUNT, "4"), "the fourth row is there")
+    assert slave.ask("SELECT User FROM mysql.user WHERE User IN ('late', 'web', 'hotsync_stream')") == ""
+
+
+def test_the_password_is_in_no_argument_no_log_and_no_dump(following: Streamed) -> None:
+    password = load_streaming(following.pair.master.paths)[NAME].password
+    assert len(password) == 32
+    assert not any(password in line for line in following.units.lines)
+    assert password not in following.units.log.read_text()
+    for log in (following.master.folder / "log", *(following.master.folder / "data").glob("hotsync-bin.0*")):
+        assert password.encode() not in log.read_bytes()
+    spool = following.pair.master.paths.spool / NAME
+    holders = [path for path in spool.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+    assert [path.name for path in holders] == ["stream.json"]
+    assert holders[0].stat().st_mode & 0o777 == 0o600
+    assert b"hotsync_stream" not in (spool / "accounts.sql").read_bytes()
+
+
+def test_a_break_in_the_middle_costs_nothing_that_was_committed(following: Streamed) -> None:
+    following.stop_streaming()
+    following.master.sql("INSERT INTO shop.t (w) SELECT 'x' FROM shop.seq_1_to_1000")
+    until(lambda: not following.follows(), "it sees that it was cut off")
+    following.start_streaming()
+    until(lambda: following.has(COUNT, "1002"), "the rows are there")
+
+
+def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following: Streamed) -> None:
+    following.master.sql("INSERT INTO shop.t (w) SELECT 'x' FROM shop.seq_1_to_500; DROP TABLE shop.gone")
+    until(lambda: following.has(COUNT, "502"), "the rows are there")
+    until(lambda: following.standing().has_all_received, "all is applied")
+    following.master.kill()
+    following.stop_streaming()
+    assert following.take_over()
+    assert following.units.running == {}
+    assert list(following.standby.data.glob("hotsync-*")) == []
+    assert standbys.was_taken_over(following.paths, following.dump, 1)
+    assert not standbys.was_taken_over(following.paths, following.dump, 2)
+    # a promotion that was cut goes on
+    assert following.take_over()
+    folder = following.paths.replica / "tree/var/lib/hotsync/spool" / NAME
+    with following.production() as production:
+        digest = mariadb_load.restore_accounts(folder, Dataset("mariadb", "default", socket=production.socket))
+        assert digest == following.dump.digest
+        assert production.sql(COUNT).strip() == "502"
+        assert production.sql("SHOW SLAVE STATUS; SELECT @@gtid_slave_pos").strip() == ""
+        assert "GRANT ALL PRIVILEGES ON `shop`.*" in production.sql("SHOW GRANTS FOR web@localhost")
+        assert "late" not in production.sql("SELECT User FROM mysql.user")
+
+
+def test_events_get_the_state_that_they_had_on_the_master(slave: Streamed) -> None:
+    slave.master.sql(
+        "USE shop; CREATE EVENT a ON SCHEDULE EVERY 1 DAY DO SET @x = 1;"
+        "CREATE EVENT b ON SCHEDULE EVERY 1 DAY DISABLE DO SET @x = 1;"
+        "CREATE EVENT c ON SCHEDULE EVERY 1 DAY DISABLE ON SLAVE DO SET @x = 1;"
+    )
+    slave.sync()
+    slave.start_streaming()
+    slave.tend()
+    slave.master.sql(
+        "USE shop; ALTER EVENT a ON SCHEDULE EVERY 2 DAY; ALTER EVENT b ON SCHEDULE EVERY 2 DAY;"
+        "CREATE DEFINER=web@localhost EVENT d ON SCHEDULE EVERY 1 DAY DO SET @x = 1; INSERT INTO t (w) VALUES ('c')"
+    )
+    until(lambda: slave.has(COUNT, "3"), "all is there")
+    assert slave.take_over()
+    with slave.production() as production:
+        asked = "SELECT EVENT_NAME, STATUS, DEFINER FROM information_schema.EVENTS ORDER BY 1"
+        assert production.sql(asked).split("\n")[:4] == [
+            "a\tENABLED\troot@localhost", "b\tDISABLED\troot@localhost", "c\tSLAVESIDE_DISABLED\troot@localhost",
+            "d\tENABLED\tweb@localhost",
+        ]  # fmt: skip
+
+
+def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
+    following: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standbys, "_CATCH_UP_LOOKS", 1)
+    following.master.sql("CREATE DATABASE later")
+    until(lambda: following.has("SHOW DATABASES LIKE 'later'", "later"), "it is there")
+    following.stop_streaming()
+    until(lambda: not following.follows(), "it is cut off")
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('c'); DROP DATABASE later")
+    following.sync()
+    assert not following.take_over()
+    assert following.units.running == {}
+    assert list(following.standby.data.glob("hotsync-*")) == []
+    assert not standbys.was_taken_over(following.paths, following.dump, 1)
+    following.load()
+    with following.production() as production:
+        assert production.sql(COUNT).strip() == "3"
+        assert "later" not in production.databases()
+
+
+def test_a_promotion_that_was_cut_goes_on(following: Streamed, monkeypatch: pytest.MonkeyPatch) -> None:
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('c')")
+    until(lambda: following.has(COUNT, "3"), "the row is there")
+
+    def cut(*_: object) -> None:
+        raise RestoreFailed(dataset=NAME, reason="the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mariadb_standby, "make_durable", cut)
+        with pytest.raises(RestoreFailed, match="the power went") as failed:
+            following.take_over()
+    assert f"move {following.standby.data} away" in failed.value.hint
+    assert standbys.is_standby(following.paths, following.dump)
+    following.units.kill()
+    # the MASTER, which is there, is not asked any more
+    assert following.take_over()
+    with following.production() as production:
+        assert production.sql(COUNT).strip() == "3"
+
+
+def test_a_slave_that_is_away_fills_no_disk_and_is_loaded_anew(following: Streamed) -> None:
+    following.stop_streaming()
+    until(lambda: not following.follows(), "it is cut off")
+    paths = following.pair.master.paths
+    tend = mariadb_streaming.tend
+    row = "INSERT INTO shop.t (w) SELECT REPEAT('x', 900000) FROM shop.seq_1_to_10"
+    for _ in range(3):
+        following.master.sql(row)
+    said = tend(paths, NAME, load_streaming(paths)[NAME], 16)
+    assert "it is given up, and the SLAVE loads its dump anew" in said
+    assert load_streaming(paths)[NAME].gave_up
+    following.master.sql(f"{row}; {row}")
+    assert tend(paths, NAME, load_streaming(paths)[NAME], 16) == ""
+    logs = list((following.master.folder / "data").glob("hotsync-bin.0*"))
+    # of 18 MB; the server itself keeps a file until what it holds is safe in its tables, which may last a moment
+    assert sum(path.stat().st_size for path in logs) < 16 * 2**20
+    following.start_streaming()
+    until(lambda: following.standing().lost, "the MASTER says that it is gone")
+    facts = following.facts()
+    assert facts is not None
+    assert facts.trouble == "mariadb/default: the MASTER has not kept what is missing here"
+    assert facts.to_do == "", "the dump that it was made from would only lead here again"
+    following.sync()
+    facts = following.facts()
+    assert facts is not None
+    assert "has not kept what is missing" in facts.to_do
+    following.tend()
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('at last')")
+    until(lambda: following.has("SELECT COUNT(*) FROM shop.t WHERE w = 'at last'", "1"), "it follows again")
+    assert tend(paths, NAME, load_streaming(paths)[NAME], 16) == ""
+    assert not load_streaming(paths)[NAME].gave_up
+
+
+def test_a_change_that_cannot_be_applied_makes_it_load_the_dump_anew(following: Streamed) -> None:
+    following.ask("INSERT INTO shop.t VALUES (3, 'somebody wrote here')")
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('c')")
+    until(lambda: following.standing().apply_error != "", "it cannot apply it")
+    facts = following.facts()
+    assert facts is not None
+    assert "Duplicate entry" in facts.to_do
+    following.tend()
+    until(lambda: following.has("SELECT w FROM shop.t WHERE n = 3", "c"), "the row is the MASTER's")
+
+
+def test_after_an_end_in_the_middle_it_goes_on_unless_tables_have_no_transactions(following: Streamed) -> None:
+    following.units.kill()
+    following.tend()
+    until(following.follows, "it follows again")
+    assert not following.standby.ended_uncleanly
+    following.master.sql("CREATE TABLE shop.m (n int) ENGINE=MyISAM")
+    until(lambda: following.has("SELECT COUNT(*) FROM shop.m", "0"), "the table is there")
+    following.units.kill()
+    with pytest.raises(RestoreFailed, match="tables without transactions"):
+        following.tend()
+    facts = following.facts()
+    assert facts is not None
+    assert "tables without transactions" in facts.to_do
+    following.sync()
+    following.tend()
+    until(following.follows, "it follows again")
+
+
+def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no_more(
+    following: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standbys, "_COMES_BACK_SECONDS", 0.01)
+    following.stop_streaming()
+    following.connected(yes=False)
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('c')")
+    following.sync()
+    facts = following.facts()
+    assert facts is not None
+    assert (facts.to_do, facts.trouble) == ("", "")
+    following.connected(yes=True)
+    facts = following.facts()
+    assert facts is not None
+    assert facts.over == "the MASTER streams it no more"
+    following.tend()
+    assert following.facts() is None
+    assert following.units.running == {}
+    assert not standbys.is_standby(following.paths, following.dump)
+
+
+def test_what_cannot_be_streamed_is_said(slave: Streamed, monkeypatch: pytest.MonkeyPatch) -> None:
+    slave.start_streaming()
+    with monkeypatch.context() as patch:
+        patch.setattr(standby_mariadb, "version_here", lambda: "11.4.2-MariaDB")
+        facts = slave.facts()
+        assert facts is not None
+        assert "the one here 11.4.2-MariaDB" in facts.trouble
+        assert facts.to_do == ""
+    slave.master.sql("CREATE TABLE shop.fleeting (n int) ENGINE=MEMORY")
+    slave.sync()
+    facts = slave.facts()
+    assert facts is not None
+    assert facts.hindrance == "no replica can keep its tables shop.fleeting (MEMORY)"
+    slave.tend()
+    assert slave.units.running == {}
+
+
+def test_switched_off_nothing_stays_on_the_master_but_the_log_until_the_next_restart(following: Streamed) -> None:
+    paths, data = following.pair.master.paths, following.master.folder / "data"
+    options = Path(load_streaming(paths)[NAME].options)
+    assert "server_id = 77" in options.read_text()
+    following.stop_streaming()
+    said = mariadb_streaming.tend_all(paths, 0)
+    assert said == [
+        "mariadb/default is not streamed any more; its binary log ends with the next restart of mariadb.service"
+    ]
+    assert mariadb_streaming.tend_all(paths, 0) == []
+    assert not options.exists()
+    assert following.master.sql("SELECT COUNT(*) FROM mysql.user WHERE User = 'hotsync_stream'").strip() == "0"
+    assert [path.name for path in data.glob("hotsync-bin.0*")] == ["hotsync-bin.000001"]
+    following.sync()
+    assert not (paths.spool / NAME / "stream.json").exists()
+    # what the restart leaves goes with the next look
+    with servers.mariadb(data) as restarted:
+        server = load_streaming(paths)[NAME]
+        note_streaming(
+            paths, NAME, type(server)(restarted.socket, server.unit, "", server.options, str(restarted.folder / "data"))
+        )
+        assert mariadb_streaming.tend_all(paths, 0) == []
+        assert list((restarted.folder / "data").glob("hotsync-bin*")) == []
+    assert load_streaming(paths) == {}
