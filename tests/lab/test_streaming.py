@@ -192,4 +192,4 @@ def test_switched_off_nothing_of_it_stays_on_the_masters_mariadb(mariadb: Lab) -
     assert sync(mariadb)["exit_code"] in (0, 1)
     assert master.run("ls /var/lib/mysql | grep hotsync", check=False).stdout == ""
     look_after(mariadb.slave)
-    assert "databases.streamed" not in look_after(mariadb.slave)
+    assert "mariadb/default" not in [each["name"] for each in status(mariadb.slave)["streamed"]]

@@ -37,7 +37,8 @@ MARK = "hotsync-standby"
 """A file in the data directory: what lies there is HotSync's copy of its MASTER's server, made from the dump that it
 names the position of."""
 _MARK = b"HotSync's copy of its MASTER's server\n"
-_OURS = "hotsync-*"
+_OURS = ("hotsync-*", "multi-hotsync-*")
+"""The second: the server's list of named connections, whose name it makes from --master-info-file."""
 _PID, _UNCLEAN, _RELAY = "hotsync-standby.pid", "hotsync-unclean", "hotsync-relay"
 _PROMOTE_SECONDS = 600
 _LOST = 1236
@@ -330,8 +331,7 @@ def give_up(standby: Standby) -> None:
 
 def _remove(standby: Standby, *, keep_running: bool) -> None:
     """Remove our files, the mark last: as long as it is there, what was cut begins again."""
-    found = sorted(path for path in standby.data.glob(_OURS) if path.name != MARK)
-    for path in found:
+    for path in sorted(path for pattern in _OURS for path in standby.data.glob(pattern) if path.name != MARK):
         if not (keep_running and path.name == _PID):
             path.unlink(missing_ok=True)
     (standby.data / MARK).unlink(missing_ok=True)
