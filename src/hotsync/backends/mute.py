@@ -17,10 +17,12 @@ RELATIONS = ("Names", "Triggers", "TriggeredBy", "ConsistsOf", "PartOf")
 
 TEXT = b"""# Written by HotSync: this server is a SLAVE, and what the MASTER does in production does not run here.
 # Either file is enough: the first exists on a MASTER, the second while hotsync-promote works in this boot.
+# One plain condition on both: a unit's own "Condition...=|" joins those like it, and would open a pair of them.
+# The assertion holds where another drop-in takes the unit's conditions away.
 [Unit]
 RequiresMountsFor=/var/lib/hotsync
-ConditionPathExists=|/var/lib/hotsync/production
-ConditionPathExists=|/run/hotsync/promoting
+ConditionPathExistsGlob=/{var/lib/hotsync/production,run/hotsync/promoting}
+AssertPathExistsGlob=/{var/lib/hotsync/production,run/hotsync/promoting}
 """
 
 

@@ -70,8 +70,10 @@ def test_a_unit_is_muted_once_and_what_runs_of_it_is_stopped_its_starters_first(
 
 def test_either_of_two_files_lets_a_muted_unit_start_and_a_missing_disk_holds_it() -> None:
     lines = TEXT.decode().splitlines()
-    assert "ConditionPathExists=|/var/lib/hotsync/production" in lines
-    assert "ConditionPathExists=|/run/hotsync/promoting" in lines
+    either = "PathExistsGlob=/{var/lib/hotsync/production,run/hotsync/promoting}"
+    assert f"Condition{either}" in lines
+    assert f"Assert{either}" in lines
+    assert not any("=|" in line for line in lines if not line.startswith("#"))  # it would be joined with the unit's own
     assert "RequiresMountsFor=/var/lib/hotsync" in lines
 
 
