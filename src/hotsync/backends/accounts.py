@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from hotsync.backends.intruders import unit_of_cgroup
 from hotsync.backends.renumber import Renumbering, renumber
 from hotsync.model.accounts import FILES, Account, Move, NumberPlan, parse_groups, parse_users, render_files, rounds
-from hotsync.model.mute import base_reason
+from hotsync.model.machine_units import base_reason
 from hotsync.system import command
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths

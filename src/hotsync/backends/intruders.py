@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.backends import waiting_servers
-from hotsync.model.mute import base_reason, covers
+from hotsync.model.machine_units import base_reason
+from hotsync.model.mute import covers
 from hotsync.system import command
 
 _DAEMON_PLACE = re.compile(r"^(?:/usr)?/(?:sbin|lib|libexec)/")

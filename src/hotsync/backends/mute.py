@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from hotsync.backends.production_units import MUTE_DROP_IN
-from hotsync.model.mute import covers, mutable, template_of
+from hotsync.model.mute import covers, mutable, template_of, umbrellas
 from hotsync.system import command, files
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.mute")
 UNIT_NAME = re.compile(r"^[A-Za-z0-9:_.\\@-]{1,250}\.(?:service|socket|timer|path)\Z")
-RELATIONS = ("Names", "Triggers", "TriggeredBy", "ConsistsOf", "PartOf")
+RELATIONS = ("Names", "Triggers", "TriggeredBy", "ConsistsOf", "PartOf", "RequiredBy", "BoundBy")
+"""What leads from a unit to what starts or stops with it, or cannot do without it."""
+MEMBERS = ("Wants", "Requires", "ConsistsOf")
+"""What leads from an application's target to what it starts. Of other units these lead into the base system."""
 
 TEXT = b"""# Written by HotSync: this server is a SLAVE, and what the MASTER does in production does not run here.
 # Either file is enough: the first exists on a MASTER, the second while hotsync-promote works in this boot.
@@ -90,20 +93,26 @@ class Mute:
 
     def related(self, units: Iterable[str]) -> frozenset[str]:
         """Given units, return them with all that starts or stops together with them, as systemd knows it."""
-        found = set(mutable(units))
+        units = frozenset(units)
+        found, targets = set(mutable(units)), set(umbrellas(units))
         asked: set[str] = set()
-        while waiting := sorted(found - asked):
+        while waiting := sorted((found | targets) - asked):
             asked |= set(waiting)
-            single = [unit for unit in waiting if "@." not in unit]
-            if single:
-                shown = self._ask(["show", f"--property={','.join(RELATIONS)}", "--", *single])
-                found |= mutable(
-                    unit for record in parse_show(shown) for value in record.values() for unit in value.split()
-                )
+            single = [unit for unit in waiting if "@." not in unit and unit not in targets]
+            new = self._shown(RELATIONS, single) | self._shown(MEMBERS, sorted(targets & set(waiting)))
             templates = [unit.replace("@.", "@*.") for unit in waiting if "@." in unit]
             if templates:
-                found |= mutable(self._listed("--all", "--", *templates))
+                new |= self._listed("--all", "--", *templates)
+            found |= mutable(new)
+            targets |= umbrellas(new)
         return frozenset(unit for unit in found if UNIT_NAME.match(unit))
+
+    def _shown(self, properties: Sequence[str], units: Sequence[str]) -> set[str]:
+        """Return every unit that these properties of units name."""
+        if not units:
+            return set()
+        shown = self._ask(["show", f"--property={','.join(properties)}", "--", *units])
+        return {unit for record in parse_show(shown) for value in record.values() for unit in value.split()}
 
     def _listed(self, *words: str) -> set[str]:
         text = self._ask(["list-units", "--plain", "--no-legend", "--full", *words])

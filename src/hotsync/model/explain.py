@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hotsync.model.mute import ALWAYS_MUTED, base_reason, covers
+from hotsync.model.machine_units import base_reason
+from hotsync.model.mute import ALWAYS_MUTED, covers
 from hotsync.model.not_data import reason_of, with_not_data
 from hotsync.model.production import is_own
 from hotsync.model.scope import Scope, scope_of

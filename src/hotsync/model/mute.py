@@ -2,85 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
 
-from hotsync.model.production import OWN
+from hotsync.model.machine_units import base_reason
 
-BASE: tuple[tuple[str, str], ...] = (
-    *OWN,
-    ("ssh.service", "the administrator's way in"),
-    ("ssh.socket", "the administrator's way in"),
-    ("ssh@*", "the administrator's way in"),
-    ("sshd*", "the administrator's way in"),
-    ("dropbear*", "the administrator's way in"),
-    ("tailscaled*", "the administrator's way in"),
-    ("cockpit*", "the administrator's way in"),
-    ("rescue*", "the administrator's last way in"),
-    ("emergency*", "the administrator's last way in"),
-    ("sssd*", "who may log in to this machine"),
-    ("nslcd*", "who may log in to this machine"),
-    ("dhcpcd*", "addresses of this machine"),
-    ("dhclient*", "addresses of this machine"),
-    ("netplan*", "addresses of this machine"),
-    ("open-iscsi*", "disks of this machine"),
-    ("cryptdisks*", "disks of this machine"),
-    ("rsyslog*", "the system log of this machine"),
-    ("syslog.*", "the system log of this machine"),
-    ("syslog-ng*", "the system log of this machine"),
-    ("logrotate*", "keeps the logs of this machine small"),
-    ("auditd*", "the audit log of this machine"),
-    ("chrony*", "this machine's clock; pairing and history need it right"),
-    ("ntp*", "this machine's clock; pairing and history need it right"),
-    ("openntpd*", "this machine's clock; pairing and history need it right"),
-    ("nftables*", "this machine's firewall"),
-    ("firewalld*", "this machine's firewall"),
-    ("ufw*", "this machine's firewall"),
-    ("netfilter-persistent*", "this machine's firewall"),
-    ("iptables*", "this machine's firewall"),
-    ("ip6tables*", "this machine's firewall"),
-    ("apparmor*", "the access rules of this machine"),
-    ("polkit*", "who may administer this machine"),
-    ("resolvconf*", "names that this machine looks up"),
-    ("apt-daily*", "looks after this machine's packages"),
-    ("apt-news*", "looks after this machine's packages"),
-    ("apt-listchanges*", "looks after this machine's packages"),
-    ("dpkg-*", "looks after this machine's packages"),
-    ("unattended-upgrades*", "looks after this machine's packages"),
-    ("packagekit*", "looks after this machine's packages"),
-    ("needrestart*", "looks after this machine's packages"),
-    ("man-db*", "an index of this machine's manuals"),
-    ("udisks2*", "disks of this machine"),
-    ("acpid*", "the power button of this machine"),
-    ("irqbalance*", "the processor of this machine"),
-    ("thermald*", "the processor of this machine"),
-    ("haveged*", "randomness of this machine"),
-    ("rng-tools*", "randomness of this machine"),
-    ("rngd*", "randomness of this machine"),
-    ("sysstat*", "figures of this machine"),
-    ("x11-common*", "makes folders at boot"),
-    ("rc-local.service", "the boot of this machine"),
-    ("screen-cleanup*", "makes folders at boot"),
-    ("sudo*", "makes folders at boot"),
-    ("procps*", "kernel settings of this machine"),
-    ("dbus-org.*", "other names of the init system's own services"),
-)
-"""Units that are never muted, each with the reason."""
-
-ALWAYS_MUTED = ("cron.service", "crond.service", "anacron.service", "anacron.timer", "atd.service")
+ALWAYS_MUTED = (
+    # whatever brings these programs, and whoever's jobs they are: crontabs of the system and of users, /etc/cron.*
+    "cron.service", "crond.service", "cronie.service", "anacron.service", "anacron.timer", "cronie-anacron.service",
+    "cronie-anacron.timer", "bcron.service", "dcron.service", "fcron.service", "mcron.service",
+    # systemd-cron makes a timer and a service of each job: cron-daily.timer, cron-root-1.service
+    "cron-.service", "cron-.timer", "cron-.path",
+    "incron.service", "incrond.service",
+    "atd.service",
+    # what they start is in their configuration, not in units
+    "inetd.service", "openbsd-inetd.service", "inetutils-inetd.service", "rlinetd.service", "xinetd.service",
+)  # fmt: skip
 """Muted whatever the MASTER has: any job there is the MASTER's, or would be."""
 
 KINDS = (".service", ".socket", ".timer", ".path")
 
-
-def base_reason(unit: str) -> str:
-    """Given a unit, return why it belongs to the machine and is never muted, or "" if it does not."""
-    return next((reason for pattern, reason in BASE if fnmatchcase(unit, pattern)), "")
+COMMON_TARGETS = frozenset(
+    f"{name}.target"
+    for name in (
+        "basic", "bluetooth", "boot-complete", "ctrl-alt-del", "cryptsetup", "cryptsetup-pre", "default", "emergency",
+        "exit", "factory-reset", "final", "first-boot-complete", "getty", "getty-pre", "graphical", "halt", "hibernate",
+        "hybrid-sleep", "initrd", "initrd-fs", "initrd-root-device", "initrd-root-fs", "initrd-switch-root",
+        "initrd-usr-fs", "integritysetup", "integritysetup-pre", "kexec", "local-fs", "local-fs-pre", "multi-user",
+        "network", "network-online", "network-pre", "nfs-client", "nss-lookup", "nss-user-lookup", "paths", "poweroff",
+        "printer", "reboot", "remote-cryptsetup", "remote-fs", "remote-fs-pre", "remote-veritysetup", "rescue",
+        "rpcbind", "runlevel0", "runlevel1", "runlevel2", "runlevel3", "runlevel4", "runlevel5", "runlevel6",
+        "shutdown", "sigpwr", "sleep", "slices", "smartcard", "sockets", "sound", "storage-target-mode", "suspend",
+        "suspend-then-hibernate", "swap", "sysinit", "system-update", "system-update-pre", "time-set", "time-sync",
+        "timers", "umount", "usb-gadget", "veritysetup", "veritysetup-pre",
+    )
+)  # fmt: skip
+"""The init system's own targets: what belongs to one of them has nothing in common."""
 
 
 def mutable(units: Iterable[str]) -> frozenset[str]:
-    """Given units, return those that may be muted: of a kind that starts work, and not the machine's own."""
-    return frozenset(unit for unit in units if unit.endswith(KINDS) and not base_reason(unit))
+    """Given units, return those that may be muted: of a kind that starts work, and not the machine's own.
+
+    The beginning of a name is that of any number of units, maybe the machine's: only our own are taken.
+    """
+    return frozenset(
+        unit
+        for unit in units
+        if unit.endswith(KINDS) and not base_reason(unit) and (unit in ALWAYS_MUTED or not _is_beginning(unit))
+    )
+
+
+def _is_beginning(unit: str) -> bool:
+    name = unit.rpartition(".")[0]
+    return name.endswith("-") and "@" not in name
+
+
+def umbrellas(units: Iterable[str]) -> frozenset[str]:
+    """Given units, return the targets among them that stand for an application: what they start is production."""
+    return frozenset(unit for unit in units if unit.endswith(".target")) - COMMON_TARGETS
 
 
 def template_of(unit: str) -> str:
@@ -90,5 +68,13 @@ def template_of(unit: str) -> str:
 
 
 def covers(muted: frozenset[str], unit: str) -> bool:
-    """Given what is muted, return whether that holds the unit, too: itself, or by its template."""
-    return unit in muted or template_of(unit) in muted
+    """Given what is muted, return whether that holds the unit, too: itself, by its template, or by how it begins."""
+    return unit in muted or template_of(unit) in muted or any(name in muted for name in _beginnings(unit))
+
+
+def _beginnings(unit: str) -> Iterator[str]:
+    """Given cron-root-1.service, return cron-root-.service and cron-.service: their drop-ins are its own, too."""
+    name, dot, kind = unit.rpartition(".")
+    parts = name.partition("@")[0].removesuffix("-").split("-")
+    for count in range(len(parts) - 1, 0, -1):
+        yield f"{'-'.join(parts[:count])}-{dot}{kind}"

@@ -51,10 +51,18 @@ OWN = (
 )
 """Units that stay as this machine runs them, each with the reason."""
 
+NOT_OWN = ("systemd-nspawn@*", "systemd-cron*", "systemd-journal-remote*", "systemd-journal-gatewayd*")
+"""Named like the init system's own, and yet they serve: containers, jobs, the journals of other machines."""
+
+
+def is_production_anyway(unit: str) -> bool:
+    """Given a unit, return whether it serves although its name is that of a part of the init system."""
+    return any(fnmatchcase(unit, pattern) for pattern in NOT_OWN)
+
 
 def is_own(unit: str) -> bool:
     """Given a unit, return whether it stays as this machine runs it."""
-    return any(fnmatchcase(unit, pattern) for pattern, _ in OWN)
+    return any(fnmatchcase(unit, pattern) for pattern, _ in OWN) and not is_production_anyway(unit)
 
 
 def units_to_start(master_active: Iterable[str], known: Collection[str], active: Collection[str]) -> tuple[str, ...]:

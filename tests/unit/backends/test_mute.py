@@ -10,7 +10,8 @@ import pytest
 from hotsync.backends.intruders import daemons_among, parse_listeners, unit_of_cgroup
 from hotsync.backends.mute import TEXT, Mute
 from hotsync.backends.production_units import MUTE_DROP_IN
-from hotsync.model.mute import ALWAYS_MUTED, BASE, base_reason, covers, mutable, template_of
+from hotsync.model.machine_units import BASE, base_reason
+from hotsync.model.mute import ALWAYS_MUTED, covers, mutable, template_of
 from hotsync.system.paths import Paths
 
 SHOW = {
@@ -19,6 +20,10 @@ SHOW = {
     "dovecot.service": "Names=dovecot.service\nTriggeredBy=dovecot.socket\n",
     "mariadb.service": "Names=mariadb.service mysql.service mysqld.service\nTriggeredBy=\n",
     "report.service": "Names=report.service\nTriggeredBy=report.timer\nPartOf=multi-user.target ssh.service\n",
+    "ledger.target": "Wants=ledger-web.service ledger-mail.timer dbus.service basic.target\nRequires=\nConsistsOf=\n",
+    "ledger-web.service": "Names=ledger-web.service\nPartOf=ledger.target\nRequiredBy=portal.service\n",
+    "store@1.service": "Names=store@1.service\nPartOf=store.target\nBoundBy=reader.service multi-user.target\n",
+    "store.target": "Wants=store@1.service store@2.service\nConsistsOf=store@3.service\n",
 }
 LISTED = "postgresql@15-main.service loaded active running PostgreSQL\npostgresql@16-x.service loaded inactive dead P\n"
 
@@ -46,6 +51,15 @@ def test_what_starts_or_stops_with_a_unit_is_held_with_it_and_the_machines_own_i
     assert found >= {"postgresql@15-main.service", "postgresql@16-x.service", "postgresql@.service"}
     assert found >= {"dovecot.socket", "mysql.service", "mysqld.service", "report.timer"}
     assert not found & {"ssh.service", "multi-user.target"}
+
+
+def test_an_applications_target_holds_what_it_starts_and_the_systems_own_hold_nothing(
+    tmp_path: Path,
+) -> None:
+    mute = Mute(Paths(tmp_path), Systemd())
+    assert mute.related(["ledger.target"]) == {"ledger-web.service", "ledger-mail.timer", "portal.service"}
+    assert mute.related(["store@1.service"]) == {f"store@{n}.service" for n in (1, 2, 3)} | {"reader.service"}
+    assert mute.related(["multi-user.target"]) == set()
 
 
 def test_a_unit_is_muted_once_and_what_runs_of_it_is_stopped_its_starters_first(tmp_path: Path) -> None:
@@ -121,6 +135,27 @@ def test_every_unit_that_is_never_muted_has_its_reason_and_no_application_is_amo
     }  # fmt: skip
     assert mutable(applications) == applications
     assert mutable(ALWAYS_MUTED) == set(ALWAYS_MUTED)
+
+
+def test_containers_and_jobs_that_are_named_like_the_init_system_are_production() -> None:
+    serving = {"systemd-nspawn@web.service", "systemd-nspawn@.service", "systemd-cron-cleaner.timer"}
+    assert mutable(serving) == serving
+    assert mutable({"systemd-timesyncd.service", "systemd-journald.socket"}) == set()
+
+
+@pytest.mark.parametrize("unit", ["serial-.service", "user-.service", "open-.service", "mail-.service", "-.service"])
+def test_the_beginning_of_a_name_is_never_muted_since_the_machines_own_may_begin_so(tmp_path: Path, unit: str) -> None:
+    assert Mute(Paths(tmp_path), Systemd()).apply([unit]) == ()
+
+
+def test_jobs_that_become_units_are_held_by_how_their_names_begin() -> None:
+    held = frozenset(ALWAYS_MUTED)
+    assert covers(held, "cron-root-1.service")
+    assert covers(held, "cron-daily.timer")
+    assert not covers(held, "cronyx.service")
+    assert not covers(held, "mail-cron-1.service")
+    assert not covers(frozenset(("a-b-.service",)), "a-b.service")
+    assert covers(frozenset(("a-b-.service",)), "a-b-c@1.service")
 
 
 def test_an_instance_is_held_by_its_template() -> None:

@@ -42,3 +42,10 @@ def test_of_each_list_one_unit_starts_in_a_wave_and_what_no_list_names_starts_fi
 def test_the_waves_hold_every_unit_once_whatever_lists_say_of_it() -> None:
     waves = start_waves(("a.service", "b.service"), [("a.service", "b.service"), ("b.service", "a.service")])
     assert sorted(unit for wave in waves for unit in wave) == ["a.service", "b.service"]
+
+
+def test_a_container_of_the_init_system_is_production_and_started_in_a_promotion() -> None:
+    assert not is_own("systemd-nspawn@web.service")
+    assert units_to_start(["systemd-nspawn@web.service"], ["systemd-nspawn@web.service"], ()) == (
+        "systemd-nspawn@web.service",
+    )
