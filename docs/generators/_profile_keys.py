@@ -49,8 +49,10 @@ MEANINGS = {
     "databases.dump": "Where the dump is to be put, replaced whole each time; empty: in HotSync's spool.",
     "databases.names": "Which databases; none means all.",
     "services.mute": "Units that must not run on a waiting SLAVE.",
-    "services.start": "Units of the application, in the order in which they are started. One that is not also under "
-    "`mute` may run on the SLAVE unasked.",
+    "services.keep": "Units that run on this server also while it is a SLAVE, whatever the MASTER runs (of an "
+    "instance: its template). Counts only in a profile of the SLAVE's own `/etc/hotsync/profiles.d`; cron and its kin "
+    "are held anyway.",
+    "services.start": "Units of the application, in the order in which they are started.",
     "services.cron": "Cron files that belong to the application.",
     "ownership.path": "A tree whose owner may have another number on another server.",
     "ownership.owner": "Owner and group of that tree, by name.",

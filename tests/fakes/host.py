@@ -237,6 +237,9 @@ class FakeHost:
     def mute(self, units: Sequence[str]) -> None:
         self.world.muted = True
 
+    def free(self, units: Sequence[str]) -> None:
+        raise AssertionError("a promotion frees no single units")
+
     def permit(self) -> None:
         assert self.world.role.claim is not None
         self.world.permitted = True

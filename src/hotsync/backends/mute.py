@@ -86,6 +86,17 @@ class Mute:
                 _log.info("stopped %s: it is production's, and this server is a SLAVE", unit)
         return tuple(fresh)
 
+    def release(self, units: Iterable[str]) -> None:
+        """Let units run again that were muted; nothing is started."""
+        for unit in sorted(self.muted() & frozenset(units)):
+            folder = self._folder / f"{unit}.d"
+            (folder / MUTE_DROP_IN).unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            _log.info("%s is not muted any more", unit)
+        files.sync_directory(self._folder)
+        self._ask(["daemon-reload"])
+
     def running(self) -> list[str]:
         """Return the muted units (templates stand for their instances) that are active now."""
         muted = self.muted()

@@ -15,6 +15,7 @@ from hotsync.engine.collect import last_rules
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.select import build_selection, own_profiles
+from hotsync.engine.slave_mute import read_kept
 from hotsync.engine.status import holdings
 from hotsync.errors import CommandFailed
 from hotsync.manifest.store import Manifest
@@ -149,7 +150,8 @@ class SlaveSide:
         """Return what is known of a unit; raise ReplicaError if what the MASTER told is malformed."""
         units = load_facts(self._tree).units
         told = {unit.name: unit for unit in units} if units else None
-        return _unit_facts(name, self._shared.named(name), told, Mute(self._paths).muted())
+        facts = _unit_facts(name, self._shared.named(name), told, Mute(self._paths).muted())
+        return replace(facts, kept=read_kept(self._paths).reason(name))
 
 
 def side_of(paths: Paths, clock: Clock, role: Role) -> Side:

@@ -240,6 +240,10 @@ class _Services:
         """A promotion mutes nothing."""
         raise NotImplementedError
 
+    def free(self, units: Sequence[str]) -> None:
+        """A promotion takes the whole mute away, when its role has changed."""
+        raise NotImplementedError
+
 
 class _Packages:
     """A promotion asks no repository: packages are hotsync-slave's, and what it could not get is told before."""

@@ -24,6 +24,7 @@ from hotsync.errors import HotSyncError
 from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
+from hotsync.model.mute import template_of
 from hotsync.model.packages import missing_packages
 from hotsync.model.ports import Host
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
@@ -73,13 +74,17 @@ class SlaveHost:
             self.users = parse_users(read_text(tree, "etc/passwd"))
             self.groups = parse_groups(read_text(tree, "etc/group"))
         self.production = read_production(self.paths, self.mute, self.master)
+        kept = self.production.kept
+        freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
+        running = (unit for unit in self.mute.running() if not {unit, template_of(unit)} & freed)
         wanted, not_carried = missing_packages(
             self.master.packages, self.apt.installed(), frozenset(self.apt.architectures())
         )
         return replace(
             standing,
             to_mute=tuple(sorted(self.mute.lacking(self.production.units))),
-            running=tuple(self.mute.running()),
+            running=tuple(running),
+            to_free=tuple(sorted(freed)),
             numbers=self.plan_numbers(),
             move_cut=self.accounts.unfinished,
             wanted=wanted,
@@ -134,6 +139,10 @@ class _Services(ProductionUnits):
         """Keep these units from running here until promotion, and stop what runs."""
         for unit in self._mute.apply(units):
             _log.info("muted %s", unit)
+
+    def free(self, units: Sequence[str]) -> None:
+        """Hold these units no more; nothing is started."""
+        self._mute.release(units)
 
 
 class _Databases:

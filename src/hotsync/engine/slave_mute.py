@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotsync.backends import package_files
 from hotsync.backends.intruders import daemons_among
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import units_in
-from hotsync.engine.replica_tree import names_in, read_text
+from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts
-from hotsync.model.mute import ALWAYS_MUTED, mutable
+from hotsync.model.machine_units import TUNNELS
+from hotsync.model.mute import ALWAYS_MUTED, Kept, mutable, of_master
 from hotsync.profiles import catalog
 from hotsync.profiles.schema import Profile
 from hotsync.state.slave_packages import load_brought
@@ -25,23 +26,43 @@ _LARGEST_PROFILE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What production is on this SLAVE: units to be muted, and the programs of their packages (absolute paths)."""
+    """What production is on this SLAVE: units to be muted, the programs of their packages (absolute paths), and what
+    this server keeps."""
 
     units: frozenset[str] = frozenset()
     programs: frozenset[str] = frozenset()
+    kept: Kept = field(default_factory=Kept)
 
 
 def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production:
     """Given what the MASTER told, return what must not run here."""
     profiles = profiles_of(paths, master)
     packages = {name for profile in profiles for name in profile.detect.packages if profile.services.mute}
-    seeds = set(ALWAYS_MUTED) | {unit for profile in profiles for unit in profile.services.mute}
+    kept = read_kept(paths)
+    named = (unit for profile in profiles for unit in profile.services.mute)
+    seeds = {*ALWAYS_MUTED, *(unit for unit in (*named, *of_master(master.units)) if not kept.reason(unit))}
     owners = _owners(paths.root, mutable(seeds))
     brought = {name for name in load_brought(paths) if mutable(units_in(package_files.read_files(paths.root, [name])))}
     holding = package_files.read_with_siblings(paths.root, packages | owners | brought)
     files = package_files.read_files(paths.root, holding)
     units = mute.related({*seeds, *units_in(files)})
-    return Production(units, daemons_among(files))
+    held = frozenset(unit for unit in units if not kept.reason(unit))
+    return Production(held, daemons_among(files), kept)
+
+
+def read_kept(paths: Paths) -> Kept:
+    """Return what this SLAVE keeps; what the MASTER's profiles say of it does not count."""
+    own, _ = catalog.load_site(paths.site_profiles)
+    named = frozenset(unit for profile in own.values() for unit in profile.services.keep)
+    tunnels = (units for units, files in TUNNELS if any(_is_other_here(paths, pattern) for pattern in files))
+    return Kept(named, tuple(pattern for units in tunnels for pattern in units))
+
+
+def _is_other_here(paths: Paths, pattern: str) -> bool:
+    """Return whether a file of this pattern is here that the MASTER does not have, or not with that content."""
+    tree = paths.replica / "tree"
+    here = (path for path in paths.root.glob(pattern) if path.is_file())
+    return any(path.read_bytes() != read_plain(tree, str(path.relative_to(paths.root))) for path in here)
 
 
 def profiles_of(paths: Paths, master: MasterFacts) -> list[Profile]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from hotsync.backends import production_units
 from hotsync.backends.accounts import strays
 from hotsync.backends.intruders import find_intruders
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_mute import profiles_of
 from hotsync.engine.slave_repositories import read_offer, unsettled
 from hotsync.model import slave_checks as checks
-from hotsync.model.mute import covers, mutable
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
 from hotsync.replica.layout import Layout
@@ -31,7 +29,6 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
         f"{unit} is active" for unit in host.mute.running() if unit not in with_process
     ]
     yield checks.check_quiet(said, len(muted))
-    yield checks.check_unknown(_unknown(host, muted))
     yield from checks.check_packages(facts, host.outcome, only_permissions)
     yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)
@@ -46,13 +43,6 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_room(room.total, room.free)
     refused = read_refusal(Layout(host.paths.replica))
     yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
-
-
-def _unknown(host: SlaveHost, muted: frozenset[str]) -> list[str]:
-    """Return what runs here and on the MASTER, and is neither muted, nor the machine's, nor named by a profile."""
-    named = {unit for profile in profiles_of(host.paths, host.master) for unit in profile.services.start}
-    both = production_units.active_units() & frozenset(host.master.active_units)
-    return sorted(unit for unit in mutable(both) if not covers(muted, unit) and unit not in named)
 
 
 def _updates(host: SlaveHost) -> tuple[int, int]:

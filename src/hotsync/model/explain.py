@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hotsync.model.machine_units import base_reason
+from hotsync.model.machine_units import base_reason, is_watcher
 from hotsync.model.mute import ALWAYS_MUTED, covers
 from hotsync.model.not_data import reason_of, with_not_data
 from hotsync.model.production import is_own
@@ -68,7 +68,8 @@ class PathAnswer:
 class UnitFacts:
     """What was read of a unit; `None` where this server cannot know it.
 
-    `profiles` names each profile that speaks of it, with the key; `on_master`: it runs there as the system wants it.
+    `profiles` names each profile that speaks of it, with the key; `on_master`: it runs there as the system wants it;
+    `kept`: why this SLAVE keeps it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class UnitFacts:
     profiles: tuple[tuple[str, str], ...] = ()
     on_master: bool | None = None
     muted: Collection[str] | None = None
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,17 @@ def _waiting(facts: UnitFacts) -> str:
         return f"runs on the SLAVE, too: {reason}"
     if facts.muted is not None:
         held = covers(frozenset(facts.muted), facts.name)
-        return "held: it cannot start before a promotion" if held else "not held: nothing says that it is production"
+        if held:
+            return "held: it cannot start before a promotion"
+        return f"not held: {facts.kept or 'nothing says that it is production'}"
     if facts.name in ALWAYS_MUTED:
         return "held on the SLAVE: any job there would be the MASTER's"
     if named := _named(facts.profiles, "mute"):
         return f"held on the SLAVE, by {named}"
-    if named := _named(facts.profiles, "start"):
-        return f"may run on the SLAVE unasked: {named} names it under start only"
+    if is_watcher(facts.name):
+        return "may run on the SLAVE, where it watches that machine; held if hotsync-slave installs it"
+    if facts.on_master:
+        return "held on the SLAVE, since it runs on the MASTER"
     return "held on the SLAVE if hotsync-slave installs its package; no profile names it"
 
 

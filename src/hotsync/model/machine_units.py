@@ -197,6 +197,31 @@ BASE: tuple[tuple[str, str], ...] = (
 """Units that are never muted, each with the reason."""
 
 
+WATCHERS = (
+    "zabbix-agent*", "prometheus-*exporter*", "node_exporter*", "nagios-nrpe*", "nrpe*", "icinga2*", "check-mk-agent*",
+    "munin-node*", "netdata*", "collectd*", "telegraf*", "snmpd*", "monit*", "puppet*", "salt-minion*", "chef-client*",
+    "cfengine*", "cf-*", "ansible-pull*", "wazuh-agent*", "ossec*", "osqueryd*", "falcon-sensor*", "auditbeat*",
+    "filebeat*", "metricbeat*", "fluent-bit*", "td-agent*", "promtail*", "vector*", "datadog-agent*", "newrelic-infra*",
+    "landscape-client*", "sentinelone*", "mdatp*", "clamav-freshclam*", "postgres_exporter*", "mysqld_exporter*",
+)  # fmt: skip
+"""What watches or looks after the machine that it runs on, each under a name of its own: it may run on both servers.
+Only what hotsync-slave brought itself is held, since that would run as its package came."""
+
+TUNNELS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("wg-quick*",), ("etc/wireguard/*.conf",)),
+    (("openvpn*",), ("etc/openvpn/*.conf", "etc/openvpn/client/*.conf", "etc/openvpn/server/*.conf")),
+    (("tinc*",), ("etc/tinc/*/tinc.conf",)),
+    (("nebula*",), ("etc/nebula/*.yml", "etc/nebula/*.yaml")),
+    (("zerotier-one*",), ("var/lib/zerotier-one/identity.secret",)),
+)
+"""Tunnels: units, and the files (below the root) that say whose they are. One identity must not be used twice."""
+
+
+def is_watcher(unit: str) -> bool:
+    """Given a unit, return whether it watches the machine that it runs on."""
+    return any(fnmatchcase(unit, pattern) for pattern in WATCHERS)
+
+
 def base_reason(unit: str) -> str:
     """Given a unit, return why it belongs to the machine and is never muted, or "" if it does not."""
     if is_production_anyway(unit):

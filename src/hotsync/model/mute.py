@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from hotsync.model.machine_units import base_reason
+from hotsync.model.facts import UnitFact
+from hotsync.model.machine_units import base_reason, is_watcher
 
 ALWAYS_MUTED = (
     # whatever brings these programs, and whoever's jobs they are: crontabs of the system and of users, /etc/cron.*
@@ -56,6 +59,12 @@ def _is_beginning(unit: str) -> bool:
     return name.endswith("-") and "@" not in name
 
 
+def of_master(units: Iterable[UnitFact]) -> frozenset[str]:
+    """Given the MASTER's units, return those that must not run on both: all that it runs, but for the machine's own."""
+    runs = (unit.name for unit in units if unit.active or unit.enabled.startswith("enabled"))
+    return frozenset(unit for unit in mutable(runs) if not is_watcher(unit))
+
+
 def umbrellas(units: Iterable[str]) -> frozenset[str]:
     """Given units, return the targets among them that stand for an application: what they start is production."""
     return frozenset(unit for unit in units if unit.endswith(".target")) - COMMON_TARGETS
@@ -78,3 +87,21 @@ def _beginnings(unit: str) -> Iterator[str]:
     parts = name.partition("@")[0].removesuffix("-").split("-")
     for count in range(len(parts) - 1, 0, -1):
         yield f"{'-'.join(parts[:count])}-{dot}{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is this SLAVE's own although the MASTER runs it, too: units that its administrator names, and patterns of
+    the tunnels that have a configuration of their own here."""
+
+    named: frozenset[str] = frozenset()
+    tunnels: tuple[str, ...] = ()
+
+    def reason(self, unit: str) -> str:
+        """Given a unit, return why it is kept, or ""."""
+        if unit in ALWAYS_MUTED:
+            return ""
+        if not {unit, template_of(unit)}.isdisjoint(self.named):
+            return "a profile of this server keeps it"
+        tunnel = any(fnmatchcase(unit, pattern) for pattern in self.tunnels)
+        return "a tunnel that is configured on this server otherwise than on the MASTER" if tunnel else ""

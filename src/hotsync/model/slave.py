@@ -26,6 +26,7 @@ class SlaveFacts:
     generation: int = 0
     to_mute: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
+    to_free: tuple[str, ...] = ()
     numbers: NumberPlan = field(default_factory=NumberPlan)
     move_cut: bool = False
     wanted: tuple[Wanted, ...] = ()

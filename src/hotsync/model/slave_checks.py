@@ -31,16 +31,6 @@ def check_quiet(said: Sequence[str], held: int) -> Check:
     return _check("mute.quiet", title, Verdict.RED, said, hint, f"{held} units are held")
 
 
-def check_unknown(units: Sequence[str]) -> Check:
-    """Given units that run on both servers and that no profile knows, return what only a person can answer."""
-    title = "what runs on both servers is known"
-    hint = (
-        "If it is production: name it under services.mute of a profile in /etc/hotsync/profiles.d; "
-        "if it belongs to every server: under services.start."
-    )
-    return _check("mute.unknown", title, Verdict.AMBER, units, hint)
-
-
 def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: bool) -> Iterator[Check]:
     """Given what was planned and what came of it, return whether the MASTER's packages are here."""
     title = "the MASTER's packages are installed"

@@ -10,7 +10,7 @@ from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
 from hotsync.steps.databases import LoadBeforehand, TendStandby
 from hotsync.steps.packages import FinishInstall, InstallPackages, MakeLocales, TakeNumbers
-from hotsync.steps.slave import MuteUnits
+from hotsync.steps.slave import FreeUnits, MuteUnits
 
 COMMAND = "hotsync-slave"
 
@@ -38,6 +38,8 @@ def plan_slave(facts: SlaveFacts, *, only_permissions: bool = False) -> Plan:
 
 
 def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
+    if facts.to_free:
+        yield FreeUnits(facts.to_free)
     if facts.to_mute or facts.running:
         yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
     if facts.move_cut or not facts.numbers.empty:

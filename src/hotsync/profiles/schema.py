@@ -66,11 +66,14 @@ class Database(_Strict):
 class Services(_Strict):
     """Production units: held on the SLAVE until promotion; then those of `start` that ran on the MASTER are started.
 
+    What the MASTER runs is held also where no profile names it, unless it belongs to every machine.
+
     They start after the databases and in the order of the list, the first ones of all profiles at the same time. Where
     the MASTER did not tell what ran on it, all of `start` counts.
     """
 
     mute: tuple[UnitName, ...] = ()
+    keep: tuple[UnitName, ...] = ()
     start: tuple[UnitName, ...] = ()
     cron: tuple[AbsolutePath, ...] = ()
 

@@ -9,6 +9,24 @@ from hotsync.model.ports import Host
 
 
 @dataclass(frozen=True, slots=True)
+class FreeUnits:
+    """Hold units no more that this server keeps; they are not started."""
+
+    units: tuple[str, ...]
+    phase: Phase = Phase.PREPARE
+    key: str = "slave.free"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"hold no more, as this server keeps it: {', '.join(self.units)}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.free(self.units)
+
+
+@dataclass(frozen=True, slots=True)
 class MuteUnits:
     """Hold units of production until this server is promoted, and stop those that run."""
 

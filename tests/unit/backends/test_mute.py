@@ -82,6 +82,18 @@ def test_a_unit_is_muted_once_and_what_runs_of_it_is_stopped_its_starters_first(
     assert systemd.done == []
 
 
+def test_what_this_server_keeps_is_let_go_and_other_drop_ins_of_it_stay(tmp_path: Path) -> None:
+    systemd = Systemd()
+    mute = Mute(Paths(tmp_path), systemd)
+    mute.apply(["mail.service", "web.service"])
+    (tmp_path / "etc/systemd/system/mail.service.d/own.conf").touch()
+    systemd.done.clear()
+    mute.release(["mail.service", "never.service", "web.service"])
+    assert mute.muted() == set()
+    assert systemd.done == [["daemon-reload"]]
+    assert [path.name for path in (tmp_path / "etc/systemd/system").rglob("*")] == ["mail.service.d", "own.conf"]
+
+
 def test_either_of_two_files_lets_a_muted_unit_start_and_a_missing_disk_holds_it() -> None:
     lines = TEXT.decode().splitlines()
     either = "PathExistsGlob=/{var/lib/hotsync/production,run/hotsync/promoting}"

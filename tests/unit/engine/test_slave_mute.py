@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hotsync.backends.mute import Mute
-from hotsync.engine.slave_mute import Production, read_production
-from hotsync.model.facts import MasterFacts, PackageFact
+from hotsync.engine.slave_mute import Production, read_kept, read_production
+from hotsync.model.facts import MasterFacts, PackageFact, UnitFact
 from hotsync.system.paths import Paths
 
 STATUS = """\
@@ -46,7 +46,7 @@ FILES = {
 }
 
 
-def production_of(root: Path) -> Production:
+def production_of(root: Path, *units: UnitFact) -> Production:
     info = root / "var/lib/dpkg/info"
     info.mkdir(parents=True)
     (root / "var/lib/dpkg/status").write_text(STATUS)
@@ -58,7 +58,9 @@ def production_of(root: Path) -> Production:
         return ""
 
     paths = Paths(root)
-    facts = MasterFacts(packages=(PackageFact("mariadb-server", "1:10.11.14-0+deb12u2", "amd64", manual=True),))
+    facts = MasterFacts(
+        packages=(PackageFact("mariadb-server", "1:10.11.14-0+deb12u2", "amd64", manual=True),), units=units
+    )
     return read_production(paths, Mute(paths, systemctl), facts)
 
 
@@ -70,3 +72,49 @@ def test_a_server_whose_program_lies_in_a_sibling_of_its_package_is_production(t
 
 def test_programs_of_other_sources_of_clients_and_of_the_base_system_are_nobodys_production(tmp_path: Path) -> None:
     assert not production_of(tmp_path).programs & {"/usr/sbin/lsof", "/usr/lib/init", "/usr/lib/mariadb/ask"}
+
+
+RUNNING = [
+    UnitFact(name, "enabled", active=True)
+    for name in ("ledger.service", "ssh.service", "zabbix-agent.service", "wg-quick@wg0.service", "unbound.service")
+]
+
+
+def put(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_what_the_master_runs_is_held_though_nobody_knows_it_and_the_machines_own_runs_on(tmp_path: Path) -> None:
+    units = production_of(
+        tmp_path,
+        *RUNNING,
+        UnitFact("certbot.timer", "enabled"),
+        UnitFact("off.service", "masked"),
+        UnitFact("lsyncd.service", "", active=True),
+    ).units
+    assert units >= {"ledger.service", "certbot.timer", "lsyncd.service", "wg-quick@wg0.service", "unbound.service"}
+    assert not units & {"ssh.service", "zabbix-agent.service", "off.service"}
+
+
+def test_what_this_slaves_administrator_keeps_is_not_held_but_cron_is(tmp_path: Path) -> None:
+    text = '[profile]\nname = "own"\ntitle = "own"\n[services]\nkeep = ["unbound.service", "cron.service"]\n'
+    put(tmp_path, "etc/hotsync/profiles.d/own.toml", text)
+    put(tmp_path, "var/lib/hotsync/replica/tree/etc/hotsync/profiles.d/m.toml", text.replace("unbound", "ledger"))
+    production = production_of(tmp_path, *RUNNING)
+    assert "unbound.service" not in production.units
+    assert {"ledger.service", "cron.service"} <= production.units, "the MASTER's word does not count"
+    assert production.kept.reason("unbound.service")
+    assert not production.kept.reason("cron.service")
+
+
+def test_a_tunnel_is_held_only_with_the_masters_configuration(tmp_path: Path) -> None:
+    put(tmp_path, "etc/wireguard/wg0.conf", "PrivateKey = a")
+    put(tmp_path, "var/lib/hotsync/replica/tree/etc/wireguard/wg0.conf", "PrivateKey = b")
+    own = read_kept(Paths(tmp_path))
+    assert own.reason("wg-quick@wg0.service")
+    assert own.reason("wg-quick@.service")
+    assert "wg-quick@wg0.service" not in production_of(tmp_path, *RUNNING).units
+    put(tmp_path, "var/lib/hotsync/replica/tree/etc/wireguard/wg0.conf", "PrivateKey = a")
+    assert not read_kept(Paths(tmp_path)).reason("wg-quick@wg0.service"), "one identity, used twice"

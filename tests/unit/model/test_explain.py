@@ -105,6 +105,13 @@ def test_a_unit_of_the_machine_runs_on_and_a_promotion_leaves_it_alone() -> None
     assert answer.promotion.startswith("left as the SLAVE runs it")
 
 
+def test_a_unit_that_no_profile_knows_is_held_if_the_master_runs_it_and_a_watcher_is_not() -> None:
+    assert explain_unit(UnitFacts("ledger.service", on_master=True)).waiting.startswith("held on the SLAVE, since it")
+    assert explain_unit(UnitFacts("snmpd.service", on_master=True)).waiting.startswith("may run on the SLAVE")
+    kept = UnitFacts("unbound.service", muted=set(), kept="a profile of this server keeps it")
+    assert explain_unit(kept).waiting == "not held: a profile of this server keeps it"
+
+
 def test_on_a_slave_the_mute_itself_is_asked_also_for_an_instance() -> None:
     postfix = UnitFacts("postfix@-.service", on_master=True, muted={"postfix@.service"})
     assert explain_unit(postfix).waiting.startswith("held: ")

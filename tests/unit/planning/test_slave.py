@@ -47,6 +47,12 @@ def test_first_it_is_quiet_then_the_accounts_have_their_numbers_and_only_then_pa
     assert "cron.service, mail.service" in plan_slave(FACTS)[0].title
 
 
+def test_what_this_server_keeps_is_let_go_before_anything_else() -> None:
+    plan = plan_slave(replace(FACTS, to_free=("unbound.service",)))
+    assert [step.key for step in plan][:2] == ["slave.free", "slave.mute"]
+    assert "unbound.service" in plan[0].title
+
+
 def test_nothing_is_planned_where_nothing_is_needed() -> None:
     assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1)) == []
 

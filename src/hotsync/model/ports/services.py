@@ -11,6 +11,10 @@ class Services(Protocol):
         """Keep these units from running here until promotion, and stop what runs."""
         ...
 
+    def free(self, units: Sequence[str]) -> None:
+        """Hold these units no more; nothing is started."""
+        ...
+
     def permit(self) -> None:
         """Let muted units start in this boot only (/run/hotsync/promoting)."""
         ...
