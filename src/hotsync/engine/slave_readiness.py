@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from hotsync.backends.accounts import strays
-from hotsync.backends.intruders import find_intruders
+from hotsync.backends.intruders import find_intruders, find_listeners
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_mute import profiles_of
 from hotsync.engine.slave_repositories import read_offer, unsettled
@@ -23,12 +23,13 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     not_older = {name for profile in profiles for name in profile.requires.not_older}
     waiting = (0, 0) if only_permissions else _updates(host)
     muted = host.mute.muted()
-    found = find_intruders(muted, host.production.programs)
+    found = find_intruders(muted, host.production.programs, kept=host.production.kept)
     with_process = {each.unit for each in found}
     said = [str(each) for each in found] + [
         f"{unit} is active" for unit in host.mute.running() if unit not in with_process
     ]
     yield checks.check_quiet(said, len(muted))
+    yield checks.check_listening([str(each) for each in find_listeners(found, host.production.kept)])
     yield from checks.check_packages(facts, host.outcome, only_permissions)
     yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)

@@ -31,6 +31,16 @@ def check_quiet(said: Sequence[str], held: int) -> Check:
     return _check("mute.quiet", title, Verdict.RED, said, hint, f"{held} units are held")
 
 
+def check_listening(said: Sequence[str]) -> Check:
+    """Given who listens and is neither the machine's, nor HotSync's, nor kept, return the proof by sockets."""
+    title = "who listens here belongs to this machine"
+    hint = (
+        "Stop it if nobody needs it here. If this server needs it while it is a SLAVE, name its unit under "
+        "services.keep of a profile in /etc/hotsync/profiles.d on this server."
+    )
+    return _check("mute.listening", title, Verdict.AMBER, said, hint)
+
+
 def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, only_permissions: bool) -> Iterator[Check]:
     """Given what was planned and what came of it, return whether the MASTER's packages are here."""
     title = "the MASTER's packages are installed"

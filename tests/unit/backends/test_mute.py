@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.backends.intruders import daemons_among, parse_listeners, unit_of_cgroup
+from hotsync.backends.intruders import daemons_among, parse_listeners, parse_sockets, unit_of_cgroup
 from hotsync.backends.mute import TEXT, Mute
 from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.model.machine_units import BASE, base_reason
@@ -186,6 +186,12 @@ def test_an_instance_is_held_by_its_template() -> None:
         ("0::/../system.slice/ssh.service/inner\n", "ssh.service"),
         ("1:name=systemd:/system.slice/cron.service\n0::/\n", "cron.service"),
         ("4:memory:/other.service\n0::/init.scope\n", ""),
+        ("0::/user.slice/user-7.slice/user@7.service/app.slice/ssh.service\n", "user@7.service"),
+        (
+            "0::/machine.slice/systemd-nspawn@web.service/system.slice/ssh.service\n",
+            "systemd-nspawn@web.service",
+        ),
+        ("0::/system.slice/docker-1f.scope/system.slice/ssh.service\n", ""),
     ],
 )
 def test_the_unit_of_a_process_is_read_from_its_cgroup(text: str, unit: str) -> None:
@@ -204,6 +210,16 @@ def test_listening_sockets_are_read_with_all_their_owners() -> None:
         ("udp [::]:111", 0, ""),
         ("tcp *:80", 20, "apache2"),
     ]
+
+
+def test_for_whom_the_init_system_listens_is_read_with_protocol_and_port() -> None:
+    text = (
+        "/run/dbus/system_bus_socket Stream dbus.socket dbus.service\n"
+        "[::]:22 Stream ssh.socket ssh.service\n"
+        "0.0.0.0:111 Datagram rpcbind.socket rpcbind.service\n"
+        "audit 1 Netlink systemd-journald-audit.socket systemd-journald.service\n"
+    )
+    assert parse_sockets(text) == {("tcp", 22): "ssh.socket", ("udp", 111): "rpcbind.socket"}
 
 
 def test_daemons_are_known_by_where_their_programs_lie_and_tools_of_people_are_not() -> None:
