@@ -11,6 +11,7 @@ from hotsync.cli.render import local, path_document, print_json, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.explain import Explanation, explain
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitAnswer, UnitFacts
+from hotsync.model.per_host import reason_not_before, reason_of_rule
 from hotsync.model.selection import Rule
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -75,6 +76,8 @@ def _path_document(answer: PathAnswer, known: Known) -> dict[str, object]:
         "inside": [_rule_document(rule) for rule in answer.inside],
         "barred_by": answer.barred_by or None,
         "no_data": answer.no_data or None,
+        "per_host": reason_of_rule(answer.rule) or None,
+        "not_before": (answer.fate is Fate.CARRIED and reason_not_before(answer.path)) or None,
         "lies": known.lies,
         "datasets": list(known.datasets),
         "taken_at": utc(known.taken_at),
@@ -99,6 +102,10 @@ def _path_rows(answer: PathAnswer, known: Known) -> Iterator[tuple[str, str]]:
         yield "asked as", f"{known.really} (a link leads from there)"
     if answer.rule is not None:
         yield "by", _rule(answer.rule)
+    if reason := reason_of_rule(answer.rule):
+        yield "because", reason
+    if answer.fate is Fate.CARRIED and (reason := reason_not_before(answer.path)):
+        yield "not before", reason
     if answer.barred_by:
         yield "because", f"a file system is mounted at {answer.barred_by}, and no rule names it"
     if answer.no_data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from hotsync.model.per_host import per_host_rules
 from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Profile
 
@@ -84,7 +85,7 @@ def resolve(
     profiles: Sequence[Profile], mounts: Iterable[tuple[str, str]], site: Iterable[Rule], expand: Expand
 ) -> Selection:
     """Given the matching profiles, the mounts and the site's own rules, return the selection of this run."""
-    rules = mount_rules(mounts)
+    rules = [*mount_rules(mounts), *per_host_rules()]
     for profile in profiles:
         rules += profile_rules(profile, expand)
     return Selection([*rules, *site])

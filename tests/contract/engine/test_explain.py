@@ -79,3 +79,14 @@ def test_on_a_slave_the_rules_are_those_that_came_with_the_generation(paths: Pat
     (answer,) = ask("/data/app/x", "cron.service")["paths"]
     assert answer["fate"] == "carried"
     assert answer["rule"] == {"pattern": "/data/app", "action": "include", "origin": "/etc/backup-data.d/m.include:7"}
+
+
+def test_what_belongs_to_one_machine_and_what_comes_with_a_promotion_are_told_with_their_reasons(paths: Paths) -> None:
+    del paths
+    own, later, other = ask("/etc/fstab", "/etc/hostname", "/etc/issue")["paths"]
+    assert (own["fate"], own["per_host"]) == ("own", "which disks this machine has, and how they hang together")
+    assert later["not_before"] == "two machines must not have one name at the same time"
+    assert (other["per_host"], other["not_before"]) == (None, None)
+    shown = CliRunner().invoke(explain_command, ["/etc/fstab", "/etc/hostname"], standalone_mode=False).output
+    assert "which disks this machine has" in shown
+    assert "not before" in shown
