@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.cli import past, slave
+from hotsync.cli.coverage import coverage_document
 from hotsync.cli.doctor import doctor_document
 from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
@@ -19,6 +20,8 @@ from hotsync.flows.explain import Explanation
 from hotsync.flows.slave import Done
 from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
+from hotsync.model.coverage import Finding, Kind
+from hotsync.model.coverage_result import Application, Coverage
 from hotsync.model.entry import Entry
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
 from hotsync.model.generation import DatasetPoint, Generation
@@ -93,6 +96,14 @@ def test_every_key_of_the_status_is_described() -> None:
 
 def test_every_key_of_the_doctors_document_is_described() -> None:
     assert lacking(doctor_document((Check("name", "title", Verdict.RED),)), "`hotsync doctor --json`") == []
+
+
+def test_every_key_and_kind_of_the_coverage_is_described() -> None:
+    findings = (Finding(Kind.DATA, "/data/\udcff", "reason"), Finding(Kind.DATABASE, "MariaDB", "reason"))
+    found = Coverage(1.0, 7, findings, (Application("base", "Base", ("all",)),))
+    title = "`hotsync coverage --json`"
+    assert lacking(coverage_document(found), title) == []
+    assert [kind.value for kind in Kind if f"`{kind.value}`" not in section(title)] == []
 
 
 def test_every_key_of_an_explanation_is_described() -> None:

@@ -77,3 +77,30 @@ def read_files(root: Path, names: Iterable[str]) -> frozenset[str]:
             if listed.is_file():
                 owned.update(listed.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
     return frozenset(owned)
+
+
+def read_all_files(root: Path) -> frozenset[str]:
+    """Given a root, return every path that any package brought there, by dpkg's lists, under the names that they have.
+
+    What lies in /bin, /sbin and /lib* is named below /usr where these are links; a file that a package diverted is
+    named as it is called since then.
+    """
+    info = root / "var/lib/dpkg/info"
+    merged = tuple(
+        f"/{name.name}/" for name in root.glob("*") if name.is_symlink() and (root / "usr" / name.name).is_dir()
+    )
+    owned: set[str] = set()
+    for listed in info.glob("*.list"):
+        text = listed.read_text(encoding="utf-8", errors="surrogateescape")
+        owned.update(f"/usr{path}" if path.startswith(merged) else path for path in text.splitlines())
+    owned.update(path for path in _diverted(root))
+    return frozenset(owned)
+
+
+def _diverted(root: Path) -> Iterator[str]:
+    """Return the new names of diverted files: of three lines in dpkg's list the second."""
+    try:
+        lines = (root / "var/lib/dpkg/diversions").read_text("utf-8", "surrogateescape").splitlines()
+    except FileNotFoundError:
+        return
+    yield from lines[1::3]

@@ -40,6 +40,14 @@ class Progress:
             sys.stderr.write("\r\x1b[K" + line)
             sys.stderr.flush()
 
+    def note(self, text: str) -> None:
+        """Show how far a phase is, where somebody looks on."""
+        if self._live and time.monotonic() - self._last > 0.1:
+            self._last = time.monotonic()
+            with suppress(OSError):
+                sys.stderr.write(f"\r\x1b[K  {text}")
+                sys.stderr.flush()
+
     def done(self) -> None:
         """Leave the terminal clean."""
         with suppress(OSError):

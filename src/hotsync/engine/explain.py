@@ -71,7 +71,7 @@ class _Shared:
         """Return what both sides know of a path: what carries it instead, and what the newest generation has of it."""
         newest = holdings(self.paths, self.role)
         points = {point.name: point.taken_at for point in newest.datasets} if newest else {}
-        engines = {f"profile {each.name}": _engines(each) for each in self.profiles}
+        engines = {f"profile {each.name}": engines_of(each) for each in self.profiles}
         datasets = datasets_for(answer.rule, engines, points)
         entry = None
         if newest is not None and self.paths.manifest.exists():
@@ -159,7 +159,8 @@ def side_of(paths: Paths, clock: Clock, role: Role) -> Side:
     return SlaveSide(paths, clock) if role is Role.SLAVE else MasterSide(paths, clock, role)
 
 
-def _engines(profile: Profile) -> frozenset[str]:
+def engines_of(profile: Profile) -> frozenset[str]:
+    """Given a profile, return the sources that collect its application's databases."""
     return frozenset(_ENGINES.get(database.engine, database.engine) for database in profile.databases)
 
 

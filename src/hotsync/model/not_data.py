@@ -51,6 +51,7 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/usr/share/**/.uuid", "made anew from installed files"),
     ("/usr/share/mime", "made anew from installed files"),
     ("/usr/share/info/dir*", "made anew from installed files"),
+    ("/usr/share/dovecot/protocols.d", "made anew by installed packages"),
     ("/usr/share/vim/**/tags", "made anew from installed files"),
     ("/var/backups/alternatives.*", "copies of the package manager's own state"),
     ("/var/backups/apt.*", "copies of the package manager's own state"),
@@ -60,6 +61,12 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/var/backups/passwd.bak", "copies of files that are carried"),
     ("/var/backups/shadow.bak", "copies of files that are carried"),
     ("/var/spool/anacron", "when jobs of this machine ran last"),
+    ("/var/spool/postfix", "Postfix's queue: carried with the setting MailQueue"),
+    ("/var/spool/exim4/db", "hints for deliveries, which Exim makes anew"),
+    ("/var/spool/exim4/*.pid", "lives until the next boot"),
+    ("/var/spool/exim4/gnutls-params*", "made anew by Exim"),
+    ("/var/spool/rsyslog", "logs on their way"),
+    ("/.hotsync-*", "where a promotion put things aside"),
 )
 """Patterns as in a profile. What is not named here, and by no other rule, is told."""
 

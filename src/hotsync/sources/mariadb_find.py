@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.processes import parse_unit, sees_our_root
+from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
 from hotsync.sources.unit_files import list_unit_files
 from hotsync.system.command import run
+from hotsync.system.processes import sees_our_root
 
 NAME: str = "mariadb"
 _PROGRAMS = ("mariadbd", "mysqld")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from hotsync.system.processes import sees_our_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,6 @@ def running(programs: Collection[str], proc: Path = Path("/proc")) -> tuple[Proc
     A container's server is no server of this host.
     """
     return tuple(sorted(_running(programs, proc), key=lambda process: process.pid))
-
-
-def sees_our_root(process: Path) -> bool:
-    """Given a process's folder in /proc, say whether it sees the same root as we do; one in a container does not."""
-    try:
-        theirs, ours = (process / "root/").stat(), os.stat("/")
-    except OSError:
-        return False
-    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def parse_unit(cgroup: str) -> str:

@@ -1,0 +1,97 @@
+"""Reads what `hotsync coverage` is decided from: what changed, what is open, and the rules of this MASTER."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from hotsync.backends.coverage_processes import read_open_files
+from hotsync.backends.coverage_walk import Walk
+from hotsync.backends.package_files import read_all_files
+from hotsync.engine.explain import MasterSide, engines_of
+from hotsync.engine.select import own_profiles
+from hotsync.engine.status import holdings
+from hotsync.model.coverage import OpenFile
+from hotsync.model.coverage_judge import Judge
+from hotsync.model.coverage_result import CoverageFacts, ProfileSeen
+from hotsync.model.identity import Role
+from hotsync.model.selection import Action, Rule, Selection, Voice
+from hotsync.profiles.schema import Profile
+from hotsync.state.settings import read_settings
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+_DAY = 86400
+
+
+class Teller(Protocol):
+    """Who is told where the work is."""
+
+    def __call__(self, phase: str) -> None:
+        """Say what is done now."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say how far it is."""
+        ...
+
+
+def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller) -> CoverageFacts:
+    """Return what this server has and what its rules say; raise ProfileError if a site's profile is broken."""
+    settings, _ = read_settings(paths)
+    side = MasterSide(paths, clock, role)
+    newest = holdings(paths, role)
+    say("Reading what packages brought")
+    selection = Selection((*side.selection.rules, *_swap_rules(paths)))
+    judge = Judge(selection, side.mounted, read_all_files(paths.root))
+    say("Looking for what changed and no rule names")
+    since = clock.now() - days * _DAY if days else 0.0
+    walked = Walk(paths.root, judge, since, lambda count: say.note(f"{count} files")).run()
+    say("Looking at what runs")
+    faults = [f"{walked.unreadable} folders could not be read"] if walked.unreadable else []
+    if os.geteuid():
+        faults.append("other users' processes were not looked at: that takes root")
+    return CoverageFacts(
+        judge=judge,
+        mounted=side.mounted,
+        profiles=tuple(_seen(profile) for profile in own_profiles(paths)),
+        databases=settings.databases.carried,
+        datasets=tuple(point.name for point in newest.datasets) if newest else (),
+        groups=walked.groups,
+        opened=tuple(_below(paths.root, read_open_files())),
+        faults=tuple(faults),
+    )
+
+
+def _seen(profile: Profile) -> ProfileSeen:
+    services = profile.services
+    return ProfileSeen(
+        profile.name,
+        profile.profile.title,
+        profile.files.include,
+        tuple(sorted(engines_of(profile))),
+        tuple(dict.fromkeys((*services.start, *services.mute))),
+    )
+
+
+def _below(root: Path, files: Iterable[OpenFile]) -> Iterator[OpenFile]:
+    """Given files by their paths on this machine, return those below the root, by their paths there."""
+    top = os.path.realpath(root).rstrip("/")
+    for file in files:
+        if file.path.startswith(f"{top}/"):
+            yield replace(file, path=file.path[len(top) :])
+
+
+def _swap_rules(paths: Paths) -> Iterator[Rule]:
+    """Return a rule for each file that this machine swaps to."""
+    try:
+        lines = paths.at("/proc/swaps").read_text("utf-8", "surrogateescape").splitlines()[1:]
+    except OSError:
+        return
+    for line in lines:
+        path, kind = line.split()[:2]
+        if kind == "file":
+            yield Rule(path.replace("\\040", " "), Action.EXCLUDE, "memory of this machine", Voice.MOUNT)

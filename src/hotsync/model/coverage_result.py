@@ -1,0 +1,99 @@
+"""What a look at a server comes to: what is not protected, which applications are here, and what protects them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from hotsync.model.coverage import Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage_groups import Group
+from hotsync.model.coverage_judge import Judge
+from hotsync.model.explain import Mounted
+
+_FEW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Something that runs or lies here, and what protects it; `name` is its profile's."""
+
+    name: str
+    title: str
+    protected_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSeen:
+    """A profile whose application is here: what it includes, which kinds of databases and which units it names."""
+
+    name: str
+    title: str
+    includes: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageFacts:
+    """What was read of this server. `datasets` are what the last run collected; `faults`: what could not be read."""
+
+    judge: Judge
+    mounted: Mounted
+    profiles: tuple[ProfileSeen, ...] = ()
+    databases: bool = True
+    datasets: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    opened: tuple[OpenFile, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The answer; `days`: what counted as changed lately (0: all); `faults` say what could not be looked at."""
+
+    looked_at: float
+    days: int
+    findings: tuple[Finding, ...] = ()
+    applications: tuple[Application, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
+    """Given what was read, return what nothing protects, and what protects the rest."""
+    findings = (
+        *data_findings(facts.groups, facts.opened, facts.judge),
+        *mount_findings(facts.mounted, facts.judge),
+        *_databases(facts),
+    )
+    return Coverage(looked_at, days, findings, tuple(_applications(facts)), facts.faults)
+
+
+def _databases(facts: CoverageFacts) -> Iterator[Finding]:
+    if facts.databases:
+        return
+    for profile in facts.profiles:
+        if profile.engines:
+            reason = "the setting databases is disabled: neither its files nor dumps of it are carried"
+            yield Finding(Kind.DATABASE, profile.title, reason)
+
+
+def _applications(facts: CoverageFacts) -> Iterator[Application]:
+    for profile in facts.profiles:
+        said: list[str] = []
+        if profile.engines and facts.databases:
+            said.append(_dumps(profile.engines, facts.datasets))
+        if profile.includes:
+            said.append(f"carried: {_few(profile.includes)}")
+        if profile.units:
+            said.append(f"held on the SLAVE, started in a promotion: {_few(profile.units)}")
+        yield Application(profile.name, profile.title, tuple(said))
+
+
+def _dumps(engines: Collection[str], datasets: Iterable[str]) -> str:
+    dumps = sorted(name for name in datasets if name.partition("/")[0] in engines)
+    return f"collected as {_few(dumps)}" if dumps else "nothing collected of it yet"
+
+
+def _few(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:_FEW])
+    return shown + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")

@@ -1,0 +1,149 @@
+"""What nothing protects is told with its reason, in few lines; what something protects is not told."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotsync.model.coverage import Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage_groups import Folder, Group
+from hotsync.model.coverage_judge import Cover, Judge
+from hotsync.model.coverage_result import CoverageFacts, ProfileSeen, cover
+from hotsync.model.coverage_runners import runner_of
+from hotsync.model.explain import Mounted
+from hotsync.model.selection import Action, Rule, Selection, Voice
+
+RULES = Selection(
+    [
+        Rule("/srv", Action.INCLUDE, "profile base", Voice.PROFILE),
+        Rule("/srv/cache", Action.EXCLUDE, "/etc/backup-data.d/site.exclude:1"),
+        Rule("/var/lib/docker", Action.PROTECT, "profile base", Voice.PROFILE),
+        Rule("/mnt/disk", Action.INCLUDE, "mounted ext4 file system", Voice.MOUNT),
+    ]
+)
+MOUNTED = Mounted(
+    {"": "ext4", "proc": "proc", "mnt/disk": "ext4", "mnt/pool": "fuse.mergerfs", "mnt/pool/a": "fuse.mergerfs",
+     "mnt/share": "nfs4", "mnt/ram": "tmpfs", "var/lib/docker/overlay2/x/merged": "overlay", "srv/pool": "fuseblk"},
+    {"mnt/disk"},
+    {"proc"},
+)  # fmt: skip
+JUDGE = Judge(RULES, MOUNTED, {"/usr/bin/sort"})
+
+
+@pytest.mark.parametrize(
+    ("path", "is_"),
+    [
+        ("/srv/file", Cover.CARRIED),
+        ("/srv/cache/file", Cover.DECIDED),
+        ("/mnt/disk/file", Cover.CARRIED),
+        ("/mnt/share/file", Cover.ELSEWHERE),
+        ("/mnt/ram/file", Cover.NO_DATA),
+        ("/mnt/pool/file", Cover.NOTHING),
+        ("/srv/pool/file", Cover.NOTHING),  # what is said of the folder does not hold for what is mounted in it
+        ("/var/lib/docker/overlay2/x/merged/data", Cover.DECIDED),
+        ("/var/log/syslog", Cover.NO_DATA),
+        ("/usr/bin/sort", Cover.PACKAGE),
+        ("/usr/bin/planted", Cover.NOTHING),
+        ("/data/file", Cover.NOTHING),
+    ],
+)
+def test_each_path_is_judged_by_what_holds_there(path: str, is_: Cover) -> None:
+    judged = JUDGE(path)
+    assert judged.cover is is_
+    assert judged.reason
+
+
+def test_of_mounted_file_systems_those_that_hold_data_and_that_no_rule_names_are_told_the_topmost_once() -> None:
+    assert [(found.kind, found.name) for found in mount_findings(MOUNTED, JUDGE)] == [
+        (Kind.MOUNT, "/mnt/pool"),
+        (Kind.MOUNT, "/srv/pool"),
+    ]
+
+
+def filled(path: str, files: int, *, lately: bool = True, other: bool = False) -> Folder:
+    folder = Folder(path, other=other)
+    for number in range(files):
+        folder.file(f"{path}/{number}", 10, 5.0 + number, lately=lately)
+    return folder
+
+
+def test_the_highest_folder_that_holds_nothing_else_stands_for_all_in_it() -> None:
+    top, data = Folder("", other=True), Folder("/data")
+    data.take(filled("/data/a", 2))
+    data.take(filled("/data/b", 3, lately=False))
+    data.take(Folder("/data/empty"))
+    top.take(data)
+    assert top.groups() == [Group("/data", 2, 20, 6.0, 50)]
+
+
+def test_a_folder_with_something_else_in_it_stands_for_nothing() -> None:
+    share = filled("/usr/share", 1, other=True)
+    share.take(filled("/usr/share/app", 2))
+    share.take(filled("/usr/share/old", 2, lately=False))
+    assert [(group.path, group.whole) for group in share.groups()] == [("/usr/share/app", True), ("/usr/share/0", True)]
+
+
+def test_many_files_or_folders_in_a_folder_become_one_line_of_it() -> None:
+    folder = filled("/usr/lib", 1000, other=True)
+    for number in range(1000):
+        folder.take(filled(f"/usr/lib/{number}", 1))
+    (group,) = folder.groups()
+    assert (group.path, group.files, group.whole) == ("/usr/lib", 2000, False)
+
+
+def test_who_has_a_file_open_is_said_with_the_folder_that_changed() -> None:
+    groups = [Group("/data", 2, 20, 6.0, 50)]
+    opened = [OpenFile("/data/a/0", "app of app.service"), OpenFile("/srv/x", "app of app.service")]
+    assert data_findings(groups, opened, JUDGE) == [
+        Finding(Kind.DATA, "/data", "no rule names it", ("app of app.service",), 2, 20, 50, 6.0)
+    ]
+
+
+def test_open_files_that_did_not_change_are_told_by_folder() -> None:
+    opened = [OpenFile(f"/data/{name}", f"{name} of app.service", 4) for name in ("a", "b")]
+    (finding,) = data_findings([], [*opened, OpenFile("/run/x", "x"), OpenFile("/var/log/x", "x")], JUDGE)
+    assert (finding.kind, finding.name, finding.files, finding.size) == (Kind.OPEN, "/data", 2, 8)
+    assert finding.by == ("a of app.service", "b of app.service")
+
+
+def test_an_application_is_told_with_what_protects_it() -> None:
+    profile = ProfileSeen("mariadb", "MariaDB", ("/etc/mysql",), ("mariadb",), ("mariadb.service",))
+    found = cover(CoverageFacts(JUDGE, Mounted({}), (profile,), datasets=("mariadb/main", "facts")), 1.0, 7)
+    assert found.findings == ()
+    assert found.applications[0].protected_by == (
+        "collected as mariadb/main",
+        "carried: /etc/mysql",
+        "held on the SLAVE, started in a promotion: mariadb.service",
+    )
+
+
+def test_databases_that_the_settings_leave_out_are_not_protected() -> None:
+    profile = ProfileSeen("mariadb", "MariaDB", (), ("mariadb",))
+    (finding,) = cover(CoverageFacts(JUDGE, Mounted({}), (profile,), databases=False), 1.0, 7).findings
+    assert (finding.kind, finding.name) == (Kind.DATABASE, "MariaDB")
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "said"),
+    [
+        ("0::/system.slice/app.service\n", "app of app.service"),
+        ("12:pids:/x\n1:name=systemd:/system.slice/system-app.slice/app@1.service\n", "app of app@1.service"),
+        ("0::/user.slice/user-0.slice/session-3.scope\n", "app, started by hand"),
+        ("0::/user.slice/user-0.slice/user@0.service/init.scope\n", "app, started by hand"),
+        ("0::/user.slice/user-0.slice/user@0.service/app.slice/web.service\n", "app of web.service"),
+        ("0::/init.scope\n", "app"),
+    ],
+)
+def test_whose_a_process_is_is_said_by_its_cgroup(cgroup: str, said: str) -> None:
+    assert str(runner_of(1, "app", "/opt/app", cgroup)) == said
+
+
+@pytest.mark.parametrize(
+    "cgroup",
+    [
+        "0::/system.slice/docker-01.scope\n",
+        "0::/machine.slice/libpod-01.scope/container\n",
+        "4:cpu:/\n0::/docker/01",
+    ],
+)
+def test_a_process_in_a_container_is_known_as_such(cgroup: str) -> None:
+    assert runner_of(1, "app", "/app", cgroup).container
