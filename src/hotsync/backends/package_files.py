@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 _BASE = frozenset(("required", "important"))
@@ -85,16 +85,25 @@ def read_all_files(root: Path) -> frozenset[str]:
     What lies in /bin, /sbin and /lib* is named below /usr where these are links; a file that a package diverted is
     named as it is called since then.
     """
-    info = root / "var/lib/dpkg/info"
-    merged = tuple(
-        f"/{name.name}/" for name in root.glob("*") if name.is_symlink() and (root / "usr" / name.name).is_dir()
-    )
-    owned: set[str] = set()
-    for listed in info.glob("*.list"):
-        text = listed.read_text(encoding="utf-8", errors="surrogateescape")
-        owned.update(f"/usr{path}" if path.startswith(merged) else path for path in text.splitlines())
-    owned.update(path for path in _diverted(root))
-    return frozenset(owned)
+    owned = {path for _, paths in _lists(root) for path in paths}
+    return frozenset((*owned, *_diverted(root)))
+
+
+def owners_of(root: Path, paths: Collection[str]) -> dict[str, str]:
+    """Given paths as they lie, return for each that a package brought the name of that package."""
+    wanted, found = frozenset(paths), dict[str, str]()
+    for package, listed in _lists(root) if wanted else ():
+        found.update((path, package) for path in listed if path in wanted)
+    return found
+
+
+def _lists(root: Path) -> Iterator[tuple[str, Iterator[str]]]:
+    """Return each package with the paths that it brought, as they lie where /bin and the like are links."""
+    links = (name.name for name in root.glob("*") if name.is_symlink())
+    merged = tuple(f"/{name}/" for name in links if (root / "usr" / name).is_dir())
+    for file in (root / "var/lib/dpkg/info").glob("*.list"):
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        yield file.stem.partition(":")[0], (f"/usr{path}" if path.startswith(merged) else path for path in lines)
 
 
 def _diverted(root: Path) -> Iterator[str]:

@@ -30,9 +30,9 @@ _HINT = (
 def coverage_command(days: int, as_json: bool) -> int:
     """Show which applications are here and what protects them, and what on this server nothing protects.
 
-    Looked at are data that changed lately and files that are open for writing, wherever no rule speaks of them, and
-    mounted file systems. What packages brought, caches and logs are no concern. Exit status: 0 all is protected, 1
-    something is not.
+    Looked at are data that changed lately and files that are open for writing, wherever no rule speaks of them;
+    mounted file systems; running units, timers and listening ports that nothing brings back after a promotion. What
+    packages brought, caches and logs are no concern. Exit status: 0 all is protected, 1 something is not.
     """
     progress = Progress(quiet=as_json)
     try:

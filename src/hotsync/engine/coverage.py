@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hotsync.backends.coverage_processes import read_open_files
+from hotsync.backends.coverage_units import first_ephemeral, read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
 from hotsync.backends.package_files import read_all_files
 from hotsync.engine.explain import MasterSide, engines_of
@@ -62,8 +63,16 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         datasets=tuple(point.name for point in newest.datasets) if newest else (),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),
+        units=tuple(read_units(paths.root)),
+        listeners=tuple(read_listeners(paths.root)) if _booted(paths) else (),
+        first_ephemeral=first_ephemeral(),
         faults=tuple(faults),
     )
+
+
+def _booted(paths: Paths) -> bool:
+    """Say whether systemd runs this host: without it no process belongs to a unit."""
+    return paths.at("/run/systemd/system").is_dir()
 
 
 def _seen(profile: Profile) -> ProfileSeen:

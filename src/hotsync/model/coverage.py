@@ -16,6 +16,9 @@ class Kind(StrEnum):
 
     DATA = "data"
     OPEN = "open file"
+    UNIT = "unit"
+    TIMER = "timer"
+    PORT = "port"
     MOUNT = "mount"
     DATABASE = "database"
 

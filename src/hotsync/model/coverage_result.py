@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hotsync.model.coverage import Finding, Kind, OpenFile, data_findings, mount_findings
 from hotsync.model.coverage_groups import Group
 from hotsync.model.coverage_judge import Judge
+from hotsync.model.coverage_units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
 
 _FEW = 4
@@ -15,7 +16,7 @@ _FEW = 4
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Something that runs or lies here, and what protects it; `name` is its profile's."""
+    """Something that runs or lies here, and what protects it; `name` is its profile's ("" if none knows it)."""
 
     name: str
     title: str
@@ -44,6 +45,9 @@ class CoverageFacts:
     datasets: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     opened: tuple[OpenFile, ...] = ()
+    units: tuple[UnitSeen, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    first_ephemeral: int = 32768
     faults: tuple[str, ...] = ()
 
 
@@ -60,12 +64,23 @@ class Coverage:
 
 def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
     """Given what was read, return what nothing protects, and what protects the rest."""
+    named = {unit for profile in facts.profiles for unit in profile.units}
+    units = unit_findings(facts.units, named, facts.judge)
+    lost = {finding.name for finding in units}
     findings = (
         *data_findings(facts.groups, facts.opened, facts.judge),
         *mount_findings(facts.mounted, facts.judge),
         *_databases(facts),
+        *units,
+        *port_findings(facts.listeners, lost, facts.first_ephemeral),
     )
-    return Coverage(looked_at, days, findings, tuple(_applications(facts)), facts.faults)
+    applications = (*_applications(facts), *_others(other_services(facts.units, named, lost)))
+    return Coverage(looked_at, days, findings, applications, facts.faults)
+
+
+def _others(units: Iterable[str]) -> Iterator[Application]:
+    said = "its package, or its files in /etc, /opt and /usr/local, and the rules for /etc, /var/lib, /srv and the like"
+    yield from (Application("", unit, (said,)) for unit in units)
 
 
 def _databases(facts: CoverageFacts) -> Iterator[Finding]:
