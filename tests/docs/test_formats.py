@@ -20,8 +20,7 @@ from hotsync.flows.explain import Explanation
 from hotsync.flows.slave import Done
 from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
-from hotsync.model.coverage import Finding, Kind
-from hotsync.model.coverage_result import Application, Coverage
+from hotsync.model.coverage import Application, Coverage, Finding, Kind
 from hotsync.model.entry import Entry
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
 from hotsync.model.generation import DatasetPoint, Generation
@@ -90,6 +89,7 @@ def test_every_key_of_the_status_is_described() -> None:
         muted=("cron.service",),
         warnings=("Look.",),
         running=Owner(1, 1.0),
+        coverage=Coverage(1.0, 7),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
 

@@ -12,8 +12,9 @@ DAEMON = "hotsyncd.service"
 STREAM = "hotsync-stream.service"
 MASTER_TIMER = "hotsync.timer"
 SLAVE_TIMER = "hotsync-slave.timer"
-ALL = (MASTER_TIMER, SLAVE_TIMER, STREAM, DAEMON)
-WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
+COVERAGE_TIMER = "hotsync-coverage.timer"
+ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, STREAM, DAEMON)
+WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER, COVERAGE_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
 
 Run = Callable[[Sequence[str]], command.Completed]
 

@@ -11,8 +11,7 @@ from hotsync.cli.progress import Progress
 from hotsync.cli.render import local, path_document, print_json, say, size, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.coverage import look
-from hotsync.model.coverage import Finding
-from hotsync.model.coverage_result import Coverage
+from hotsync.model.coverage import DAYS, Coverage, Finding, summary_of
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
 
@@ -24,23 +23,26 @@ _HINT = (
 
 
 @click.command("coverage", cls=GuardedCommand)
-@click.option("--days", type=click.IntRange(0, 36500), default=7, show_default=True,
+@click.option("--days", type=click.IntRange(0, 36500), default=DAYS, show_default=True,
               help="What counts as changed lately; 0: everything that is not protected, whatever its age.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def coverage_command(days: int, as_json: bool) -> int:
+@click.option("--timer", is_flag=True, hidden=True, help="The timer calls: one line will do.")
+def coverage_command(days: int, as_json: bool, timer: bool) -> int:
     """Show which applications are here and what protects them, and what on this server nothing protects.
 
     Looked at are data that changed lately and files that are open for writing, wherever no rule speaks of them;
     mounted file systems; running units, timers and listening ports that nothing brings back after a promotion. What
     packages brought, caches and logs are no concern. Exit status: 0 all is protected, 1 something is not.
     """
-    progress = Progress(quiet=as_json)
+    progress = Progress(quiet=as_json or timer)
     try:
         found = look(paths.from_environment(), SystemClock(), days, progress)
     finally:
         progress.done()
     if as_json:
         print_json(coverage_document(found))
+    elif timer:
+        say(summary_of(found))
     else:
         _show(found)
     return ExitCode.WARNINGS if found.findings or found.faults else ExitCode.DONE

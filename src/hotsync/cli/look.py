@@ -11,6 +11,7 @@ from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
+from hotsync.model.coverage import summary_of
 from hotsync.model.generation import database_moment, dump_moments
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
@@ -84,6 +85,9 @@ def status_document(status: Status) -> dict[str, object]:
             {"name": each.name, "as_of": utc(each.as_of), "lag_seconds": round(each.lag, 1), "fault": each.fault}
             for each in status.standbys
         ],
+        "coverage": None
+        if status.coverage is None
+        else {"looked_at": utc(status.coverage.looked_at), "unprotected": len(status.coverage.findings)},
         "muted": list(status.muted),
         "warnings": list(status.warnings),
     }
@@ -106,6 +110,8 @@ def _show(status: Status) -> None:
     if status.last_run is not None:
         _row("last run", f"{local(status.last_run.ended_at)}: {readable_lines(status.last_run.summary)}")
     _row("next run", local(status.next_run) if status.next_run else "none is planned")
+    if status.coverage is not None:
+        _row("coverage", f"{summary_of(status.coverage)} ({age(status.now - status.coverage.looked_at)} ago)")
     if role.role is Role.SLAVE:
         _readiness(status)
         shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")

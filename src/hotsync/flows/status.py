@@ -19,6 +19,7 @@ from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.state.coverage import load_coverage
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
@@ -68,6 +69,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         streaming=not streams or tried(lambda: ask.is_active(STREAM), True),
         to_restart=tried(lambda: streaming.waiting(paths), dict[str, str]()) if streams else {},
         standbys=tried(lambda: standbys.shown(paths, read_told(paths).dumps, clock.now()), ()) if is_slave else (),
+        coverage=None if is_slave else tried(lambda: load_coverage(paths), None),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hotsync.config.schema import Settings
+from hotsync.model.coverage import Coverage
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, RunReport
@@ -21,7 +22,7 @@ class Status:
 
     `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
     `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
-    MASTER, the servers that can be streamed from the next restart of a unit on, with that unit.
+    MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a MASTER, what it found last that nothing protects.
     """
 
     host: str
@@ -42,6 +43,7 @@ class Status:
     streaming: bool = True
     standbys: tuple[StandbyShown, ...] = ()
     to_restart: Mapping[str, str] = field(default_factory=dict[str, str])
+    coverage: Coverage | None = None
 
     @property
     def age(self) -> float:

@@ -23,6 +23,10 @@ class Kind(StrEnum):
     DATABASE = "database"
 
 
+DAYS = 7
+"""What counts as changed lately, unless somebody asks for another time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that nothing protects: its kind, its name (a path where it has one), why, and who has to do with it.
@@ -48,6 +52,34 @@ class OpenFile:
     path: str
     by: str
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Something that runs or lies here, and what protects it; `name` is its profile's ("" if none knows it)."""
+
+    name: str
+    title: str
+    protected_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The answer; `days`: what counted as changed lately (0: all); `faults` say what could not be looked at."""
+
+    looked_at: float
+    days: int
+    findings: tuple[Finding, ...] = ()
+    applications: tuple[Application, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def summary_of(found: Coverage) -> str:
+    """Return in one line how much is not protected."""
+    count = len(found.findings)
+    if not count:
+        return "nothing is unprotected"
+    return f"{'1 thing is' if count == 1 else f'{count} things are'} not protected: hotsync coverage"
 
 
 def data_findings(groups: Iterable[Group], opened: Iterable[OpenFile], judge: Judge) -> list[Finding]:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from hotsync.model.coverage import Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage import Application, Coverage, Finding, Kind, OpenFile, data_findings, mount_findings
 from hotsync.model.coverage_groups import Group
 from hotsync.model.coverage_judge import Judge
 from hotsync.model.coverage_units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
 
 _FEW = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """Something that runs or lies here, and what protects it; `name` is its profile's ("" if none knows it)."""
-
-    name: str
-    title: str
-    protected_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +39,6 @@ class CoverageFacts:
     units: tuple[UnitSeen, ...] = ()
     listeners: tuple[Listener, ...] = ()
     first_ephemeral: int = 32768
-    faults: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """The answer; `days`: what counted as changed lately (0: all); `faults` say what could not be looked at."""
-
-    looked_at: float
-    days: int
-    findings: tuple[Finding, ...] = ()
-    applications: tuple[Application, ...] = ()
     faults: tuple[str, ...] = ()
 
 

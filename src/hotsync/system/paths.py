@@ -84,6 +84,11 @@ class Paths:
         return self.state / "proofs.json"
 
     @property
+    def coverage(self) -> Path:
+        """On the MASTER: what nothing protects, as it was found last."""
+        return self.state / "coverage.json"
+
+    @property
     def site_memory(self) -> Path:
         """What the site's lists and plugins said last: it holds while one of them fails."""
         return self.state / "site.json"

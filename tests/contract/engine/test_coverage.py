@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from hotsync.backends.package_files import read_all_files
 from hotsync.cli.coverage import coverage_command
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.state.coverage import load_coverage
 from hotsync.state.store import save_role
 from hotsync.system.paths import Paths
 
@@ -125,3 +126,14 @@ def test_on_a_slave_it_says_where_to_ask(paths: Paths) -> None:
     done = CliRunner().invoke(coverage_command, ["--json"])
     assert done.exit_code == 3
     assert json.loads(done.output)["error"]["code"] == "refused.role"
+
+
+def test_what_was_found_is_kept_for_the_status_unless_another_time_was_asked_for(paths: Paths) -> None:
+    plant(paths, "/data/x")
+    ask("--days", "30")
+    assert load_coverage(paths) is None
+    done = CliRunner().invoke(coverage_command, ["--timer"], standalone_mode=False)
+    assert done.output == "1 thing is not protected: hotsync coverage\n"
+    found = load_coverage(paths)
+    assert found is not None
+    assert [finding.name for finding in found.findings] == ["/data"]

@@ -32,7 +32,7 @@ class Systemctl:
 @pytest.mark.parametrize(
     ("role", "enabled", "running"),
     [
-        (Role.MASTER, True, {"hotsyncd.service", "hotsync.timer"}),
+        (Role.MASTER, True, {"hotsyncd.service", "hotsync.timer", "hotsync-coverage.timer"}),
         (Role.SLAVE, True, {"hotsyncd.service", "hotsync-slave.timer"}),
         (Role.NONE, True, set[str]()),
         (Role.MASTER, False, set[str]()),

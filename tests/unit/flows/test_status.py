@@ -17,6 +17,7 @@ from hotsync.flows import status as flow
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
+from hotsync.model.coverage import Coverage, Finding, Kind
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
@@ -216,3 +217,16 @@ def test_the_dump_of_a_streamed_server_may_be_old_and_is_shown_beside_how_far_it
     # a SLAVE whose standby does not run has no more than the dump
     lost = replace(slave, standbys=(StandbyShown("postgresql/15-main", fault="its standby does not run"),))
     assert rows(lost, capsys) == [f"databases   as of {local(NOW - 3000)}, the MASTER's time"]
+
+
+def test_how_much_nothing_protects_is_one_line_of_the_status_and_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = Finding(Kind.DATA, "/data", "no rule names it")
+    for findings, line in (
+        ((), "coverage    nothing is unprotected (2 hours ago)"),
+        ((finding,), "coverage    1 thing is not protected: hotsync coverage (2 hours ago)"),
+        ((finding, finding), "coverage    2 things are not protected: hotsync coverage (2 hours ago)"),
+    ):
+        status = replace(MASTER, coverage=Coverage(NOW - 120 * MINUTE, 7, findings))
+        look._show(status)
+        assert line in capsys.readouterr().out
+        assert told(status) == ""
