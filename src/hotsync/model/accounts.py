@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from hotsync.model.account_numbers import NO_FOREIGN, NOBODY, Foreign, covered, free_number, is_human
+
 ACCOUNT_NAME = re.compile(r"^[a-z_][a-z0-9_.-]{0,31}\$?\Z")
-SYSTEM_NUMBERS = range(100, 1000)
-FIRST_HUMAN = 1000
 HIGHEST_NUMBER = 2**32 - 3
-NOBODY = 65534
 FIRST_PARKING = 3_000_000_000
 FILES = ("gshadow", "group", "shadow", "passwd")
 """The files in the order in which they are written: what makes an account known comes last."""
@@ -95,16 +94,23 @@ def plan_numbers(
     master_groups: Mapping[str, Account],
     own_users: Mapping[str, Account],
     own_groups: Mapping[str, Account],
+    foreign: Foreign = NO_FOREIGN,
 ) -> NumberPlan:
-    """Given both sides' accounts, return what gives the MASTER's accounts the MASTER's numbers on this host.
+    """Given both sides' accounts, and numbers that mean somebody on the MASTER without an account there, return what
+    gives the MASTER's accounts the MASTER's numbers on this host.
 
     Nothing of the MASTER becomes root here, and root here never moves, whatever other names it has.
     """
     refused: list[str] = []
     groups = _lawful(master_groups, own_groups, "group", refused)
     users = _lawful(master_users, own_users, "user", refused)
-    group_moves, new_groups = _plan(groups, own_groups, "group", refused)
-    user_moves, new_users = _plan(users, own_users, "user", refused)
+    # a number that this host has both as a user's and as a group's is told apart more easily if it moves as one
+    taken = {each.number for side in (own_users, own_groups, master_users, master_groups) for each in side.values()}
+    kind = _Kind("group", (*foreign.groups, *_not_made(master_groups, groups, own_groups)), taken, {})
+    group_moves, new_groups = _plan(groups, own_groups, kind, refused)
+    liked = {move.name: move.new for move in group_moves}
+    kind = _Kind("user", (*foreign.users, *_not_made(master_users, users, own_users)), taken, liked)
+    user_moves, new_users = _plan(users, own_users, kind, refused)
     known = {group.number for group in groups.values()} | {
         group.number for group in own_groups.values() if group.number == NOBODY
     }
@@ -133,31 +139,55 @@ def _lawful(
     return lawful
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Users or groups: numbers that are not to be had (`foreign` moves who has one), and those that a name likes."""
+
+    name: str
+    foreign: tuple[range, ...]
+    taken: set[int]
+    liked: Mapping[str, int]
+
+
+def _not_made(
+    master: Mapping[str, Account], lawful: Mapping[str, Account], own: Mapping[str, Account]
+) -> Iterator[range]:
+    """Return the numbers of the MASTER's accounts that are not made here: their files come all the same."""
+    for name, account in master.items():
+        rightful = name in own and own[name].number == account.number
+        if name not in lawful and not rightful and account.number != NOBODY:
+            yield range(account.number, account.number + 1)
+
+
 def _plan(
-    master: Mapping[str, Account], own: Mapping[str, Account], kind: str, refused: list[str]
+    master: Mapping[str, Account], own: Mapping[str, Account], kind: _Kind, refused: list[str]
 ) -> tuple[tuple[Move, ...], tuple[Account, ...]]:
     wanted = {account.number for account in master.values()}
-    taken = {account.number for account in own.values()} | wanted
+    taken = kind.taken | wanted | {account.number for account in own.values()}
     sharing = Counter(account.number for account in own.values())
     moves: list[Move] = []
     for name, account in own.items():
         there = master.get(name)
-        moves_away = there.number != account.number if there else account.number in wanted
+        number = account.number
+        moves_away = there.number != number if there else number in wanted or covered(number, kind.foreign)
         if name in _UNTOUCHABLE or not moves_away:
             continue
-        if account.number in (0, NOBODY):
-            refused.append(f"{kind} {name}: it is root (or nobody) here and stays so")
-        elif sharing[account.number] > 1:
-            refused.append(f"{kind} {name}: it shares its number {account.number} with another {kind} of this server")
+        if number in (0, NOBODY):
+            refused.append(f"{kind.name} {name}: it is root (or nobody) here and stays so")
+        elif sharing[number] > 1:
+            refused.append(f"{kind.name} {name}: it shares its number {number} with another {kind.name} of this server")
         elif there:
-            moves.append(Move(name, account.number, there.number))
+            moves.append(Move(name, number, there.number))
         else:
-            free = _free(taken)
+            free = free_number(is_human(number), taken, kind.foreign, kind.liked.get(name, -1))
+            if free is None:
+                refused.append(f"{kind.name} {name}: its number {number} is the MASTER's, and no other one is free")
+                continue
             taken.add(free)
-            moves.append(Move(name, account.number, free))
+            moves.append(Move(name, number, free))
     able = _that_can(moves, master, own)
     refused += [
-        f"{kind} {move.name}: its new number {move.new} is taken here by one that cannot move"
+        f"{kind.name} {move.name}: its new number {move.new} is taken here by one that cannot move"
         for move in moves
         if move not in able
     ]
@@ -167,7 +197,7 @@ def _plan(
         if name in own:
             continue
         if account.number in stuck:
-            refused.append(f"{kind} {name}: its number {account.number} is taken here by one that cannot move")
+            refused.append(f"{kind.name} {name}: its number {account.number} is taken here by one that cannot move")
         else:
             new.append(account)
     return tuple(able), tuple(new)
@@ -188,11 +218,6 @@ def _stuck(moves: list[Move], master: Mapping[str, Account], own: Mapping[str, A
     moved = {move.name for move in moves}
     rightful = {name for name, account in own.items() if name in master and master[name].number == account.number}
     return {account.number for name, account in own.items() if name not in moved and name not in rightful}
-
-
-def _free(taken: set[int]) -> int:
-    free = next((number for number in reversed(SYSTEM_NUMBERS) if number not in taken), None)
-    return free if free is not None else max(number for number in taken if number < 60000) + 1
 
 
 def rounds(moves: Iterable[Move]) -> tuple[dict[int, int], ...]:
@@ -228,14 +253,14 @@ def render_files(texts: Mapping[str, str], plan: NumberPlan) -> dict[str, str]:
     }
 
 
-def _is_human(user: Account) -> bool:
-    return user.number >= FIRST_HUMAN or user.home.startswith("/home/")
+def _is_person(user: Account) -> bool:
+    return is_human(user.number) or user.home.startswith("/home/")
 
 
 def _passwd_line(user: Account) -> str:
     home = (
         user.home
-        if not _is_human(user) and _HOME.match(user.home) and "/../" not in f"{user.home}/"
+        if not _is_person(user) and _HOME.match(user.home) and "/../" not in f"{user.home}/"
         else "/nonexistent"
     )
     comment = user.comment if user.comment.isprintable() else ""
@@ -243,7 +268,7 @@ def _passwd_line(user: Account) -> str:
 
 
 def _shadow_line(user: Account) -> str:
-    return f"{user.name}:!::::::{'1' if _is_human(user) else ''}:"
+    return f"{user.name}:!::::::{'1' if _is_person(user) else ''}:"
 
 
 def _renumbered(text: str, numbers: Mapping[str, int], field: int) -> str:

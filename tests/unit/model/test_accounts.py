@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotsync.model.account_numbers import HUMAN_NUMBERS, SYSTEM_NUMBERS, Foreign, covered, free_number
 from hotsync.model.accounts import (
     Account,
     Move,
@@ -60,12 +61,37 @@ def test_an_account_that_both_have_takes_the_masters_number_and_the_masters_new_
     assert users["admin"] == parse_users(OWN_PASSWD)["admin"]
 
 
-def test_an_account_of_this_server_that_is_in_the_way_moves_to_a_free_number() -> None:
+def test_a_person_of_this_server_who_is_in_the_way_moves_and_stays_a_person_with_a_group_of_the_same_number() -> None:
     found = plan("bob:x:1000:1000::/home/bob:/bin/sh\n", "bob:x:1000:\n")
-    assert found.user_moves == (Move("admin", 1000, 999),)
-    assert found.primary == (("admin", 999),)
+    assert found.user_moves == (Move("admin", 1000, 59999),)
+    assert found.primary == (("admin", 59999),)
     users = parse_users(applied(found)["passwd"])
-    assert (users["admin"].number, users["admin"].gid, users["bob"].number) == (999, 999, 1000)
+    assert (users["admin"].number, users["admin"].gid, users["bob"].number) == (59999, 59999, 1000)
+
+
+def test_a_service_of_this_server_that_is_in_the_way_stays_the_systems_and_takes_what_neither_server_uses() -> None:
+    passwd = OWN_PASSWD + "helper:x:600:600::/:/bin/false\n"
+    found = plan("bus:x:100:600::/:/bin/sh\n", "bus:x:600:\nother:x:599:\n", passwd, OWN_GROUP + "helper:x:598:\n")
+    assert found.user_moves == (Move("messagebus", 100, 597),)
+
+
+def test_an_account_of_this_server_leaves_numbers_that_only_a_directory_of_the_master_knows() -> None:
+    known = parse_users(OWN_PASSWD), parse_groups(OWN_GROUP)
+    foreign = Foreign(users=(range(50, 200), range(1000, 59990)), groups=(range(27, 28), range(106, 107)))
+    found = plan_numbers({}, {}, *known, foreign)
+    assert found.user_moves == (Move("messagebus", 100, 600), Move("admin", 1000, 59999))
+    assert found.group_moves == (Move("messagebus", 106, 600),)  # what every Debian has alike stays
+    full = plan_numbers({}, {}, *known, Foreign(users=(range(1000, 60000),)))
+    assert full.user_moves == ()
+    assert full.refused == ("user admin: its number 1000 is the MASTER's, and no other one is free",)
+
+
+def test_an_account_of_the_master_that_is_not_made_here_still_gets_its_number_for_its_files() -> None:
+    found = plan("op:x:1000:0::/:/bin/sh\n", "wheel:x:0:\n")
+    assert found.new_users == ()
+    assert found.user_moves == (Move("admin", 1000, 59999),)
+    rightful = plan("admin:x:1000:0::/:/bin/sh\n", "wheel:x:0:\n")
+    assert rightful.user_moves == ()
 
 
 def test_people_of_the_master_are_locked_expired_and_without_a_home_and_services_have_no_password() -> None:
@@ -106,6 +132,27 @@ def test_two_accounts_that_swap_are_parked_first_so_that_a_walk_may_be_repeated(
     assert {old: second[parked] for old, parked in first.items()} == {100: 101, 101: 100}
     assert rounds([Move("a", 100, 500)]) == ({100: 500},)
     assert rounds([]) == ()
+
+
+ranges = st.lists(st.tuples(st.integers(0, 61000), st.integers(1, 70000)), max_size=4).map(
+    lambda found: [range(first, first + length) for first, length in found]
+)
+
+
+@given(st.booleans(), st.sets(st.integers(90, 1100) | st.integers(59000, 66000)), ranges, st.integers(-1, 70000))
+@settings(max_examples=examples(50), deadline=None)
+def test_a_free_number_is_of_its_kind_and_nobody_elses(
+    human: bool, taken: set[int], foreign: list[range], liked: int
+) -> None:
+    kind = HUMAN_NUMBERS if human else SYSTEM_NUMBERS
+    found = free_number(human, taken, foreign, liked)
+
+    def able(number: int) -> bool:
+        return number in kind and number not in taken and not covered(number, foreign)
+
+    assert found is not None and able(found) if found is not None else not any(map(able, kind))
+    if able(liked):
+        assert found == liked
 
 
 names = st.sampled_from(["a", "b", "c", "d", "e", "f"])
