@@ -123,6 +123,11 @@ class PreparedEtc:
             document.add_note(
                 self._paths, f"Accounts of this server whose number the MASTER uses got a new one: {listed}."
             )
+        if merged.lost:
+            listed = ", ".join(merged.lost)
+            document.add_note(
+                self._paths, f"Sub-ids of this server that the MASTER gives to others were not taken over: {listed}."
+            )
 
     def _write(self, path: str, text: str) -> None:
         """Write a file of the prepared folder; an existing one keeps owner, mode and attributes."""

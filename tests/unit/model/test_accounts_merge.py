@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hotsync.model.accounts_merge import merge_accounts
+from tests.support.sizes import examples
 
 MASTER = {
     "passwd": "root:x:0:0:r:/root:/bin/bash\npostfix:x:106:113::/var/spool/postfix:/bin/false\n"
@@ -31,7 +35,7 @@ def test_an_account_of_a_package_that_only_the_slave_has_stays_and_its_people_go
     }
     merged = merge_accounts(MASTER, own)
     assert merged.texts["passwd"] == MASTER["passwd"] + "qemu:x:111:112::/:/bin/false\nnobody:x:65534:65534::/:/x\n"
-    assert merged.texts["shadow"] == MASTER["shadow"] + "qemu:!:1::::::\n"
+    assert merged.texts["shadow"] == MASTER["shadow"] + "qemu:!:1::::::\nnobody:!:::::::\n"
     assert merged.texts["group"] == MASTER["group"] + "qemu:x:112:\nnogroup:x:65534:\n"
     assert merged.texts["subuid"] == MASTER["subuid"] + "qemu:300000:65536\n"
     assert merged.added == ("qemu", "nobody")
@@ -41,11 +45,89 @@ def test_an_account_of_a_package_that_only_the_slave_has_stays_and_its_people_go
 def test_a_number_that_the_master_uses_is_never_given_to_somebody_else() -> None:
     own = {"passwd": "helper:x:106:105::/:/bin/false\n", "group": "helper:x:105:\n"}
     merged = merge_accounts(MASTER, own)
-    assert merged.moved == {"helper": 999, "group helper": 999}
-    assert merged.texts["passwd"].endswith("helper:x:999:999::/:/bin/false\n")
-    assert merged.texts["group"].endswith("helper:x:999:\n")
+    assert merged.moved == {"helper": 600, "group helper": 600}
+    assert merged.texts["passwd"].endswith("helper:x:600:600::/:/bin/false\n")
+    assert merged.texts["group"].endswith("helper:x:600:\n")
 
 
 def test_a_user_whose_group_has_another_number_on_the_master_follows_the_groups_name() -> None:
     own = {"passwd": "watcher:x:130:140::/:/bin/false\n", "group": "postfix:x:140:\n"}
     assert merge_accounts(MASTER, own).texts["passwd"].endswith("watcher:x:130:113::/:/bin/false\n")
+
+
+def test_a_service_of_the_slave_stays_a_member_and_its_groups_lose_the_slaves_people_and_the_masters_namesakes() -> (
+    None
+):
+    own = {
+        "passwd": "qemu:x:111:112::/:/bin/false\npostfix:x:106:113::/:/x\nanna:x:1001:1001::/:/x\n"
+        "max:x:1002:100::/:/x\n",
+        "group": "qemu:x:112:\nkvm:x:130:qemu,max,anna,postfix,gone\nshared:x:105:max,qemu\nanna:x:1001:qemu\n",
+        "gshadow": "kvm:HASH:max:qemu,max,anna,postfix\nshared:!::max,qemu\nqemu:!::\n",
+    }
+    texts = merge_accounts(MASTER | {"gshadow": "root:*::\nshared:!:anna:anna\n"}, own).texts
+    assert "kvm:x:130:qemu,postfix\n" in texts["group"], "the MASTER's anna is another one than the SLAVE's"
+    assert "shared:x:105:anna,qemu\n" in texts["group"]
+    assert "anna:x:1000:qemu\n" in texts["group"]
+    assert texts["gshadow"] == "root:*::\nshared:!:anna:anna,qemu\nqemu:!::\nkvm:!::qemu,postfix\n"
+
+
+def test_what_stays_of_the_slave_has_no_password_and_no_other_name_of_its_root_stays() -> None:
+    own = {
+        "passwd": "toor:x:0:0::/root:/bin/sh\nopen::120:120::/:/bin/sh\nhashed:x:121:121::/:/bin/sh\n"
+        "disabled:x:122:122::/:/bin/sh\nopen:x:123:123::/:/bin/sh\n",
+        "shadow": "toor:HASH:1::::::\nhashed:HASH:17::::::\ndisabled:!*:18:0:99999:7:::\n",
+    }
+    merged = merge_accounts(MASTER, own)
+    assert merged.added == ("open", "hashed", "disabled")
+    assert "open:x:120:120::/:/bin/sh\n" in merged.texts["passwd"]
+    assert merged.texts["shadow"].endswith("open:!:::::::\nhashed:!:17::::::\ndisabled:!*:18:0:99999:7:::\n")
+    without = merge_accounts({"passwd": MASTER["passwd"]}, own)
+    assert "open:*:120:" in without.texts["passwd"]
+    assert without.texts["shadow"] == ""
+
+
+def test_the_group_that_a_service_starts_with_stays_whatever_its_number() -> None:
+    own = {"passwd": "scan:x:140:1500::/:/x\n", "group": "scan:x:1500:\nstaff2:x:1501:scan\n"}
+    merged = merge_accounts(MASTER, own)
+    assert merged.texts["group"] == MASTER["group"] + "scan:x:1500:\n"
+    moved = merge_accounts(MASTER, {"passwd": "scan:x:140:1000::/:/x\n", "group": "scan:x:1000:\n"})
+    assert moved.texts["group"].endswith("scan:x:59999:\n")
+    assert moved.texts["passwd"].endswith("scan:x:140:59999::/:/x\n")
+
+
+def test_sub_ids_that_the_master_gives_to_others_are_not_taken_over_and_told() -> None:
+    own = {
+        "passwd": "qemu:x:111:112::/:/bin/false\n",
+        "subuid": "qemu:165535:2\n",
+        "subgid": "qemu:165536:9\nqemu:x:1\n",
+    }
+    merged = merge_accounts(MASTER | {"subgid": "anna:100000:65536\n"}, own)
+    assert merged.texts["subuid"] == MASTER["subuid"]
+    assert merged.texts["subgid"] == "anna:100000:65536\nqemu:165536:9\n"
+    assert merged.lost == ("qemu:165535:2 (subuid)",)
+
+
+system = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(100, 108) | st.integers(998, 1003), max_size=6)
+
+
+@given(system, system, st.dictionaries(st.sampled_from("abcdefgh"), st.integers(998, 1003), max_size=4))
+@settings(max_examples=examples(200), deadline=None)
+def test_no_two_accounts_share_a_number_that_they_did_not_share_before(
+    theirs: dict[str, int], mine: dict[str, int], groups: dict[str, int]
+) -> None:
+    def text(accounts: dict[str, int]) -> str:
+        numbers: dict[int, str] = {}
+        for name, number in accounts.items():
+            numbers.setdefault(number, name)
+        return "".join(f"{name}:x:{number}:{number}::/:/x\n" for number, name in numbers.items())
+
+    def lines(accounts: dict[str, int]) -> str:
+        return "".join(":".join(line.split(":")[:3]) + ":\n" for line in text(accounts).splitlines())
+
+    merged = merge_accounts(
+        {"passwd": text(theirs), "group": lines(theirs)}, {"passwd": text(mine), "group": lines(mine | groups)}
+    )
+    for name in ("passwd", "group"):
+        numbers = [line.split(":")[2] for line in merged.texts[name].splitlines()]
+        assert len(numbers) == len(set(numbers))
+    assert merged.texts["passwd"].startswith(text(theirs))
