@@ -28,17 +28,42 @@ class Owner:
 def held(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Given a lock file, hold it for the block; raise Busy with owner and age if it is taken (unless `wait`)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _taken(path, what, wait)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise _busy(descriptor, what) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.time()}).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(path: Path, what: str, wait: bool) -> int:
+    """Return the lock file open and locked; raise Busy.
+
+    Who had it before us may have removed it, as e-smith's own library does: then another has a lock of this name, or
+    will have, and ours is worth nothing.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_at(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            busy = _busy(descriptor, what)
+            os.close(descriptor)
+            raise busy from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def owner(path: Path, table: Path = Path("/proc/locks")) -> Owner | None:

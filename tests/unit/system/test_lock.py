@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,29 @@ def test_a_lock_of_another_file_is_not_taken_for_this_one(tmp_path: Path) -> Non
 def test_a_table_of_locks_that_cannot_be_read_is_no_owner(tmp_path: Path) -> None:
     with lock.held(tmp_path / "a.lock", "run"):
         assert lock.owner(tmp_path / "a.lock", tmp_path / "nothing") is None
+
+
+def test_a_lock_file_that_its_last_holder_removed_is_made_and_taken_anew(tmp_path: Path) -> None:
+    path = tmp_path / "networks.lock"
+    entered = threading.Event()
+
+    def want() -> None:
+        with lock.held(path, "change", wait=True):
+            entered.set()
+
+    with path.open("wb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=want)
+        waiting.start()
+        inode = str(os.fstat(theirs.fileno()).st_ino)
+        while not any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()):
+            assert not entered.is_set()  # until it waits for the file that is about to go
+        path.unlink()
+        with path.open("wb") as next_holder:
+            fcntl.flock(next_holder, fcntl.LOCK_EX)
+            fcntl.flock(theirs, fcntl.LOCK_UN)
+            inode = str(os.fstat(next_holder.fileno()).st_ino)
+            while not any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()):
+                assert not entered.is_set()  # it must not count the removed file as the lock
+    waiting.join()
+    assert entered.is_set()
