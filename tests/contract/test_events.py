@@ -158,3 +158,29 @@ def test_a_wrong_configuration_fails_the_save_with_every_fault_and_the_password_
     )
     assert not any("geheim" in line for line in lines)
     assert not Paths(server.root).role_file.exists()
+
+
+def make_a_nethserver(server: Server) -> None:
+    """Give the root NethServer's release file and a `signal-event` of its own."""
+    (server.root / "etc").mkdir(exist_ok=True)
+    (server.root / "etc/nethserver-release").write_text("NethServer release 7.9.2009 (final)\n")
+    theirs = server.root / "sbin/e-smith/signal-event"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('#!/bin/sh\necho "theirs: $*"\nexit 3\n')
+    theirs.chmod(0o755)
+
+
+@pytest.mark.parametrize("words", [("interface-update",), ("--json", "post-restore-data", "a b"), ("",), ()])
+def test_on_nethserver_its_own_signal_event_answers_with_its_output_and_status(
+    server: Server, words: tuple[str, ...]
+) -> None:
+    make_a_nethserver(server)
+    assert server.run("signal-event", *words) == (3, f"theirs: {' '.join(words)}\n", "")
+    assert server.lines() == []
+
+
+def test_its_event_folder_reaches_hotsyncs_action_by_the_word_own(server: Server) -> None:
+    make_a_nethserver(server)
+    action = server.action("mine", "S10", "#!/bin/sh\n")
+    assert server.run("signal-event", "--own", "mine", "x") == (0, "", "")
+    assert plain(server.lines()) == ["Event: mine x", f"Action: {action} SUCCESS", "Event: mine SUCCESS"]

@@ -14,6 +14,7 @@ FAILED = 1
 NO_SUCH_EVENT = 2
 MISUSED = 255
 USAGE = "usage: signal-event [-j|--json] EVENT [ARG ...]\n"
+OWN = "--own"
 
 
 def _help(paths: Paths) -> str:
@@ -23,6 +24,12 @@ Runs what belongs to an event: HotSync's own action, then the executables in
 Their output is in the system log.
 
     -j, --json  one JSON object for each step on standard output
+    --own       first of all words, on NethServer: only what HotSync and
+                {paths.site_events} do at the event. Elsewhere it changes
+                nothing.
+
+On NethServer its own signal-event is called in the place of this one, with the
+same words; a link in its folder of the event may call `signal-event --own`.
 
 Events with an action of HotSync's own:
 {"".join(f"    {name}{chr(10)}" for name in sorted(BUILT_IN))}
@@ -46,12 +53,27 @@ def _silent(_step: dict[str, object]) -> None:
     pass
 
 
+def _hand_over(program: str, words: list[str]) -> int:
+    """Let the system's own program take our place; it returns only if that could not be."""
+    sys.stdout.flush()
+    try:
+        os.execv(program, [program, *words])  # noqa: S606 - it is to take our place
+    except OSError as error:
+        _complain(f"signal-event: {program}: {error.strerror}")
+        return FAILED
+
+
 def signal_event() -> int:
     """Run `signal-event EVENT [ARG ...]`."""
     paths, words = from_environment(), sys.argv[1:]
     if words[:1] in (["--help"], ["-h"]):
         _print(_help(paths).rstrip())
         return 0
+    theirs = paths.platform().signal_event
+    if words[:1] == [OWN]:
+        words = words[1:]
+    elif theirs is not None:
+        return _hand_over(str(paths.at(theirs)), words)
     as_json = words[:1] in (["--json"], ["-j"])
     event, *args = words[as_json:] or [""]
     if not event:

@@ -152,13 +152,14 @@ def locate(name: str, paths: Paths, *, prefix: str | None = None) -> Path:
 def find_database(name: str, paths: Paths, *, ident: str = "hotsync", prefix: str | None = None) -> ConfigDb:
     """Given a database's name or absolute path, return the database; its changes go to the system log as `ident`."""
     path = locate(name, paths, prefix=prefix)
-    nethserver = paths.at("/var/lib/nethserver/db")
+    theirs = paths.platform().databases
+    nethserver = None if theirs is None else paths.at(theirs)
     log = SystemLog(ident, paths.at("/dev/log"))
     return ConfigDb(
         path,
         log=log,
         log_apart=log.apart,
-        computed=_computed(paths) if path == nethserver / "configuration" else None,
+        computed=_computed(paths) if nethserver is not None and path == nethserver / "configuration" else None,
         keep_mode=path.parent == nethserver,
     )
 

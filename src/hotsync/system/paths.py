@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.system.platform import Platform, read_platform
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -16,6 +18,10 @@ class Paths:
     def at(self, absolute: str) -> Path:
         """Given an absolute path of the host, return where it lies below the root."""
         return self.root / absolute.lstrip("/")
+
+    def platform(self) -> Platform:
+        """Return what kind of system this is."""
+        return read_platform(self.root)
 
     @property
     def state(self) -> Path:
@@ -30,8 +36,8 @@ class Paths:
     @property
     def databases(self) -> Path:
         """The folder of the e-smith databases: NethServer's own where there is one."""
-        nethserver = self.at("/var/lib/nethserver/db")
-        return nethserver if nethserver.is_dir() else self.state / "db"
+        theirs = self.platform().databases
+        return self.state / "db" if theirs is None else self.at(theirs)
 
     @property
     def configuration(self) -> Path:
@@ -136,8 +142,8 @@ class Paths:
     @property
     def backup(self) -> Path:
         """Where backup-config puts its archive."""
-        nethserver = self.at("/var/lib/nethserver/backup")
-        return nethserver if nethserver.is_dir() else self.state / "spool" / "backup-config"
+        theirs = self.platform().backup
+        return self.state / "spool" / "backup-config" if theirs is None else self.at(theirs)
 
     @property
     def sync_lock(self) -> Path:
