@@ -18,8 +18,9 @@ from hotsync.cli.database_verbs import VERBS
 from hotsync.config.defaults import RECORDS
 from hotsync.config.schema import PROPS
 from hotsync.errors import ExitCode
-from hotsync.flows.events import BUILT_IN
+from hotsync.flows.events import known_events
 from hotsync.profiles.catalog import shipped
+from hotsync.system.paths import Paths
 from tests.docs import manual
 from tests.docs.manual import FOR_ADMINISTRATORS, PAGES, ROOT, Shown, anchors, commands_in, links, planned, promised
 
@@ -63,7 +64,7 @@ def fault_of(shown: Shown) -> str:
         return "" if name == "db" or not rest else fault_of_setting(rest)
     if name == "signal-event":
         event = next((word for word in words if not word.startswith("-")), "")
-        return "" if not event or event in BUILT_IN else f"there is no event {event}"
+        return "" if not event or event in known_events(Paths(Path("/nowhere"))) else f"there is no event {event}"
     module, _, attribute = SCRIPTS[name].partition(":")
     command: Any = getattr(__import__(module, fromlist=[attribute]), attribute)
     return fault_of_click(command, tuple(words)) if isinstance(command, click.Command) else ""

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from hotsync.flows.events import BUILT_IN, Invocation, NoSuchEvent, Outlets, run_event
+from hotsync.flows.events import Invocation, NoSuchEvent, Outlets, known_events, run_event
 from hotsync.system.paths import Paths, from_environment
 from hotsync.system.syslog import SystemLog
 
@@ -19,7 +19,7 @@ OWN = "--own"
 
 def _help(paths: Paths) -> str:
     return f"""{USAGE}
-Runs what belongs to an event: HotSync's own action, then the executables in
+Runs what belongs to an event: HotSync's own actions, then the executables in
 {paths.site_events}/EVENT.d in name order. All run, also when one fails.
 Their output is in the system log.
 
@@ -31,8 +31,8 @@ Their output is in the system log.
 On NethServer its own signal-event is called in the place of this one, with the
 same words; a link in its folder of the event may call `signal-event --own`.
 
-Events with an action of HotSync's own:
-{"".join(f"    {name}{chr(10)}" for name in sorted(BUILT_IN))}
+Events with actions of HotSync's own:
+{"".join(f"    {name}{chr(10)}" for name in sorted(known_events(paths)))}
 Exit: 0 every action did well, 1 one failed, 2 no such event, 255 no event named.
 """
 

@@ -1,4 +1,4 @@
-"""Events: the built-in action, then the site's own in name order; all run, and one that fails fails the event."""
+"""Events: the built-in actions, then the site's own in name order; all run, and one that fails fails the event."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hotsync.errors import ExitCode, HotSyncError
+from hotsync.errors import CommandFailed, ExitCode, HotSyncError
+from hotsync.model import host_events
 from hotsync.system import command
 from hotsync.system.paths import Paths
+from hotsync.system.platform import Kind
 
 Line = Callable[[str], None]
 Tell = Callable[[dict[str, object]], None]
@@ -39,11 +42,47 @@ def _restored(call: Invocation) -> None:
     post_restore_data(call.paths, call.say)
 
 
-BUILT_IN: dict[str, Callable[[Invocation], None]] = {
+Act = Callable[[Invocation], None]
+
+BUILT_IN: dict[str, Act] = {
     "nethserver-hotsync-save": _save,
     "post-restore-data": _restored,
 }
 """What HotSync itself does at an event; a function raises HotSyncError if it fails, and imports late what is heavy."""
+
+
+def known_events(paths: Paths) -> frozenset[str]:
+    """Return the events that HotSync itself answers here; on NethServer its own packages answer the others."""
+    ours = frozenset(BUILT_IN)
+    return ours if paths.platform().kind is Kind.NETHSERVER7 else ours | frozenset(host_events.EVENTS)
+
+
+def _built_in(call: Invocation) -> list[tuple[str, Act]]:
+    """Return what HotSync itself does at an event, each with its name in the log."""
+    if call.event not in known_events(call.paths):
+        return []
+    title = f"hotsync:{call.event}"
+    if call.event in BUILT_IN:
+        return [(title, BUILT_IN[call.event])]
+    from hotsync.backends.host_events import perform, read_event_facts
+
+    try:
+        actions = host_events.actions_at(call.event, read_event_facts(call.paths))
+    except CommandFailed as error:
+        return [(title, partial(_fail, error))]
+    if not actions:
+        return [(title, lambda told: told.say(host_events.nothing_to_do(told.event)))]
+    return [(f"{title}/{action.name}", partial(_perform, perform, action)) for action in actions]
+
+
+def _fail(error: HotSyncError, _call: Invocation) -> None:
+    raise error
+
+
+def _perform(
+    perform: Callable[[host_events.HostAction], None], action: host_events.HostAction, _call: Invocation
+) -> None:
+    perform(action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +101,8 @@ class NoSuchEvent(Exception):
 def actions_of(paths: Paths, event: str) -> tuple[list[str], list[str]]:
     """Given an event, return its site's executables in name order and what is skipped; raise NoSuchEvent."""
     folder = paths.site_events / f"{event}.d"
-    if not event or "/" in event or event.startswith(".") or (event not in BUILT_IN and not folder.is_dir()):
+    known = event in known_events(paths)
+    if not event or "/" in event or event.startswith(".") or not (known or folder.is_dir()):
         raise NoSuchEvent(f'there is no event "{event}": no built-in action, and no folder {folder}')
     names = sorted(os.listdir(folder), key=os.fsencode) if folder.is_dir() else []
     found = [str(folder / name) for name in names if not (folder / name).is_dir()]
@@ -76,7 +116,7 @@ def run_event(call: Invocation, out: Outlets) -> bool:
     site, skipped = actions_of(call.paths, call.event)
     for path in skipped:
         out.log(f"Skipping non-executable event-handler {Path(path).name}")
-    built_in = [f"hotsync:{call.event}"] if call.event in BUILT_IN else []
+    built_in = dict(_built_in(call))
     actions = [*built_in, *site]
     out.log(" ".join(["Event:", call.event, *call.args]))
     out.tell({"event": call.event, "args": " ".join(call.args), "steps": len(actions)})
@@ -84,7 +124,9 @@ def run_event(call: Invocation, out: Outlets) -> bool:
     for step, action in enumerate(actions):
         out.tell({"event": call.event, "action": action, "state": "running", "step": step})
         started = time.monotonic()
-        status = _run_built_in(call, out) if action in built_in else _run_program(call, action, step, out)
+        status = (
+            _run_built_in(built_in[action], call, out) if action in built_in else _run_program(call, action, step, out)
+        )
         seconds = f"{time.monotonic() - started:.6f}"
         number = status & 0x7F or status >> 8
         line = f"Action: {action} {f'FAILED: {number}' if status else 'SUCCESS'} [{seconds}]"
@@ -100,13 +142,13 @@ def run_event(call: Invocation, out: Outlets) -> bool:
     return good
 
 
-def _run_built_in(call: Invocation, out: Outlets) -> int:
+def _run_built_in(act: Act, call: Invocation, out: Outlets) -> int:
     def say(line: str) -> None:
         out.log(line)
         call.say(line)
 
     try:
-        BUILT_IN[call.event](Invocation(call.paths, call.event, call.args, say))
+        act(Invocation(call.paths, call.event, call.args, say))
     except HotSyncError as error:
         for line in [*map(str.rstrip, error.sentence.splitlines()), error.hint]:
             out.log(line)

@@ -65,7 +65,9 @@ def failure(argv: Sequence[str], returncode: int, stderr: str, secret: Iterable[
     """Return the error for a program that ended with `returncode`."""
     status = f"exit {returncode}" if returncode >= 0 else f"killed by {signal.Signals(-returncode).name}"
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    detail = lines[-1][:500] if lines else "it said nothing"
+    last = lines[-1] if lines else "it said nothing"
+    # nft ends with a line of carets below the spot: what is wrong stands in the first one
+    detail = (last if any(map(str.isalnum, last)) else lines[0])[:500]
     for word in secret:
         if word:
             detail, stderr = detail.replace(word, "***"), stderr.replace(word, "***")

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.errors import ExitCode, Refused
+from hotsync.errors import CommandFailed, ExitCode, Refused
 from hotsync.flows import events
-from hotsync.flows.events import BUILT_IN, Invocation, NoSuchEvent, Outlets, actions_of, run_event
+from hotsync.flows.events import BUILT_IN, Invocation, NoSuchEvent, Outlets, actions_of, known_events, run_event
+from hotsync.model.host_events import EventFacts, HostAction
 from hotsync.system.paths import Paths
 
 
@@ -122,3 +123,68 @@ def test_an_empty_folder_is_a_success(tmp_path: Path, ears: Ears) -> None:
 
 def test_importing_the_events_imports_nothing_heavy() -> None:
     assert "pydantic" not in vars(events)
+
+
+def a_failure(program: str) -> CommandFailed:
+    return CommandFailed(program=program, status="exit 1", detail="line 3: syntax error", line=f"{program} --check")
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A host with nftables, fail2ban and hotsyncd; the action of nftables fails. Return what was done."""
+    done: list[str] = []
+    running = frozenset({"nftables.service", "fail2ban.service", "hotsyncd.service"})
+
+    def perform(action: HostAction) -> None:
+        done.append(action.name)
+        if action.name == "nftables":
+            raise a_failure("nft")
+
+    monkeypatch.setattr("hotsync.backends.host_events.read_event_facts", lambda _paths: EventFacts(running=running))
+    monkeypatch.setattr("hotsync.backends.host_events.perform", perform)
+    return done
+
+
+def test_each_action_of_nethservers_events_is_named_and_the_others_follow_one_that_fails(
+    tmp_path: Path, ears: Ears, done: list[str]
+) -> None:
+    event = "nethserver-firewall-base-update"
+    assert not signal(tmp_path, ears, event)
+    assert done == ["nftables", "fail2ban", "hotsyncd"]
+    assert without_times(ears.log) == [
+        f"Event: {event}",
+        "nft failed (exit 1): line 3: syntax error",
+        "To see it by hand: nft --check",
+        f"Action: hotsync:{event}/nftables FAILED: 9",
+        f"Action: hotsync:{event}/fail2ban SUCCESS",
+        f"Action: hotsync:{event}/hotsyncd SUCCESS",
+        f"Event: {event} FAILED",
+    ]
+
+
+def test_an_event_to_which_nothing_here_belongs_does_well_and_says_so(
+    tmp_path: Path, ears: Ears, done: list[str]
+) -> None:
+    assert signal(tmp_path, ears, "nethserver-dc-save")
+    assert (done, ears.complaints) == ([], [])
+    assert "Nothing to do: Samba AD DC is not in use here." in ears.log
+
+
+def test_an_event_fails_where_the_host_cannot_be_asked(
+    tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(_paths: Paths) -> EventFacts:
+        raise a_failure("systemctl")
+
+    monkeypatch.setattr("hotsync.backends.host_events.read_event_facts", ask)
+    assert not signal(tmp_path, ears, "interface-update")
+    assert ears.complaints[0] == "systemctl failed (exit 1): line 3: syntax error"
+
+
+def test_on_nethserver_its_own_packages_answer_all_but_hotsyncs_two_events(tmp_path: Path) -> None:
+    assert {"interface-update", "nethserver-sssd-save", *BUILT_IN} <= known_events(Paths(tmp_path))
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nethserver-release").touch()
+    assert known_events(Paths(tmp_path)) == {"nethserver-hotsync-save", "post-restore-data"}
+    with pytest.raises(NoSuchEvent):
+        actions_of(Paths(tmp_path), "interface-update")
