@@ -22,7 +22,8 @@ class Status:
 
     `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
     `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
-    MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a MASTER, what it found last that nothing protects.
+    MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
+    MASTER, what it found last that nothing protects.
     """
 
     host: str

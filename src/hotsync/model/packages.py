@@ -5,57 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from hotsync.model.facts import PackageFact
+from hotsync.model.own_packages import own_reason
 
 PACKAGE_NAME = re.compile(r"^[a-z0-9][a-z0-9+.-]{0,99}\Z")
 PACKAGE_VERSION = re.compile(r"^[0-9][A-Za-z0-9.+:~-]{0,199}\Z")
-
-OWN_PACKAGES: tuple[tuple[str, str], ...] = (
-    ("linux-image-*", "the kernel that fits this machine"),
-    ("linux-headers-*", "belongs to the kernel"),
-    ("linux-modules-*", "belongs to the kernel"),
-    ("linux-base", "belongs to the kernel"),
-    ("linux-kbuild-*", "belongs to the kernel"),
-    ("linux-generic*", "the kernel that fits this machine"),
-    ("grub*", "the boot loader that this machine starts with"),
-    ("shim-*", "the boot loader that this machine starts with"),
-    ("efibootmgr", "the boot loader that this machine starts with"),
-    ("mokutil", "the boot loader that this machine starts with"),
-    ("systemd-boot*", "the boot loader that this machine starts with"),
-    ("syslinux*", "the boot loader that this machine starts with"),
-    ("extlinux", "the boot loader that this machine starts with"),
-    ("lilo", "the boot loader that this machine starts with"),
-    ("os-prober", "belongs to the boot loader"),
-    ("firmware-*", "firmware of this machine's devices"),
-    ("intel-microcode", "microcode of this machine's processor"),
-    ("amd64-microcode", "microcode of this machine's processor"),
-    ("iucode-tool", "belongs to the microcode"),
-    ("initramfs-tools*", "builds what this machine boots from"),
-    ("dracut*", "builds what this machine boots from"),
-    ("busybox*", "part of what this machine boots from"),
-    ("klibc-utils", "part of what this machine boots from"),
-    ("libklibc", "part of what this machine boots from"),
-    ("mdadm", "this machine's disks"),
-    ("lvm2", "this machine's disks"),
-    ("dmsetup", "this machine's disks"),
-    ("dmeventd", "this machine's disks"),
-    ("cryptsetup*", "this machine's disks"),
-    ("multipath-tools*", "this machine's disks"),
-    ("open-iscsi", "this machine's disks"),
-    ("zfs-*", "this machine's disks"),
-    ("zfsutils-linux", "this machine's disks"),
-    ("open-vm-tools*", "the guest agent of this machine's hypervisor"),
-    ("qemu-guest-agent", "the guest agent of this machine's hypervisor"),
-    ("hyperv-daemons", "the guest agent of this machine's hypervisor"),
-    ("virtualbox-guest-*", "the guest agent of this machine's hypervisor"),
-    ("xe-guest-utilities", "the guest agent of this machine's hypervisor"),
-    ("cloud-init", "configures this machine, not the MASTER"),
-    ("cloud-initramfs-*", "configures this machine, not the MASTER"),
-    ("hotsync", "HotSync itself"),
-)
-"""This host's own packages, with the reason: never carried, never removed, never downgraded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +40,6 @@ class Wanted:
     name: str
     version: str
     manual: bool
-
-
-def own_reason(name: str) -> str:
-    """Given a package's name, return why it is this host's own, or "" if it is not."""
-    return next((reason for pattern, reason in OWN_PACKAGES if fnmatchcase(name, pattern)), "")
 
 
 def missing_packages(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from hotsync.model.facts import PackageFact
 from hotsync.model.packages import (
-    OWN_PACKAGES,
     Package,
     Transaction,
     Wanted,
@@ -18,7 +17,6 @@ from hotsync.model.packages import (
     compare_versions,
     missing_packages,
     objections,
-    own_reason,
     resolve,
 )
 from tests.support.sizes import examples
@@ -86,11 +84,6 @@ def test_a_transaction_that_removes_or_puts_back_or_touches_our_own_is_refused()
     assert any("remove grub-pc" in line for line in said)
     assert any("put libc6 back" in line for line in said)
     assert objections(Transaction((("fine", "1"),), (("libc6", "2.36-9+deb12u4", "2.36-9+deb12u10"),), ()), here) == ()
-
-
-def test_every_own_package_has_its_reason_and_an_ordinary_one_has_none() -> None:
-    assert all(reason for _, reason in OWN_PACKAGES)
-    assert [own_reason(name) for name in ("postfix", "mariadb-server", "systemd", "libc6", "bash")] == [""] * 5
 
 
 @given(bad=st.frozensets(st.integers(0, 40)), count=st.integers(0, 40))
