@@ -176,6 +176,12 @@ class FakeHost:
         self.world.packages &= self.world.unobtainable
         return sorted(self.world.packages)
 
+    def take_architectures(self, names: Sequence[str]) -> None:
+        raise AssertionError("a promotion takes no architectures")
+
+    def take_marks(self) -> None:
+        raise AssertionError("a promotion marks no packages")
+
     def finish_install(self) -> None:
         raise AssertionError("a promotion finishes no install")
 

@@ -17,6 +17,9 @@ from hotsync.system import log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
 
+_TOLD = ("packages.updates",)
+"""Green checks that tell something to a person all the same."""
+
 
 @click.command(cls=GuardedCommand)
 @click.argument("what", required=False, type=click.Choice(["fixperm"]))
@@ -106,6 +109,7 @@ def _document(done: flow.Done) -> dict[str, object]:
         document |= {
             "generation": run.generation,
             "packages_missing": [{"name": each.name, "reason": each.reason} for each in run.missing],
+            "packages_behind": [{"name": each.name, "reason": each.reason} for each in run.behind],
             "packages_not_carried": [{"name": each.name, "reason": each.reason} for each in run.not_carried],
             "checks": [check_document(check) for check in run.checks],
         }
@@ -123,6 +127,8 @@ def _show(done: flow.Done) -> None:
             say(f"{check.title}: {check.detail}" if check.detail else check.title, mark=mark)
             if check.hint:
                 say(f"       {check.hint}")
+        elif check.name in _TOLD and check.detail:
+            say(f"{check.title}: {check.detail}")
     say(report.summary, lines=True)
 
 

@@ -252,6 +252,14 @@ class _Packages:
         """Return all names: none is installed here."""
         return names
 
+    def take_architectures(self, names: Sequence[str]) -> None:
+        """A promotion takes no further architectures: hotsync-slave did."""
+        raise NotImplementedError
+
+    def take_marks(self) -> None:
+        """A promotion marks no packages: hotsync-slave did."""
+        raise NotImplementedError
+
     def finish_install(self) -> None:
         """A promotion finishes no install: hotsync-slave does."""
         raise NotImplementedError

@@ -9,14 +9,14 @@ from functools import partial
 
 from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.mute import Mute
-from hotsync.backends.packages.apt import Apt
+from hotsync.backends.packages import detect
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine import promotion_host, standbys
 from hotsync.engine.loads import locales_lacking, locales_of_databases
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
-from hotsync.engine.slave_packages import SlavePackages, Tools
+from hotsync.engine.slave_packages import Aim, SlavePackages, Tools
 from hotsync.engine.status import holdings
 from hotsync.engine.warm import wanted_loads
 from hotsync.engine.warm_load import WarmDatabases
@@ -25,13 +25,16 @@ from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_user
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
 from hotsync.model.mute import template_of
-from hotsync.model.packages import missing_packages
+from hotsync.model.package_family import family_of
+from hotsync.model.package_wants import differences, marks, new_architectures
 from hotsync.model.ports import Host
+from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
 from hotsync.state.settings import read_settings
+from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import SlaveRun, load_slave_run
 from hotsync.state.store import load_role
 from hotsync.system import lock
@@ -46,7 +49,7 @@ class SlaveHost:
     """This SLAVE, ready for one run: its facts, its ports, and what came of them."""
 
     paths: Paths
-    apt: Apt
+    manager: PackageManager
     mute: Mute
     accounts: LocalAccounts
     outcome: SlaveOutcome = field(default_factory=SlaveOutcome)
@@ -58,7 +61,7 @@ class SlaveHost:
     @classmethod
     def of(cls, paths: Paths) -> SlaveHost:
         """Return this host; nothing is read yet."""
-        return cls(paths, Apt(paths), Mute(paths), LocalAccounts(paths))
+        return cls(paths, detect.manager_of(paths), Mute(paths), LocalAccounts(paths))
 
     def read_standing(self) -> SlaveFacts:
         """Return role and generation: enough to say whether the command may run."""
@@ -77,24 +80,39 @@ class SlaveHost:
         kept = self.production.kept
         freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
         running = (unit for unit in self.mute.running() if not {unit, template_of(unit)} & freed)
-        wanted, not_carried = missing_packages(
-            self.master.packages, self.apt.installed(), frozenset(self.apt.architectures())
-        )
         return replace(
-            standing,
+            self._read_packages(standing),
             to_mute=tuple(sorted(self.mute.lacking(self.production.units))),
             running=tuple(running),
             to_free=tuple(sorted(freed)),
             numbers=self.plan_numbers(),
             move_cut=self.accounts.unfinished,
-            wanted=wanted,
-            not_carried=not_carried,
-            broken=self.apt.broken(),
-            install_cut=self.apt.was_cut,
             locales=self._locales(),
             loads=self.read_loads(),
             standbys=self.read_standbys(),
             told=bool(self.master.packages),
+        )
+
+    def _read_packages(self, standing: SlaveFacts) -> SlaveFacts:
+        manager, told = self.manager, self.master.packages
+        machine, installed = manager.machine(), manager.installed()
+        theirs, held = family_of(told), load_held(self.paths)
+        other = ""
+        if theirs not in (None, machine.family):
+            other = (
+                f"the MASTER's packages are {theirs.title if theirs else ''}, this server's are {machine.family.title}"
+            )
+        found = differences(told, installed, machine, held)
+        return replace(
+            standing,
+            wanted=found.wanted,
+            not_carried=found.not_carried,
+            stays=found.stays,
+            architectures=new_architectures(found.wanted, machine),
+            marks=marks(told, installed, machine, load_brought(self.paths), held),
+            other_family=other,
+            broken=manager.broken(),
+            install_cut=manager.was_cut,
         )
 
     def _locales(self) -> tuple[str, ...]:
@@ -126,7 +144,9 @@ class SlaveHost:
             databases=_Databases(self, clock),
             services=_Services(self.paths, self.mute),
             accounts=_Accounts(self),
-            packages=SlavePackages(Tools(self.paths, self.apt, self.mute), facts.wanted, self.outcome, last),
+            packages=SlavePackages(
+                Tools(self.paths, self.manager, self.mute), Aim(self.master.packages, facts.wanted), self.outcome, last
+            ),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hotsync.backends import package_files
 from hotsync.backends.intruders import daemons_among
 from hotsync.backends.mute import Mute
-from hotsync.backends.packages.apt import units_in
+from hotsync.backends.packages.units import units_in
 from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts

@@ -1,19 +1,21 @@
-"""The MASTER's packages on the SLAVE: chosen, simulated, fetched, muted, and only then installed."""
+"""The MASTER's packages on the SLAVE: chosen, simulated, fetched, muted, and only then installed; marks follow."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hotsync.backends import locales
 from hotsync.backends.mute import Mute
-from hotsync.backends.packages.apt import Apt
 from hotsync.errors import CommandFailed
-from hotsync.model.packages import Package, Transaction, Wanted, choose, objections, resolve
+from hotsync.model.facts import PackageFact
+from hotsync.model.package_wants import marks
+from hotsync.model.packages import Package, Request, Transaction, Wanted, choose, objections, resolve
+from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.slave import SlaveOutcome
-from hotsync.state.slave_packages import add_brought
+from hotsync.state.slave_packages import add_brought, load_brought, load_held, set_held
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.paths import Paths
 
@@ -26,93 +28,133 @@ class Tools:
     """What packages are installed with on one host."""
 
     paths: Paths
-    apt: Apt
+    manager: PackageManager
     mute: Mute
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What the MASTER has, and what of it this host lacks or has older."""
+
+    master: tuple[PackageFact, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
 
 
 class SlavePackages:
     """Installs what the MASTER has and this SLAVE lacks; says of each package that it could not get why."""
 
-    def __init__(self, tools: Tools, wanted: Sequence[Wanted], outcome: SlaveOutcome, last: SlaveRun) -> None:
+    def __init__(self, tools: Tools, aim: Aim, outcome: SlaveOutcome, last: SlaveRun) -> None:
         self._paths = tools.paths
-        self._apt = tools.apt
+        self._manager = tools.manager
         self._mute = tools.mute
-        self._wanted = {package.name: package for package in wanted}
+        self._master = aim.master
+        self._wanted = {package.name: package for package in aim.wanted}
         self._outcome = outcome
         self._last = last
+
+    def take_architectures(self, names: Sequence[str]) -> None:
+        """Take packages of these architectures too; what fails is told by the packages that cannot be had then."""
+        for name in names:
+            try:
+                self._manager.take_architecture(name)
+            except CommandFailed as error:
+                _log.error("%s: %s", name, error.facts["detail"])
 
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Install what can be had, starting nothing; return the names that could not be had. Raise OSError only."""
         outcome = self._outcome
-        outcome.lists_fault, outcome.refreshed = self._apt.refresh(), True
+        outcome.lists_fault, outcome.refreshed = self._manager.refresh(), True
         digest = self._digest(names)
         if self._last.digest == digest:
-            outcome.digest, outcome.missing = digest, {each.name: each.reason for each in self._last.missing}
+            outcome.digest = digest
+            outcome.missing = {each.name: each.reason for each in self._last.missing}
+            outcome.behind = {each.name: each.reason for each in self._last.behind}
             return tuple(names)
-        before = self._apt.installed()
-        words = self.possible(names, before)
+        before = self._manager.installed()
+        requests, reasons = self.possible(names, before)
         failed = False
-        if words:
+        if requests:
             try:
-                self._install(words)
+                self._install(requests)
             except CommandFailed as error:
                 failed, reason = True, str(error.facts["detail"])
-                _log.error("apt-get: %s", reason)
-                outcome.missing.update((word.partition("=")[0], reason) for word in words)
-        after = self._apt.installed()
+                _log.error("%s: %s", self._manager.name, reason)
+                reasons |= {request.name: reason for request in requests}
+        after = self._manager.installed()
         outcome.installed += sorted(after.keys() - before.keys())
-        for name in names:
-            if name in after:
-                outcome.missing.pop(name, None)
-                self._note_version(name, after[name])
-            else:
-                outcome.missing.setdefault(name, "apt-get did not install it")
+        left = tuple(name for name in names if not self._arrived(name, after, reasons))
         # a fetch that failed may go well the next time; what fits together changes only with lists and packages
-        left = tuple(name for name in names if name not in after)
         outcome.digest = "" if failed else self._digest(left)
         return left
+
+    def take_marks(self) -> None:
+        """Mark and hold what is installed as the MASTER does; what fails is in the log and done by the next run."""
+        machine, ours = self._manager.machine(), load_held(self._paths)
+        wanted = marks(self._master, self._manager.installed(), machine, load_brought(self._paths), ours)
+        held = ours | set(wanted.hold)
+        set_held(self._paths, held)
+        try:
+            self._manager.mark(wanted)
+        except CommandFailed as error:
+            _log.error("marks of packages: %s", error.facts["detail"])
+            return
+        set_held(self._paths, held - set(wanted.release))
 
     def finish_install(self) -> None:
         """Configure what an install that was cut had unpacked; what fails is in the log, and seen as broken after."""
         try:
-            self._apt.finish()
+            self._manager.finish()
         except CommandFailed as error:
-            _log.error("dpkg: %s", error.facts["detail"])
-        self._outcome.repaired = not self._apt.broken()
+            _log.error("%s: %s", self._manager.name, error.facts["detail"])
+        self._outcome.repaired = not self._manager.broken()
 
     def make_locales(self, names: Sequence[str]) -> None:
         """Make locales; why one cannot be made is in the outcome."""
         self._outcome.locales_failed.update(locales.make(self._paths, names))
 
-    def _digest(self, names: Sequence[str]) -> str:
+    def _digest(self, names: Iterable[str]) -> str:
         wanted = repr([self._wanted[name] for name in sorted(names)])
-        return hashlib.sha256((self._apt.digest() + wanted).encode()).hexdigest()
+        return hashlib.sha256((self._manager.digest() + wanted).encode()).hexdigest()
 
-    def possible(self, names: Sequence[str], installed: dict[str, Package]) -> tuple[str, ...]:
-        """Given names, return the name=version words that go together; why the others do not is in the outcome."""
-        wanted = [self._wanted[name] for name in names]
-        choice = choose(wanted, self._apt.available(names))
-        self._outcome.missing.update((name, _NOWHERE) for name in choice.unavailable)
+    def possible(
+        self, names: Sequence[str], installed: Mapping[str, Package]
+    ) -> tuple[tuple[Request, ...], dict[str, str]]:
+        """Given names, return the requests that go together, and by name why the others do not."""
+        order = self._manager.machine().family.order
+        choice = choose([self._wanted[name] for name in names], self._manager.available(names), order)
+        reasons = {name: self._nowhere(name) for name in choice.unavailable}
+        ours = load_held(self._paths)
+        seen = {name: replace(each, held=each.held and name not in ours) for name, each in installed.items()}
 
-        def ask(words: Sequence[str]) -> Sequence[str]:
-            answer = self._apt.simulate(words)
-            return objections(answer, installed) if isinstance(answer, Transaction) else answer
+        def ask(requests: Sequence[Request]) -> Sequence[str]:
+            answer = self._manager.simulate(requests)
+            return objections(answer, seen, order) if isinstance(answer, Transaction) else answer
 
-        words, refused = resolve(choice.words, ask)
-        self._outcome.missing.update(refused)
-        return words
+        requests, refused = resolve(choice.requests, ask)
+        return requests, reasons | refused
 
-    def _install(self, words: Sequence[str]) -> None:
-        self._apt.download(words)
-        transaction = self._apt.simulate(words)
+    def _nowhere(self, name: str) -> str:
+        wanted = self._wanted[name]
+        return f"{wanted.here} is here, and {wanted.version} can be had nowhere" if wanted.here else _NOWHERE
+
+    def _install(self, requests: Sequence[Request]) -> None:
+        self._manager.download(requests)
+        transaction = self._manager.simulate(requests)
         assert isinstance(transaction, Transaction)
         # from the first moment: what a package starts when it is unpacked finds itself muted
         add_brought(self._paths, (name for name, _ in transaction.installs))
-        self._mute.apply(self._apt.units_of(words, transaction))
-        named = {word.partition("=")[0] for word in words}
-        self._apt.install(words, [name for name in sorted(named) if not self._wanted[name].manual])
+        brought = load_brought(self._paths)
+        updated = ((name, new) for name, _, new in transaction.upgrades if name in brought)
+        self._mute.apply(self._manager.units_of(requests, [*transaction.installs, *updated]))
+        self._manager.install(requests)
 
-    def _note_version(self, name: str, package: Package) -> None:
-        wanted = self._wanted[name].version
-        if package.version != wanted:
-            self._outcome.other_version[name] = f"{package.version} instead of {wanted}"
+    def _arrived(self, name: str, after: Mapping[str, Package], reasons: Mapping[str, str]) -> bool:
+        """Note what came of one package; return whether it is here, as new as it can be."""
+        wanted, here, outcome = self._wanted[name], after.get(name), self._outcome
+        if here is None:
+            outcome.missing[name] = reasons.get(name, f"{self._manager.name} did not install it")
+            return False
+        if here.version == wanted.here:
+            outcome.behind[name] = reasons.get(name, f"{self._manager.name} did not update it")
+            return False
+        return True

@@ -10,6 +10,7 @@ from hotsync.backends.intruders import find_intruders, find_listeners
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_mute import profiles_of
 from hotsync.engine.slave_repositories import read_offer, unsettled
+from hotsync.model import package_checks as packages
 from hotsync.model import slave_checks as checks
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
@@ -21,7 +22,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     """Given the host after its plan was executed, return its checks."""
     profiles = profiles_of(host.paths, host.master)
     not_older = {name for profile in profiles for name in profile.requires.not_older}
-    waiting = (0, 0) if only_permissions else _updates(host)
+    waiting = ((), ()) if only_permissions else _updates(host)
     muted = host.mute.muted()
     found = find_intruders(muted, host.production.programs, kept=host.production.kept)
     with_process = {each.unit for each in found}
@@ -30,9 +31,13 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     ]
     yield checks.check_quiet(said, len(muted))
     yield checks.check_listening([str(each) for each in find_listeners(found, host.production.kept)])
-    yield from checks.check_packages(facts, host.outcome, only_permissions)
-    yield checks.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
-    yield from checks.check_versions(host.master.packages, host.apt.installed(), *waiting, not_older)
+    yield from packages.check_packages(facts, host.outcome, host.manager.hints, only_permissions)
+    yield packages.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
+    machine = host.manager.machine()
+    told = packages.told_here(host.master.packages, machine)
+    order, hints = machine.family.order, host.manager.hints
+    yield packages.check_versions(told, host.manager.installed(), order, hints, not_older)
+    yield packages.check_updates(*waiting)
     yield checks.check_locales(host.outcome.locales_failed)
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
@@ -46,10 +51,11 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
 
 
-def _updates(host: SlaveHost) -> tuple[int, int]:
-    """Refresh the lists unless this run did; return how many updates wait here and on the MASTER, by these lists."""
-    outcome, apt = host.outcome, host.apt
+def _updates(host: SlaveHost) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Refresh the lists unless this run did; return which updates wait here and on the MASTER, by these lists."""
+    outcome, manager = host.outcome, host.manager
     if not outcome.refreshed:
-        outcome.lists_fault, outcome.refreshed = apt.refresh(), True
-    available = apt.available(package.name for package in host.master.packages)
-    return apt.updates(), checks.outdated(host.master.packages, available)
+        outcome.lists_fault, outcome.refreshed = manager.refresh(), True
+    machine = manager.machine()
+    told = packages.told_here(host.master.packages, machine)
+    return manager.updates(), packages.outdated(told, manager.available(told), machine.family.order)

@@ -19,7 +19,7 @@ from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
 from hotsync.model.slave import SlaveFacts
-from hotsync.planning.slave import COMMAND, check_may_run, plan_slave
+from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.runs import Runs
@@ -60,6 +60,7 @@ def prospect(paths: Paths, *, only_permissions: bool) -> Prospect:
     standing = host.read_standing()
     check_may_run(standing)
     facts = host.read_facts(standing)
+    check_family(facts)
     return Prospect(facts, plan_slave(facts, only_permissions=only_permissions))
 
 
@@ -110,9 +111,10 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     host = SlaveHost.of(paths)
     standing = host.read_standing()
     check_may_run(standing)
-    host.apt.tidy()
+    host.manager.tidy()
     say("Looking at this server and at what the MASTER told")
     facts = host.read_facts(standing)
+    check_family(facts)
 
     def record(step: StepRecord) -> None:
         _log.info("%s: %s %s", step.title, step.outcome.value, step.detail)
@@ -127,6 +129,12 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
         generation=facts.generation,
         missing=tuple(MissingPackage(name, reason) for name, reason in sorted(host.outcome.missing.items())),
         not_carried=tuple(MissingPackage(package.name, package.reason) for package in facts.not_carried),
+        behind=tuple(
+            MissingPackage(name, reason)
+            for name, reason in sorted(
+                {**host.outcome.behind, **{each.name: each.reason for each in facts.stays}}.items()
+            )
+        ),
         checks=tuple(read_readiness(host, facts, only_permissions=only_permissions)),
         digest=host.outcome.digest,
     )

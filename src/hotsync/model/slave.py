@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hotsync.model.accounts import NumberPlan
 from hotsync.model.identity import RoleRecord
+from hotsync.model.package_wants import Marks
 from hotsync.model.packages import NotCarried, Wanted
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
@@ -16,10 +17,11 @@ class SlaveFacts:
     """What was read of this SLAVE and of its replica.
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
-    of accounts was interrupted; `wanted` are packages of the MASTER that are not here and may be; `broken` says what is
-    wrong with the package database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are
-    not here. `loads` are the database servers whose dumps are not all loaded beforehand, `standbys`
-    those that the MASTER streams.
+    of accounts was interrupted; `wanted` are packages of the MASTER that are not here, or older, and may be;
+    `stays` are those that are older here and stay so; `architectures` are to be taken first, `marks` differ;
+    `other_family` says that its packages are none for this server. `broken` says what is wrong with the package
+    database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are not here. `loads` are
+    the database servers whose dumps are not all loaded beforehand, `standbys` those that the MASTER streams.
     """
 
     role: RoleRecord
@@ -31,6 +33,10 @@ class SlaveFacts:
     move_cut: bool = False
     wanted: tuple[Wanted, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
+    stays: tuple[NotCarried, ...] = ()
+    architectures: tuple[str, ...] = ()
+    marks: Marks = field(default_factory=Marks)
+    other_family: str = ""
     broken: str = ""
     install_cut: bool = False
     locales: tuple[str, ...] = ()
@@ -43,12 +49,13 @@ class SlaveFacts:
 class SlaveOutcome:
     """What a run did and could not do, gathered while it goes; empty fields are good news.
 
-    `digest` is that of all that the reasons in `missing` depend on: while it stays, they need not be asked for again.
+    `digest` is that of all that the reasons in `missing` and `behind` depend on: while it stays, they need not be asked
+    for again.
     """
 
     installed: list[str] = field(default_factory=list[str])
     missing: dict[str, str] = field(default_factory=dict[str, str])
-    other_version: dict[str, str] = field(default_factory=dict[str, str])
+    behind: dict[str, str] = field(default_factory=dict[str, str])
     repaired: bool = False
     lists_fault: str = ""
     refreshed: bool = False

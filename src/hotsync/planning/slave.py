@@ -9,7 +9,14 @@ from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.slave import SlaveFacts
 from hotsync.steps.databases import LoadBeforehand, TendStandby
-from hotsync.steps.packages import FinishInstall, InstallPackages, MakeLocales, TakeNumbers
+from hotsync.steps.packages import (
+    FinishInstall,
+    InstallPackages,
+    MakeLocales,
+    MarkPackages,
+    TakeArchitectures,
+    TakeNumbers,
+)
 from hotsync.steps.slave import FreeUnits, MuteUnits
 
 COMMAND = "hotsync-slave"
@@ -32,6 +39,14 @@ def check_may_run(facts: SlaveFacts) -> None:
         )
 
 
+def check_family(facts: SlaveFacts) -> None:
+    """Raise Refused if the MASTER's packages are none that this server could ever install."""
+    if facts.other_family:
+        raise Refused(
+            reason=facts.other_family, hint="Pair it with a server of the same distribution: programs are not carried."
+        )
+
+
 def plan_slave(facts: SlaveFacts, *, only_permissions: bool = False) -> Plan:
     """Given the facts, return what is to be done; nothing if all is as it should be."""
     return in_order(_steps(facts, only_permissions))
@@ -47,8 +62,8 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
     finishing = bool(facts.broken) and facts.install_cut
     if finishing and not only_permissions:
         yield FinishInstall()
-    if facts.wanted and not only_permissions and (finishing or not facts.broken):
-        yield InstallPackages(tuple(package.name for package in facts.wanted))
+    if not only_permissions and (finishing or not facts.broken):
+        yield from _packages(facts)
     if facts.locales and not only_permissions:
         yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of
     if not only_permissions:
@@ -61,3 +76,13 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
                 continue  # a copy takes its place
             if not load.hindrance or facts.wanted:  # what hinders it now may be a server that is not installed yet
                 yield LoadBeforehand(load.engine, load.instance, load.bytes_left)
+
+
+def _packages(facts: SlaveFacts) -> Iterator[Step]:
+    if facts.architectures:
+        yield TakeArchitectures(facts.architectures)
+    if facts.wanted:
+        updates = sum(1 for package in facts.wanted if package.here)
+        yield InstallPackages(tuple(package.name for package in facts.wanted), updates)
+    if facts.wanted or facts.marks:
+        yield MarkPackages()

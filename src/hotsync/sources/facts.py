@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.facts import (
     AccountFact,
@@ -99,11 +100,7 @@ def read_facts(paths: Paths) -> MasterFacts:
 
 def parse_packages(text: str, states: str) -> tuple[PackageFact, ...]:
     """Given dpkg-query's lines and apt's extended_states, return the installed packages, sorted, with apt's marks."""
-    automatic: set[tuple[str, str]] = set()
-    for block in _stanzas(states):
-        if block.get("Auto-Installed") == "1":
-            name, architecture = block.get("Package", ""), block.get("Architecture", "")
-            automatic |= {(name, architecture), (name, "all")}  # apt files what fits all under the host's own
+    automatic = parse_automatic(states)
     found: list[PackageFact] = []
     for line in text.splitlines():
         fields = line.split("\t")
@@ -113,12 +110,6 @@ def parse_packages(text: str, states: str) -> tuple[PackageFact, ...]:
                 PackageFact(name, version, architecture, (name, architecture) not in automatic, want == "hold")
             )
     return tuple(sorted(found, key=lambda package: (package.name, package.architecture)))
-
-
-def _stanzas(text: str) -> Iterator[dict[str, str]]:
-    """Given stanzas as dpkg and apt write them, return the fields of each."""
-    for block in text.split("\n\n"):
-        yield dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
 
 
 def parse_users(text: str) -> Iterator[AccountFact]:

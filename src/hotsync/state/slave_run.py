@@ -17,7 +17,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class MissingPackage:
-    """A package of the MASTER that this SLAVE does not have, and why."""
+    """A package of the MASTER that this SLAVE does not have (or has older), and why."""
 
     name: str
     reason: str
@@ -27,8 +27,9 @@ class MissingPackage:
 class SlaveRun:
     """One finished run: when, for which generation, what it found.
 
-    `missing` are packages that should be here and are not; `not_carried` those that never are. `digest` is that of
-    everything that packages and accounts were planned with: while it stays and nothing is missing, apt is not asked.
+    `missing` are packages that should be here and are not, `behind` those that are older here; `not_carried` are those
+    that never are here. `digest` is that of everything that packages were planned with: while it stays, the package
+    manager is not asked again.
     """
 
     ended_at: float
@@ -37,6 +38,7 @@ class SlaveRun:
     not_carried: tuple[MissingPackage, ...] = ()
     checks: tuple[Check, ...] = ()
     digest: str = ""
+    behind: tuple[MissingPackage, ...] = ()
 
 
 _RUN = TypeAdapter(SlaveRun)

@@ -35,17 +35,52 @@ class FinishInstall:
 
 
 @dataclass(frozen=True, slots=True)
-class InstallPackages:
-    """Install what the MASTER has and this server lacks; what cannot be had is told, and does not stop a promotion."""
+class TakeArchitectures:
+    """Take packages of other architectures, of which the MASTER has some."""
 
     names: tuple[str, ...]
+    phase: Phase = Phase.PACKAGES
+    key: str = "packages.architectures"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"take packages of {', '.join(self.names)} as the MASTER does"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.packages.take_architectures(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPackages:
+    """Mark and hold packages as the MASTER does: what nobody wanted may go with what needed it, what is held stays."""
+
+    phase: Phase = Phase.PACKAGES
+    key: str = "packages.marks"
+    title: str = "mark and hold packages as the MASTER does"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.packages.take_marks()
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPackages:
+    """Install what the MASTER has and this server lacks or has older; what cannot be had is told, and stops nothing."""
+
+    names: tuple[str, ...]
+    updates: int = 0
     phase: Phase = Phase.PACKAGES
     key: str = "packages.install"
 
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"install {len(self.names)} packages of the MASTER"
+        new = len(self.names) - self.updates
+        said = [f"install {new} packages of the MASTER"] if new else []
+        said += [f"update {self.updates} packages to the MASTER's versions"] if self.updates else []
+        return ", ".join(said)
 
     def apply(self, host: Host) -> None:
         """Do it."""

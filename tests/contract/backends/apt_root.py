@@ -44,7 +44,7 @@ class AptRoot:
             place.write_text("[Service]\nExecStart=/bin/true\n")
         (build / "usr/share" / name).mkdir(parents=True)
         (build / "usr/share" / name / "version").write_text(version)
-        file = self.repository / f"{name}_{version}_all.deb"
+        file = self.repository / f"{name}_{version}_{control['Architecture']}.deb"
         subprocess.run(["dpkg-deb", "--build", "--root-owner-group", build, file], check=True, capture_output=True)
         self.publish()
         return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages import apt as room
 from hotsync.backends.packages.apt import Apt
-from hotsync.engine.slave_packages import SlavePackages, Tools
-from hotsync.model.packages import Transaction, Wanted
+from hotsync.engine.slave_packages import Aim, SlavePackages, Tools
+from hotsync.model.facts import PackageFact
+from hotsync.model.package_family import ALSO_RUNS
+from hotsync.model.packages import Request, Transaction, Wanted
 from hotsync.model.slave import SlaveOutcome
-from hotsync.state.slave_packages import load_brought
+from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import MissingPackage, SlaveRun
 from hotsync.system import command
 from tests.contract.backends.apt_root import AptRoot
@@ -45,15 +48,15 @@ class Slave:
     def install(self, *wanted: Wanted, last: SlaveRun = NEVER) -> Sequence[str]:
         self.outcome = SlaveOutcome()
         tools = Tools(self.world.paths, self.apt, self.mute)
-        return SlavePackages(tools, wanted, self.outcome, last).install([each.name for each in wanted])
+        return SlavePackages(tools, Aim(wanted=wanted), self.outcome, last).install([each.name for each in wanted])
 
     @property
     def versions(self) -> dict[str, str]:
         return {name: package.version for name, package in self.apt.installed().items()}
 
 
-def want(name: str, version: str = "1.0", *, manual: bool = True) -> Wanted:
-    return Wanted(name, version, manual)
+def want(name: str, version: str = "1.0", here: str = "") -> Wanted:
+    return Wanted(name, version, True, here)
 
 
 def test_a_package_comes_with_what_it_needs_and_its_units_are_muted_before_it_is_unpacked(
@@ -72,15 +75,12 @@ def test_a_package_comes_with_what_it_needs_and_its_units_are_muted_before_it_is
         return real(argv, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(command, "run", run)
-    assert slave.install(want("mail"), want("queue", manual=False)) == ()
+    assert slave.install(want("mail"), want("queue")) == ()
     assert slave.versions == {"mail": "1.0", "queue": "1.0"}
     assert muted_at_install == [frozenset(("mail.service", "mail@.service", "mail.socket", "queue.timer"))]
     assert ["daemon-reload"] in slave.asked
     assert not (world.root / "usr/sbin/policy-rc.d").exists()
     assert load_brought(world.paths) == {"mail", "queue"}
-    states = (world.root / "var/lib/apt/extended_states").read_text()
-    assert "Package: queue" in states
-    assert "Package: mail" not in states
 
 
 def test_one_package_that_cannot_be_had_and_one_with_a_broken_need_do_not_block_the_others(world: AptRoot) -> None:
@@ -118,14 +118,13 @@ def test_what_is_held_here_and_what_is_newer_here_stays(world: AptRoot) -> None:
     assert slave.versions == {"lib": "2.0", "base": "1.0"}
 
 
-def test_the_masters_version_is_preferred_and_another_one_is_noted(world: AptRoot) -> None:
+def test_the_masters_version_is_preferred_to_the_newest(world: AptRoot) -> None:
     for version in ("1.0", "1.1", "2.0"):
         world.offer("app", version)
     world.offer("tool", "5.0")
     slave = Slave(world)
     assert slave.install(want("app", "1.1"), want("tool", "4.0")) == ()
     assert slave.versions == {"app": "1.1", "tool": "5.0"}
-    assert slave.outcome.other_version == {"tool": "5.0 instead of 4.0"}
 
 
 def test_repositories_that_do_not_answer_are_told_and_nothing_is_lost(world: AptRoot) -> None:
@@ -137,12 +136,16 @@ def test_repositories_that_do_not_answer_are_told_and_nothing_is_lost(world: Apt
     assert slave.versions == {"mine": "1.0"}
 
 
+def _asked_again(requests: Sequence[Request]) -> Transaction:
+    raise AssertionError(f"asked again for {requests}")
+
+
 def test_a_missing_package_is_not_looked_for_again_until_lists_or_packages_change(world: AptRoot) -> None:
     world.offer("needy", Depends="nowhere")
     slave = Slave(world)
     slave.install(want("needy"))
     last = SlaveRun(1.0, 1, (MissingPackage("needy", slave.outcome.missing["needy"]),), digest=slave.outcome.digest)
-    slave.apt.simulate = lambda words: pytest.fail(f"asked again for {words}")  # type: ignore[method-assign]
+    slave.apt.simulate = _asked_again  # type: ignore[method-assign]
     assert slave.install(want("needy"), last=last) == ("needy",)
     assert slave.outcome.digest == last.digest
     assert "nowhere" in slave.outcome.missing["needy"]
@@ -187,7 +190,7 @@ def test_an_install_that_is_cut_is_finished_by_the_next_run(world: AptRoot, monk
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
     assert "first" in slave.apt.broken()
     assert slave.apt.was_cut
-    packages = SlavePackages(Tools(world.paths, slave.apt, slave.mute), (), slave.outcome, NEVER)
+    packages = SlavePackages(Tools(world.paths, slave.apt, slave.mute), Aim(), slave.outcome, NEVER)
     packages.finish_install()
     assert slave.outcome.repaired
     assert not slave.apt.was_cut
@@ -229,7 +232,76 @@ def test_a_simulation_changes_nothing_and_says_everything(world: AptRoot) -> Non
     world.install("foe")
     apt = Apt(world.paths)
     assert apt.refresh() == ""
-    found = apt.simulate(["app=1.0"])
+    found = apt.simulate([Request("app", "1.0")])
     assert found == Transaction((("app", "1.0"),), (("lib", "1.0", "2.0"),), ("foe",))
-    assert apt.updates() == 1
+    assert apt.updates() == ("lib",)
     assert {name: each.version for name, each in apt.installed().items()} == {"foe": "1.0", "lib": "1.0"}
+
+
+def test_what_is_older_here_goes_to_the_masters_version_and_not_beyond_it(world: AptRoot) -> None:
+    world.install("app", "1.0")
+    world.install("lib", "1.0")
+    for version in ("1.1", "2.0"):
+        world.offer("app", version, Depends=f"lib (>= {version})")
+        world.offer("lib", version)
+    slave = Slave(world)
+    assert slave.install(want("app", "1.1", "1.0"), want("lib", "1.1", "1.0")) == ()
+    assert slave.versions == {"app": "1.1", "lib": "1.1"}
+    assert slave.outcome.behind == {}
+
+
+def test_what_is_older_here_and_cannot_be_had_is_told_as_older_not_as_missing(world: AptRoot) -> None:
+    world.install("app", "1.0")
+    slave = Slave(world)
+    assert slave.install(want("app", "1.1", "1.0")) == ("app",)
+    assert slave.outcome.missing == {}
+    assert slave.outcome.behind == {"app": "1.0 is here, and 1.1 can be had nowhere"}
+
+
+def test_an_update_of_what_this_server_brought_itself_mutes_none_of_its_units(world: AptRoot) -> None:
+    world.install("mine", "1.0")
+    world.offer("mine", "1.1", units=("mine.service",))
+    slave = Slave(world)
+    assert slave.install(want("mine", "1.1", "1.0")) == ()
+    assert slave.versions == {"mine": "1.1"}
+    assert slave.mute.muted() == frozenset()
+
+
+def test_marks_and_holds_are_the_masters_and_a_hold_for_the_master_lets_its_versions_in(world: AptRoot) -> None:
+    for name in ("app", "lib"):
+        world.offer(name)
+    world.install("mine")
+    world.hold("mine")
+    slave = Slave(world)
+    master = (
+        PackageFact("app", "1.0", "all", True, True), PackageFact("lib", "1.0", "all"),
+        PackageFact("mine", "1.0", "all", True),
+    )  # fmt: skip
+    tools = Tools(world.paths, slave.apt, slave.mute)
+    SlavePackages(tools, Aim(master, (want("app"), want("lib"))), slave.outcome, NEVER).install(["app", "lib"])
+    SlavePackages(tools, Aim(master), slave.outcome, NEVER).take_marks()
+    found = {name: (each.manual, each.held) for name, each in slave.apt.installed().items()}
+    assert found == {"app": (True, True), "lib": (False, False), "mine": (True, True)}
+    assert load_held(world.paths) == {"app"}
+    world.offer("app", "1.1")
+    newer = (replace(master[0], version="1.1"), *master[1:])
+    SlavePackages(tools, Aim(newer, (want("app", "1.1", "1.0"),)), slave.outcome, NEVER).install(["app"])
+    SlavePackages(tools, Aim(newer), slave.outcome, NEVER).take_marks()
+    assert slave.versions["app"] == "1.1"
+    assert slave.apt.installed()["app"].held
+    released = (replace(newer[0], held=False), *master[1:])
+    SlavePackages(tools, Aim(released), slave.outcome, NEVER).take_marks()
+    assert {name for name, each in slave.apt.installed().items() if each.held} == {"mine"}
+    assert load_held(world.paths) == frozenset()
+
+
+def test_packages_of_another_architecture_come_once_it_is_taken(world: AptRoot) -> None:
+    slave = Slave(world)
+    foreign = ALSO_RUNS[slave.apt.machine().native][0]
+    world.offer("wine", Architecture=foreign)
+    assert slave.install(want(f"wine:{foreign}")) == (f"wine:{foreign}",)
+    SlavePackages(Tools(world.paths, slave.apt, slave.mute), Aim(), slave.outcome, NEVER).take_architectures([foreign])
+    assert slave.apt.machine().foreign == (foreign,)
+    assert slave.install(want(f"wine:{foreign}")) == ()
+    assert slave.versions == {f"wine:{foreign}": "1.0"}
+    assert f"wine:{foreign}" in load_brought(world.paths)

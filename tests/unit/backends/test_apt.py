@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hotsync.backends.packages.apt import (
+from hotsync.backends.packages.apt_text import (
     parse_contents,
     parse_installed,
     parse_policy,
     parse_refusal,
     parse_simulation,
     parse_uris,
-    units_in,
 )
+from hotsync.backends.packages.units import units_in
 
 TABLES = Path(__file__).parents[2] / "tables/apt"
 
@@ -33,7 +33,7 @@ def test_a_simulation_is_read_as_what_it_installs_upgrades_and_removes() -> None
     found = parse_simulation(table("simulation"))
     assert found.installs == (
         ("libefivar1", "37-6"),
-        ("libc6", "2.36-9+deb12u13"),
+        ("libc6:i386", "2.36-9+deb12u13"),
         ("grub-efi-amd64", "2.06-13+deb12u2"),
     )
     assert found.upgrades == (("perl-base", "5.36.0-7+deb12u1", "5.36.0-7+deb12u3"),)

@@ -6,7 +6,9 @@ import pytest
 
 from hotsync.model.facts import PackageFact
 from hotsync.model.own_packages import OWN_PACKAGES, own_reason
-from hotsync.model.packages import Package, Transaction, missing_packages, objections
+from hotsync.model.package_family import DEBIAN
+from hotsync.model.package_wants import Machine, differences
+from hotsync.model.packages import Package, Transaction, objections
 from hotsync.model.selection import Action
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import resolve
@@ -65,10 +67,10 @@ def test_a_foreign_architecture_makes_no_difference_and_no_pattern_stands_twice(
 def test_a_slave_that_boots_by_bios_gets_nothing_of_a_masters_efi_and_keeps_its_own() -> None:
     here = {name: Package(name, "2.06", "amd64") for name in (*BIOS, "bash")}
     told = [PackageFact(name, "2.12", "amd64", True) for name in (*EFI, "bash", "postfix")]
-    wanted, left = missing_packages(told, here, frozenset(("amd64", "all")))
-    assert [each.name for each in wanted] == ["postfix"]
-    assert {each.name for each in left} == set(EFI) - set(BIOS)
-    assert all("boot loader" in each.reason for each in left)
+    found = differences(told, here, Machine(DEBIAN, "amd64"))
+    assert [each.name for each in found.wanted] == ["bash", "postfix"]
+    assert {each.name for each in found.not_carried} == set(EFI) - set(BIOS)
+    assert all("boot loader" in each.reason for each in found.not_carried)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_a_slave_that_boots_by_bios_gets_nothing_of_a_masters_efi_and_keeps_its_
 )
 def test_no_transaction_touches_what_it_boots_with(transaction: Transaction) -> None:
     here = {name: Package(name, "2.06", "amd64") for name in BIOS}
-    assert any("boot loader" in reason for reason in objections(transaction, here))
+    assert any("boot loader" in reason for reason in objections(transaction, here, DEBIAN.order))
 
 
 @pytest.mark.parametrize(

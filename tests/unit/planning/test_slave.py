@@ -9,25 +9,25 @@ import pytest
 
 from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.accounts import Account, NumberPlan
-from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.packages import Package, Wanted
+from hotsync.model.package_checks import check_packages
+from hotsync.model.package_wants import Marks
+from hotsync.model.packages import Wanted
+from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.slave_checks import (
     check_fits,
     check_loads,
     check_locales,
-    check_packages,
     check_room,
     check_standbys,
-    check_versions,
-    outdated,
 )
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
-from hotsync.planning.slave import check_may_run, plan_slave
+from hotsync.planning.slave import check_family, check_may_run, plan_slave
 
+HINTS = Hints("repair", "lists", "upgrade")
 FACTS = SlaveFacts(
     RoleRecord(Role.SLAVE, epoch=2),
     generation=5,
@@ -43,7 +43,7 @@ def keys(facts: SlaveFacts, *, only_permissions: bool = False) -> list[str]:
 
 
 def test_first_it_is_quiet_then_the_accounts_have_their_numbers_and_only_then_packages_come() -> None:
-    assert keys(FACTS) == ["slave.mute", "accounts.numbers", "packages.install"]
+    assert keys(FACTS) == ["slave.mute", "accounts.numbers", "packages.install", "packages.marks"]
     assert "cron.service, mail.service" in plan_slave(FACTS)[0].title
 
 
@@ -89,17 +89,17 @@ def test_a_move_of_accounts_that_was_cut_is_finished() -> None:
 def test_nothing_is_installed_into_a_broken_package_database() -> None:
     facts = replace(FACTS, broken="half-configured: bash")
     assert "packages.install" not in keys(facts)
-    missing, database, _ = check_packages(facts, SlaveOutcome(), only_permissions=False)
+    missing, _, database, _ = check_packages(facts, SlaveOutcome(), HINTS, only_permissions=False)
     assert (missing.verdict, database.verdict) == (Verdict.AMBER, Verdict.AMBER)
     assert "repaired first" in missing.detail
 
 
 def test_an_install_of_ours_that_was_cut_is_finished_and_what_lacks_installed() -> None:
     facts = replace(FACTS, broken="unpacked, not yet configured: mail", install_cut=True)
-    assert keys(facts)[-2:] == ["packages.finish", "packages.install"]
-    assert keys(replace(facts, broken=""))[-1] == "packages.install", "it had been finished by hand"
+    assert keys(facts)[-3:] == ["packages.finish", "packages.install", "packages.marks"]
+    assert keys(replace(facts, broken=""))[-2] == "packages.install", "it had been finished by hand"
     assert "packages.finish" not in keys(facts, only_permissions=True)
-    missing, database, _ = check_packages(facts, SlaveOutcome(repaired=True), only_permissions=False)
+    missing, _, database, _ = check_packages(facts, SlaveOutcome(repaired=True), HINTS, only_permissions=False)
     assert (missing.verdict, database.verdict) == (Verdict.GREEN, Verdict.GREEN)
 
 
@@ -118,34 +118,29 @@ def test_it_is_refused_where_it_has_no_business(facts: SlaveFacts, error: type[R
     assert raised.value.hint
 
 
-def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber() -> None:
-    def verdict(here: str, there: str) -> Verdict:
-        master = [PackageFact("mariadb-server", there, "all"), PackageFact("bash", "9", "amd64")]
-        own = {"mariadb-server": Package("mariadb-server", here, "all"), "bash": Package("bash", "1", "amd64")}
-        return next(iter(check_versions(master, own, 0, 0))).verdict
-
-    assert verdict("1:10.5.23-0+deb11u1", "1:10.11.6-0+deb12u1") is Verdict.RED
-    assert verdict("1:10.11.4-1", "1:10.11.6-0+deb12u1") is Verdict.AMBER
-    assert verdict("1:11.4.2-1", "1:10.11.6-0+deb12u1") is Verdict.GREEN
-
-
-def test_a_package_that_a_profile_names_must_not_be_older_either() -> None:
-    master = [PackageFact("chat-server", "7.2-1", "amd64")]
-    own = {"chat-server": Package("chat-server", "6.9-1", "amd64")}
-    assert next(iter(check_versions(master, own, 0, 0))).verdict is Verdict.GREEN
-    assert next(iter(check_versions(master, own, 0, 0, {"chat-server"}))).verdict is Verdict.RED
+def test_a_master_of_another_family_is_refused_in_one_sentence() -> None:
+    check_family(FACTS)
+    with pytest.raises(Refused) as raised:
+        check_family(
+            replace(FACTS, other_family="the MASTER's packages are Red Hat's (RPM), this server's are Debian's")
+        )
+    assert "RPM" in raised.value.sentence
+    assert "same distribution" in raised.value.hint
 
 
-def test_updates_that_wait_are_told_for_both_sides() -> None:
-    master = [PackageFact("bash", "5.1", "amd64"), PackageFact("ours", "1", "all"), PackageFact("vim", "9", "amd64")]
-    assert outdated(master, {"bash": ["5.2", "5.1"], "vim": ["9"]}) == 1
-    (check,) = check_versions(master, {}, 3, 1)
-    assert check.detail == "3 updates wait here; 1 wait on the MASTER"
+def test_architectures_come_before_packages_and_marks_after_them() -> None:
+    facts = replace(
+        FACTS, architectures=("i386",), wanted=(Wanted("wine:i386", "1", True), Wanted("a", "2", True, "1"))
+    )
+    assert keys(facts)[-3:] == ["packages.architectures", "packages.install", "packages.marks"]
+    assert plan_slave(facts)[-2].title == "install 1 packages of the MASTER, update 1 packages to the MASTER's versions"
+    assert keys(replace(facts, wanted=(), architectures=(), marks=Marks(hold=("a",))))[-1] == "packages.marks"
+    assert not any(key.startswith("packages") for key in keys(facts, only_permissions=True))
 
 
 def test_locales_are_made_after_the_packages_that_bring_what_they_are_made_of() -> None:
     facts = replace(FACTS, locales=("it_IT.UTF-8",))
-    assert keys(facts)[-2:] == ["packages.install", "packages.locales"]
+    assert keys(facts)[-2:] == ["packages.marks", "packages.locales"]
     assert "packages.locales" not in keys(facts, only_permissions=True)
     assert check_locales({"xx_XX": "unknown"}).verdict is Verdict.AMBER
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
+from hotsync.backends.packages import apt_text
+from hotsync.backends.packages.units import units_in
 from hotsync.errors import CommandFailed
-from hotsync.model.packages import Package, Transaction
+from hotsync.model.package_family import DEBIAN, identity
+from hotsync.model.package_wants import Machine, Marks
+from hotsync.model.packages import Package, Request, Transaction
+from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
@@ -23,82 +27,11 @@ _COMMON = ["-q", "-y", "--no-install-recommends", "-o", "APT::Get::AutomaticRemo
 _QUIET = [
     *_COMMON, "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
     "-o", "APT::Keep-Downloaded-Packages=true", "-o", "Dpkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0", "--no-remove",
+    "--allow-change-held-packages",  # those that are held for the MASTER: what this server holds is never asked for
 ]  # fmt: skip
 POLICY = "/usr/sbin/policy-rc.d"
 ARCHIVES = "/var/cache/apt/archives"
 POLICY_TEXT = b"#!/bin/sh\n# HotSync installs packages: nothing starts until this host is promoted.\nexit 101\n"
-_UNIT_FILE = re.compile(r"(?:/usr)?/(?:lib|etc)/systemd/system/([^/]+\.(?:service|socket|timer|path))$")
-_INIT_SCRIPT = re.compile(r"/etc/init\.d/([^/]+)$")
-
-
-def parse_installed(text: str) -> list[Package]:
-    """Given dpkg-query's lines, return the installed packages."""
-    packages: list[Package] = []
-    for line in text.splitlines():
-        state, name, version, architecture, want, essential = (line.split("\t") + [""] * 6)[:6]
-        if state == "installed":
-            packages.append(Package(name, version, architecture, held=want == "hold", essential=essential == "yes"))
-    return packages
-
-
-def parse_simulation(text: str) -> Transaction:
-    """Given what `apt-get -s` prints, return what the transaction would do."""
-    installs: list[tuple[str, str]] = []
-    upgrades: list[tuple[str, str, str]] = []
-    removes: list[str] = []
-    for line in text.splitlines():
-        if found := re.match(r"Inst (\S+?)(?::\S+)? (?:\[([^\]]*)\] )?\((\S+)", line):
-            name, old, new = found[1], found[2], found[3]
-            if old:
-                upgrades.append((name, old, new))
-            else:
-                installs.append((name, new))
-        elif found := re.match(r"(?:Remv|Purg) (\S+?)(?::\S+)? ", line):
-            removes.append(found[1])
-    return Transaction(tuple(installs), tuple(upgrades), tuple(removes))
-
-
-def parse_refusal(output: str, errors: str) -> tuple[str, ...]:
-    """Given what `apt-get` printed when it would not do it, return its reasons."""
-    depends = [line.strip() for line in output.splitlines() if re.match(r" [a-z0-9][a-z0-9+.-]*(:\S+)? : ", line)]
-    said = [line.removeprefix("E: ") for line in errors.splitlines() if line.startswith("E: ")]
-    return tuple(depends[:3] or said[-1:] or ["apt-get did not say why"])
-
-
-def parse_policy(text: str) -> dict[str, list[str]]:
-    """Given `apt-cache policy NAME ...`, return the versions that can be had, by name, the candidate first.
-
-    A version that only this host's own package database has (it is installed, no repository offers it) counts not.
-    """
-    found: dict[str, list[str]] = {}
-    name = version = candidate = ""
-    for line in text.splitlines():
-        if line and not line.startswith(" "):
-            name = line.rstrip(":")
-            found[name], candidate = [], ""
-        elif line.startswith("  Candidate: "):
-            candidate = line.split()[1]
-        elif match := re.match(r" (?:\*\*\*|   ) (\S+) -?\d+$", line):
-            version = match[1]
-        elif re.match(r" {8,}-?\d+ ", line) and not line.endswith("/var/lib/dpkg/status"):
-            versions = found.get(name, [])
-            if version not in versions:
-                versions.insert(0 if version == candidate else len(versions), version)
-    return {name: versions for name, versions in found.items() if versions}
-
-
-def parse_uris(text: str) -> dict[str, str]:
-    """Given `apt-get --print-uris`, return for each package file its local name and where it comes from."""
-    return {match[2]: unquote(match[1]) for match in re.finditer(r"^'([^']+)' (\S+) \d+", text, re.MULTILINE)}
-
-
-def units_in(paths: Iterable[str]) -> Iterator[str]:
-    """Given paths of a package, return the units that they are, those of init scripts included."""
-    for path in paths:
-        if found := _UNIT_FILE.match(path):
-            yield found[1]
-        elif found := _INIT_SCRIPT.match(path):
-            yield f"{found[1]}.service"
 
 
 class Apt:
@@ -117,16 +50,43 @@ class Apt:
     def _apt(self, program: str, *words: str) -> list[str]:
         return [program, *self._dir, *words]
 
-    def installed(self) -> dict[str, Package]:
-        """Return the installed packages by name; the native one where two architectures have it."""
-        text = command.run(["dpkg-query", *self._root, "-W", "-f", _FORMAT]).text
-        native = self.architectures()[0]
-        packages = parse_installed(text)
-        return {each.name: each for each in sorted(packages, key=lambda each: each.architecture in (native, "all"))}
+    @property
+    def name(self) -> str:
+        """Return how it is called."""
+        return "apt-get"
 
-    def architectures(self) -> tuple[str, ...]:
-        """Return this host's own architecture, then the one of packages that fit everywhere."""
-        return command.run(["dpkg", "--print-architecture"]).text.strip(), "all"
+    @property
+    def hints(self) -> Hints:
+        """Return what a person types."""
+        return Hints("dpkg --configure -a; apt-get -f install", "apt-get update", "apt-get upgrade")
+
+    def machine(self) -> Machine:
+        """Return of which architectures this host's packages are."""
+        native = command.run(["dpkg", "--print-architecture"]).text.strip()
+        foreign = command.run(["dpkg", *self._root, "--print-foreign-architectures"]).text.split()
+        return Machine(DEBIAN, native, tuple(foreign))
+
+    def take_architecture(self, architecture: str) -> None:
+        """Take packages of another architecture from now on."""
+        command.run(["dpkg", *self._root, "--add-architecture", architecture])
+
+    def installed(self) -> dict[str, Package]:
+        """Return the installed packages, with dpkg's and apt's marks."""
+        native = command.run(["dpkg", "--print-architecture"]).text.strip()
+        text = command.run(["dpkg-query", *self._root, "-W", "-f", _FORMAT]).text
+        automatic = apt_text.parse_automatic(self._states())
+        return {
+            identity(each.name, each.architecture, native): replace(
+                each, manual=(each.name, each.architecture) not in automatic
+            )
+            for each in apt_text.parse_installed(text)
+        }
+
+    def _states(self) -> str:
+        try:
+            return self._paths.at("/var/lib/apt/extended_states").read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return ""  # apt has never installed anything by itself
 
     def broken(self) -> str:
         """Return what is wrong with the package database (something half installed or configured), "" if nothing is."""
@@ -136,10 +96,11 @@ class Apt:
             return f"{audit.splitlines()[0]} {', '.join(names[:5])}".strip()
         return ""
 
-    def updates(self) -> int:
-        """Return how many packages would be updated, by the lists that are here."""
+    def updates(self) -> tuple[str, ...]:
+        """Return the packages that would be updated, by the lists that are here."""
         argv = self._apt("apt-get", "-s", "-q", "upgrade")
-        return len(parse_simulation(command.run(argv, ok=range(256), timeout=600).text).upgrades)
+        found = apt_text.parse_simulation(command.run(argv, ok=range(256), timeout=600).text)
+        return tuple(sorted(name for name, _, _ in found.upgrades))
 
     def refresh(self) -> str:
         """Refresh the lists; return "" or why it did not work (the old lists stay)."""
@@ -160,7 +121,9 @@ class Apt:
                     digest.update(
                         f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
                     )
-        digest.update(self._paths.at("/var/lib/dpkg/status").read_bytes())
+        for name in ("/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/var/lib/apt/extended_states"):
+            file = self._paths.at(name)
+            digest.update(file.read_bytes() if file.exists() else b"")
         return digest.hexdigest()
 
     def available(self, names: Iterable[str]) -> dict[str, list[str]]:
@@ -169,39 +132,51 @@ class Apt:
         found: dict[str, list[str]] = {}
         for start in range(0, len(wanted), 500):
             words = ["policy", "--", *wanted[start : start + 500]]
-            found |= parse_policy(command.run(self._apt("apt-cache", *words)).text)
+            found |= apt_text.parse_policy(command.run(self._apt("apt-cache", *words)).text)
         return found
 
-    def simulate(self, words: Sequence[str]) -> Transaction | tuple[str, ...]:
-        """Given name=version words, return what installing them would do, or apt's reasons why it cannot be done."""
-        argv = self._apt("apt-get", "-s", *_COMMON, "install", "--", *words)
+    def simulate(self, requests: Sequence[Request]) -> Transaction | tuple[str, ...]:
+        """Given requests, return what installing them would do, or apt's reasons why it cannot be done."""
+        argv = self._apt("apt-get", "-s", *_COMMON, "--allow-change-held-packages", "install", "--", *_words(requests))
         answer = command.run(argv, ok=range(256), timeout=600)
-        return parse_simulation(answer.text) if answer.returncode == 0 else parse_refusal(answer.text, answer.errors)
+        if answer.returncode == 0:
+            return apt_text.parse_simulation(answer.text)
+        return apt_text.parse_refusal(answer.text, answer.errors)
 
-    def download(self, words: Sequence[str]) -> None:
+    def download(self, requests: Sequence[Request]) -> None:
         """Fetch the package files, so that nothing needs a network later."""
-        argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *words)
+        argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *_words(requests))
         command.run(argv, timeout=_APT_TIMEOUT)
 
-    def units_of(self, words: Sequence[str], transaction: Transaction) -> tuple[str, ...]:
-        """Given a transaction whose files were fetched, return the units that its packages bring."""
-        uris = parse_uris(command.run(self._apt("apt-get", *_QUIET, "--print-uris", "install", "--", *words)).text)
-        files = [Path(uri.removeprefix("file:")) for uri in uris.values() if uri.startswith("file:")]
+    def units_of(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
+        """Given requests whose files were fetched, return the units that these packages (name, version) bring."""
+        argv = self._apt("apt-get", *_QUIET, "--print-uris", "install", "--", *_words(requests))
+        uris = apt_text.parse_uris(command.run(argv).text)
+        stems = [f"{name.partition(':')[0]}_{version.replace(':', '%3a')}_" for name, version in packages]
+        in_place = {name: Path(uri.removeprefix("file:")) for name, uri in uris.items() if uri.startswith("file:")}
+        files = [file for name, file in in_place.items() if name.startswith(tuple(stems))]
         archives = self._paths.at(ARCHIVES)
-        for name, version in [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]:
-            files += archives.glob(f"{name}_{version.replace(':', '%3a')}_*.deb")
+        files += [file for stem in stems for file in archives.glob(f"{stem}*.deb")]
         units: set[str] = set()
         for file in files:
-            units |= set(units_in(parse_contents(command.run(["dpkg-deb", "-c", str(file)]).text)))
+            units |= set(units_in(apt_text.parse_contents(command.run(["dpkg-deb", "-c", str(file)]).text)))
         return tuple(sorted(units))
 
-    def install(self, words: Sequence[str], automatic: Sequence[str]) -> None:
-        """Install, starting nothing, and mark as automatic what the MASTER has so marked; raise CommandFailed."""
-        argv = self._apt("apt-get", *_QUIET, "install", "--", *words)
+    def install(self, requests: Sequence[Request]) -> None:
+        """Install, starting nothing; raise CommandFailed."""
+        argv = self._apt("apt-get", *_QUIET, "install", "--", *_words(requests))
         with self._nothing_starts(), self._under_way():
             command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT)
-        if automatic:
-            command.run(self._apt("apt-mark", "-q", "auto", "--", *automatic))
+
+    def mark(self, marks: Marks) -> None:
+        """Mark installed packages; raise CommandFailed."""
+        # apt-mark asks dpkg for holds without a word of another root
+        for word, names in (("manual", marks.manual), ("auto", marks.automatic)):
+            if names:
+                command.run(self._apt("apt-mark", "-q", word, "--", *names))
+        selections = [f"{name} hold\n" for name in marks.hold] + [f"{name} install\n" for name in marks.release]
+        if selections:
+            command.run(["dpkg", *self._root, "--set-selections"], input="".join(selections).encode())
 
     @property
     def was_cut(self) -> bool:
@@ -248,9 +223,5 @@ class Apt:
                 policy.unlink(missing_ok=True)
 
 
-def parse_contents(listing: str) -> Iterator[str]:
-    """Given `dpkg-deb -c`, return the absolute paths of a package."""
-    for line in listing.splitlines():
-        fields = line.split(maxsplit=5)
-        if len(fields) == 6:
-            yield fields[5].partition(" -> ")[0].partition(" link to ")[0].removeprefix(".")
+def _words(requests: Iterable[Request]) -> list[str]:
+    return [f"{each.name}={each.version}" for each in requests]

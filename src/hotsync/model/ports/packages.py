@@ -11,6 +11,14 @@ class Packages(Protocol):
         """Install what can be had, starting nothing; return the names that could not be had."""
         ...
 
+    def take_architectures(self, names: Sequence[str]) -> None:
+        """Take packages of these architectures too; what fails is told and does not raise."""
+        ...
+
+    def take_marks(self) -> None:
+        """Mark and hold what is installed as the MASTER does; what fails is told and does not raise."""
+        ...
+
     def finish_install(self) -> None:
         """Configure what an install of ours that was cut had unpacked; what fails is told and does not raise."""
         ...

@@ -1,0 +1,89 @@
+"""What apt, dpkg and their files say, understood: pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from hotsync.model.packages import Package, Transaction
+
+
+def parse_installed(text: str) -> list[Package]:
+    """Given dpkg-query's lines, return the installed packages (their marks of automatic are apt's)."""
+    packages: list[Package] = []
+    for line in text.splitlines():
+        state, name, version, architecture, want, essential = (line.split("\t") + [""] * 6)[:6]
+        if state == "installed":
+            packages.append(Package(name, version, architecture, held=want == "hold", essential=essential == "yes"))
+    return packages
+
+
+def parse_simulation(text: str) -> Transaction:
+    """Given what `apt-get -s` prints, return what the transaction would do."""
+    installs: list[tuple[str, str]] = []
+    upgrades: list[tuple[str, str, str]] = []
+    removes: list[str] = []
+    for line in text.splitlines():
+        if found := re.match(r"Inst (\S+) (?:\[([^\]]*)\] )?\((\S+)", line):
+            name, old, new = found[1], found[2], found[3]
+            if old:
+                upgrades.append((name, old, new))
+            else:
+                installs.append((name, new))
+        elif found := re.match(r"(?:Remv|Purg) (\S+) ", line):
+            removes.append(found[1])
+    return Transaction(tuple(installs), tuple(upgrades), tuple(removes))
+
+
+def parse_refusal(output: str, errors: str) -> tuple[str, ...]:
+    """Given what `apt-get` printed when it would not do it, return its reasons."""
+    depends = [line.strip() for line in output.splitlines() if re.match(r" [a-z0-9][a-z0-9+.-]*(:\S+)? : ", line)]
+    said = [line.removeprefix("E: ") for line in errors.splitlines() if line.startswith("E: ")]
+    return tuple(depends[:3] or said[-1:] or ["apt-get did not say why"])
+
+
+def parse_policy(text: str) -> dict[str, list[str]]:
+    """Given `apt-cache policy NAME ...`, return the versions that can be had, by name, the candidate first.
+
+    A version that only this host's own package database has (it is installed, no repository offers it) counts not.
+    """
+    found: dict[str, list[str]] = {}
+    name = version = candidate = ""
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            name = line.rstrip(":")
+            found[name], candidate = [], ""
+        elif line.startswith("  Candidate: "):
+            candidate = line.split()[1]
+        elif match := re.match(r" (?:\*\*\*|   ) (\S+) -?\d+$", line):
+            version = match[1]
+        elif re.match(r" {8,}-?\d+ ", line) and not line.endswith("/var/lib/dpkg/status"):
+            versions = found.get(name, [])
+            if version not in versions:
+                versions.insert(0 if version == candidate else len(versions), version)
+    return {name: versions for name, versions in found.items() if versions}
+
+
+def parse_uris(text: str) -> dict[str, str]:
+    """Given `apt-get --print-uris`, return for each package file its local name and where it comes from."""
+    return {match[2]: unquote(match[1]) for match in re.finditer(r"^'([^']+)' (\S+) \d+", text, re.MULTILINE)}
+
+
+def parse_contents(listing: str) -> Iterator[str]:
+    """Given `dpkg-deb -c`, return the absolute paths of a package."""
+    for line in listing.splitlines():
+        fields = line.split(maxsplit=5)
+        if len(fields) == 6:
+            yield fields[5].partition(" -> ")[0].partition(" link to ")[0].removeprefix(".")
+
+
+def parse_automatic(states: str) -> frozenset[tuple[str, str]]:
+    """Given apt's extended_states, return (name, architecture) of what no person wanted, each for "all" besides."""
+    automatic: set[tuple[str, str]] = set()
+    for block in states.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if fields.get("Auto-Installed") == "1":
+            name, architecture = fields.get("Package", ""), fields.get("Architecture", "")
+            automatic |= {(name, architecture), (name, "all")}  # apt files what fits all under the host's own
+    return frozenset(automatic)

@@ -1,0 +1,98 @@
+"""A platform's package manager as the engine sees it; no word of one of them belongs here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hotsync.model.package_wants import Machine, Marks
+from hotsync.model.packages import Package, Request, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a person types on this platform."""
+
+    repair: str
+    lists: str
+    upgrade: str
+
+
+class PackageManager(Protocol):
+    """Installs what is asked for, starting nothing; what may be asked for is decided elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """Return how it is called."""
+        ...
+
+    @property
+    def hints(self) -> Hints:
+        """Return what a person types."""
+        ...
+
+    def machine(self) -> Machine:
+        """Return of which family and architectures this host's packages are."""
+        ...
+
+    def installed(self) -> dict[str, Package]:
+        """Return the installed packages by what names them here."""
+        ...
+
+    def broken(self) -> str:
+        """Return what is wrong with the package database, "" if nothing is."""
+        ...
+
+    def updates(self) -> tuple[str, ...]:
+        """Return the packages that would be updated, by the lists that are here."""
+        ...
+
+    def refresh(self) -> str:
+        """Refresh the lists; return "" or why it did not work (the old lists stay)."""
+        ...
+
+    def digest(self) -> str:
+        """Return a digest of everything that an answer depends on: lists, sources, what is installed."""
+        ...
+
+    def available(self, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+        """Given names, return the versions that can be had of each, the candidate first; others are left out."""
+        ...
+
+    def take_architecture(self, architecture: str) -> None:
+        """Take packages of another architecture from now on; raise CommandFailed."""
+        ...
+
+    def simulate(self, requests: Sequence[Request]) -> Transaction | tuple[str, ...]:
+        """Given requests, return what installing them would do, or the reasons why it cannot be done."""
+        ...
+
+    def download(self, requests: Sequence[Request]) -> None:
+        """Fetch the package files, so that nothing needs a network later; raise CommandFailed."""
+        ...
+
+    def units_of(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
+        """Given requests whose files were fetched, return the units that these packages (name, version) bring."""
+        ...
+
+    def install(self, requests: Sequence[Request]) -> None:
+        """Install, starting nothing; raise CommandFailed."""
+        ...
+
+    def mark(self, marks: Marks) -> None:
+        """Mark installed packages; raise CommandFailed."""
+        ...
+
+    @property
+    def was_cut(self) -> bool:
+        """Return whether an install of ours was cut: what it left half done is ours to finish."""
+        ...
+
+    def finish(self) -> None:
+        """Finish an install that was cut, starting nothing; raise CommandFailed."""
+        ...
+
+    def tidy(self) -> None:
+        """Take away what an install that was cut left."""
+        ...

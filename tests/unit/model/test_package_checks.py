@@ -1,0 +1,69 @@
+"""Whether the MASTER's packages are here, in versions that fit; which updates wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hotsync.model.facts import PackageFact
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.package_checks import check_packages, check_updates, check_versions, outdated, told_here
+from hotsync.model.package_family import DEBIAN
+from hotsync.model.package_wants import Machine
+from hotsync.model.packages import NotCarried, Package, Wanted
+from hotsync.model.ports.package_manager import Hints
+from hotsync.model.report import Verdict
+from hotsync.model.slave import SlaveFacts, SlaveOutcome
+
+HINTS = Hints("repair it", "list them", "upgrade it")
+HERE = Machine(DEBIAN, "amd64")
+FACTS = SlaveFacts(RoleRecord(Role.SLAVE), generation=1)
+
+
+def verdict(here: str, there: str, name: str = "mariadb-server", not_older: tuple[str, ...] = ()) -> Verdict:
+    told = told_here([PackageFact(name, there, "all"), PackageFact("bash", "9", "amd64")], HERE)
+    own = {name: Package(name, here, "all"), "bash": Package("bash", "1", "amd64")}
+    return check_versions(told, own, DEBIAN.order, HINTS, not_older).verdict
+
+
+def test_a_database_server_of_an_older_series_is_red_and_an_older_patch_is_amber() -> None:
+    assert verdict("1:10.5.23-0+deb11u1", "1:10.11.6-0+deb12u1") is Verdict.RED
+    assert verdict("1:10.11.4-1", "1:10.11.6-0+deb12u1") is Verdict.AMBER
+    assert verdict("1:11.4.2-1", "1:10.11.6-0+deb12u1") is Verdict.GREEN
+
+
+def test_a_package_that_a_profile_names_must_not_be_older_either() -> None:
+    assert verdict("6.9-1", "7.2-1", "chat-server") is Verdict.GREEN
+    assert verdict("6.9-1", "7.2-1", "chat-server", ("chat-server",)) is Verdict.RED
+
+
+def test_updates_that_wait_are_told_for_both_sides_with_their_names() -> None:
+    master = [PackageFact("bash", "5.1", "amd64"), PackageFact("ours", "1", "all"), PackageFact("vim", "9", "amd64")]
+    theirs = outdated(told_here(master, HERE), {"bash": ["5.2", "5.1"], "vim": ["9"]}, DEBIAN.order)
+    assert theirs == ("bash",)
+    check = check_updates(("a", "b", "c", "d", "e", "f", "g"), theirs)
+    assert check.verdict is Verdict.GREEN
+    assert check.detail == "7 wait here (a, b, c, d, e and 2 more); 1 waits on the MASTER (bash)"
+    assert check_updates((), ()).detail == ""
+
+
+def test_what_stays_older_than_on_the_master_is_amber_with_its_reason() -> None:
+    facts = replace(
+        FACTS,
+        stays=(NotCarried("nginx", "1.0 is held on this server, the MASTER has 1.2"),),
+        wanted=(Wanted("bash", "5.2", True, "5.1"), Wanted("vim", "9", True)),
+    )
+    missing, behind, *_ = check_packages(facts, SlaveOutcome(behind={"bash": "5.2 can be had nowhere"}), HINTS, False)
+    assert missing.verdict is Verdict.GREEN
+    assert behind.verdict is Verdict.AMBER
+    assert behind.detail.startswith("bash (5.2 can be had nowhere); nginx (1.0 is held")
+
+
+def test_into_a_broken_database_nothing_is_installed_and_the_hint_is_the_platforms_own() -> None:
+    facts = replace(
+        FACTS, broken="half-configured: x", wanted=(Wanted("bash", "5.2", True, "5.1"), Wanted("vim", "9", True))
+    )
+    missing, behind, database, lists = check_packages(facts, SlaveOutcome(lists_fault="no route"), HINTS, False)
+    assert missing.detail == "vim (the package database must be repaired first)"
+    assert behind.detail == "bash (the package database must be repaired first)"
+    assert (database.verdict, database.hint) == (Verdict.AMBER, "repair it")
+    assert "`list them`" in lists.hint
