@@ -5,7 +5,7 @@ from __future__ import annotations
 from docs.generators import table
 from docs.generators._profile_keys import Key, checks, description_of, keys, kind_of, model_of
 from hotsync.profiles.catalog import shipped
-from hotsync.profiles.schema import Profile
+from hotsync.profiles.schema import Header, Profile
 
 PATH = "docs/profiles.md"
 
@@ -69,6 +69,11 @@ What no rule names is not carried.
 
 """
 
+SHIPPED = """*Tried* says how: `lab`, on two booted servers that were promoted; `contract`, the real program in a test;
+`table`, its paths, units and jobs against the contents of Debian 12's packages, where there is one.
+
+"""
+
 
 def render() -> str:
     """Return the page."""
@@ -78,7 +83,11 @@ def render() -> str:
         + RULES
         + "".join(_section(name) for name in Profile.model_fields)
         + "## The profiles that come with HotSync\n\n"
-        + table(("profile", "application", "special"), [_row(name) for name in sorted(shipped())])
+        + SHIPPED
+        + table(
+            ("profile", "application", "tried", "what is special", "what is not carried"),
+            [_row(profile.profile) for profile in sorted(shipped().values(), key=lambda profile: profile.name)],
+        )
     )  # fmt: skip
 
 
@@ -124,6 +133,5 @@ def _ticked(words: str) -> str:
     return ", ".join(f"`{word}`" for word in words.split(", "))
 
 
-def _row(name: str) -> tuple[str, str, str]:
-    profile = shipped()[name].profile
-    return f"`{name}`", profile.title, " ".join(profile.notes)
+def _row(about: Header) -> tuple[str, ...]:
+    return f"`{about.name}`", about.title, about.tested, " ".join(about.notes), " ".join(about.not_carried)

@@ -9,6 +9,7 @@ from typing import assert_never
 from hotsync.backends import checks, login_checks
 from hotsync.backends.login_checks import CheckAccount
 from hotsync.config.schema import Settings
+from hotsync.model.mute import covers
 from hotsync.model.report import Check
 from hotsync.profiles.schema import (
     CheckSpec,
@@ -28,13 +29,27 @@ from hotsync.profiles.schema import (
 from hotsync.sources.redis_client import RedisError
 
 
-def named_checks(profiles: Iterable[Profile]) -> dict[str, CheckSpec]:
-    """Given profiles, return their checks by a stable name, in order."""
+def named_checks(profiles: Iterable[Profile], ran: frozenset[str] = frozenset()) -> dict[str, CheckSpec]:
+    """Given profiles, and the units that ran on the MASTER (none: it did not tell), return what is to be asked.
+
+    By a stable name, in order. An application that is installed and did not run there is not asked for.
+    """
     return {
         f"{profile.name}.{spec.kind}.{number}": spec
         for profile in sorted(profiles, key=lambda profile: profile.name)
         for number, spec in enumerate(profile.checks, start=1)
+        if not ran or _is_expected(profile, spec, ran)
     }
+
+
+def _is_expected(profile: Profile, spec: CheckSpec, ran: frozenset[str]) -> bool:
+    services = profile.services
+    if not services.start:
+        return True
+    if isinstance(spec, UnitCheck) and spec.unit in services.start:
+        return spec.unit in ran
+    ours = frozenset((*services.start, *services.mute))
+    return any(covers(ours, unit) for unit in ran)
 
 
 @dataclass(frozen=True, slots=True)

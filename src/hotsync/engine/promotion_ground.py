@@ -22,7 +22,7 @@ from hotsync.model.etc_files import only_here
 from hotsync.model.promotion import Rebuild
 from hotsync.model.selection import Selection
 from hotsync.profiles import catalog
-from hotsync.profiles.resolve import resolve
+from hotsync.profiles.resolve import protecting, resolve
 from hotsync.profiles.schema import CheckSpec, Profile
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
@@ -82,7 +82,7 @@ class Ground:
         """
         known, _ = catalog.load_catalog(self.paths.site_profiles)
         names = {profile.name for profile in self.profiles}
-        own = [profile for name, profile in sorted(known.items()) if name not in names]
+        own = [protecting(profile) for name, profile in sorted(known.items()) if name not in names]
         return resolve([*self.profiles, *own], self.master.mounts, self.master.rules, self._expand)
 
     @cached_property
@@ -107,8 +107,8 @@ class Ground:
 
     @cached_property
     def checks(self) -> dict[str, CheckSpec]:
-        """Return the checks of the MASTER's applications by name."""
-        return named_checks(self.profiles)
+        """Return the checks of the MASTER's applications by name, without those of what did not run there."""
+        return named_checks(self.profiles, frozenset(self.master.active_units))
 
     @cached_property
     def rebuilds(self) -> tuple[Rebuild, ...]:

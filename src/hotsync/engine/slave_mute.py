@@ -37,7 +37,7 @@ class Production:
 def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production:
     """Given what the MASTER told, return what must not run here."""
     profiles = profiles_of(paths, master)
-    packages = {name for profile in profiles for name in profile.detect.packages if profile.services.mute}
+    packages = {name for profile in profiles for name in profile.detect.all_packages if profile.services.mute}
     kept = read_kept(paths)
     named = (unit for profile in profiles for unit in profile.services.mute)
     seeds = {*ALWAYS_MUTED, *(unit for unit in (*named, *of_master(master.units)) if not kept.reason(unit))}

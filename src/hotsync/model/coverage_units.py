@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hotsync.model.coverage import Finding, Kind
 from hotsync.model.coverage_judge import Cover, Judge
 from hotsync.model.coverage_runners import Runner
-from hotsync.model.machine_units import base_reason, template_of
+from hotsync.model.machine_units import base_reason
+from hotsync.model.mute import template_of
 
 _RUN = "/run/"
 _GENERATED = "/run/systemd/generator"

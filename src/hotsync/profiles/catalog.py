@@ -84,10 +84,10 @@ def matching(
 
 def _is_here(profile: Profile, packages: frozenset[str], units: frozenset[str], roots: Sequence[Path]) -> bool:
     detect = profile.detect
-    if not (detect.packages or detect.paths or detect.units):
+    if not (detect.all_packages or detect.paths or detect.units):
         return True
     return (
-        not packages.isdisjoint(detect.packages)
+        not packages.isdisjoint(detect.all_packages)
         or not units.isdisjoint(detect.units)
         # a path that no file system can hold is no reason to fail: a site's profile comes from the MASTER
         or any(os.path.exists(root / path.lstrip("/")) for root in roots for path in detect.paths)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hotsync.model.per_host import per_host_rules
 from hotsync.model.selection import Action, Rule, Selection, Voice
-from hotsync.profiles.schema import Profile
+from hotsync.profiles.schema import Files, Profile
 
 LOCAL_FILE_SYSTEMS = frozenset(
     (
@@ -49,9 +49,17 @@ def profile_rules(profile: Profile, expand: Expand) -> list[Rule]:
     for pattern in profile.files.include:
         paths = expand(pattern) if any(sign in pattern for sign in "*?[") else (pattern,)
         said += [(path, Action.INCLUDE) for path in paths]
-    said += [(path, Action.EXCLUDE) for path in profile.files.not_carried]
+    said += [(path, Action.EXCLUDE) for path in profile.files.left_out]
     said += [(path, Action.PROTECT) for path in profile.files.protect]
     return [Rule(path.rstrip("/"), action, origin, Voice.PROFILE) for path, action in said]
+
+
+def protecting(profile: Profile) -> Profile:
+    """Given the profile of an application that the MASTER has not, return what holds of it: what stays the SLAVE's own.
+
+    What else it says would leave out what the MASTER carried there for another reason.
+    """
+    return profile.model_copy(update={"files": Files(protect=profile.files.protect)})
 
 
 def queue_rules() -> tuple[Rule, ...]:

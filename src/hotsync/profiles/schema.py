@@ -18,20 +18,31 @@ class _Strict(BaseModel):
 
 
 class Header(_Strict):
-    """Who the profile is about."""
+    """Who the profile is about, in words for people."""
 
     name: Name
     title: str = Field(min_length=1, max_length=120)
     since: str = ""
+    answers: tuple[Name, ...] = ()
+    tested: Literal["", "lab", "contract", "table"] = ""
     notes: tuple[str, ...] = ()
+    not_carried: tuple[str, ...] = ()
 
 
 class Detect(_Strict):
     """Any one of these says: this application is here. Nothing at all says: always."""
 
     packages: tuple[str, ...] = ()
+    debian: tuple[str, ...] = ()
+    rhel: tuple[str, ...] = ()
+    nethserver: tuple[str, ...] = ()
     paths: tuple[AbsolutePath, ...] = ()
     units: tuple[UnitName, ...] = ()
+
+    @property
+    def all_packages(self) -> tuple[str, ...]:
+        """Return the packages of every system, each once."""
+        return tuple(dict.fromkeys((*self.packages, *self.debian, *self.rhel, *self.nethserver)))
 
 
 class Files(_Strict):
@@ -44,7 +55,7 @@ class Files(_Strict):
     settled: Literal["", "required"] = ""
 
     @property
-    def not_carried(self) -> tuple[str, ...]:
+    def left_out(self) -> tuple[str, ...]:
         """Return what is left out: what is excluded, and what is made anew."""
         return (*self.exclude, *self.rebuild)
 

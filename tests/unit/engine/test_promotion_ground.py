@@ -40,3 +40,12 @@ def test_the_files_of_the_masters_database_server_stay_the_slaves_own(tmp_path: 
     assert moved(tmp_path, APP, FILES) == {
         "data/app/file exchange", "data/app/new exchange", "data/app/stale aside",
     }  # fmt: skip
+
+
+def test_what_profiles_leave_out_of_applications_that_the_master_has_not_leaves_out_nothing_of_the_master(
+    tmp_path: Path,
+) -> None:
+    write(Paths(tmp_path).replica / "tree", "var/lib/dovecot/instances", "var/lib/mysql/ibdata1")
+    rules = Ground(Paths(tmp_path)).selection
+    assert rules.decide("var/lib/dovecot/instances").action is Action.INCLUDE
+    assert rules.decide("var/lib/mysql/ibdata1").action is Action.PROTECT

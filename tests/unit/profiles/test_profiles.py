@@ -19,8 +19,10 @@ PROFILES = shipped()
 def test_every_shipped_profile_is_named_as_its_file_and_has_something_to_say(name: str) -> None:
     profile = PROFILES[name]
     assert profile.profile.title
-    assert profile.checks
-    assert name == "base" or profile.detect.packages or profile.detect.paths
+    assert profile.profile.tested
+    assert profile.checks or not profile.services.start
+    assert name == "base" or profile.detect.all_packages or profile.detect.paths
+    assert not profile.detect.packages, "a shipped profile says whose names they are"
 
 
 def selection_of(*names: str) -> Selection:
@@ -66,6 +68,14 @@ def test_a_profile_matches_by_package_path_or_unit(tmp_path: Path) -> None:
     (tmp_path / "etc/postgresql").mkdir(parents=True)
     found = matching(PROFILES.values(), frozenset({"samba"}), frozenset({"mysqld.service"}), tmp_path)
     assert [profile.name for profile in found] == ["base", "mariadb", "postgresql", "samba"]
+
+
+@pytest.mark.parametrize("key", ["packages", "debian", "rhel", "nethserver"])
+def test_a_package_counts_whosever_name_it_is(tmp_path: Path, key: str) -> None:
+    text = f'[profile]\nname = "shop"\ntitle = "Shop"\n[detect]\n{key} = ["shopd"]\n'
+    profile = parse_profile(text, "shop.toml")
+    assert matching([profile], frozenset({"shopd"}), frozenset(), tmp_path) == [profile]
+    assert matching([profile], frozenset({"shop"}), frozenset(), tmp_path) == []
 
 
 def test_a_path_counts_below_any_of_the_roots_as_a_promotion_moves_it(tmp_path: Path) -> None:
