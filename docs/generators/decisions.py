@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from docs.generators import table
 
 PATH = "docs/decisions/README.md"
 FOLDER = Path(__file__).resolve().parents[1] / "decisions"
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 INTRODUCTION = """# Decisions
 
@@ -47,7 +49,8 @@ def render() -> str:
 def _row(path: Path) -> tuple[str, str]:
     lines = path.read_text().splitlines()
     title = lines[0].removeprefix("# ")
-    status = next((line.partition("Status: ")[2].partition(".")[0] for line in lines[:8] if "Status: " in line), "")
+    said = next((line.partition("Status: ")[2] for line in lines[:8] if "Status: " in line), "")
+    status = _LINK.sub(r"\1", said).partition(".")[0]
     if not title.startswith(path.name[:4]) or not status:
         raise ValueError(f"{path.name} does not begin with its number, a title, and its date and status")
     return f"[{title}]({path.name})", status
