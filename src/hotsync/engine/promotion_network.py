@@ -11,10 +11,12 @@ from pathlib import Path
 
 from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
+from hotsync.backends.network import esmith
 from hotsync.backends.network.detect import network_system
 from hotsync.errors import CommandFailed, ConfigError
 from hotsync.model.network import Address, NetworkState, is_on_link
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.state.configdb import find_database
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.network")
@@ -61,10 +63,18 @@ class PromotionNetwork:
         """Let the network manager read the exchanged /etc; then make sure that no address was lost on the way."""
         etc = self._paths.at("/etc")
         system = network_system(etc)
+        if system is not None and system.name == esmith.NAME:
+            self._keep_standby()
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if self._promotion().network.choice is NetworkChoice.MASTERS:
             self.take_addresses()
+
+    def _keep_standby(self) -> None:
+        """Let NethServer's database name the standby addresses: its event writes all files of the network anew."""
+        standby = self._promotion().network.standby
+        database = find_database("networks", self._paths)
+        database.update(lambda document: esmith.add_aliases(document, standby))
 
     def hold_clients(self) -> None:
         """Let no new connection in but to what listens now; without nftables say so, and go on."""

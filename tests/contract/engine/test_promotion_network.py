@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from hotsync.backends.network import networkd
+from hotsync.backends.network import esmith, networkd
 from hotsync.engine import promotion_host
 from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.promotion_network import PromotionNetwork, network_files
@@ -119,3 +119,25 @@ def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: P
     inode = os.lstat(paths.at("/etc")).st_ino
     with pytest.raises(NotReady, match="part of /etc"):
         promote._with_answer(parts, replace(kept, etc_inode=inode), NetworkChoice.MASTERS)
+
+
+@pytest.mark.usefixtures("card")
+def test_nethserver_is_told_the_standby_address_and_then_to_write_its_network_anew(tmp_path: Path) -> None:
+    database, events = tmp_path / esmith.FILE, tmp_path / "sbin/e-smith/signal-event"
+    for file in (database, events, tmp_path / "etc/nethserver-release"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(0o640)
+    database.write_text("eth7=ethernet|bootproto|none|ipaddr|10.77.0.1|netmask|255.255.255.0|role|green\nz=zone|x|1\n")
+    events.write_text(f"#!/bin/sh\necho \"$1 $(grep -c '=alias' {database})\" >>{tmp_path}/told\n")
+    events.chmod(0o755)
+    notes: list[str] = []
+    PromotionNetwork(Paths(tmp_path), lambda: PROMOTION, notes.append).activate()
+    assert notes == []
+    assert (tmp_path / "told").read_text().splitlines() == ["nethserver-hosts-save 1", "interface-update 1"]
+    lines = [line for line in database.read_text().splitlines() if not line.startswith("#")]
+    assert lines == [
+        "eth7=ethernet|bootproto|none|ipaddr|10.77.0.1|netmask|255.255.255.0|role|green",
+        "eth7:0=alias|ipaddr|10.77.0.2|netmask|255.255.255.0|role|alias",
+        "z=zone|x|1",
+    ]
+    assert database.stat().st_mode & 0o777 == 0o640
