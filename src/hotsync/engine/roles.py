@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
 from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, Units
 from hotsync.engine.open_replica import open_replica
@@ -84,6 +85,8 @@ def settle_role(paths: Paths) -> None:
     if role.role is not Role.MASTER:
         return
     store.set_production(paths, True)
+    if switched := yum_plugin.follow(paths, role.role):
+        _log.info("%s", switched)
     if document.unfinished_promotion(paths, role) is None:
         configuration(paths).set_props("hotsync", {"role": "master"})
     elif not is_settled(paths):

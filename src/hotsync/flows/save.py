@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from hotsync.backends import yum_plugin
 from hotsync.backends.timers import write_intervals
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
@@ -36,6 +37,8 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
         record = plan_role(settings, store.load_role(here.paths), store.load_peer(here.paths), here.clock.now())
         if record != store.load_role(here.paths):
             store.save_role_and_flag(here.paths, record)
+        if switched := yum_plugin.follow(here.paths, record.role):
+            say(switched)
         changed = write_intervals(here.paths, settings)
         if changed:
             here.units.reload()

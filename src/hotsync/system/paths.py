@@ -130,6 +130,11 @@ class Paths:
         return self.state / "warm.json"
 
     @property
+    def yum_plugin(self) -> Path:
+        """On a SLAVE that is a NethServer: what its yum plugin's switch said before it was turned off."""
+        return self.state / "yum-plugin"
+
+    @property
     def production_flag(self) -> Path:
         """There only while this host may do production."""
         return self.state / "production"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine import roles as engine_roles
 from hotsync.engine.open_replica import open_replica
@@ -119,6 +120,19 @@ def test_a_slave_is_never_settled_as_master(paths: Paths) -> None:
     settle_role(paths)
     assert not paths.production_flag.exists()
     assert configdb.configuration(paths).props(["hotsync"])["hotsync"]["role"] == "slave"
+
+
+def test_nethservers_yum_plugin_is_switched_on_again_with_the_role(paths: Paths) -> None:
+    plugin = paths.at(yum_plugin.FILE)
+    plugin.parent.mkdir(parents=True)
+    plugin.write_bytes(b"[main]\nenabled = 1\n")
+    assert yum_plugin.follow(paths, store.load_role(paths).role)
+    settle_role(paths)
+    assert not yum_plugin.is_on(plugin.read_bytes())
+    port(paths).claim(PROMOTION)
+    port(paths).become_master(3)
+    settle_role(paths)
+    assert plugin.read_bytes() == b"[main]\nenabled = 1\n"
 
 
 def test_a_boot_in_the_middle_says_so_and_permits_nothing(paths: Paths) -> None:

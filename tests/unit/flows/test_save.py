@@ -116,6 +116,19 @@ def test_the_manuals_words_make_a_slave(server: Server) -> None:
     assert server.units.arranged == [(Role.SLAVE, True, ["hotsync.timer", "hotsync-slave.timer"])]
 
 
+def test_nethservers_yum_plugin_follows_the_role(server: Server) -> None:
+    plugin = server.paths.at("/etc/yum/pluginconf.d/nethserver_events.conf")
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("[main]\nenabled = 1\n")
+    set_up_slave(server)
+    server.save()
+    assert plugin.read_text() == "[main]\nenabled = 0\n"
+    assert server.said[0] == "NethServer's yum plugin is switched off while this server is a SLAVE."
+    set_up_master(server)
+    server.save()
+    assert plugin.read_text() == "[main]\nenabled = 1\n"
+
+
 def test_saving_again_writes_nothing_and_reloads_nothing(server: Server) -> None:
     set_up_master(server)
     server.save()
