@@ -35,7 +35,7 @@ MEANINGS = {
     "profile.since": "The oldest version of the application that the profile was written for. For people only.",
     "profile.answers": "Packages of the original's list that the profile answers. For people only.",
     "profile.tested": "How it was tried: `lab` (two booted servers), `contract` (the real program), `table` (against "
-    "the contents of the packages). For people only.",
+    "the contents of the packages), or empty: not at all. For people only.",
     "profile.not_carried": "Sentences about what is lost on purpose. For people only.",
     "profile.notes": "Sentences about what is special. For people only.",
     "detect.packages": "The application is here if one of these packages is installed.",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from docs.generators import table
+from docs.generators._original import PACKAGES
 from docs.generators._profile_keys import Key, checks, description_of, keys, kind_of, model_of
 from hotsync.profiles.catalog import shipped
-from hotsync.profiles.schema import Header, Profile
+from hotsync.profiles.schema import Detect, Profile
 
 PATH = "docs/profiles.md"
 
@@ -69,8 +70,28 @@ What no rule names is not carried.
 
 """
 
-SHIPPED = """*Tried* says how: `lab`, on two booted servers that were promoted; `contract`, the real program in a test;
-`table`, its paths, units and jobs against the contents of Debian 12's packages, where there is one.
+SHIPPED = """## The profiles that come with HotSync
+
+Every package of the original's list is answered by a profile. A name in a column is the package by which the
+application is found on that system; *by path* means that it is found by where it lies, or by its unit, because that
+system has no package of it; a dash, that it does not exist there. HotSync itself runs on Debian and its relatives so
+far: names of NethServer 7 and RHEL were taken from reading, and nothing was tried there.
+
+*Tried* says how: `lab`, on two booted servers that were promoted; `contract`, the real program in a test; `table`,
+its units, jobs and settings against the contents of Debian 12's packages; a dash, only that the rules do what it says,
+since Debian 12 has no package of it.
+
+### The packages of the original's list
+
+"""
+
+OTHERS = """
+### Others
+
+"""
+
+SPECIAL = """
+### What is special
 
 """
 
@@ -82,11 +103,14 @@ def render() -> str:
         + "```toml\n" + EXAMPLE + "```\n"
         + RULES
         + "".join(_section(name) for name in Profile.model_fields)
-        + "## The profiles that come with HotSync\n\n"
         + SHIPPED
+        + table(("", "package", *_COLUMNS), [_answer(number, name) for number, name in enumerate(PACKAGES, start=1)])
+        + OTHERS
+        + table(("application", *_COLUMNS), [_other(about) for about in _all() if not about.profile.answers])
+        + SPECIAL
         + table(
-            ("profile", "application", "tried", "what is special", "what is not carried"),
-            [_row(profile.profile) for profile in sorted(shipped().values(), key=lambda profile: profile.name)],
+            ("profile", "application", "what is special"),
+            [(f"`{about.name}`", about.profile.title, " ".join(about.profile.notes)) for about in _all()],
         )
     )  # fmt: skip
 
@@ -133,5 +157,39 @@ def _ticked(words: str) -> str:
     return ", ".join(f"`{word}`" for word in words.split(", "))
 
 
-def _row(about: Header) -> tuple[str, ...]:
-    return f"`{about.name}`", about.title, about.tested, " ".join(about.notes), " ".join(about.not_carried)
+_COLUMNS = ("profile", "NethServer", "Debian", "RHEL", "tried", "what is not carried")
+
+
+def _all() -> list[Profile]:
+    return sorted(shipped().values(), key=lambda profile: profile.name)
+
+
+def _answer(number: int, package: str) -> tuple[str, ...]:
+    answering = [profile for profile in _all() if package in profile.profile.answers]
+    return str(number), package, *_columns(answering)
+
+
+def _other(profile: Profile) -> tuple[str, ...]:
+    return profile.profile.title, *_columns([profile])
+
+
+def _columns(profiles: list[Profile]) -> tuple[str, ...]:
+    tried: list[str] = sorted({profile.profile.tested for profile in profiles})
+    if len(tried) > 1:
+        tried = [f"{profile.profile.tested or '—'} ({profile.name})" for profile in profiles]
+    return (
+        ", ".join(f"`{profile.name}`" for profile in profiles),
+        *(_found(profiles, system) for system in ("nethserver", "debian", "rhel")),
+        ", ".join(tried).strip(", ") or "—",
+        " ".join(sentence for profile in profiles for sentence in profile.profile.not_carried),
+    )
+
+
+def _found(profiles: list[Profile], system: str) -> str:
+    """Given profiles, return by what they are found on a system."""
+    names = [name for profile in profiles for name in getattr(profile.detect, system)]
+    if names:
+        return ", ".join(dict.fromkeys(names))
+    if any(profile.detect.paths or profile.detect.units for profile in profiles):
+        return "by path"
+    return "always" if any(profile.detect == Detect() for profile in profiles) else "—"

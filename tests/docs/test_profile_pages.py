@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from docs.generators import _profile_man, profile_schema, profiles
+from docs.generators._original import PACKAGES
 from docs.generators._profile_keys import MEANINGS, keys
 from hotsync.profiles.catalog import parse_profile, shipped
 from hotsync.profiles.schema import Profile
@@ -49,6 +51,35 @@ def test_the_example_of_the_page_is_a_profile() -> None:
     profile = parse_profile(profiles.EXAMPLE, "the example")
     assert profile.name not in shipped()
     assert profile.checks
+
+
+def test_every_package_of_the_originals_list_is_answered_once_and_in_order() -> None:
+    text = (ROOT / profiles.PATH).read_text()
+    rows = re.findall(
+        r"^\| (\d+) \| (\S+) \| (`.*?) \| (.*?) \| (.*?) \| (.*?) \| (.+?) \| (.*?) \|$", text, re.MULTILINE
+    )
+    assert [(int(row[0]), row[1]) for row in rows] == list(enumerate(PACKAGES, start=1))
+    assert len(PACKAGES) == 50
+    assert {name for profile in shipped().values() for name in profile.profile.answers} == set(PACKAGES)
+    assert [row for row in rows if row[3] == "—"] == [], "every one is found on NethServer"
+
+
+def test_what_is_tried_in_the_lab_or_with_the_real_program_is_told_apart() -> None:
+    """A test of that ring names the profile's packages or units, or the claim is empty."""
+    for ring in ("lab", "contract"):
+        source = "".join(path.read_text() for folder in ("tests", "lab") for path in _sources(ROOT / folder, ring))
+        claimed = [profile for profile in shipped().values() if profile.profile.tested == ring]
+        for profile in claimed:
+            words = {
+                *profile.detect.debian,
+                *(unit.rpartition(".")[0] for unit in profile.services.start),
+                profile.name,
+            }
+            assert any(word in source for word in words), profile.name
+
+
+def _sources(folder: Path, ring: str) -> list[Path]:
+    return sorted((folder if folder.name == ring else folder / ring).rglob("*.py"))
 
 
 def test_the_man_page_names_every_key_and_the_page_every_shipped_profile() -> None:
