@@ -67,6 +67,8 @@ MEANINGS = {
     "ownership.files": "The mode of every file in it, as `0640`.",
     "requires.not_older": "Packages of which the SLAVE must not have an older version than the MASTER: another series "
     "(10.5 for 10.11) makes the readiness red, another patch amber. Database servers are asked for anyway.",
+    "requires.databases": "The application is of no use without its databases: where the MASTER does not carry them "
+    "(`databases disabled`), each of its runs warns.",
     "restore.make": "What is made anew: one of the things that HotSync knows how to make.",
     "restore.paths": "Of what (`postmap`: the tables).",
     "checks.title": "The question, as a statement that is true when all is well.",
@@ -131,7 +133,7 @@ def _default_of(field: FieldInfo) -> str:
         return "needed"
     if field.default in ("", ()):
         return "empty"
-    return f"`{field.default}`"
+    return f"`{field.default}`".lower() if isinstance(field.default, bool) else f"`{field.default}`"
 
 
 def form_of(field: FieldInfo) -> str:
@@ -155,4 +157,4 @@ def _form(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
             return form
     if pattern:
         return f"text like `{pattern}`"
-    return {int: "number", str: "text"}[annotation]
+    return {int: "number", str: "text", bool: "true or false"}[annotation]

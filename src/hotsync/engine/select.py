@@ -12,7 +12,7 @@ from pathlib import Path
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
 from hotsync.profiles.catalog import idle_keys, load_site, matching, shipped
-from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, required_paths, resolve
+from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, databases_lacking, required_paths, resolve
 from hotsync.profiles.schema import Profile
 from hotsync.sources.unit_files import units_here
 from hotsync.system import command
@@ -51,11 +51,15 @@ def own_profiles(paths: Paths) -> list[Profile]:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What a run carries: the rules, the mount points that it may enter, and what must come whole and settled."""
+    """What a run carries: the rules, the mount points that it may enter, and what must come whole and settled.
+
+    `lacking` is what is wrong where databases are not carried, a sentence for each application that needs them.
+    """
 
     rules: Selection
     mounts: frozenset[str]
     required: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def build_selection(paths: Paths, site: Iterable[Rule]) -> Selected:
@@ -65,7 +69,8 @@ def build_selection(paths: Paths, site: Iterable[Rule]) -> Selected:
     local = [(point, kind) for point, kind in mounts if kind in LOCAL_FILE_SYSTEMS]
     rules = resolve(profiles, local, site, lambda pattern: expand(paths.root, pattern))
     required = required_paths(profiles, lambda pattern: expand(paths.root, pattern))
-    return Selected(rules, frozenset(point.strip("/") for point, _ in local if point != "/"), required)
+    allowed = frozenset(point.strip("/") for point, _ in local if point != "/")
+    return Selected(rules, allowed, required, databases_lacking(profiles))
 
 
 def expand(root: Path, pattern: str) -> list[str]:

@@ -212,6 +212,11 @@ class SyncHost:
         shadows.finish()
         return detection, selected
 
+    def lacking(self, selected: Selected) -> list[Notice]:
+        """Return what an application needs and these settings leave out."""
+        sentences = () if self.settings.databases.carried else selected.lacking
+        return [Notice("databases.needed", sentence) for sentence in sentences]
+
     def guard(self, detection: Detection, selected: Selected, *, accepted: bool) -> None:
         """Raise Held if the changes look like an accident, unless they were accepted."""
         with self.manifest() as manifest:
@@ -243,7 +248,8 @@ class SyncHost:
                 )  # fmt: skip
                 held = self._reasons(manifest, detection, selected.rules)
             rows = rows_of(out, selected.rules)
-        return Preview(rows, detection.entries, held, (*site.notices, *detection.problems), detection.remarks)
+        notices = (*site.notices, *self.lacking(selected), *detection.problems)
+        return Preview(rows, detection.entries, held, notices, detection.remarks)
 
     # --- how it gets there --------------------------------------------------------------------------------------------
 

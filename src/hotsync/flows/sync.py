@@ -83,7 +83,7 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
         with host.shadows() as shadows:
             detection, selected = host.detect(collected, shadows, say)
             collected = replace(collected, points=(*collected.points, *shadows.points()))
-            story.notices += (*shadows.notices(), *detection.problems)
+            story.notices += (*host.lacking(selected), *shadows.notices(), *detection.problems)
             story.remarks = detection.remarks
             host.guard(detection, selected, accepted=options.accept_changes)
             if detection.empty:

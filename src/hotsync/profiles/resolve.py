@@ -78,6 +78,16 @@ def required_paths(profiles: Iterable[Profile], expand: Expand) -> tuple[str, ..
     return tuple(rule.pattern for rule in rules if rule.action is Action.INCLUDE)
 
 
+def databases_lacking(profiles: Iterable[Profile]) -> tuple[str, ...]:
+    """Given the profiles of a MASTER that carries no databases, return what is wrong with that, a sentence each."""
+    return tuple(
+        f"{profile.profile.title}: it does not work after a promotion without its databases, and databases are not "
+        "carried (config setprop hotsync databases enabled)"
+        for profile in profiles
+        if profile.requires.databases
+    )
+
+
 def mount_rules(mounts: Iterable[tuple[str, str]]) -> list[Rule]:
     """Given (mount point, file system) of a host, return an include for each local one that may hold data."""
     return [

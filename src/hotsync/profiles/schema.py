@@ -99,9 +99,10 @@ class Ownership(_Strict):
 
 
 class Requires(_Strict):
-    """What must be so on the SLAVE for the application's data to be of use there."""
+    """What must be so for the application's data to be of use on the SLAVE."""
 
     not_older: tuple[str, ...] = ()
+    databases: bool = False
 
 
 class Restore(_Strict):

@@ -9,7 +9,7 @@ from hotsync.backends.rebuild import ARGUMENTS
 from hotsync.errors import ProfileError
 from hotsync.model.selection import Action, Selection
 from hotsync.profiles.catalog import idle_keys, load_catalog, matching, parse_profile, shipped
-from hotsync.profiles.resolve import mount_rules, resolve
+from hotsync.profiles.resolve import databases_lacking, mount_rules, resolve
 from hotsync.profiles.schema import Restore
 
 PROFILES = shipped()
@@ -139,6 +139,11 @@ make = "systemd-tmpfiles"
     assert idle_keys(profile) == [
         "databases.dump", "databases.engine", "ownership.folders", "ownership.owner", "ownership.path",
     ]  # fmt: skip
+
+
+def test_what_needs_its_databases_is_named_where_they_are_not_carried() -> None:
+    sentences = databases_lacking([PROFILES["base"], PROFILES["freepbx"]])
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["FreePBX and Asterisk"]
 
 
 def test_nothing_but_what_hotsync_knows_can_be_made_anew() -> None:
