@@ -14,9 +14,10 @@ from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine import promotion_host, standbys
 from hotsync.engine.loads import locales_lacking, locales_of_databases
 from hotsync.engine.master_facts import read_told, spool_of_tree
+from hotsync.engine.package_facts import Standing, read_package_facts
 from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
-from hotsync.engine.slave_packages import Aim, SlavePackages, Tools
+from hotsync.engine.slave_packages import SlavePackages
 from hotsync.engine.status import holdings
 from hotsync.engine.warm import wanted_loads
 from hotsync.engine.warm_load import WarmDatabases
@@ -25,8 +26,6 @@ from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_user
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
 from hotsync.model.mute import template_of
-from hotsync.model.package_family import family_of
-from hotsync.model.package_wants import differences, marks, new_architectures
 from hotsync.model.ports import Host
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
@@ -34,7 +33,6 @@ from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
 from hotsync.state.settings import read_settings
-from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import SlaveRun, load_slave_run
 from hotsync.state.store import load_role
 from hotsync.system import lock
@@ -81,7 +79,7 @@ class SlaveHost:
         freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
         running = (unit for unit in self.mute.running() if not {unit, template_of(unit)} & freed)
         return replace(
-            self._read_packages(standing),
+            read_package_facts(self.packages(), standing),
             to_mute=tuple(sorted(self.mute.lacking(self.production.units))),
             running=tuple(running),
             to_free=tuple(sorted(freed)),
@@ -93,27 +91,10 @@ class SlaveHost:
             told=bool(self.master.packages),
         )
 
-    def _read_packages(self, standing: SlaveFacts) -> SlaveFacts:
-        manager, told = self.manager, self.master.packages
-        machine, installed = manager.machine(), manager.installed()
-        theirs, held = family_of(told), load_held(self.paths)
-        other = ""
-        if theirs not in (None, machine.family):
-            other = (
-                f"the MASTER's packages are {theirs.title if theirs else ''}, this server's are {machine.family.title}"
-            )
-        found = differences(told, installed, machine, held)
-        return replace(
-            standing,
-            wanted=found.wanted,
-            not_carried=found.not_carried,
-            stays=found.stays,
-            architectures=new_architectures(found.wanted, machine),
-            marks=marks(told, installed, machine, load_brought(self.paths), held),
-            other_family=other,
-            broken=manager.broken(),
-            install_cut=manager.was_cut,
-        )
+    def packages(self) -> Standing:
+        """Return what packages are planned with; the MASTER's were read before."""
+        last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
+        return Standing(self.paths, self.manager, self.master.packages, last)
 
     def _locales(self) -> tuple[str, ...]:
         """Return the MASTER's locales that are not here: of its databases, and of its locale.gen."""
@@ -138,15 +119,12 @@ class SlaveHost:
 
     def ports(self, facts: SlaveFacts, clock: Clock) -> Host:
         """Return the Host that the steps change."""
-        last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
         return replace(
             promotion_host.build(self.paths, clock).host,
             databases=_Databases(self, clock),
             services=_Services(self.paths, self.mute),
             accounts=_Accounts(self),
-            packages=SlavePackages(
-                Tools(self.paths, self.manager, self.mute), Aim(self.master.packages, facts.wanted), self.outcome, last
-            ),
+            packages=SlavePackages(self.packages(), self.mute, facts.wanted, self.outcome),
         )
 
 

@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from hotsync.backends import locales
 from hotsync.backends.mute import Mute
+from hotsync.engine.package_facts import Standing
 from hotsync.errors import CommandFailed
-from hotsync.model.facts import PackageFact
 from hotsync.model.package_wants import marks
-from hotsync.model.packages import Package, Request, Transaction, Wanted, choose, objections, resolve
-from hotsync.model.ports.package_manager import PackageManager
+from hotsync.model.packages import (
+    Package,
+    Request,
+    Room,
+    Transaction,
+    Wanted,
+    choose,
+    lacks_room,
+    objections,
+    resolve,
+)
 from hotsync.model.slave import SlaveOutcome
 from hotsync.state.slave_packages import add_brought, load_brought, load_held, set_held
-from hotsync.state.slave_run import SlaveRun
-from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.packages")
 _NOWHERE = "no repository of this server has it"
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What packages are installed with on one host."""
-
-    paths: Paths
-    manager: PackageManager
-    mute: Mute
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """What the MASTER has, and what of it this host lacks or has older."""
-
-    master: tuple[PackageFact, ...] = ()
-    wanted: tuple[Wanted, ...] = ()
-
-
 class SlavePackages:
     """Installs what the MASTER has and this SLAVE lacks; says of each package that it could not get why."""
 
-    def __init__(self, tools: Tools, aim: Aim, outcome: SlaveOutcome, last: SlaveRun) -> None:
-        self._paths = tools.paths
-        self._manager = tools.manager
-        self._mute = tools.mute
-        self._master = aim.master
-        self._wanted = {package.name: package for package in aim.wanted}
+    def __init__(self, standing: Standing, mute: Mute, wanted: Sequence[Wanted], outcome: SlaveOutcome) -> None:
+        self._standing = standing
+        self._paths = standing.paths
+        self._manager = standing.manager
+        self._mute = mute
+        self._wanted = {package.name: package for package in wanted}
         self._outcome = outcome
-        self._last = last
 
     def take_architectures(self, names: Sequence[str]) -> None:
         """Take packages of these architectures too; what fails is told by the packages that cannot be had then."""
@@ -64,39 +54,38 @@ class SlavePackages:
         """Install what can be had, starting nothing; return the names that could not be had. Raise OSError only."""
         outcome = self._outcome
         outcome.lists_fault, outcome.refreshed = self._manager.refresh(), True
-        digest = self._digest(names)
-        if self._last.digest == digest:
-            outcome.digest = digest
-            outcome.missing = {each.name: each.reason for each in self._last.missing}
-            outcome.behind = {each.name: each.reason for each in self._last.behind}
+        last = self._standing.last
+        if last.digest and last.digest == self._standing.digest():
+            outcome.missing = {each.name: each.reason for each in last.missing}
+            outcome.behind = {each.name: each.reason for each in last.behind}
             return tuple(names)
         before = self._manager.installed()
         requests, reasons = self.possible(names, before)
-        failed = False
         if requests:
             try:
-                self._install(requests)
+                reason = self._install(requests)
             except CommandFailed as error:
-                failed, reason = True, str(error.facts["detail"])
+                reason = str(error.facts["detail"])
+            if reason:
                 _log.error("%s: %s", self._manager.name, reason)
+                outcome.retry = True
                 reasons |= {request.name: reason for request in requests}
         after = self._manager.installed()
         outcome.installed += sorted(after.keys() - before.keys())
-        left = tuple(name for name in names if not self._arrived(name, after, reasons))
-        # a fetch that failed may go well the next time; what fits together changes only with lists and packages
-        outcome.digest = "" if failed else self._digest(left)
-        return left
+        self._manager.forget_files([(name, each.version) for name, each in after.items()])
+        return tuple(name for name in names if not self._arrived(name, after, reasons))
 
     def take_marks(self) -> None:
         """Mark and hold what is installed as the MASTER does; what fails is in the log and done by the next run."""
         machine, ours = self._manager.machine(), load_held(self._paths)
-        wanted = marks(self._master, self._manager.installed(), machine, load_brought(self._paths), ours)
+        wanted = marks(self._standing.master, self._manager.installed(), machine, load_brought(self._paths), ours)
         held = ours | set(wanted.hold)
         set_held(self._paths, held)
         try:
             self._manager.mark(wanted)
         except CommandFailed as error:
             _log.error("marks of packages: %s", error.facts["detail"])
+            self._outcome.retry = True
             return
         set_held(self._paths, held - set(wanted.release))
 
@@ -111,10 +100,6 @@ class SlavePackages:
     def make_locales(self, names: Sequence[str]) -> None:
         """Make locales; why one cannot be made is in the outcome."""
         self._outcome.locales_failed.update(locales.make(self._paths, names))
-
-    def _digest(self, names: Iterable[str]) -> str:
-        wanted = repr([self._wanted[name] for name in sorted(names)])
-        return hashlib.sha256((self._manager.digest() + wanted).encode()).hexdigest()
 
     def possible(
         self, names: Sequence[str], installed: Mapping[str, Package]
@@ -137,16 +122,27 @@ class SlavePackages:
         wanted = self._wanted[name]
         return f"{wanted.here} is here, and {wanted.version} can be had nowhere" if wanted.here else _NOWHERE
 
-    def _install(self, requests: Sequence[Request]) -> None:
-        self._manager.download(requests)
+    def _install(self, requests: Sequence[Request]) -> str:
+        """Do it; return why it was not even begun ("": it was done)."""
         transaction = self._manager.simulate(requests)
         assert isinstance(transaction, Transaction)
+        packages = [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
+        if reason := self._lacks_room(packages):
+            return reason
+        self._manager.download(requests, packages)
         # from the first moment: what a package starts when it is unpacked finds itself muted
         add_brought(self._paths, (name for name, _ in transaction.installs))
         brought = load_brought(self._paths)
-        updated = ((name, new) for name, _, new in transaction.upgrades if name in brought)
-        self._mute.apply(self._manager.units_of(requests, [*transaction.installs, *updated]))
+        self._mute.apply(self._manager.units_of([each for each in packages if each[0] in brought]))
         self._manager.install(requests)
+        return ""
+
+    def _lacks_room(self, packages: Sequence[tuple[str, str]]) -> str:
+        space = self._manager.space(packages)
+        fetched, unpacked = self._paths.state, self._paths.at("/usr")
+        if fetched.stat().st_dev == unpacked.stat().st_dev:
+            return lacks_room(space.files + space.unpacked, _room(unpacked))
+        return lacks_room(space.files, _room(fetched)) or lacks_room(space.unpacked, _room(unpacked))
 
     def _arrived(self, name: str, after: Mapping[str, Package], reasons: Mapping[str, str]) -> bool:
         """Note what came of one package; return whether it is here, as new as it can be."""
@@ -158,3 +154,8 @@ class SlavePackages:
             outcome.behind[name] = reasons.get(name, f"{self._manager.name} did not update it")
             return False
         return True
+
+
+def _room(place: Path) -> Room:
+    usage = shutil.disk_usage(place)
+    return Room(usage.total, usage.free)

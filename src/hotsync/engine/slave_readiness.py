@@ -7,22 +7,22 @@ from collections.abc import Iterator
 
 from hotsync.backends.accounts import strays
 from hotsync.backends.intruders import find_intruders, find_listeners
+from hotsync.engine.package_facts import read_package_checks, without_asking
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_mute import profiles_of
 from hotsync.engine.slave_repositories import read_offer, unsettled
-from hotsync.model import package_checks as packages
 from hotsync.model import slave_checks as checks
+from hotsync.model.package_checks import check_repositories
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
 from hotsync.replica.layout import Layout
 from hotsync.replica.room import read_refusal
 
 
-def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool) -> Iterator[Check]:
+def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permissions: bool) -> Iterator[Check]:
     """Given the host after its plan was executed, return its checks."""
     profiles = profiles_of(host.paths, host.master)
     not_older = {name for profile in profiles for name in profile.requires.not_older}
-    waiting = ((), ()) if only_permissions else _updates(host)
     muted = host.mute.muted()
     found = find_intruders(muted, host.production.programs, kept=host.production.kept)
     with_process = {each.unit for each in found}
@@ -31,13 +31,11 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     ]
     yield checks.check_quiet(said, len(muted))
     yield checks.check_listening([str(each) for each in find_listeners(found, host.production.kept)])
-    yield from packages.check_packages(facts, host.outcome, host.manager.hints, only_permissions)
-    yield packages.check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
-    machine = host.manager.machine()
-    told = packages.told_here(host.master.packages, machine)
-    order, hints = machine.family.order, host.manager.hints
-    yield packages.check_versions(told, host.manager.installed(), order, hints, not_older)
-    yield packages.check_updates(*waiting)
+    if only_permissions:
+        yield from without_asking(facts, host.outcome, host.manager)
+    else:
+        yield from read_package_checks(host.packages(), facts, host.outcome, now, not_older)
+    yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield checks.check_locales(host.outcome.locales_failed)
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
@@ -49,13 +47,3 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, *, only_permissions: bool
     yield checks.check_room(room.total, room.free)
     refused = read_refusal(Layout(host.paths.replica))
     yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
-
-
-def _updates(host: SlaveHost) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Refresh the lists unless this run did; return which updates wait here and on the MASTER, by these lists."""
-    outcome, manager = host.outcome, host.manager
-    if not outcome.refreshed:
-        outcome.lists_fault, outcome.refreshed = manager.refresh(), True
-    machine = manager.machine()
-    told = packages.told_here(host.master.packages, machine)
-    return manager.updates(), packages.outdated(told, manager.available(told), machine.family.order)

@@ -18,7 +18,7 @@ from hotsync.model import slave_checks
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
-from hotsync.model.slave import SlaveFacts
+from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
@@ -135,8 +135,9 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
                 {**host.outcome.behind, **{each.name: each.reason for each in facts.stays}}.items()
             )
         ),
-        checks=tuple(read_readiness(host, facts, only_permissions=only_permissions)),
-        digest=host.outcome.digest,
+        checks=tuple(read_readiness(host, facts, clock.now(), only_permissions=only_permissions)),
+        digest="" if _may_change(facts, host.outcome) or only_permissions else host.packages().digest(),
+        refreshed_at=_refreshed_at(host, clock.now()),
     )
     known = {check.name for check in run.checks}
     more = (check for check in _checks_of_promotion(paths, clock) if check.name not in known)
@@ -145,6 +146,16 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     run = replace(run, ended_at=clock.now(), checks=(*run.checks, relay))
     save_slave_run(paths, run)
     return run
+
+
+def _may_change(facts: SlaveFacts, outcome: SlaveOutcome) -> bool:
+    """Return whether the next run may get further with packages though nothing changes."""
+    return outcome.retry or (bool(facts.broken) and not outcome.repaired)
+
+
+def _refreshed_at(host: SlaveHost, now: float) -> float:
+    """Return when the lists were refreshed last."""
+    return now if host.outcome.refreshed and not host.outcome.lists_fault else host.packages().last.refreshed_at
 
 
 def _checks_of_promotion(paths: Paths, clock: Clock) -> Iterator[Check]:

@@ -104,6 +104,36 @@ class Transaction:
     removes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes that a transaction takes: of package files, and of what is in them."""
+
+    files: int
+    unpacked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A disk: how large it is and what is free, in bytes."""
+
+    total: int
+    free: int
+
+
+def lacks_room(needed: int, room: Room, keep: float = 0.02) -> str:
+    """Given what a transaction takes of a disk, return why it must not run there ("": there is room).
+
+    A disk that gets full while packages are unpacked leaves them half configured; a little is always left.
+    """
+    if needed + int(room.total * keep) <= room.free:
+        return ""
+    return f"there is no room: {_mib(needed)} needed, {_mib(room.free)} free"
+
+
+def _mib(size: int) -> str:
+    return f"{max(1, round(size / 2**20)) if size else 0} MiB"
+
+
 def objections(transaction: Transaction, installed: Mapping[str, Package], order: Order) -> tuple[str, ...]:
     """Given a simulated transaction, return every reason why it must not run (none: it may)."""
     found: list[str] = []

@@ -17,7 +17,8 @@ class SlaveFacts:
     """What was read of this SLAVE and of its replica.
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
-    of accounts was interrupted; `wanted` are packages of the MASTER that are not here, or older, and may be;
+    of accounts was interrupted; `settled` says that nothing of packages changed
+    since the last run, which got all; `wanted` are packages of the MASTER that are not here, or older, and may be;
     `stays` are those that are older here and stay so; `architectures` are to be taken first, `marks` differ;
     `other_family` says that its packages are none for this server. `broken` says what is wrong with the package
     database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are not here. `loads` are
@@ -31,6 +32,7 @@ class SlaveFacts:
     to_free: tuple[str, ...] = ()
     numbers: NumberPlan = field(default_factory=NumberPlan)
     move_cut: bool = False
+    settled: bool = False
     wanted: tuple[Wanted, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
     stays: tuple[NotCarried, ...] = ()
@@ -49,8 +51,7 @@ class SlaveFacts:
 class SlaveOutcome:
     """What a run did and could not do, gathered while it goes; empty fields are good news.
 
-    `digest` is that of all that the reasons in `missing` and `behind` depend on: while it stays, they need not be asked
-    for again.
+    `retry` says that something failed which may go well the next time, though nothing changes.
     """
 
     installed: list[str] = field(default_factory=list[str])
@@ -59,8 +60,8 @@ class SlaveOutcome:
     repaired: bool = False
     lists_fault: str = ""
     refreshed: bool = False
+    retry: bool = False
     locales_failed: dict[str, str] = field(default_factory=dict[str, str])
-    digest: str = ""
     unchanged_paths: list[str] = field(default_factory=list[str])
     still_running: list[str] = field(default_factory=list[str])
     loads_failed: dict[str, str] = field(default_factory=dict[str, str])

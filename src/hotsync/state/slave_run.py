@@ -29,7 +29,7 @@ class SlaveRun:
 
     `missing` are packages that should be here and are not, `behind` those that are older here; `not_carried` are those
     that never are here. `digest` is that of everything that packages were planned with: while it stays, the package
-    manager is not asked again.
+    manager is not asked again. `refreshed_at` is when its lists were refreshed last.
     """
 
     ended_at: float
@@ -39,6 +39,7 @@ class SlaveRun:
     checks: tuple[Check, ...] = ()
     digest: str = ""
     behind: tuple[MissingPackage, ...] = ()
+    refreshed_at: float = 0.0
 
 
 _RUN = TypeAdapter(SlaveRun)

@@ -115,6 +115,11 @@ class Paths:
         return self.state / "install-under-way"
 
     @property
+    def package_files(self) -> Path:
+        """On the SLAVE: the files of the packages that hotsync-slave installed, so that nothing needs a network."""
+        return self.state / "packages"
+
+    @property
     def streamed(self) -> Path:
         """On the SLAVE: which standbys a promotion has taken over."""
         return self.state / "streamed.json"

@@ -12,7 +12,8 @@ import pytest
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages import apt as room
 from hotsync.backends.packages.apt import Apt
-from hotsync.engine.slave_packages import Aim, SlavePackages, Tools
+from hotsync.engine.package_facts import Standing
+from hotsync.engine.slave_packages import SlavePackages
 from hotsync.model.facts import PackageFact
 from hotsync.model.package_family import ALSO_RUNS
 from hotsync.model.packages import Request, Transaction, Wanted
@@ -45,10 +46,13 @@ class Slave:
         self.asked.append(words)
         return ""
 
-    def install(self, *wanted: Wanted, last: SlaveRun = NEVER) -> Sequence[str]:
+    def packages(self, *wanted: Wanted, master: tuple[PackageFact, ...] = (), last: SlaveRun = NEVER) -> SlavePackages:
         self.outcome = SlaveOutcome()
-        tools = Tools(self.world.paths, self.apt, self.mute)
-        return SlavePackages(tools, Aim(wanted=wanted), self.outcome, last).install([each.name for each in wanted])
+        self.standing = Standing(self.world.paths, self.apt, master, last)
+        return SlavePackages(self.standing, self.mute, wanted, self.outcome)
+
+    def install(self, *wanted: Wanted, last: SlaveRun = NEVER) -> Sequence[str]:
+        return self.packages(*wanted, last=last).install([each.name for each in wanted])
 
     @property
     def versions(self) -> dict[str, str]:
@@ -144,10 +148,10 @@ def test_a_missing_package_is_not_looked_for_again_until_lists_or_packages_chang
     world.offer("needy", Depends="nowhere")
     slave = Slave(world)
     slave.install(want("needy"))
-    last = SlaveRun(1.0, 1, (MissingPackage("needy", slave.outcome.missing["needy"]),), digest=slave.outcome.digest)
+    missing = (MissingPackage("needy", slave.outcome.missing["needy"]),)
+    last = SlaveRun(1.0, 1, missing, digest=slave.standing.digest())
     slave.apt.simulate = _asked_again  # type: ignore[method-assign]
     assert slave.install(want("needy"), last=last) == ("needy",)
-    assert slave.outcome.digest == last.digest
     assert "nowhere" in slave.outcome.missing["needy"]
     slave = Slave(world)
     world.offer("nowhere")
@@ -165,7 +169,7 @@ def test_an_install_that_fails_half_way_is_told_and_reported_as_broken_and_never
     assert slave.install(want("bad")) == ("bad",)
     assert slave.outcome.missing["bad"]
     assert not slave.apt.was_cut, "a script that fails is for a person to look at"
-    assert slave.outcome.digest == ""
+    assert slave.outcome.retry
     assert "bad.service" in slave.mute.muted()
     assert not (world.root / "usr/sbin/policy-rc.d").exists()
 
@@ -190,8 +194,7 @@ def test_an_install_that_is_cut_is_finished_by_the_next_run(world: AptRoot, monk
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
     assert "first" in slave.apt.broken()
     assert slave.apt.was_cut
-    packages = SlavePackages(Tools(world.paths, slave.apt, slave.mute), Aim(), slave.outcome, NEVER)
-    packages.finish_install()
+    slave.packages().finish_install()
     assert slave.outcome.repaired
     assert not slave.apt.was_cut
     assert slave.versions == {"first": "1.0", "second": "1.0"}
@@ -277,20 +280,19 @@ def test_marks_and_holds_are_the_masters_and_a_hold_for_the_master_lets_its_vers
         PackageFact("app", "1.0", "all", True, True), PackageFact("lib", "1.0", "all"),
         PackageFact("mine", "1.0", "all", True),
     )  # fmt: skip
-    tools = Tools(world.paths, slave.apt, slave.mute)
-    SlavePackages(tools, Aim(master, (want("app"), want("lib"))), slave.outcome, NEVER).install(["app", "lib"])
-    SlavePackages(tools, Aim(master), slave.outcome, NEVER).take_marks()
+    slave.packages(want("app"), want("lib"), master=master).install(["app", "lib"])
+    slave.packages(master=master).take_marks()
     found = {name: (each.manual, each.held) for name, each in slave.apt.installed().items()}
     assert found == {"app": (True, True), "lib": (False, False), "mine": (True, True)}
     assert load_held(world.paths) == {"app"}
     world.offer("app", "1.1")
     newer = (replace(master[0], version="1.1"), *master[1:])
-    SlavePackages(tools, Aim(newer, (want("app", "1.1", "1.0"),)), slave.outcome, NEVER).install(["app"])
-    SlavePackages(tools, Aim(newer), slave.outcome, NEVER).take_marks()
+    slave.packages(want("app", "1.1", "1.0"), master=newer).install(["app"])
+    slave.packages(master=newer).take_marks()
     assert slave.versions["app"] == "1.1"
     assert slave.apt.installed()["app"].held
     released = (replace(newer[0], held=False), *master[1:])
-    SlavePackages(tools, Aim(released), slave.outcome, NEVER).take_marks()
+    slave.packages(master=released).take_marks()
     assert {name for name, each in slave.apt.installed().items() if each.held} == {"mine"}
     assert load_held(world.paths) == frozenset()
 
@@ -300,8 +302,45 @@ def test_packages_of_another_architecture_come_once_it_is_taken(world: AptRoot) 
     foreign = ALSO_RUNS[slave.apt.machine().native][0]
     world.offer("wine", Architecture=foreign)
     assert slave.install(want(f"wine:{foreign}")) == (f"wine:{foreign}",)
-    SlavePackages(Tools(world.paths, slave.apt, slave.mute), Aim(), slave.outcome, NEVER).take_architectures([foreign])
+    slave.packages().take_architectures([foreign])
     assert slave.apt.machine().foreign == (foreign,)
     assert slave.install(want(f"wine:{foreign}")) == ()
     assert slave.versions == {f"wine:{foreign}": "1.0"}
     assert f"wine:{foreign}" in load_brought(world.paths)
+
+
+def test_a_disk_that_is_nearly_full_is_told_and_nothing_is_unpacked(world: AptRoot) -> None:
+    world.install("mine")
+    world.offer("huge", Installed_Size=str(2**40))
+    slave = Slave(world)
+    assert slave.install(want("huge")) == ("huge",)
+    assert "there is no room: " in slave.outcome.missing["huge"]
+    assert slave.outcome.retry, "there may be room the next time"
+    assert slave.versions == {"mine": "1.0"}
+    assert slave.apt.broken() == ""
+    assert not list(world.paths.package_files.glob("*"))
+
+
+def test_package_files_are_kept_so_that_nothing_needs_a_repository_later(world: AptRoot) -> None:
+    source = f"deb [trusted=yes] copy:{world.repository} ./\n"  # fetched, as from another server
+    (world.root / "etc/apt/sources.list").write_text(source)
+    world.offer("app", "1:1.0", units=("app.service",), Depends="lib")
+    world.offer("lib")
+    slave = Slave(world)
+    assert slave.install(want("app", "1:1.0")) == ()
+    kept = {file.name for file in world.paths.package_files.iterdir()}
+    assert kept == {"app_1%3a1.0_all.deb", "lib_1.0_all.deb"}
+    for file in [*world.repository.glob("*.deb"), *(world.root / "var/cache/apt/archives").glob("*.deb")]:
+        file.unlink()
+    command.run(["dpkg", f"--root={world.root}", "--purge", "app", "lib"])
+    assert slave.install(want("app", "1:1.0")) == ()
+    assert slave.versions == {"app": "1:1.0", "lib": "1.0"}
+
+
+def test_files_of_versions_that_are_gone_are_not_kept(world: AptRoot) -> None:
+    world.offer("app")
+    slave = Slave(world)
+    slave.install(want("app"))
+    world.offer("app", "1.1")
+    slave.install(want("app", "1.1", "1.0"))
+    assert [file.name for file in world.paths.package_files.iterdir()] == ["app_1.1_all.deb"]

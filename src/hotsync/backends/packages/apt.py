@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends.packages import apt_text
+from hotsync.backends.packages.kept import lay_beside
 from hotsync.backends.packages.units import units_in
 from hotsync.errors import CommandFailed
 from hotsync.model.package_family import DEBIAN, identity
 from hotsync.model.package_wants import Machine, Marks
-from hotsync.model.packages import Package, Request, Transaction
+from hotsync.model.packages import Package, Request, Space, Transaction
 from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
 from hotsync.system.files import write_atomic
@@ -46,6 +47,7 @@ class Apt:
              "-o", f"DPkg::Options::=--root={root}", "-o", "APT::Sandbox::User=root"] if away else []
         )  # fmt: skip
         self._root = [f"--root={root}"] if away else []
+        self._store = paths.package_files
 
     def _apt(self, program: str, *words: str) -> list[str]:
         return [program, *self._dir, *words]
@@ -124,6 +126,8 @@ class Apt:
         for name in ("/var/lib/dpkg/status", "/var/lib/dpkg/arch", "/var/lib/apt/extended_states"):
             file = self._paths.at(name)
             digest.update(file.read_bytes() if file.exists() else b"")
+        # while dpkg works, or after it was cut, what changed lies here
+        digest.update(repr(sorted(os.listdir(self._paths.at("/var/lib/dpkg/updates")))).encode())
         return digest.hexdigest()
 
     def available(self, names: Iterable[str]) -> dict[str, list[str]]:
@@ -143,23 +147,47 @@ class Apt:
             return apt_text.parse_simulation(answer.text)
         return apt_text.parse_refusal(answer.text, answer.errors)
 
-    def download(self, requests: Sequence[Request]) -> None:
-        """Fetch the package files, so that nothing needs a network later."""
-        argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *_words(requests))
-        command.run(argv, timeout=_APT_TIMEOUT)
+    def space(self, packages: Collection[tuple[str, str]]) -> Space:
+        """Given packages (name, version), return the bytes that their files and contents take."""
+        sizes: dict[tuple[str, str], tuple[int, int]] = {}
+        words = [f"{name}={version}" for name, version in sorted(packages)]
+        for start in range(0, len(words), 500):
+            answer = command.run(self._apt("apt-cache", "show", "--", *words[start : start + 500]), ok=range(256))
+            sizes |= apt_text.parse_sizes(answer.text)
+        found = [sizes.get((name.partition(":")[0], version), (0, 0)) for name, version in packages]
+        return Space(sum(file for file, _ in found), sum(unpacked for _, unpacked in found))
 
-    def units_of(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
-        """Given requests whose files were fetched, return the units that these packages (name, version) bring."""
+    def download(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> None:
+        """Fetch the files of these packages (name, version), which the requests bring, and keep them on this host."""
         argv = self._apt("apt-get", *_QUIET, "--print-uris", "install", "--", *_words(requests))
         uris = apt_text.parse_uris(command.run(argv).text)
-        stems = [f"{name.partition(':')[0]}_{version.replace(':', '%3a')}_" for name, version in packages]
-        in_place = {name: Path(uri.removeprefix("file:")) for name, uri in uris.items() if uri.startswith("file:")}
-        files = [file for name, file in in_place.items() if name.startswith(tuple(stems))]
         archives = self._paths.at(ARCHIVES)
-        files += [file for stem in stems for file in archives.glob(f"{stem}*.deb")]
+        for name in uris:
+            if (kept := self._store / name).is_file():
+                lay_beside(kept, archives / name)
+        argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *_words(requests))
+        command.run(argv, timeout=_APT_TIMEOUT)
+        # apt uses what lies in a repository on this host where it lies
+        files = {name: Path(uri.removeprefix("file:")) for name, uri in uris.items() if uri.startswith("file:")}
+        for stem in (apt_text.file_stem(*package) for package in packages):
+            files |= {file.name: file for file in archives.glob(f"{stem}*.deb")}
+        self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, file in files.items():
+            lay_beside(file, self._store / name)
+
+    def forget_files(self, packages: Collection[tuple[str, str]]) -> None:
+        """Let the kept package files go but those of these packages (name, version)."""
+        stems = {apt_text.file_stem(*package) for package in packages}
+        for file in self._store.glob("*.deb"):
+            if f"{file.name.rpartition('_')[0]}_" not in stems:
+                file.unlink()
+
+    def units_of(self, packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
+        """Given packages (name, version) whose files are kept, return the units that they bring."""
         units: set[str] = set()
-        for file in files:
-            units |= set(units_in(apt_text.parse_contents(command.run(["dpkg-deb", "-c", str(file)]).text)))
+        for stem in (apt_text.file_stem(*package) for package in packages):
+            for file in self._store.glob(f"{stem}*.deb"):
+                units |= set(units_in(apt_text.parse_contents(command.run(["dpkg-deb", "-c", str(file)]).text)))
         return tuple(sorted(units))
 
     def install(self, requests: Sequence[Request]) -> None:

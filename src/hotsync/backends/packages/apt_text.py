@@ -78,6 +78,22 @@ def parse_contents(listing: str) -> Iterator[str]:
             yield fields[5].partition(" -> ")[0].partition(" link to ")[0].removeprefix(".")
 
 
+def parse_sizes(text: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """Given `apt-cache show`, return by name and version the bytes of the package file and of what is in it."""
+    sizes: dict[tuple[str, str], tuple[int, int]] = {}
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and line[:1] != " ")
+        size, unpacked = fields.get("Size", "0"), fields.get("Installed-Size", "0")
+        if size.isdigit() and unpacked.isdigit():
+            sizes[fields.get("Package", ""), fields.get("Version", "")] = (int(size), int(unpacked) * 1024)
+    return sizes
+
+
+def file_stem(name: str, version: str) -> str:
+    """Given what names a package here and its version, return how the names of its files begin."""
+    return f"{name.partition(':')[0]}_{version.replace(':', '%3a')}_"
+
+
 def parse_automatic(states: str) -> frozenset[tuple[str, str]]:
     """Given apt's extended_states, return (name, architecture) of what no person wanted, each for "all" besides."""
     automatic: set[tuple[str, str]] = set()

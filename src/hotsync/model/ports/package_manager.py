@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hotsync.model.package_wants import Machine, Marks
-from hotsync.model.packages import Package, Request, Transaction
+from hotsync.model.packages import Package, Request, Space, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,21 @@ class PackageManager(Protocol):
         """Given requests, return what installing them would do, or the reasons why it cannot be done."""
         ...
 
-    def download(self, requests: Sequence[Request]) -> None:
-        """Fetch the package files, so that nothing needs a network later; raise CommandFailed."""
+    def space(self, packages: Collection[tuple[str, str]]) -> Space:
+        """Given packages (name, version), return the bytes that their files and contents take."""
         ...
 
-    def units_of(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
-        """Given requests whose files were fetched, return the units that these packages (name, version) bring."""
+    def download(self, requests: Sequence[Request], packages: Collection[tuple[str, str]]) -> None:
+        """Fetch the files of these packages (name, version), which the requests bring, and keep them on this host, so
+        that nothing needs a network later; raise CommandFailed."""
+        ...
+
+    def forget_files(self, packages: Collection[tuple[str, str]]) -> None:
+        """Let the kept package files go but those of these packages (name, version)."""
+        ...
+
+    def units_of(self, packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
+        """Given packages (name, version) whose files are kept, return the units that they bring."""
         ...
 
     def install(self, requests: Sequence[Request]) -> None:
