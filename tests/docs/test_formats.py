@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from hotsync.cli import past, slave
-from hotsync.cli.coverage import coverage_document
+from hotsync.cli.coverage import coverage_document, drift_document
 from hotsync.cli.doctor import doctor_document
 from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
 from hotsync.config.schema import read_settings
+from hotsync.flows.coverage import Drift
 from hotsync.flows.explain import Explanation
 from hotsync.flows.slave import Done
 from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
 from hotsync.model.coverage import Application, Coverage, Finding, Kind
+from hotsync.model.drift import Difference, Topic
 from hotsync.model.entry import Entry
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
 from hotsync.model.generation import DatasetPoint, Generation
@@ -104,6 +106,13 @@ def test_every_key_and_kind_of_the_coverage_is_described() -> None:
     title = "`hotsync coverage --json`"
     assert lacking(coverage_document(found), title) == []
     assert [kind.value for kind in Kind if f"`{kind.value}`" not in section(title)] == []
+
+
+def test_every_key_and_topic_of_the_drift_is_described() -> None:
+    found = Drift(1.0, (Difference(Topic.UNIT, "a.service", "enabled", "", True, "why"),))
+    title = "`hotsync coverage --json`"
+    assert lacking(drift_document(found), title) == []
+    assert [topic.value for topic in Topic if f"`{topic.value}`" not in section(title)] == []
 
 
 def test_every_key_of_an_explanation_is_described() -> None:

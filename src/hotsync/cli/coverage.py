@@ -10,7 +10,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.progress import Progress
 from hotsync.cli.render import local, path_document, print_json, say, size, table, utc
 from hotsync.errors import ExitCode
-from hotsync.flows.coverage import look
+from hotsync.flows.coverage import Drift, look
 from hotsync.model.coverage import DAYS, Coverage, Finding, summary_of
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
@@ -32,13 +32,20 @@ def coverage_command(days: int, as_json: bool, timer: bool) -> int:
 
     Looked at are data that changed lately and files that are open for writing, wherever no rule speaks of them;
     mounted file systems; running units, timers and listening ports that nothing brings back after a promotion. What
-    packages brought, caches and logs are no concern. Exit status: 0 all is protected, 1 something is not.
+    packages brought, caches and logs are no concern.
+
+    On the SLAVE: how it differs from its MASTER (packages, versions, units, accounts, kernel settings, locale, time
+    zone, kernel modules of the firewall, shares), whether that matters, and why.
+
+    Exit status: 0 all is protected, and no difference matters; 1 something is not, or matters.
     """
     progress = Progress(quiet=as_json or timer)
     try:
         found = look(paths.from_environment(), SystemClock(), days, progress)
     finally:
         progress.done()
+    if isinstance(found, Drift):
+        return _tell_drift(found, as_json=as_json)
     if as_json:
         print_json(coverage_document(found))
     elif timer:
@@ -52,6 +59,7 @@ def coverage_document(found: Coverage) -> dict[str, object]:
     """Return the answer as `--json` prints it."""
     return {
         "schema": 1,
+        "role": "master",
         "looked_at": utc(found.looked_at),
         "days": found.days,
         "applications": [
@@ -60,6 +68,26 @@ def coverage_document(found: Coverage) -> dict[str, object]:
         ],
         "unprotected": [_finding_document(each) for each in found.findings],
         "faults": list(found.faults),
+    }
+
+
+def drift_document(found: Drift) -> dict[str, object]:
+    """Return the differences as `--json` prints them on a SLAVE."""
+    return {
+        "schema": 1,
+        "role": "slave",
+        "looked_at": utc(found.looked_at),
+        "differences": [
+            {
+                "topic": each.topic.value,
+                "name": each.name,
+                "master": each.master,
+                "slave": each.slave,
+                "matters": each.matters,
+                "why": each.why,
+            }
+            for each in found.differences
+        ],
     }
 
 
@@ -88,6 +116,22 @@ def _show(found: Coverage) -> None:
         say("Nothing is unprotected.")
     for fault in found.faults:
         say(f"{fault[:1].upper()}{fault[1:]}.", mark=click.style("Warning:", fg="yellow"), err=True)
+
+
+def _tell_drift(found: Drift, *, as_json: bool) -> int:
+    differences = found.differences
+    if as_json:
+        print_json(drift_document(found))
+    elif differences:
+        rows = [
+            ("matters" if each.matters else "does not", each.topic.value, each.name, each.master or "-",
+             each.slave or "-", each.why)
+            for each in differences
+        ]  # fmt: skip
+        table("How this SLAVE differs", ("matters", "what", "which", "MASTER", "here", "why"), rows)
+    else:
+        say("This SLAVE does not differ from its MASTER.")
+    return ExitCode.WARNINGS if any(each.matters for each in differences) else ExitCode.DONE
 
 
 def _size(finding: Finding) -> str:

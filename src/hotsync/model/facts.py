@@ -101,6 +101,25 @@ class MountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class SysctlFact:
+    """A kernel setting: its name with dots, its value, the file that sets it ("" if none does)."""
+
+    key: str
+    value: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """How the MASTER is set: LANG, time zone, kernel settings, loaded kernel modules of the firewall."""
+
+    locale: str = ""
+    timezone: str = ""
+    sysctl: tuple[SysctlFact, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MasterFacts:
     """All that the MASTER told; what was not told is empty."""
 
@@ -110,6 +129,7 @@ class MasterFacts:
     units: tuple[UnitFact, ...] = ()
     network: NetworkFacts = NetworkFacts()
     mounts: tuple[MountFact, ...] = ()
+    system: SystemFacts = SystemFacts()
 
     @property
     def active_units(self) -> tuple[str, ...]:

@@ -19,6 +19,11 @@ _DATABASE_SERVER = re.compile(
 )
 
 
+def is_database_server(package: str) -> bool:
+    """Given a package's name, return whether it is a database server, which must not be older than the MASTER's."""
+    return _DATABASE_SERVER.match(package) is not None
+
+
 def told_here(master: Iterable[PackageFact], machine: Machine) -> dict[str, PackageFact]:
     """Given the MASTER's packages, return those that can be asked for here by what names them here."""
     return {
@@ -97,7 +102,7 @@ def check_versions(
         if here is None or here.version == package.version:
             continue
         differing += 1
-        matters = _DATABASE_SERVER.match(package.name) or package.name in not_older
+        matters = is_database_server(package.name) or package.name in not_older
         if matters and order(here.version, package.version) < 0:
             worse = order(_series(here.version), _series(package.version)) < 0
             (much_older if worse else older).append(f"{name} is {here.version}, the MASTER's {package.version}")

@@ -1,4 +1,4 @@
-"""The MASTER's facts for the SLAVE: packages, accounts, units, network, mounts; equal while nothing changes.
+"""The MASTER's facts for the SLAVE: packages, accounts, units, network, mounts, settings; equal while nothing changes.
 
 What comes and goes by itself (a service that a timer started, a lease's remaining time, a container's cable) is left
 out, so that a run in which nothing happened sends nothing.
@@ -31,6 +31,7 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Verdict
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting
+from hotsync.sources.system_facts import read_system
 from hotsync.sources.unit_files import list_unit_files
 from hotsync.state.facts import load_facts, render_facts
 from hotsync.system.command import run
@@ -95,6 +96,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         units=read_units(paths),
         network=_read_network(paths),
         mounts=tuple(parse_mounts(_read(Path("/proc/1/mountinfo")))),
+        system=read_system(paths),
     )
 
 

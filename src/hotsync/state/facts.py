@@ -19,6 +19,7 @@ from hotsync.model.facts import (
     MountFact,
     NetworkFacts,
     PackageFact,
+    SystemFacts,
     UnitFact,
 )
 from hotsync.system.trees import opened
@@ -59,22 +60,29 @@ class _Mounts:
     mounts: tuple[MountFact, ...]
 
 
-_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts)
+@dataclass(frozen=True, slots=True)
+class _System:
+    system: SystemFacts
+
+
+_Document = _Packages | _Accounts | _Units | _Network | _Mounts | _System
+_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System)
 
 
 def render_facts(facts: MasterFacts) -> dict[str, bytes]:
     """Given facts, return the documents: file name -> content."""
-    parts: dict[str, _Packages | _Accounts | _Units | _Network | _Mounts] = {
+    parts: dict[str, _Document] = {
         "packages.json": _Packages(facts.packages),
         "accounts.json": _Accounts(facts.users, facts.groups),
         "units.json": _Units(facts.units),
         "network.json": _Network(facts.network),
         "mounts.json": _Mounts(facts.mounts),
+        "system.json": _System(facts.system),
     }
     return {name: _render(part) for name, part in parts.items()}
 
 
-def _render(part: _Packages | _Accounts | _Units | _Network | _Mounts) -> bytes:
+def _render(part: _Document) -> bytes:
     """Return a document, a line for each thing in a list: so the encoder of C does it, in a tenth of the time."""
     pieces: list[str] = []
     for name, value in {"schema": SCHEMA, **_plain(part)}.items():
@@ -106,6 +114,7 @@ def load_facts(folder: Path) -> MasterFacts:
     units = _load(folder, f"{place}/units.json", _Units)
     network = _load(folder, f"{place}/network.json", _Network)
     mounts = _load(folder, f"{place}/mounts.json", _Mounts)
+    system = _load(folder, f"{place}/system.json", _System)
     return MasterFacts(
         packages=packages.packages if packages else (),
         users=accounts.users,
@@ -113,6 +122,7 @@ def load_facts(folder: Path) -> MasterFacts:
         units=units.units if units else (),
         network=network.network if network else NetworkFacts(),
         mounts=mounts.mounts if mounts else (),
+        system=system.system if system else SystemFacts(),
     )
 
 

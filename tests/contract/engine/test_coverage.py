@@ -121,11 +121,11 @@ def test_a_server_with_nothing_of_its_own_is_quiet(paths: Paths) -> None:
     assert done.return_value == (0 if os.geteuid() == 0 else 1)
 
 
-def test_on_a_slave_it_says_where_to_ask(paths: Paths) -> None:
+def test_a_slave_without_a_generation_says_what_to_do(paths: Paths) -> None:
     save_role(paths, RoleRecord(Role.SLAVE, 1, None))
     done = CliRunner().invoke(coverage_command, ["--json"])
     assert done.exit_code == 3
-    assert json.loads(done.output)["error"]["code"] == "refused.role"
+    assert json.loads(done.output)["error"]["code"] == "refused.ready"
 
 
 def test_what_was_found_is_kept_for_the_status_unless_another_time_was_asked_for(paths: Paths) -> None:

@@ -1,0 +1,220 @@
+"""How this SLAVE differs from its MASTER, and whether it matters: pure, from the facts of both.
+
+What matters is what a promotion would not put right: the rest comes with the MASTER's /etc, or belongs to the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from hotsync.model.drift_sysctl import SET_BY, WATCHED
+from hotsync.model.facts import AccountFact, GroupFact, MasterFacts, PackageFact
+from hotsync.model.machine_units import base_reason
+from hotsync.model.mute import template_of
+from hotsync.model.own_packages import own_reason
+from hotsync.model.package_checks import is_database_server
+from hotsync.model.package_family import DEBIAN, Order, family_of
+
+_SHARES = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p"))
+
+
+class Topic(StrEnum):
+    """What a difference is about."""
+
+    ARCHITECTURE = "architecture"
+    PACKAGE = "package"
+    VERSION = "version"
+    UNIT = "unit"
+    USER = "user"
+    GROUP = "group"
+    SYSCTL = "sysctl"
+    LOCALE = "locale"
+    TIMEZONE = "timezone"
+    MODULE = "module"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: what the MASTER has and what this SLAVE ("" for nothing), whether it matters, and why."""
+
+    topic: Topic
+    name: str
+    master: str
+    slave: str
+    matters: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What else is known of this SLAVE: the units that a promotion finds here or in the generation, the kernel's
+    modules (None: it cannot be told), the time zones, this server's values of the MASTER's kernel settings, and the
+    packages that must not be older than the MASTER's."""
+
+    units: Collection[str] = ()
+    modules: Collection[str] | None = None
+    zones: Collection[str] = ()
+    sysctl: Mapping[str, str] | None = None
+    not_older: Collection[str] = ()
+
+
+def drift(master: MasterFacts, slave: MasterFacts, ground: Ground) -> tuple[Difference, ...]:
+    """Given the facts of both, return how they differ, what matters first; what the MASTER did not tell is no
+    difference."""
+    topics: tuple[Callable[[MasterFacts, MasterFacts, Ground], Iterator[Difference]], ...] = (
+        _architecture, _packages, _units, _users, _groups, _sysctl, _locale, _timezone, _modules, _shares,
+    )  # fmt: skip
+    found = chain.from_iterable(topic(master, slave, ground) for topic in topics)
+    return tuple(sorted(found, key=lambda each: not each.matters))
+
+
+def _architecture(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    theirs, ours = (_dpkgs(facts.packages) for facts in (master, slave))
+    if theirs and ours and theirs != ours:
+        why = "programs and databases of one do not run on the other"
+        yield Difference(Topic.ARCHITECTURE, "processor", theirs, ours, True, why)
+
+
+def _dpkgs(packages: Collection[PackageFact]) -> str:
+    return next((package.architecture for package in packages if package.name == "dpkg"), "")
+
+
+def _packages(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
+    if not master.packages:
+        return
+    order = (family_of(master.packages) or DEBIAN).order
+    theirs, ours = ({package.name: package.version for package in facts.packages} for facts in (master, slave))
+    for name in sorted(theirs.keys() | ours.keys()):
+        there, here = theirs.get(name, ""), ours.get(name, "")
+        if there == here:
+            continue
+        if own := own_reason(name):
+            yield Difference(Topic.PACKAGE, name, there, here, False, f"each server's own: {own}")
+        elif not here:
+            why = "what needs it will not run after a promotion; hotsync-slave says why it is not here"
+            yield Difference(Topic.PACKAGE, name, there, here, True, why)
+        elif not there:
+            yield Difference(Topic.PACKAGE, name, there, here, False, "the MASTER does without it")
+        else:
+            yield _version(name, there, here, ground, order)
+
+
+def _version(name: str, there: str, here: str, ground: Ground, order: Order) -> Difference:
+    older = order(here, there) < 0
+    if older and (is_database_server(name) or name in ground.not_older):
+        why = "an older server may refuse the MASTER's data: apt-get upgrade"
+        return Difference(Topic.VERSION, name, there, here, True, why)
+    why = "each server has its own updates" if older else "newer here: it reads what the older one wrote"
+    return Difference(Topic.VERSION, name, there, here, False, why)
+
+
+def _units(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
+    ours, known = {unit.name: unit for unit in slave.units}, frozenset(ground.units)
+    for unit in master.units:
+        here = ours.get(unit.name)
+        there, found = _state(unit.enabled, unit.active), not known.isdisjoint((unit.name, template_of(unit.name)))
+        if unit.active and not found and not base_reason(unit.name):
+            why = "it runs on the MASTER, and neither this server nor the generation has a file of it"
+            yield Difference(Topic.UNIT, unit.name, there, "", True, why)
+        elif unit.enabled and unit.enabled != (here.enabled if here else ""):
+            why = base_reason(unit.name) or "whether it is enabled comes with the MASTER's /etc"
+            state = _state(here.enabled, here.active) if here else ""
+            yield Difference(Topic.UNIT, unit.name, there, state, False, why)
+
+
+def _state(enabled: str, active: bool) -> str:
+    return ", ".join(word for word in (enabled, "runs" if active else "") if word)
+
+
+def _users(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    yield from _numbers(Topic.USER, {each.name: _user(each) for each in master.users},
+                        {each.name: _user(each) for each in slave.users})  # fmt: skip
+
+
+def _groups(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    yield from _numbers(Topic.GROUP, {each.name: _group(each) for each in master.groups},
+                        {each.name: _group(each) for each in slave.groups})  # fmt: skip
+
+
+def _user(user: AccountFact) -> str:
+    return f"{user.uid}:{user.gid}"
+
+
+def _group(group: GroupFact) -> str:
+    return str(group.gid)
+
+
+def _numbers(topic: Topic, theirs: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[Difference]:
+    for name in sorted(theirs.keys() | ours.keys()) if theirs else ():
+        there, here = theirs.get(name, ""), ours.get(name, "")
+        if there == here:
+            continue
+        if there:
+            why = "its files would be another's: hotsync-slave gives the MASTER's numbers"
+            yield Difference(topic, name, there, here, True, why)
+        else:
+            yield Difference(topic, name, there, here, False, "only this server has it; nothing of the MASTER's is its")
+
+
+def _sysctl(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
+    here = {fact.key: fact.value for fact in slave.system.sysctl} if ground.sysctl is None else ground.sysctl
+    for fact in master.system.sysctl:
+        value = here.get(fact.key, "")
+        if value == fact.value:
+            continue
+        needed, unit = WATCHED.get(fact.key, ""), _setter(fact.key, master.active_units)
+        if unit:
+            matters, why = False, f"{unit} sets it when it starts"
+        elif fact.source.startswith("/etc/"):
+            why = f"{fact.source} comes with a promotion, and counts from the next boot, or after `sysctl --system`"
+            matters, why = bool(needed), f"{needed}; {why}" if needed else why
+        elif needed and not fact.source:
+            matters, why = True, f"{needed}; no file on the MASTER sets it: put it into /etc/sysctl.d there"
+        else:
+            matters, why = False, "it comes from a package or from the size of the machine"
+        yield Difference(Topic.SYSCTL, fact.key, fact.value, value, matters, why)
+
+
+def _setter(key: str, active: Collection[str]) -> str:
+    return next((unit for unit in SET_BY.get(key, ()) if unit in active), "")
+
+
+def _locale(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    there, here = master.system.locale, slave.system.locale
+    if there and there != here:
+        why = "the setting comes with the MASTER's /etc; hotsync-slave makes its locales"
+        yield Difference(Topic.LOCALE, "LANG", there, here, False, why)
+
+
+def _timezone(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
+    there, here = master.system.timezone, slave.system.timezone
+    if not there or there == here:
+        return
+    missing = there not in ground.zones
+    why = "this server does not know that zone: update tzdata" if missing else "it comes with the MASTER's /etc"
+    yield Difference(Topic.TIMEZONE, "time zone", there, here, missing, why)
+
+
+def _modules(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
+    ours, known = frozenset(slave.system.modules), ground.modules
+    if known is None:
+        return
+    for name in master.system.modules:
+        if name not in known:
+            why = "the MASTER's firewall uses it, and this server's kernel does not have it"
+            yield Difference(Topic.MODULE, name, "loaded", "", True, why)
+        elif name not in ours:
+            why = "the firewall loads it when it needs it"
+            yield Difference(Topic.MODULE, name, "loaded", "not loaded", False, why)
+
+
+def _shares(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    ours = {mount.point for mount in slave.mounts}
+    for mount in master.mounts:
+        if mount.kind in _SHARES and mount.point not in ours:
+            why = "/etc/fstab is each server's own: mount it here, too, or after a promotion"
+            yield Difference(Topic.SHARE, mount.point, mount.source, "", True, why)

@@ -1,0 +1,122 @@
+"""How a SLAVE differs: what a promotion does not put right matters, the rest does not, each with the reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotsync.model.drift import Difference, Ground, Topic, drift
+from hotsync.model.facts import (
+    AccountFact,
+    GroupFact,
+    MasterFacts,
+    MountFact,
+    PackageFact,
+    SysctlFact,
+    SystemFacts,
+    UnitFact,
+)
+
+GROUND = Ground(units={"here.service", "app@.service"}, modules={"nf_tables", "nft_ct"}, zones={"Europe/Rome"})
+NOTHING = MasterFacts()
+
+
+def packages(**versions: str) -> MasterFacts:
+    return MasterFacts(
+        packages=tuple(PackageFact(name.replace("_", "-"), version, "amd64") for name, version in versions.items())
+    )
+
+
+def settings(*sysctl: SysctlFact, units: tuple[UnitFact, ...] = ()) -> MasterFacts:
+    return MasterFacts(units=units, system=SystemFacts(sysctl=sysctl))
+
+
+def unit(name: str, enabled: str = "enabled", *, active: bool = True) -> MasterFacts:
+    return MasterFacts(units=(UnitFact(name, enabled, active),))
+
+
+def one(master: MasterFacts, slave: MasterFacts = NOTHING) -> Difference:
+    (found,) = drift(master, slave, GROUND)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("master", "slave", "topic", "word"),
+    [
+        (packages(a="1", b="1"), packages(a="1"), Topic.PACKAGE, "will not run"),
+        (packages(mariadb_server="1:10.11.6"), packages(mariadb_server="1:10.11.4"), Topic.VERSION, "older"),
+        (unit("unknown.service"), NOTHING, Topic.UNIT, "neither this server nor the generation"),
+        (
+            MasterFacts(users=(AccountFact("a", 5, 5),)),
+            MasterFacts(users=(AccountFact("a", 6, 5),)),
+            Topic.USER,
+            "numb",
+        ),
+        (MasterFacts(groups=(GroupFact("a", 5),)), NOTHING, Topic.GROUP, "numbers"),
+        (settings(SysctlFact("vm.overcommit_memory", "1")), NOTHING, Topic.SYSCTL, "no file on the MASTER"),
+        (settings(SysctlFact("vm.max_map_count", "9", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "next boot"),
+        (MasterFacts(system=SystemFacts(timezone="Mars/Olympus")), NOTHING, Topic.TIMEZONE, "tzdata"),
+        (MasterFacts(system=SystemFacts(modules=("xt_geoip",))), NOTHING, Topic.MODULE, "does not have it"),
+        (MasterFacts(mounts=(MountFact("/srv/x", "nas:/x", "nfs4"),)), NOTHING, Topic.SHARE, "fstab"),
+        (
+            MasterFacts(packages=(PackageFact("dpkg", "1", "arm64"),)),
+            MasterFacts(packages=(PackageFact("dpkg", "1", "amd64"),)),
+            Topic.ARCHITECTURE,
+            "do not run",
+        ),
+    ],
+)
+def test_what_a_promotion_leaves_as_it_is_matters(
+    master: MasterFacts, slave: MasterFacts, topic: Topic, word: str
+) -> None:
+    found = one(master, slave)
+    assert (found.topic, found.matters) == (topic, True)
+    assert word in found.why
+
+
+@pytest.mark.parametrize(
+    ("master", "slave", "topic", "word"),
+    [
+        (packages(a="1", linux_image_x="1"), packages(a="1"), Topic.PACKAGE, "each server's own"),
+        (packages(a="1"), packages(a="1", b="1"), Topic.PACKAGE, "does without"),
+        (packages(a="2"), packages(a="1"), Topic.VERSION, "own updates"),
+        (packages(mariadb_server="1"), packages(mariadb_server="2"), Topic.VERSION, "newer here"),
+        (unit("here.service"), unit("here.service", ""), Topic.UNIT, "comes with the MASTER's /etc"),
+        (unit("systemd-x.service"), NOTHING, Topic.UNIT, "init system"),
+        (MasterFacts(users=(AccountFact("a", 5, 5),)), MasterFacts(
+            users=(AccountFact("a", 5, 5), AccountFact("b", 6, 6))), Topic.USER, "only this server"),
+        (settings(SysctlFact("vm.swappiness", "1", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "next boot"),
+        (settings(SysctlFact("kernel.pid_max", "1", "/usr/lib/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "package"),
+        (MasterFacts(system=SystemFacts(timezone="Europe/Rome")), NOTHING, Topic.TIMEZONE, "/etc"),
+        (MasterFacts(system=SystemFacts(locale="it_IT.UTF-8")), NOTHING, Topic.LOCALE, "/etc"),
+        (MasterFacts(system=SystemFacts(modules=("nft_ct",))), NOTHING, Topic.MODULE, "when it needs it"),
+    ],
+)  # fmt: skip
+def test_what_a_promotion_puts_right_or_the_machine_keeps_does_not_matter(
+    master: MasterFacts, slave: MasterFacts, topic: Topic, word: str
+) -> None:
+    found = one(master, slave)
+    assert (found.topic, found.matters) == (topic, False)
+    assert word in found.why
+
+
+def test_a_setting_that_a_running_service_sets_by_itself_does_not_matter() -> None:
+    docker = UnitFact("docker.service", "", True)
+    ground = Ground(units={"docker.service"})
+    (found,) = drift(settings(SysctlFact("net.ipv4.ip_forward", "1"), units=(docker,)), NOTHING, ground)
+    assert not found.matters
+    assert "docker.service" in found.why
+
+
+def test_an_instance_comes_from_its_template_and_a_unit_that_does_not_run_is_not_missed() -> None:
+    assert drift(unit("app@1.service", ""), NOTHING, GROUND) == ()
+    assert not one(unit("unknown.service", active=False)).matters
+
+
+def test_what_the_master_did_not_tell_is_no_difference_and_what_matters_comes_first() -> None:
+    slave = MasterFacts(
+        packages=packages(a="1").packages, users=(AccountFact("a", 5, 5),), system=SystemFacts("C", "UTC", (), ("x",))
+    )
+    assert drift(NOTHING, slave, GROUND) == ()
+    assert [each.matters for each in drift(packages(b="1"), slave, GROUND)] == [True, False]
+    modules = MasterFacts(system=SystemFacts(modules=("nft_ct",)))
+    assert drift(modules, NOTHING, Ground(modules=None)) == ()
