@@ -9,6 +9,7 @@ import click
 
 from hotsync import __version__
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.hand_over import FAILED, hand_over
 from hotsync.cli.render import say
 from hotsync.errors import SourceError
 from hotsync.flows.events import Invocation, NoSuchEvent, Outlets, run_event
@@ -20,8 +21,6 @@ from hotsync.system import log
 from hotsync.system.paths import Paths, from_environment
 from hotsync.system.syslog import SystemLog
 
-FAILED = 1
-
 
 @click.command("backup-config", cls=GuardedCommand)
 @click.option("-f", "--force", is_flag=True, help="Make the archive anew, also if nothing changed.")
@@ -30,9 +29,12 @@ def backup_config(force: bool) -> int:
     """Write this server's configuration into an archive, with its md5 files and the list of packages.
 
     The archive is rewritten only if something changed. Files and folders to add or leave out: /etc/backup-config.d.
-    Passwords and private keys stay out. Exit status: 0 done (or switched off), 1 failed.
+    Passwords and private keys stay out. On NethServer its own backup-config is called in the place of this one.
+    Exit status: 0 done (or switched off), 1 failed.
     """
     paths = from_environment()
+    if (theirs := paths.platform().backup_config) is not None:
+        return hand_over("backup-config", str(paths.at(theirs)), ["-f"] if force else [])
     record = configuration(paths).props(["backup-config"]).get("backup-config", {})
     if record.get("status", "enabled") != "enabled":
         return 0

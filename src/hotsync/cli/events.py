@@ -6,11 +6,11 @@ import json
 import os
 import sys
 
+from hotsync.cli.hand_over import FAILED, hand_over
 from hotsync.flows.events import Invocation, NoSuchEvent, Outlets, known_events, run_event
 from hotsync.system.paths import Paths, from_environment
 from hotsync.system.syslog import SystemLog
 
-FAILED = 1
 NO_SUCH_EVENT = 2
 MISUSED = 255
 USAGE = "usage: signal-event [-j|--json] EVENT [ARG ...]\n"
@@ -53,16 +53,6 @@ def _silent(_step: dict[str, object]) -> None:
     pass
 
 
-def _hand_over(program: str, words: list[str]) -> int:
-    """Let the system's own program take our place; it returns only if that could not be."""
-    sys.stdout.flush()
-    try:
-        os.execv(program, [program, *words])  # noqa: S606 - it is to take our place
-    except OSError as error:
-        _complain(f"signal-event: {program}: {error.strerror}")
-        return FAILED
-
-
 def signal_event() -> int:
     """Run `signal-event EVENT [ARG ...]`."""
     paths, words = from_environment(), sys.argv[1:]
@@ -73,7 +63,7 @@ def signal_event() -> int:
     if words[:1] == [OWN]:
         words = words[1:]
     elif theirs is not None:
-        return _hand_over(str(paths.at(theirs)), words)
+        return hand_over("signal-event", str(paths.at(theirs)), words)
     as_json = words[:1] in (["--json"], ["-j"])
     event, *args = words[as_json:] or [""]
     if not event:

@@ -31,6 +31,7 @@ from hotsync.sources.lists import CONFIG_LISTS, read_lists
 from hotsync.sources.plugins import expand
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import CHUNK, Candidate, collecting, digest_of, disk_error, open_plain
+from hotsync.system.command import run
 from hotsync.system.files import write_atomic
 from hotsync.system.lock import held
 from hotsync.system.paths import Paths
@@ -42,6 +43,7 @@ MD5 = f"{ARCHIVE}.md5"
 CONTENT_MD5 = f"{ARCHIVE}-content.md5"
 PACKAGES = "package-list"
 _ATTEMPTS = 3
+_SECONDS = 3600.0
 
 INCLUDED = (
     "adjtime", "aliases", "anacrontab", "apache2", "apt", "at.allow", "at.deny", "backup-config.d", "backup-data.d",
@@ -74,9 +76,31 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
-    """Given the host, bring the archive and what belongs to it up to date; raise SourceError."""
-    back_up(context)
+    """Given the host, bring the archive and what belongs to it up to date; raise SourceError.
+
+    On NethServer its own program does it: it knows what its packages dump before, and unpacks the archive itself.
+    """
+    theirs = context.paths.platform().backup_config
+    if theirs is None:
+        back_up(context)
+    else:
+        _ask_nethserver(context.paths, str(context.paths.at(theirs)))
     return [DatasetPoint(dataset.name, context.clock.now())]
+
+
+def _ask_nethserver(paths: Paths, program: str) -> None:
+    """Let NethServer write its archive; it ends with 0, having done nothing, where its backup is switched off."""
+    try:
+        said = run([program], ok=(0, 1), timeout=_SECONDS)
+    except CommandFailed as error:
+        raise SourceError(dataset=NAME, reason=error.sentence) from error
+    if said.returncode:
+        failed = [line.strip() for line in said.text.splitlines() if "FAIL" in line]
+        raise SourceError(dataset=NAME, reason=f"{program}: {'; '.join(failed) or 'it failed and did not say why'}")
+    missing = [name for name in (ARCHIVE, MD5, CONTENT_MD5) if not (paths.backup / name).is_file()]
+    if missing:
+        hint = "If it is to be carried: config setprop backup-config status enabled"
+        raise SourceError(dataset=NAME, reason=f"{program} left no {', '.join(missing)}", hint=hint)
 
 
 def restore(folder: Path, dataset: Dataset) -> str:
@@ -125,7 +149,9 @@ def _back_up(context: Context, force: bool) -> bool:
     paths = context.paths
     folder = None if paths.backup.is_relative_to(paths.spool) else paths.backup
     packages = render_packages(read_packages())
-    members = [*find_members(paths, context.notice), *_databases(paths)]
+    found = {member.name: member for member in find_members(paths, context.notice)}
+    # a database that a list names is in as it is: what the administrator names is the administrator's to decide
+    members = list(({member.name: member for member in _databases(paths)} | found).values())
     newest = max((member.mtime for member in members), default=0)
     place = "/" + os.path.relpath(paths.backup, paths.root)
     members.append(Member(f"{place}/{PACKAGES}".strip("/"), paths.backup / PACKAGES, packages, newest))
@@ -196,11 +222,16 @@ def _databases(paths: Paths) -> Iterator[Member]:
     if not paths.databases.is_dir():
         return
     for path in sorted(paths.databases.iterdir()):
-        if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+        if path.is_file() and not path.is_symlink() and not _is_passing(path.name):
             document = esmith.parse_document(path.read_bytes())
             lines = [f"{key}={esmith.masked(key, value or '')}\n" for key, value in sorted(document.items())]
             name = os.path.relpath(path, paths.root)
             yield Member(name, path, esmith.to_bytes("".join(lines)), int(path.stat().st_mtime))
+
+
+def _is_passing(name: str) -> bool:
+    """Return whether a file beside the databases is one of those who write them."""
+    return name.startswith(".") or name.endswith(".lock")
 
 
 def render_packages(packages: Iterable[PackageFact]) -> bytes:

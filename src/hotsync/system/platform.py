@@ -10,6 +10,7 @@ from pathlib import Path
 
 NETHSERVER = "/var/lib/nethserver"
 SIGNAL_EVENT = "/sbin/e-smith/signal-event"
+BACKUP_CONFIG = "/sbin/e-smith/backup-config"
 _LARGEST = 64 * 1024
 _RHEL = frozenset(("rhel", "fedora", "centos", "rocky", "almalinux", "ol"))
 
@@ -26,28 +27,30 @@ class Kind(Enum):
 class Platform:
     """One kind of system with its places (absolute paths).
 
-    `databases`, `backup` and `signal_event` are None where HotSync brings its own. Where the system has a
-    `signal-event`, that one stays the one that answers.
+    All are None where HotSync brings its own. Where the system has a `signal-event` or a `backup-config`, that one
+    stays the one that is called.
     """
 
     kind: Kind
     databases: str | None = None
     backup: str | None = None
     signal_event: str | None = None
+    backup_config: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
     """What the decision needs of a host.
 
-    NethServer's release file and folders, whether `/sbin/e-smith/signal-event` is another program than ours, and the
-    words of os-release's ID and ID_LIKE.
+    NethServer's release file and folders, whether its `signal-event` and `backup-config` are there and other programs
+    than ours, and the words of os-release's ID and ID_LIKE.
     """
 
     nethserver_release: bool = False
     nethserver_databases: bool = False
     nethserver_backup: bool = False
     signal_event: bool = False
+    backup_config: bool = False
     os_words: frozenset[str] = frozenset()
 
 
@@ -59,7 +62,11 @@ def decide(facts: PlatformFacts) -> Platform:
     databases = f"{NETHSERVER}/db" if facts.nethserver_release or facts.nethserver_databases else None
     backup = f"{NETHSERVER}/backup" if facts.nethserver_release or facts.nethserver_backup else None
     if facts.nethserver_release:
-        return Platform(Kind.NETHSERVER7, databases, backup, SIGNAL_EVENT if facts.signal_event else None)
+        programs = (
+            SIGNAL_EVENT if facts.signal_event else None,
+            BACKUP_CONFIG if facts.backup_config else None,
+        )
+        return Platform(Kind.NETHSERVER7, databases, backup, *programs)
     kind = Kind.RHEL if facts.os_words & _RHEL and "debian" not in facts.os_words else Kind.DEBIAN
     return Platform(kind, databases, backup)
 
@@ -85,6 +92,7 @@ def read_platform(root: Path) -> Platform:
             nethserver_databases=(root / "var/lib/nethserver/db").is_dir(),
             nethserver_backup=(root / "var/lib/nethserver/backup").is_dir(),
             signal_event=_is_anothers(root / SIGNAL_EVENT.lstrip("/")),
+            backup_config=_is_anothers(root / BACKUP_CONFIG.lstrip("/")),
             os_words=_os_words(root),
         )
     )

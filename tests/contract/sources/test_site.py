@@ -275,3 +275,24 @@ def test_the_command_does_nothing_where_it_is_switched_off(context: Context, mon
         file.write("backup-config=configuration|status|disabled\n")
     assert run_command(context, monkeypatch) == (0, [])
     assert not folder_of(context).exists()
+
+
+def test_lock_files_of_databases_stay_out_and_a_database_that_a_list_names_is_in_once_and_as_it_is(
+    context: Context,
+) -> None:
+    paths = context.paths
+    paths.databases.mkdir(parents=True, exist_ok=True)
+    (paths.databases / "configuration").write_text("rsyncd=service|password|geheim\n")
+    (paths.databases / "hosts").write_text("a=host|password|geheim\n")
+    (paths.databases / "hosts.lock").touch()
+    custom = paths.at("/etc/backup-config.d/custom.include")
+    custom.parent.mkdir(parents=True, exist_ok=True)
+    custom.write_text("/var/lib/hotsync/db/hosts\n")
+    backup_config.back_up(context)
+    archive = str(folder_of(context) / "backup-config.tar.xz")
+    names = command.run(["tar", "--list", f"--file={archive}"]).text.splitlines()
+    assert [name for name in names if "hotsync/db/" in name] == [
+        "var/lib/hotsync/db/configuration", "var/lib/hotsync/db/hosts",
+    ]  # fmt: skip
+    shown = command.run(["tar", "--extract", "--to-stdout", f"--file={archive}", "var/lib/hotsync/db/hosts"])
+    assert shown.text == "a=host|password|geheim\n"

@@ -75,5 +75,14 @@ def test_a_signal_event_that_is_not_hotsyncs_stays_the_one_that_answers(
     assert read_platform(tmp_path).signal_event == theirs
 
 
+def test_a_backup_config_that_is_not_hotsyncs_is_the_one_that_is_called() -> None:
+    assert (
+        decide(PlatformFacts(nethserver_release=True, backup_config=True)).backup_config
+        == "/sbin/e-smith/backup-config"
+    )
+    assert decide(PlatformFacts(nethserver_release=True)).backup_config is None
+    assert decide(PlatformFacts(backup_config=True)).backup_config is None
+
+
 def test_on_another_system_events_are_hotsyncs_whatever_lies_there() -> None:
     assert decide(PlatformFacts(signal_event=True)).signal_event is None
