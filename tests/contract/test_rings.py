@@ -161,20 +161,21 @@ def test_a_unit_test_may_use_a_pair_of_sockets_and_files(project: Path) -> None:
     assert last_line(checked(project)) == "1 passed, 0 failed, 0 skipped"
 
 
-def test_the_second_ring_goes_on_where_it_was_and_writes_its_table(project: Path) -> None:
+@pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "two workers"])
+def test_the_second_ring_goes_on_where_it_was_and_writes_its_table(project: Path, words: list[str]) -> None:
     write(project, "tests/unit/test_one.py", "def test_one() -> None: ...\n")
     write(project, "tests/unit/test_two.py", "import os\ndef test_two() -> None:\n    assert 'GOOD' in os.environ\n")
     commit(project)
-    assert last_line(checked(project, "--ring=2")) == "1 passed, 1 failed, 0 skipped"
+    assert last_line(checked(project, "--ring=2", *words)) == "1 passed, 1 failed, 0 skipped"
     assert "- `tests/unit/test_two.py::test_two`" in (project / "docs/second-ring.md").read_text()
-    done = checked(project, "--ring=2", GOOD="yes")
-    assert "1 passed, 1 deselected" in done.stdout
+    done = checked(project, "--ring=2", *words, GOOD="yes")
+    assert ("1 passed in" if words else "1 passed, 1 deselected") in done.stdout, "what passed is not run again"
     assert last_line(done) == "2 passed, 0 failed, 0 skipped"
     page = (project / "docs/second-ring.md").read_text()
     assert page.count("| 2 | 2 | 0 | 0 |") == 1
     assert "test_two" not in page
     write(project, "tests/unit/test_one.py", "def test_one() -> None:\n    assert False\n")
-    assert last_line(checked(project, "--ring=2", "tests/unit/test_one.py")) == "0 passed, 1 failed, 0 skipped"
+    assert last_line(checked(project, "--ring=2", *words, "tests/unit/test_one.py")) == "0 passed, 1 failed, 0 skipped"
     assert (project / "docs/second-ring.md").read_text() == page
 
 

@@ -12,7 +12,9 @@ import os
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +87,22 @@ def close_second_ring(root: Path, left: list[str]) -> None:
         page.write_text(render_page(old, record["outcomes"], record["left"], record["commit"], date))
 
 
+def leave_out(config: pytest.Config, items: list[pytest.Item], done: Collection[str]) -> None:
+    """Take what has passed at this state of the code already from the tests that are to run."""
+    if over := [item for item in items if item.nodeid in done]:
+        config.hook.pytest_deselected(items=over)
+        items[:] = [item for item in items if item.nodeid not in done]
+
+
+class Worker:
+    """In a worker of pytest-xdist, leaves out what the one who counts says is done."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: Any, items: list[pytest.Item]) -> None:
+        """Leave out what has passed."""
+        leave_out(config, items, frozenset(config.workerinput["hotsync_done"]))
+
+
 class Recorder:
     """Collects outcomes; in the second ring it keeps them on disk, so that a run that was cut goes on."""
 
@@ -96,6 +114,7 @@ class Recorder:
         self.commit = commit_of(self.root) if self.second else ""
         self.left: list[str] = []
         self.outcomes: Outcomes = self.earlier() if self.second else {}
+        self.done = frozenset(self.outcomes)
         self.running: Outcomes = {}
         self.cases: set[str] = set()
 
@@ -132,10 +151,17 @@ class Recorder:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what has passed at this state of the code already."""
         self.cases |= {item.nodeid for item in items}
-        done = [item for item in items if item.nodeid in self.outcomes]
-        if done:
-            config.hook.pytest_deselected(items=done)
-            items[:] = [item for item in items if item.nodeid not in self.outcomes]
+        leave_out(config, items, self.done)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker, also one that replaces another, what has passed already."""
+        node.workerinput["hotsync_done"] = sorted(self.done)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note which cases there are: those that the workers have found to do, and those that are done."""
+        self.cases |= {*ids, *self.done}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Count a module that could not be loaded as a failure, and one that was skipped whole as a skip."""
@@ -167,5 +193,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Count on the process that sees all reports."""
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(config), "hotsync-recorder")
+    counts = not hasattr(config, "workerinput")
+    config.pluginmanager.register(Recorder(config) if counts else Worker(), "hotsync-recorder")
