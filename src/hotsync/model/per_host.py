@@ -40,7 +40,7 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     (_IDENTITY, (
         "/etc/machine-id", "/etc/hostid", "/etc/nvme", "/var/lib/dbus", "/var/lib/urandom",
-        "/var/lib/netdata/registry", "/var/lib/netdata/cloud.d", "/var/lib/tpm2-tss",
+        "/var/lib/netdata", "/var/lib/tpm2-tss",
     )),
     (_SUBSCRIPTION, (
         "/etc/pki/consumer", "/etc/pki/entitlement", "/etc/rhsm", "/etc/yum.repos.d/redhat.repo", "/var/lib/rhsm",
@@ -63,7 +63,7 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
         "/etc/sensors3.conf", "/etc/sensors.d", "/etc/fancontrol", "/etc/tuned/active_profile",
         "/etc/tuned/profile_mode", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt", "/var/lib/fwupd",
     )),
-    (_POWER, ("/etc/nut", "/etc/apcupsd", "/var/lib/upower", "/var/lib/power-profiles-daemon")),
+    (_POWER, ("/var/lib/upower", "/var/lib/power-profiles-daemon")),
     (_CARDS, ("/etc/udev/rules.d/70-persistent-net.rules", "/etc/systemd/network/*.link")),
     (_PACKAGES, (
         "/var/lib/dpkg", "/var/lib/apt", "/var/lib/aptitude", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/yum",

@@ -48,8 +48,7 @@ def test_what_makes_the_master_the_master_is_carried(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["var/lib/dhcp/dhcpd.leases", "var/lib/systemd/linger/anna", "var/lib/hotsync/spool/x", "var/lib/netdata/health"],
+    "path", ["var/lib/dhcp/dhcpd.leases", "var/lib/systemd/linger/anna", "var/lib/hotsync/spool/x", "etc/nut/ups.conf"]
 )
 def test_data_that_lies_beside_what_belongs_to_the_machine_is_carried(path: str) -> None:
     assert selection().decide(path).action is Action.INCLUDE
