@@ -40,6 +40,10 @@ def _unit_files(paths: Paths, tree: Path) -> Iterator[str]:
     """Return the units of which this server, or the generation, has a file."""
     for folder in (*(paths.at(folder) for folder in FOLDERS), *(tree / folder for folder in _CARRIED)):
         yield from _names(folder)
+    # Podman's generator makes a service of each when systemd reads its units anew
+    for name in _names(tree / "etc/containers/systemd"):
+        stem, _, kind = name.rpartition(".")
+        yield f"{stem}.service" if kind in ("container", "kube") else f"{stem}-{kind}.service"
     for folder in (paths.at("/etc/init.d"), tree / "etc/init.d"):
         yield from (f"{name}.service" for name in _names(folder))
 

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 from hotsync.backends.accounts import strays
 from hotsync.backends.intruders import find_intruders, find_listeners
+from hotsync.engine.drift import read_drift
 from hotsync.engine.package_facts import read_package_checks, without_asking
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_mute import profiles_of
 from hotsync.engine.slave_repositories import read_offer, unsettled
+from hotsync.errors import HotSyncError
 from hotsync.model import slave_checks as checks
+from hotsync.model.drift import check_drift, not_compared
 from hotsync.model.package_checks import check_repositories
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
@@ -36,6 +39,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
     else:
         yield from read_package_checks(host.packages(), facts, host.outcome, now, not_older)
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
+    yield _drift(host)
     yield checks.check_locales(host.outcome.locales_failed)
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
@@ -47,3 +51,10 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
     yield checks.check_room(room.total, room.free)
     refused = read_refusal(Layout(host.paths.replica))
     yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
+
+
+def _drift(host: SlaveHost) -> Check:
+    try:
+        return check_drift(read_drift(host.paths, host.paths.replica / "tree", host.master))
+    except (HotSyncError, OSError, ValueError, KeyError) as error:
+        return not_compared(str(error))

@@ -5,7 +5,7 @@ What matters is what a promotion would not put right: the rest comes with the MA
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -17,6 +17,8 @@ from hotsync.model.mute import template_of
 from hotsync.model.own_packages import own_reason
 from hotsync.model.package_checks import is_database_server
 from hotsync.model.package_family import DEBIAN, Order, family_of
+from hotsync.model.report import Check, Verdict
+from hotsync.model.slave_checks import listed
 
 _SHARES = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p"))
 
@@ -70,6 +72,32 @@ def drift(master: MasterFacts, slave: MasterFacts, ground: Ground) -> tuple[Diff
     )  # fmt: skip
     found = chain.from_iterable(topic(master, slave, ground) for topic in topics)
     return tuple(sorted(found, key=lambda each: not each.matters))
+
+
+_CHECKED = frozenset((Topic.PACKAGE, Topic.VERSION, Topic.USER, Topic.GROUP))
+"""Topics for which readiness has checks of their own."""
+
+
+_TITLE = "this server does not differ from the MASTER where it matters"
+
+
+def check_drift(found: Iterable[Difference]) -> Check:
+    """Given how this SLAVE differs, return whether anything that no other check asks for matters."""
+    said = [
+        f"{each.topic.value} {each.name} is {each.slave or 'missing'}, on the MASTER {each.master}: {each.why}"
+        for each in found
+        if each.matters and each.topic not in _CHECKED
+    ]
+    if not said:
+        return Check("drift", _TITLE, Verdict.GREEN)
+    hint = "hotsync coverage on this server shows every difference."
+    return Check("drift", _TITLE, Verdict.AMBER, listed(said), hint)
+
+
+def not_compared(reason: str) -> Check:
+    """Given why this server could not be compared, return the check."""
+    hint = "hotsync coverage on this server tries it again."
+    return Check("drift", _TITLE, Verdict.AMBER, f"it could not be compared: {reason}", hint)
 
 
 def _architecture(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:

@@ -65,13 +65,20 @@ def test_what_differs_is_told_and_whether_it_matters(paths: Paths) -> None:
     unit = paths.replica / "tree/etc/systemd/system/carried.service"
     unit.parent.mkdir(parents=True)
     unit.write_text("")
+    quadlet = paths.replica / "tree/etc/containers/systemd/web.container"
+    quadlet.parent.mkdir(parents=True)
+    quadlet.write_text("")
     told(
         paths,
         replace(
             facts,
             packages=(*facts.packages, PackageFact("not-here", "1", "all")),
             users=(*facts.users, AccountFact("vmail", 5000, 5000)),
-            units=(UnitFact("carried.service", "", True), UnitFact("unknown.service", "enabled", True)),
+            units=(
+                UnitFact("carried.service", "", True),
+                UnitFact("web.service", "", True),
+                UnitFact("unknown.service", "enabled", True),
+            ),
             system=replace(
                 facts.system,
                 timezone="Mars/Olympus",
@@ -84,7 +91,7 @@ def test_what_differs_is_told_and_whether_it_matters(paths: Paths) -> None:
     assert found["not-here"] == (True, "1", "")
     assert found["vmail"] == (True, "5000:5000", "")
     assert found["unknown.service"] == (True, "enabled, runs", "")
-    assert "carried.service" not in found
+    assert {"carried.service", "web.service"}.isdisjoint(found)
     assert found["vm.overcommit_memory"] == (True, "1", "0")
     assert found["time zone"] == (True, "Mars/Olympus", "Europe/Rome")
     assert found["../../etc/passwd"] == (False, "x", "")  # a name that the MASTER made up is looked up nowhere

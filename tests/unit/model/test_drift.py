@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.drift import Difference, Ground, Topic, drift
+from hotsync.model.drift import Difference, Ground, Topic, check_drift, drift, not_compared
 from hotsync.model.facts import (
     AccountFact,
     GroupFact,
@@ -15,6 +15,7 @@ from hotsync.model.facts import (
     SystemFacts,
     UnitFact,
 )
+from hotsync.model.report import Verdict
 
 GROUND = Ground(units={"here.service", "app@.service"}, modules={"nf_tables", "nft_ct"}, zones={"Europe/Rome"})
 NOTHING = MasterFacts()
@@ -120,3 +121,15 @@ def test_what_the_master_did_not_tell_is_no_difference_and_what_matters_comes_fi
     assert [each.matters for each in drift(packages(b="1"), slave, GROUND)] == [True, False]
     modules = MasterFacts(system=SystemFacts(modules=("nft_ct",)))
     assert drift(modules, NOTHING, Ground(modules=None)) == ()
+
+
+def test_readiness_is_amber_for_what_matters_and_no_other_check_asks_for() -> None:
+    module = one(MasterFacts(system=SystemFacts(modules=("xt_geoip",))))
+    check = check_drift([module])
+    assert check.verdict is Verdict.AMBER
+    assert check.detail.startswith("module xt_geoip is missing, on the MASTER loaded: ")
+    package = one(packages(a="1", b="1"), packages(a="1"))
+    harmless = one(MasterFacts(system=SystemFacts(locale="C")))
+    assert package.matters
+    assert check_drift([package, harmless]).verdict is Verdict.GREEN
+    assert not_compared("no dpkg").verdict is Verdict.AMBER
