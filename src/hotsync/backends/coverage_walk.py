@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from hotsync.model.coverage_certificates import KEY_FILE
 from hotsync.model.coverage_groups import Folder, Group
 from hotsync.model.coverage_judge import Cover, Judge, Standing
 
+_MOST_KEYS = 500
 _SAY_EVERY = 5000
 
 
 @dataclass(slots=True)
 class Walked:
-    """What a walk found: files that changed lately, by folder; how many folders could not be read."""
+    """What a walk found: files that changed lately, by folder; files that are called like certificates or keys, of any
+    age; how many folders could not be read."""
 
     groups: tuple[Group, ...] = ()
+    keys: list[str] = field(default_factory=list[str])
     unreadable: int = 0
 
 
@@ -77,6 +81,8 @@ class Walk:
             folder.other = True
             return
         changed = max(status.st_mtime, status.st_ctime)
+        if len(self._found.keys) < _MOST_KEYS and KEY_FILE.search(path):
+            self._found.keys.append(path)
         folder.file(path, status.st_size, changed, lately=changed >= self._since)
 
     def _entries(self, path: str) -> Iterator[os.DirEntry[str]]:

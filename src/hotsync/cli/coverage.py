@@ -31,8 +31,8 @@ def coverage_command(days: int, as_json: bool, timer: bool) -> int:
     """Show which applications are here and what protects them, and what on this server nothing protects.
 
     Looked at are data that changed lately and files that are open for writing, wherever no rule speaks of them;
-    mounted file systems; running units, timers and listening ports that nothing brings back after a promotion. What
-    packages brought, caches and logs are no concern.
+    mounted file systems; running units, timers, listening ports and containers that nothing brings back after a
+    promotion; certificates and keys. What packages brought, caches and logs are no concern.
 
     On the SLAVE: how it differs from its MASTER (packages, versions, units, accounts, kernel settings, locale, time
     zone, kernel modules of the firewall, shares), whether that matters, and why.

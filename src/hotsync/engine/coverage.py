@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from hotsync.backends.coverage_certificates import read_certificates
+from hotsync.backends.coverage_containers import read_containers
 from hotsync.backends.coverage_processes import read_open_files
 from hotsync.backends.coverage_units import first_ephemeral, read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
@@ -66,6 +68,8 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         units=tuple(read_units(paths.root)),
         listeners=tuple(read_listeners(paths.root)) if _booted(paths) else (),
         first_ephemeral=first_ephemeral(),
+        containers=tuple(read_containers(paths.root)),
+        certificates=tuple(read_certificates(paths.root, walked.keys)),
         faults=tuple(faults),
     )
 

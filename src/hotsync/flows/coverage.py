@@ -30,13 +30,13 @@ class Drift:
 def look(paths: Paths, clock: Clock, days: int, say: Teller) -> Coverage | Drift:
     """Return what of this server nothing protects, and keep that for the status; on a SLAVE how it differs.
 
-    An answer to another question than the usual one is not kept. Raise NotReady on a SLAVE without a generation.
+    Kept is only what a MASTER answers to the usual question. Raise NotReady on a SLAVE without a generation.
     """
     role = load_role(paths).role
     if role is Role.SLAVE:
         return _compare(paths, clock, say)
     found = cover(read_coverage(paths, clock, role, days, say), clock.now(), days)
-    if days == DAYS:
+    if role is Role.MASTER and days == DAYS:
         save_coverage(paths, found)
     return found
 

@@ -19,6 +19,9 @@ class Kind(StrEnum):
     UNIT = "unit"
     TIMER = "timer"
     PORT = "port"
+    CONTAINER = "container"
+    VOLUME = "volume"
+    CERTIFICATE = "certificate"
     MOUNT = "mount"
     DATABASE = "database"
 

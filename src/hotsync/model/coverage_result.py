@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from hotsync.model.coverage import Application, Coverage, Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage_certificates import CertificateSeen, certificate_findings
+from hotsync.model.coverage_containers import ContainerSeen, container_findings
 from hotsync.model.coverage_groups import Group
 from hotsync.model.coverage_judge import Judge
 from hotsync.model.coverage_units import Listener, UnitSeen, other_services, port_findings, unit_findings
@@ -39,6 +41,8 @@ class CoverageFacts:
     units: tuple[UnitSeen, ...] = ()
     listeners: tuple[Listener, ...] = ()
     first_ephemeral: int = 32768
+    containers: tuple[ContainerSeen, ...] = ()
+    certificates: tuple[CertificateSeen, ...] = ()
     faults: tuple[str, ...] = ()
 
 
@@ -53,6 +57,8 @@ def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
         *_databases(facts),
         *units,
         *port_findings(facts.listeners, lost, facts.first_ephemeral),
+        *container_findings(facts.containers, lost, facts.judge),
+        *certificate_findings(facts.certificates, facts.judge),
     )
     applications = (*_applications(facts), *_others(other_services(facts.units, named, lost)))
     return Coverage(looked_at, days, findings, applications, facts.faults)

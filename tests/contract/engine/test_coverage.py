@@ -129,6 +129,7 @@ def test_a_slave_without_a_generation_says_what_to_do(paths: Paths) -> None:
 
 
 def test_what_was_found_is_kept_for_the_status_unless_another_time_was_asked_for(paths: Paths) -> None:
+    save_role(paths, RoleRecord(Role.MASTER, 1, None))
     plant(paths, "/data/x")
     ask("--days", "30")
     assert load_coverage(paths) is None
@@ -137,3 +138,61 @@ def test_what_was_found_is_kept_for_the_status_unless_another_time_was_asked_for
     found = load_coverage(paths)
     assert found is not None
     assert [finding.name for finding in found.findings] == ["/data"]
+
+
+def test_a_key_that_settings_name_is_told_with_them_whatever_its_age(paths: Paths) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n"
+    plant(paths, "/etc/nginx/site.conf", "ssl /data/tls/a.crt;\n# ssl /data/tls/old.crt\nssl /etc/ok.pem;\n")
+    plant(paths, "/etc/ok.pem", key)
+    for name, content in (("a.crt", "x"), ("old.crt", "x"), ("lying.key", key)):
+        plant(paths, f"/data/tls/{name}", content)
+    found = ask()["found"]
+    assert set(found) == {"/data", "/data/tls/a.crt", "/data/tls/lying.key"}
+    assert found["/data/tls/a.crt"]["by"] == ["/etc/nginx/site.conf"]
+    assert str(found["/data/tls/lying.key"]["reason"]).startswith("holds a private key")
+
+
+DOCKER = {
+    "Name": "/web",
+    "Config": {"Image": "nginx:1.27", "Labels": {}},
+    "MountPoints": {"/usr/share/nginx": {"Source": "/data/web"}, "/tmp/sock": {"Source": "/run/docker.sock"}},
+}
+COMPOSED = {
+    "Name": "/shop",
+    "Config": {"Image": "shop", "Labels": {
+        "com.docker.compose.project.config_files": "compose.yml",
+        "com.docker.compose.project.working_dir": "/opt/shop",
+    }},
+    "MountPoints": {"/var/lib/shop": {"Source": "/var/lib/docker/volumes/shop/_data"}},
+}  # fmt: skip
+
+
+def test_containers_are_told_that_nobody_can_make_again_and_what_they_keep_in_unknown_places(paths: Paths) -> None:
+    for number, kept in enumerate((DOCKER, COMPOSED)):
+        plant(paths, f"/var/lib/docker/containers/{number}/config.v2.json", json.dumps(kept))
+    plant(paths, "/var/lib/docker/containers/2/config.v2.json", "damaged")
+    found = ask()["found"]
+    assert set(found) == {"docker web", "/data/web"}
+    assert (found["docker web"]["kind"], found["/data/web"]["kind"]) == ("container", "volume")
+    assert found["/data/web"]["by"] == ["docker container web"]
+
+
+def test_containers_of_podman_are_told_with_their_volumes(paths: Paths) -> None:
+    storage = "/var/lib/containers/storage"
+    listed = [
+        {"id": "ab01", "names": ["db"], "metadata": json.dumps({"name": "db", "image-name": "docker.io/db:1"})},
+        {"id": "../../x", "names": ["odd"]},
+    ]
+    plant(paths, f"{storage}/overlay-containers/containers.json", json.dumps(listed))
+    spec = {
+        "mounts": [
+            {"type": "bind", "source": f"{storage}/volumes/db/_data"},
+            {"type": "bind", "source": "/run/containers/storage/ab01/userdata/hosts"},
+            {"type": "tmpfs", "source": "/data/no"},
+        ],
+        "process": {"env": ["PODMAN_SYSTEMD_UNIT=db.service"]},
+    }
+    plant(paths, f"{storage}/overlay-containers/ab01/userdata/config.json", json.dumps(spec))
+    found = ask()["found"]
+    assert set(found) == {f"{storage}/volumes/db/_data"}
+    assert "/var/lib/containers" in str(found[f"{storage}/volumes/db/_data"]["reason"])
