@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Protocol
 
 from pydantic import TypeAdapter
 
-from hotsync.backends.intruders import unit_of_cgroup
-from hotsync.backends.renumber import Renumbering, renumber
+from hotsync.backends import waiting_servers
+from hotsync.backends.account_processes import Keeper, SystemKeeper, remember_numbers
+from hotsync.backends.renumber import left_of, renumber, special_of
+from hotsync.backends.renumber_file import Renumbering, repair
 from hotsync.model.accounts import FILES, Account, Move, NumberPlan, parse_groups, parse_users, render_files, rounds
-from hotsync.model.machine_units import base_reason
-from hotsync.system import command
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
-_log = logging.getLogger("hotsync.accounts")
 SCHEMA = 1
-_FIRST_DYNAMIC = 60001
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +40,6 @@ class _Journal:
 
 
 _JOURNAL = TypeAdapter(_Journal)
-
-
-@dataclass(frozen=True, slots=True)
-class Owners:
-    """What runs under numbers that are about to change."""
-
-    to_stop: tuple[str, ...] = ()
-    to_restart: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What a move leaves to a person: paths that could not be changed, and what still runs under an old number."""
-
-    unchanged: tuple[str, ...] = ()
-    still_running: tuple[str, ...] = ()
-
-
-class Keeper(Protocol):
-    """What a move asks of the service manager: processes of a moved account must not go on under its old number."""
-
-    def of_users(self, uids: frozenset[int]) -> Owners:
-        """Return what runs under one of these numbers."""
-        ...
-
-    def call(self, verb: str, units: Sequence[str]) -> None:
-        """Stop, start or restart units; one that fails is told and does not raise."""
-        ...
 
 
 class LocalAccounts:
@@ -97,38 +63,53 @@ class LocalAccounts:
         """Return whether a move was cut."""
         return self._journal.exists()
 
-    def apply(self, plan: NumberPlan) -> Moved:
-        """Make and move accounts as planned, and return what a person has to see to. Raise OSError.
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Return the files that could not follow their account yet, in a person's words."""
+        return tuple(str(each) for each in left_of(self._paths).read())
 
-        A move that was cut before must have been finished first (`finish`), and the plan made after that.
+    def apply(self, plan: NumberPlan) -> tuple[str, ...]:
+        """Make and move accounts as planned, and return the paths that could not be looked at. Raise OSError.
+
+        A move that was cut before must have been finished first (`finish`), and the plan made after that. Files that
+        could not follow an earlier move (`left`) are tried again.
         """
-        moved = Moved()
+        unread: tuple[str, ...] = ()
         if plan.user_moves or plan.group_moves:
-            owners = self._keeper.of_users(frozenset(move.old for move in plan.user_moves))
+            owners = self._keeper.owners(_old(plan.user_moves), _old(plan.group_moves))
             self._save(
                 _Journal(SCHEMA, plan.user_moves, plan.group_moves, plan.primary, owners.to_stop, owners.to_restart)
             )
-            moved = replace(self.finish(), still_running=owners.left)
+            unread = self.finish()
         self._write(NumberPlan(new_groups=plan.new_groups, new_users=plan.new_users))
-        return moved
+        self._retry_left()
+        return unread
 
-    def finish(self) -> Moved:
-        """Finish a move that was written down, if there is one; return what a person has to see to. Raise OSError."""
+    def finish(self) -> tuple[str, ...]:
+        """Finish a move that was written down, if there is one; return what could not be looked at. Raise OSError."""
         if not self._journal.exists():
-            return Moved()
+            return ()
         moving = _JOURNAL.validate_json(self._journal.read_bytes())
         self._keeper.call("stop", moving.stopped)
         self._write(NumberPlan(moving.user_moves, moving.group_moves, moving.primary))
+        remember_numbers(self._paths.run, _old(moving.user_moves), _old(moving.group_moves))
         uids, gids = rounds(moving.user_moves), rounds(moving.group_moves)
-        failed: list[str] = []
+        unread: list[str] = []
         for number in range(moving.round, max(len(uids), len(gids))):
-            maps = Renumbering(uids[number] if number < len(uids) else {}, gids[number] if number < len(gids) else {})
-            failed += renumber(self._paths, maps)
+            unread += renumber(self._paths, _of_round(number, moving, uids, gids))
             self._save(replace(moving, round=number + 1))
-        self._keeper.call("start", moving.stopped)
+        # a waiting server's unit is gone once it stopped; whoever looks after it starts it anew
+        stopped = [unit for unit in moving.stopped if not unit.startswith(waiting_servers.PREFIX)]
+        self._keeper.call("start", stopped)
         self._keeper.call("try-restart", moving.restarted)
         self._journal.unlink()
-        return Moved(tuple(dict.fromkeys(failed)))
+        return tuple(dict.fromkeys(unread))
+
+    def _retry_left(self) -> None:
+        special = special_of(self._paths)
+        repair(self._paths.root, special)
+        left_of(self._paths).retry(self._paths.root, special, self.users(), self.groups())
+        special.unlink(missing_ok=True)
 
     def _save(self, moving: _Journal) -> None:
         write_atomic(self._journal, json.dumps(asdict(moving)).encode(), mode=0o600)
@@ -159,54 +140,21 @@ class LocalAccounts:
         return path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
 
 
-class SystemKeeper:
-    """The service manager of this machine."""
-
-    def of_users(self, uids: frozenset[int]) -> Owners:
-        """Return what runs under one of these numbers."""
-        return sort_owners(processes_of(uids)) if uids else Owners()
-
-    def call(self, verb: str, units: Sequence[str]) -> None:
-        """Stop, start or restart units; one that fails is told and does not raise."""
-        if units:
-            for line in command.run(["systemctl", verb, "--", *units], ok=range(256), timeout=600).errors.splitlines():
-                _log.warning("systemctl %s: %s", verb, line)
+def _old(moves: Sequence[Move]) -> frozenset[int]:
+    return frozenset(move.old for move in moves)
 
 
-def sort_owners(processes: Iterable[tuple[int, str, str]]) -> Owners:
-    """Given (pid, name, unit) of processes, return which units to stop and start again, which of the machine's own to
-    restart afterwards, and which processes go on (sessions of people, the message bus)."""
-    stop: set[str] = set()
-    restart: set[str] = set()
-    left: list[str] = []
-    for pid, name, unit in processes:
-        if not unit or unit.startswith(("user@", "dbus", "hotsync")):
-            left.append(f"{unit or name} (process {pid})")
-        elif base_reason(unit):
-            restart.add(unit)
-        else:
-            stop.add(unit)
-    return Owners(tuple(sorted(stop)), tuple(sorted(restart)), tuple(left))
+def _of_round(
+    number: int, moving: _Journal, uids: Sequence[Mapping[int, int]], gids: Sequence[Mapping[int, int]]
+) -> Renumbering:
+    """Return the maps of one round, and whose the numbers in them are."""
 
+    def names(moves: Sequence[Move], maps: Sequence[Mapping[int, int]]) -> dict[int, str]:
+        return {(move.old if number == 0 else maps[0][move.old]): move.name for move in moves} if maps else {}
 
-def strays(known: frozenset[int], proc: Path = Path("/proc")) -> list[str]:
-    """Given the numbers of this host's users, return the processes that run under a number that none of them has.
-
-    Numbers that systemd and containers give for a while do not count.
-    """
-    everybody = frozenset(range(1, _FIRST_DYNAMIC)) - known
-    return [f"{unit or name} (process {pid})" for pid, name, unit in processes_of(everybody, proc)]
-
-
-def processes_of(uids: frozenset[int], proc: Path = Path("/proc")) -> list[tuple[int, str, str]]:
-    """Given user numbers, return (pid, name, unit) of the processes that run under one of them."""
-    found: list[tuple[int, str, str]] = []
-    for folder in proc.iterdir():
-        if folder.name.isdigit():
-            try:
-                if folder.stat().st_uid in uids:
-                    unit = unit_of_cgroup((folder / "cgroup").read_text())
-                    found.append((int(folder.name), (folder / "comm").read_text().strip(), unit))
-            except OSError:
-                continue  # it ended meanwhile
-    return found
+    return Renumbering(
+        uids[number] if number < len(uids) else {},
+        gids[number] if number < len(gids) else {},
+        names(moving.user_moves, uids),
+        names(moving.group_moves, gids),
+    )

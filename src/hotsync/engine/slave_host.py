@@ -85,6 +85,7 @@ class SlaveHost:
             to_free=tuple(sorted(freed)),
             numbers=self.plan_numbers(),
             move_cut=self.accounts.unfinished,
+            files_left=self.accounts.left,
             locales=self._locales(),
             loads=self.read_loads(),
             standbys=self.read_standbys(),
@@ -188,6 +189,5 @@ class _Accounts:
     def take_numbers(self) -> None:
         """Finish a move that was cut, then make and move accounts as it is needed now."""
         slave = self._slave
-        for moved in (slave.accounts.finish(), slave.accounts.apply(slave.plan_numbers())):
-            slave.outcome.unchanged_paths += moved.unchanged
-            slave.outcome.still_running += moved.still_running
+        for unread in (slave.accounts.finish(), slave.accounts.apply(slave.plan_numbers())):
+            slave.outcome.unread_paths += unread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from hotsync.backends.accounts import strays
+from hotsync.backends.account_processes import read_old_runners, strays
 from hotsync.backends.intruders import find_intruders, find_listeners
 from hotsync.engine.drift import read_drift
 from hotsync.engine.package_facts import read_package_checks, without_asking
@@ -45,8 +45,10 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
     yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())
     known = frozenset(account.number for account in host.accounts.users().values())
-    host.outcome.still_running += [each for each in strays(known) if each not in host.outcome.still_running]
-    yield from checks.check_accounts(facts, host.outcome)
+    running = dict.fromkeys((*read_old_runners(host.paths.run), *strays(known)))
+    yield from checks.check_accounts(
+        facts.numbers.refused, (*host.accounts.left, *host.outcome.unread_paths), tuple(running)
+    )
     room = shutil.disk_usage(host.paths.replica if host.paths.replica.is_dir() else host.paths.state)
     yield checks.check_room(room.total, room.free)
     refused = read_refusal(Layout(host.paths.replica))

@@ -17,9 +17,9 @@ class SlaveFacts:
     """What was read of this SLAVE and of its replica.
 
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
-    of accounts was interrupted; `settled` says that nothing of packages changed
-    since the last run, which got all; `wanted` are packages of the MASTER that are not here, or older, and may be;
-    `stays` are those that are older here and stay so; `architectures` are to be taken first, `marks` differ;
+    of accounts was interrupted, `files_left` which files could not follow one; `settled` says that nothing of packages
+    changed since the last run, which got all; `wanted` are packages of the MASTER that are not here, or older, and may
+    be; `stays` are those that are older here and stay so; `architectures` are to be taken first, `marks` differ;
     `other_family` says that its packages are none for this server. `broken` says what is wrong with the package
     database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are not here. `loads` are
     the database servers whose dumps are not all loaded beforehand, `standbys` those that the MASTER streams.
@@ -32,6 +32,7 @@ class SlaveFacts:
     to_free: tuple[str, ...] = ()
     numbers: NumberPlan = field(default_factory=NumberPlan)
     move_cut: bool = False
+    files_left: tuple[str, ...] = ()
     settled: bool = False
     wanted: tuple[Wanted, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
@@ -62,8 +63,7 @@ class SlaveOutcome:
     refreshed: bool = False
     retry: bool = False
     locales_failed: dict[str, str] = field(default_factory=dict[str, str])
-    unchanged_paths: list[str] = field(default_factory=list[str])
-    still_running: list[str] = field(default_factory=list[str])
+    unread_paths: list[str] = field(default_factory=list[str])
     loads_failed: dict[str, str] = field(default_factory=dict[str, str])
     loads_left: dict[str, str] = field(default_factory=dict[str, str])
     standbys_failed: dict[str, str] = field(default_factory=dict[str, str])

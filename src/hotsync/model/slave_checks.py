@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hotsync.model.report import Check, Verdict
-from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.standby import StandbyFacts
 
 LITTLE_SPACE, NO_SPACE = 0.10, 0.02
@@ -68,19 +67,16 @@ def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) 
         yield judged("databases.streamed", "streamed databases follow the MASTER", Verdict.AMBER, said, hint, good)
 
 
-def check_accounts(facts: SlaveFacts, outcome: SlaveOutcome) -> Iterator[Check]:
-    """Given what was planned and what came of it, return whether the MASTER's accounts have their numbers here."""
+def check_accounts(refused: Sequence[str], left: Sequence[str], running: Sequence[str]) -> Iterator[Check]:
+    """Given which accounts cannot have their number, which files could not follow theirs, and what runs under a number
+    of before, return whether the MASTER's accounts have their numbers here."""
     title = "the MASTER's accounts have their numbers here"
     hint = "Accounts that cannot be made are carried all the same; see what they are on the MASTER."
-    yield judged("accounts.numbers", title, Verdict.AMBER, facts.numbers.refused, hint)
-    said = [f"{path} keeps its old number" for path in outcome.unchanged_paths]
-    yield judged(
-        "accounts.files", "files follow their accounts", Verdict.AMBER, said, "chattr -i, then chown it by hand."
-    )
+    yield judged("accounts.numbers", title, Verdict.AMBER, refused, hint)
+    hint = "Mount their file system read-write, then hotsync-slave fixperm; or chown them by hand, or delete them."
+    yield judged("accounts.files", "files follow their accounts", Verdict.AMBER, left, hint)
     title = "nothing runs under a number that an account had before"
-    yield judged(
-        "accounts.running", title, Verdict.AMBER, outcome.still_running, "Log in again, or reboot this server."
-    )
+    yield judged("accounts.running", title, Verdict.AMBER, running, "Log in again, or reboot this server.")
 
 
 def check_relay(reason: str) -> Check:

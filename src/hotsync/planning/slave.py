@@ -57,7 +57,7 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
         yield FreeUnits(facts.to_free)
     if facts.to_mute or facts.running:
         yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
-    if facts.move_cut or not facts.numbers.empty:
+    if facts.move_cut or facts.files_left or not facts.numbers.empty:
         yield TakeNumbers()
     finishing = bool(facts.broken) and facts.install_cut
     if finishing and not only_permissions:

@@ -30,3 +30,12 @@ def _all_flags(descriptor: int) -> int:
     answer = fcntl.ioctl(descriptor, _GET, struct.pack("l", 0))
     number: int = struct.unpack("l", answer)[0]
     return number
+
+
+def clear_flags(descriptor: int, flags: int) -> int:
+    """Given an open file, take flags away, and return those of them that it had; raise OSError."""
+    present = _all_flags(descriptor)
+    taken = present & flags & CARRIED
+    if taken:
+        fcntl.ioctl(descriptor, _SET, struct.pack("l", present & ~taken))
+    return taken

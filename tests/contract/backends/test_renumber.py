@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends import renumber as room
-from hotsync.backends.accounts import LocalAccounts, Owners
-from hotsync.backends.renumber import Renumbering, renumber
-from hotsync.model.accounts import Account, plan_numbers
+from hotsync.backends.account_processes import Owners
+from hotsync.backends.accounts import LocalAccounts
+from hotsync.backends.renumber import CONTAINERS, renumber
+from hotsync.backends.renumber_file import Renumbering
+from hotsync.backends.renumber_left import LeftFiles
+from hotsync.model.accounts import Account, Move, NumberPlan, plan_numbers
+from hotsync.system import flags
 from hotsync.system.mounts import Mount
 from hotsync.system.paths import Paths
 
@@ -81,16 +85,101 @@ def test_owner_group_acls_and_links_follow_and_bits_capabilities_and_times_stay(
     assert not (paths.state / "accounts-move.special").exists()
 
 
-def test_an_immutable_file_is_named_and_does_not_stop_the_walk(paths: Paths) -> None:
-    stuck = make(paths.root / "srv/data/stuck", OLD, OLD)
-    other = make(paths.root / "srv/data/other", OLD, OLD)
-    if subprocess.run(["chattr", "+i", stuck], capture_output=True).returncode:
-        pytest.skip("this file system has no immutable files")
+def attributes(path: Path) -> str:
+    return subprocess.run(["lsattr", "-d", path], capture_output=True, text=True, check=True).stdout.split()[0]
+
+
+def test_what_chattr_holds_is_changed_and_held_again(paths: Paths) -> None:
+    data = paths.root / "srv/data"
+    held = make(data / "held", OLD, OLD, 0o4755)
+    subprocess.run(["setcap", "cap_net_raw+ep", held], check=True)
+    os.chown(data / "deep", OLD, 0)
+    subprocess.run(["chattr", "+i", held], check=True)
+    subprocess.run(["chattr", "+a", data / "deep"], check=True)
     try:
-        assert renumber(paths, Renumbering({OLD: NEW}, {})) == [str(stuck)]
+        assert renumber(paths, Renumbering({OLD: NEW}, {OLD: NEW})) == []
+        assert (os.stat(held).st_uid, os.stat(held).st_gid, os.stat(data / "deep").st_uid) == (NEW, NEW, NEW)
+        assert stat.S_IMODE(os.stat(held).st_mode) == 0o4755
+        assert "cap_net_raw=ep" in subprocess.run(["getcap", held], capture_output=True, text=True).stdout
+        assert "i" in attributes(held)
+        assert "a" in attributes(data / "deep")
     finally:
-        subprocess.run(["chattr", "-i", stuck], check=True)
-    assert os.stat(other).st_uid == NEW
+        subprocess.run(["chattr", "-ia", held, data / "deep"], check=True)
+
+
+@pytest.mark.parametrize("name", ["clear_flags", "add_flags"])
+def test_a_cut_while_a_file_was_not_held_leaves_it_held_in_the_end(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    held = make(paths.root / "srv/data/held", OLD, OLD, 0o2755)
+    subprocess.run(["chattr", "+i", held], check=True)
+    try:
+        with monkeypatch.context() as patch:
+            real = getattr(flags, name)
+
+            def dying(descriptor: int, which: int) -> None:
+                if name == "clear_flags":
+                    real(descriptor, which)
+                raise PowerCut
+
+            patch.setattr(flags, name, dying)
+            patch.setattr(flags, "add_flags", dying)
+            with pytest.raises(PowerCut):
+                renumber(paths, Renumbering({OLD: NEW}, {}))
+        assert "i" not in attributes(held)
+        assert renumber(paths, Renumbering({OLD: NEW}, {})) == []
+        assert (os.stat(held).st_uid, stat.S_IMODE(os.stat(held).st_mode)) == (NEW, 0o2755)
+        assert "i" in attributes(held)
+    finally:
+        subprocess.run(["chattr", "-i", held], check=True)
+
+
+def test_a_file_on_a_disk_that_is_read_only_is_named_and_follows_its_account_later_whoever_has_its_number_then(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, etc = paths.root / "disk", paths.root / "etc"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    monkeypatch.setattr(room, "read_mounts", lambda: [Mount(str(disk), "tmpfs", "none", "/")])
+    try:
+        file = make(disk / "file", OLD, OLD, 0o4755)
+        subprocess.run(["setfacl", "-m", f"u:{OLD}:rw,g:{OTHER}:r", file], check=True)
+        mode = os.stat(file).st_mode
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        (etc / "passwd").write_text(f"a:x:{OLD}:{OLD}::/:/bin/sh\nb:x:{NEW}:{OLD}::/:/bin/sh\n")
+        (etc / "group").write_text(f"g:x:{OLD}:\nh:x:{OTHER}:\n")
+        accounts = LocalAccounts(paths, Manager())
+
+        assert not accounts.apply(NumberPlan((Move("a", OLD, NEW), Move("b", NEW, OLD))))
+        assert accounts.left == (f"{file} has numbers of before: user a ({OLD})",)
+        moves = (Move("b", OLD, 2200), Move("a", NEW, OLD))  # the file looks like b's now, and is not
+        accounts.apply(NumberPlan(moves, (Move("g", OLD, 2300),)))
+        accounts.apply(NumberPlan((Move("a", OLD, 2400),)))
+        assert len(accounts.left) == 1
+        assert os.stat(file).st_uid == OLD
+
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        accounts.apply(NumberPlan())
+        assert not accounts.left
+        assert (os.stat(file).st_uid, os.stat(file).st_gid, os.stat(file).st_mode) == (2400, 2300, mode)
+        assert "user:2400:rw-" in acl(file)
+        assert f"group:{OTHER}:r--" in acl(file)
+        assert not list(paths.state.glob("accounts-*"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_remembered_file_is_forgotten_when_it_is_gone_but_not_while_its_disk_is_away(paths: Paths) -> None:
+    left = LeftFiles(paths.state / "accounts-left.jsonl")
+    file = make(paths.root / "srv/data/file", OLD, OLD)
+    left.note(str(file), os.stat(file), {}, Renumbering({}, {}, {OLD: "a"}, {}))
+    file.unlink()
+    (paths.root / "srv/data/deep").rmdir()  # an empty mount point
+    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {})
+    assert len(left.read()) == 1
+    make(paths.root / "srv/data/other", OLD, OLD)
+    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {})
+    assert left.read() == []
 
 
 class Manager:
@@ -99,9 +188,10 @@ class Manager:
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def of_users(self, uids: frozenset[int]) -> Owners:
-        assert uids == {OLD, NEW}
-        return Owners(("a.service",), ("chrony.service",), ("bash (process 7)",))
+    def owners(self, uids: frozenset[int], gids: frozenset[int]) -> Owners:
+        assert OLD in uids
+        assert gids <= uids
+        return Owners(("a.service", "hotsync-warm-a.service"), ("chrony.service",))
 
     def call(self, verb: str, units: Sequence[str]) -> None:
         self.calls.append((verb, tuple(units)))
@@ -146,7 +236,7 @@ def test_a_swap_of_two_accounts_cut_anywhere_ends_right_when_it_is_continued(
             accounts.apply(plan)
         assert accounts.unfinished
     else:
-        assert accounts.apply(plan).still_running == ("bash (process 7)",)
+        assert not accounts.apply(plan)
     heal()
     accounts.finish()
 
@@ -160,28 +250,36 @@ def test_a_swap_of_two_accounts_cut_anywhere_ends_right_when_it_is_continued(
     assert plan_numbers(users, groups, accounts.users(), accounts.groups()).empty
     assert manager.calls[-2:] == [("start", ("a.service",)), ("try-restart", ("chrony.service",))]
     assert manager.calls.count(("start", ("a.service",))) == 1
+    assert ("stop", ("a.service", "hotsync-warm-a.service")) in manager.calls
 
 
-def test_another_file_system_is_walked_too_and_mounted_files_and_the_systems_own_are_not(
+def test_other_file_systems_are_walked_too_and_mounted_files_the_systems_own_and_containers_are_not(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = paths.root / "data"
-    run = paths.root / "run/host"
-    for place in (other, run):
+    other, run, session = (paths.root / name for name in ("data", "run/host", "run"))
+    store = paths.root / CONTAINERS[0]
+    inside = store / "volume"
+    places = (other, session, run, session / "user/7", inside)
+    for place in places:
         place.mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
     try:
         there, transient = make(other / "file", OLD, OLD), make(run / "file", OLD, OLD)
+        socket, own = make(session / "socket", OLD, OLD), make(session / "user/7/file", OLD, OLD)
+        contained = make(store / "file", OLD, OLD), make(inside / "file", OLD, OLD)
         mounts = [
             Mount(str(other), "ext4", "none", "/"),
+            Mount(str(session), "tmpfs", "none", "/"),
             Mount(str(run), "ext4", "none", "/"),
+            Mount(str(session / "user/7"), "tmpfs", "none", "/"),
+            Mount(str(inside), "ext4", "none", "/"),
             Mount(str(there), "ext4", "none", "/x"),
             Mount("/elsewhere", "ext4", "none", "/"),
         ]
         monkeypatch.setattr(room, "read_mounts", lambda: mounts)
         assert renumber(paths, Renumbering({OLD: NEW}, {})) == []
-        assert os.stat(there).st_uid == NEW
-        assert os.stat(transient).st_uid == OLD
+        assert [os.stat(path).st_uid for path in (there, socket)] == [NEW, NEW]
+        assert [os.stat(path).st_uid for path in (transient, own, *contained)] == [OLD] * 4
     finally:
-        for place in (other, run):
+        for place in reversed(places):
             subprocess.run(["umount", place], check=True)
