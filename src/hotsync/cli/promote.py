@@ -22,7 +22,8 @@ from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
-from hotsync.flows.promote_look import internet_reached
+from hotsync.flows.promote_look import ages_now, internet_reached
+from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.readable import readable
 from hotsync.system import log
@@ -80,7 +81,7 @@ def promote(
             hint="hotsync-promote --dry-run --json prints the plan and the age of the data; then add --yes.",
         )
     if dry_run:
-        _show_prospect(flow.prospect(paths, answers), as_json)
+        _show_prospect(paths, flow.prospect(paths, answers), as_json)
         return ExitCode.DONE
     if not unit.is_running():
         seen = _settled_prospect(paths, answers, yes, as_json)
@@ -112,8 +113,12 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
             answers = Answers(_checked(int(answer)), answers.force)
     seen = flow.prospect(paths, answers)
     if not as_json:
-        show_plan(seen)
+        show_plan(seen, _ages(paths, seen))
     return seen
+
+
+def _ages(paths: Paths, seen: Prospect) -> tuple[ServerAge, ...]:
+    return ages_now(paths, seen.facts, SystemClock())
 
 
 def _confirm(seen: Prospect) -> None:
@@ -127,11 +132,11 @@ def _confirm(seen: Prospect) -> None:
         raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
 
 
-def _show_prospect(seen: Prospect, as_json: bool) -> None:
+def _show_prospect(paths: Paths, seen: Prospect, as_json: bool) -> None:
     if as_json:
-        print_json(plan_document(seen))
+        print_json(plan_document(seen, _ages(paths, seen)))
     else:
-        show_plan(seen)
+        show_plan(seen, _ages(paths, seen))
         click.echo("Nothing was changed.")
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from hotsync.cli.data_age import COLUMNS, age_documents, age_rows
 from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, table, utc
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_unit import Ended
+from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
@@ -42,8 +44,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def show_plan(seen: Prospect) -> None:
-    """Print what will be done, what speaks against it, and how old the data is."""
+def show_plan(seen: Prospect, ages: Sequence[ServerAge]) -> None:
+    """Print what will be done, what speaks against it, and how old the data is: files, and each database server."""
     promotion = seen.promotion
     if seen.resumed:
         began = local(promotion.started_at)
@@ -54,15 +56,19 @@ def show_plan(seen: Prospect) -> None:
     for check in seen.checks:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
-    old, since = age(time.time() - promotion.confirmed_at), local(promotion.confirmed_at)
+    now = time.time()
+    if ages:
+        _table("How old the data is", COLUMNS, age_rows(promotion, ages, now))
+    old, since = age(now - promotion.confirmed_at), local(promotion.confirmed_at)
+    newer = " (what is streamed is newer)" if any(each.streamed for each in ages) else ""
     say(
-        f"The data is that of generation {promotion.generation}, {old} old ({since}). "
+        f"The data is that of generation {promotion.generation}, {old} old ({since}){newer}. "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
     say(f"This takes about {age(seen.seconds)}.")
 
 
-def plan_document(seen: Prospect) -> dict[str, object]:
+def plan_document(seen: Prospect, ages: Sequence[ServerAge]) -> dict[str, object]:
     """Return the plan as `--dry-run --json` prints it."""
     promotion = seen.promotion
     return {
@@ -71,6 +77,7 @@ def plan_document(seen: Prospect) -> dict[str, object]:
         "generation": promotion.generation,
         "epoch": promotion.epoch,
         "data_confirmed_at": utc(promotion.confirmed_at),
+        "databases": age_documents(ages, time.time()),
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
@@ -118,6 +125,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
             "started_at": utc(promotion.started_at),
             "finished_at": utc(promotion.finished_at),
             "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
+            "databases": age_documents(promotion.servers, promotion.started_at),
             "steps": [
                 {
                     "key": record.key,
@@ -149,6 +157,8 @@ def _show_report(promotion: Promotion) -> None:
             _show_check(check)
     for note in promotion.notes:
         say(note, mark=click.style("Note:", fg="yellow"))
+    if promotion.servers:
+        _table("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
     say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
 
 

@@ -21,10 +21,12 @@ from hotsync.engine.roles import PromotionRoles
 from hotsync.engine.standbys import take_over, was_taken_over
 from hotsync.engine.warm import hand_over, handed_over
 from hotsync.errors import ReplicaError, RestoreFailed
+from hotsync.model.data_age import given_up, taken_over
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump, NetworkChoice, Promotion
 from hotsync.model.report import Check, Verdict
+from hotsync.model.standby import StandbyShown
 from hotsync.sources import (
     documents,
     ejabberd,
@@ -43,6 +45,7 @@ from hotsync.state import promotion as document
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
+from hotsync.transport.presence import load_presence
 
 _ATTEMPTS = 4
 _PATIENCE_SECONDS = 1.0
@@ -93,7 +96,8 @@ class PromotionDatabases:
     def start(self, engine: str, instance: str, unit: str) -> None:
         """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
         folder = self._folder(engine, instance)
-        if take_over(self._paths, self._dump(engine, instance), _claimed(self._paths).epoch, SystemClock()):
+        dump, epoch = self._dump(engine, instance), _claimed(self._paths).epoch
+        if take_over(self._paths, dump, epoch, SystemClock(), self._note_standby):
             note = f"{engine}/{instance} was streamed: it has what was committed after the last generation, too."
             document.add_note(self._paths, note)
             self._units.start(unit)
@@ -108,6 +112,16 @@ class PromotionDatabases:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
         self._units.start(unit)
+
+    def _note_standby(self, shown: StandbyShown, why: str) -> None:
+        """Keep for the report of when the data of a streamed server is."""
+        difference = load_presence(self._paths).clock_difference
+        if why:
+            document.set_server(self._paths, shown.name, lambda age: given_up(age, why))
+            note = f"{shown.name} was streamed, but its standby was given up and its last dump loaded: {why}."
+            document.add_note(self._paths, note)
+        else:
+            document.set_server(self._paths, shown.name, lambda age: taken_over(age, shown, difference))
 
     def load(self, engine: str, instance: str, digest: str) -> None:
         """Load an instance's dumps into its server; raise RestoreFailed, also if they are not the ones planned."""

@@ -136,11 +136,14 @@ class MariadbFollower:
         """Return whether a standby that runs holds everything that the last dump holds."""
         try:
             return self._holds(replicas.read_standing(self.standby))
-        except (CommandFailed, ValueError, RestoreFailed):
+        except (CommandFailed, ValueError):
             return False
 
     def _holds(self, standing: Standing) -> bool:
-        position, made_from = parse_position(self._document().position), self.standby.made_from
+        try:
+            position, made_from = parse_position(self._document().position), self.standby.made_from
+        except RestoreFailed:
+            return False
         if position is None or made_from is None or made_from.server_id != position.server_id:
             return False
         return not standing.lost and not standing.apply_error and covers(standing.applied, position.gtids)
@@ -206,9 +209,14 @@ class MariadbFollower:
         standing = replicas.read_standing(self.standby)
         as_of = standing.as_of(now, clock_difference)
         fault = standing.apply_error or standing.receive_error[1]
-        if fault:
-            return StandbyShown(self.name, as_of, fault=f"it does not follow the MASTER: {fault}")
-        return StandbyShown(self.name, as_of, max(0.0, now + clock_difference - as_of))
+        return StandbyShown(
+            self.name,
+            as_of,
+            0.0 if fault else max(0.0, now + clock_difference - as_of),
+            f"it does not follow the MASTER: {fault}" if fault else "",
+            position=standing.applied,
+            holds_dump=self._holds(standing),
+        )
 
     def promote(self) -> None:
         """Make a standby that runs a server of its own."""

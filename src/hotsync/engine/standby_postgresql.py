@@ -25,6 +25,7 @@ from hotsync.sources.postgresql_seed import fresh_folder, give_up, needs_seed, r
 from hotsync.sources.postgresql_standby import (
     OWNER,
     Standby,
+    Standing,
     holds,
     promote,
     read_control,
@@ -122,8 +123,14 @@ class PostgresqlFollower:
     def holds_all(self) -> bool:
         """Return whether a standby that runs holds everything that the last dump holds."""
         try:
+            return self._holds(read_standing(self.standby))
+        except (CommandFailed, ValueError):
+            return False
+
+    def _holds(self, standing: Standing) -> bool:
+        try:
             identifier = read_control(self.standby).system_identifier
-            return holds(self._document().position, identifier, read_standing(self.standby).replayed)
+            return holds(self._document().position, identifier, standing.replayed)
         except (CommandFailed, ValueError, RestoreFailed):
             return False
 
@@ -161,7 +168,14 @@ class PostgresqlFollower:
     def shown(self, now: float, clock_difference: float) -> StandbyShown:
         """Return how far it is; raise CommandFailed or ValueError."""
         standing = read_standing(self.standby)
-        return StandbyShown(self.name, standing.as_of, standing.lag(now, clock_difference))
+        return StandbyShown(
+            self.name,
+            standing.as_of,
+            standing.lag(now, clock_difference),
+            exact=standing.caught_up,
+            position=standing.replayed,
+            holds_dump=self._holds(standing),
+        )
 
     def promote(self) -> None:
         """Make a standby that runs a server of its own."""

@@ -33,6 +33,8 @@ _CATCH_UP_LOOKS = 15
 _COMES_BACK_SECONDS = 2.0
 _COMES_BACK_LOOKS = 15
 _STREAMED_NO_MORE = "the MASTER streams it no more"
+_DOES_NOT_RUN = "its standby does not run: run hotsync-slave"
+_LACKS = "it lacks what the last dump holds"
 
 
 class Follower(Protocol):
@@ -197,25 +199,37 @@ def give_up_all(paths: Paths) -> None:
 
 
 def shown(paths: Paths, dumps: Iterable[DatabaseDump], now: float) -> tuple[StandbyShown, ...]:
-    """Return how far each standby is, for the status."""
+    """Return how far each standby is, for the status and before a promotion; nothing is changed by looking."""
     found: list[StandbyShown] = []
     difference = load_presence(paths).clock_difference
     for follower in _known(paths, dumps):
         if not follower.is_ours:
             continue
-        try:
-            # whether the MASTER is there shows in the peer's line
-            found.append(follower.shown(now, difference))
-        except (CommandFailed, ValueError):
-            found.append(StandbyShown(follower.name, fault="its standby does not run: run hotsync-slave"))
+        # whether the MASTER is there shows in the peer's line
+        found.append(_shown(follower, now, difference))
     return tuple(found)
 
 
-def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> bool:
+def _shown(follower: Follower, now: float, difference: float) -> StandbyShown:
+    try:
+        return follower.shown(now, difference)
+    except (CommandFailed, ValueError):
+        return StandbyShown(follower.name, fault=_DOES_NOT_RUN, answers=False)
+
+
+Note = Callable[[StandbyShown, str], None]
+"""Hears how far a standby is, and why it is given up ("": it is taken over)."""
+
+
+def _noted_nowhere(*_: object) -> None:
+    """Note nothing."""
+
+
+def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock, note: Note = _noted_nowhere) -> bool:
     """In a promotion, before a server of production starts: make its standby a server of its own; return whether it is.
 
-    One that lacks what the last dump holds is given up, and so is one that does not start. Doing it again is fine.
-    Raise RestoreFailed, CommandFailed or OSError.
+    One that lacks what the last dump holds is given up, and so is one that does not start. `note` hears how far it was
+    when that was decided, and why it was given up. Doing it again is fine. Raise RestoreFailed, CommandFailed, OSError.
     """
     follower = follower_of(paths, dump)
     if follower is None:
@@ -226,12 +240,16 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> boo
         if begun and not follower.has_data:
             # somebody has moved it away, as the hint of what failed says
             note_taken_over(paths, dump.name, 0)
+            note(StandbyShown(dump.name, answers=False), f"{follower.data} was moved away")
             return False
         return begun
-    if not begun and not _catch_up(paths, follower, clock):
-        _log.warning("the standby of %s lacks what the last dump holds: the dump is loaded", dump.name)
-        follower.give_up()
-        return False
+    if not begun:
+        why = _catch_up(paths, follower, clock)
+        note(_shown(follower, clock.now(), load_presence(paths).clock_difference), why)
+        if why:
+            _log.warning("the standby of %s is given up, and its dump is loaded: %s", dump.name, why)
+            follower.give_up()
+            return False
     if begun and not waiting_servers.is_active(follower.server):
         follower.start(follow=False)
     note_taken_over(paths, dump.name, epoch)
@@ -244,19 +262,18 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock) -> boo
     return True
 
 
-def _catch_up(paths: Paths, follower: Follower, clock: Clock) -> bool:
-    """Return whether a standby holds what the last dump holds, after it applied what it has received."""
+def _catch_up(paths: Paths, follower: Follower, clock: Clock) -> str:
+    """Return why a standby cannot be used, "" if it holds what the last dump holds once what it received is applied."""
     try:
         if not waiting_servers.is_active(follower.server):
             follower.start()
     except (RestoreFailed, CommandFailed) as error:
-        _log.warning("the standby of %s cannot be used: %s", follower.name, error)
-        return False
+        return f"it does not start: {error}"
     for _ in range(_CATCH_UP_LOOKS):
         if follower.holds_all():
-            return True
+            return ""
         clock.sleep(_CATCH_UP_SECONDS)
-    return False
+    return _LACKS
 
 
 def was_taken_over(paths: Paths, dump: DatabaseDump, epoch: int) -> bool:

@@ -29,6 +29,7 @@ from hotsync.engine.status import holdings
 from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady
 from hotsync.flows import promote_look as look
+from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.network import NetworkState
@@ -166,6 +167,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     paths, ground = parts.paths, parts.ground
     choice = (wanted.network if wanted else None) or NetworkChoice.MASTERS
     network, fault = look.master_network(ground.tree / ETC)
+    difference = load_presence(paths).clock_difference
     plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
@@ -175,11 +177,12 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         digest=generation.digest,
         started_at=clock.now(),
         collected_at=generation.collected_at,
-        confirmed_at=data_moment(generation, load_presence(paths).clock_difference),
+        confirmed_at=data_moment(generation, difference),
         network=plan,
         units=layout.units,
         folders=layout.folders,
         running=tuple(sorted(production_units.active_units())),
+        servers=ages_of_dumps(generation, difference),
     )
     preflight = _preflight(parts, promotion, layout, network, fault, asked=wanted is not None)
     if wanted:

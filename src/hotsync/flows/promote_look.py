@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
+from hotsync.engine import standbys
 from hotsync.engine.listing import DiskListing
 from hotsync.engine.master_facts import spool_of_tree
 from hotsync.engine.node_names import control_text, nodes_differing
@@ -14,15 +15,18 @@ from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import read_master_network
 from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.errors import ConfigError
+from hotsync.model.data_age import ServerAge, with_standbys
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.network import NetworkState
-from hotsync.model.promotion import ETC, NetworkPlan, Promotion
+from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
 from hotsync.state import store
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
 from hotsync.system import flags
+from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.system.trees import opened
+from hotsync.transport.presence import load_presence
 
 
 def master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
@@ -78,6 +82,14 @@ def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
         except OSError:
             continue  # not there, or nothing that has flags
     return tuple(found)
+
+
+def ages_now(paths: Paths, facts: PromotionFacts, clock: Clock) -> tuple[ServerAge, ...]:
+    """Return of when the data of each database server is, or would be if it were promoted now; nothing is changed."""
+    servers = facts.promotion.servers
+    waiting = standbys.shown(paths, facts.databases, clock.now()) if not facts.is_master else ()
+    # one that is no standby any more was taken over, or given up, and that is remembered
+    return with_standbys(servers, waiting, load_presence(paths).clock_difference)
 
 
 def internet_reached(paths: Paths) -> bool:

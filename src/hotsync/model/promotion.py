@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
@@ -68,7 +69,7 @@ class Promotion:
     `folders` are selected folders that stay in place while their children move; they take the MASTER's attributes.
     `running` are the units that were active here at the claim. `etc_inode` is that of the prepared /etc (0: not
     prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
-    of steps; `checks` the verdicts; `notes` what a person must know.
+    of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is.
     """
 
     epoch: int
@@ -86,6 +87,7 @@ class Promotion:
     records: tuple[StepRecord, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    servers: tuple[ServerAge, ...] = ()
     finished_at: float = 0.0
 
     @property

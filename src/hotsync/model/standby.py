@@ -47,10 +47,16 @@ class StandbyFacts:
 class StandbyShown:
     """How far the standby of one server is: `as_of` by the MASTER's clock (0: not known), `lag` in seconds.
 
-    `fault` says in words what is wrong with it ("" if nothing is).
+    Not `exact`: it is that of the last change, and nobody tells whether there was none since. `position` is a place in
+    the MASTER's log. `fault` says in words what is wrong with it ("" if nothing is); it `answers`, and `holds_dump`:
+    everything that the last dump holds, so that a promotion would take it over.
     """
 
     name: str
     as_of: float = 0.0
     lag: float = 0.0
     fault: str = ""
+    exact: bool = True
+    position: str = ""
+    answers: bool = True
+    holds_dump: bool = False

@@ -41,6 +41,7 @@ _OURS = ("hotsync-*", "multi-hotsync-*")
 """The second: the server's list of named connections, whose name it makes from --master-info-file."""
 _PID, _UNCLEAN, _RELAY = "hotsync-standby.pid", "hotsync-unclean", "hotsync-relay"
 _PROMOTE_SECONDS = 600
+_STANDING_SECONDS = 10.0
 _LOST = 1236
 _THREADS = 4
 _MOVING = """
@@ -188,13 +189,13 @@ def read_standing(standby: Standby) -> Standing:
     """Return how far a running standby is; raise CommandFailed or ValueError if it does not say."""
     status = _status(standby)
     # an empty answer would be no line
-    applied, *beats = (row[0] for row in ask(standby.dataset, _STANDING))
+    applied, *beats = (row[0] for row in ask(standby.dataset, _STANDING, timeout=_STANDING_SECONDS))
     return parse_standing(status, applied[1:], max([*map(float, beats), *_arrivals(standby)], default=0.0))
 
 
 def _status(standby: Standby) -> dict[str, str]:
     words = [word for word in client(standby.dataset, loading=False) if word != "--skip-column-names"]
-    return parse_status(run(words, input=b"SHOW SLAVE STATUS\\G\n").text)
+    return parse_status(run(words, input=b"SHOW SLAVE STATUS\\G\n", timeout=_STANDING_SECONDS).text)
 
 
 def _arrivals(standby: Standby) -> list[float]:

@@ -171,7 +171,7 @@ def detail(error: Exception) -> str:
     return said[:500] if program == "setpriv" else f"{program}: {said[:500].removeprefix(f'{program}: ')}"
 
 
-def ask(login: Login, sql: str, database: str = "") -> str:
+def ask(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -> str:
     """Given SQL, return what psql prints for it, unaligned; raise CommandFailed at the first error."""
     argv = [login.tool("psql"), "--no-psqlrc", "--no-align", "--tuples-only", "--quiet", "--set=ON_ERROR_STOP=1"]
     for maintenance in (database,) if database else ("postgres", "template1"):
@@ -182,7 +182,7 @@ def ask(login: Login, sql: str, database: str = "") -> str:
                 user=login.user,
                 env={**login.environment, "PGCLIENTENCODING": "UTF8"},
                 cwd="/",
-                timeout=_LONGEST,
+                timeout=timeout,
             )
         except CommandFailed as error:
             # either may be gone for a moment: a load that died made neither of them anew
@@ -193,9 +193,9 @@ def ask(login: Login, sql: str, database: str = "") -> str:
     raise AssertionError("unreachable")
 
 
-def ask_json(login: Login, sql: str, database: str = "") -> object:
+def ask_json(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -> object:
     """Given a query of one JSON value, return it; raise CommandFailed, or ValueError if it is no JSON."""
-    answer = ask(login, sql, database)
+    answer = ask(login, sql, database, timeout)
     return json.loads(answer) if answer else None
 
 

@@ -32,6 +32,7 @@ MARK = b"HotSync's copy of its MASTER's cluster\n"
 CHANNEL_USER = "root"
 """hotsyncd, which offers the socket that leads to the MASTER."""
 _PROMOTE_SECONDS = 600
+_STANDING_SECONDS = 10.0
 _WITH_TRIGGER_FILE = ("12", "13", "14", "15")
 
 _NEEDED = {
@@ -138,10 +139,14 @@ class Standing(BaseModel):
     told_at: float
 
     @property
+    def caught_up(self) -> bool:
+        """Return whether everything is applied that the MASTER had written at its last word."""
+        return self.streaming and self.told_at > 0 and self.unreceived <= 0
+
+    @property
     def as_of(self) -> float:
         """Return the moment that the standby shows, by the MASTER's clock."""
-        caught_up = self.streaming and self.told_at > 0 and self.unreceived <= 0
-        return max(self.told_at, self.last_commit) if caught_up else self.last_commit
+        return max(self.told_at, self.last_commit) if self.caught_up else self.last_commit
 
     def lag(self, now: float, clock_difference: float = 0.0) -> float:
         """Given the time here and how far the MASTER's clock is ahead, return by how many seconds it is behind."""
@@ -226,7 +231,7 @@ def server_of(standby: Standby) -> WaitingServer:
 
 def read_standing(standby: Standby) -> Standing:
     """Return how far a running standby is; raise CommandFailed or ValueError if it does not say."""
-    return Standing.model_validate(ask_json(standby.login, _STANDING))
+    return Standing.model_validate(ask_json(standby.login, _STANDING, timeout=_STANDING_SECONDS))
 
 
 def holds(position: str, system_identifier: str, replayed: str) -> bool:

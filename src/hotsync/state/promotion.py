@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import ConfigError
+from hotsync.model.data_age import ServerAge
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
@@ -100,6 +102,13 @@ def set_network(paths: Paths, network: NetworkPlan) -> None:
     promotion = load_promotion(paths)
     if promotion is not None and promotion.network != network:
         save_promotion(paths, replace(promotion, network=network))
+
+
+def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]) -> None:
+    """Change what is remembered of when the data of a database server is."""
+    if promotion := load_promotion(paths):
+        servers = (change(known) if known.name == name else known for known in promotion.servers)
+        save_promotion(paths, replace(promotion, servers=tuple(servers)))
 
 
 def set_etc_inode(paths: Paths, inode: int) -> None:

@@ -25,7 +25,7 @@ from hotsync.engine.warm import wanted_loads
 from hotsync.engine.warm_load import WarmDatabases
 from hotsync.errors import CommandFailed
 from hotsync.model.promotion import DatabaseDump
-from hotsync.model.standby import StandbyFacts
+from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.model.warm import Budget
 from hotsync.sources import mariadb, mariadb_streaming
 from hotsync.sources.mariadb_client import parse_rows
@@ -103,6 +103,7 @@ class Streamed:
     pair: Pair
     master: Mariadb
     units: Units
+    noted: list[tuple[StandbyShown, str]] = field(default_factory=list[tuple[StandbyShown, str]])
     _streaming: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -166,7 +167,13 @@ class Streamed:
         standbys.tend(self.paths, (self.dump,), NAME, self.load)
 
     def take_over(self, epoch: int = 1) -> bool:
-        return standbys.take_over(self.paths, self.dump, epoch, SystemClock())
+        return standbys.take_over(
+            self.paths, self.dump, epoch, SystemClock(), lambda shown, why: self.noted.append((shown, why))
+        )
+
+    def shown(self) -> StandbyShown:
+        (found,) = standbys.shown(self.paths, (self.dump,), SystemClock().now())
+        return found
 
     def standing(self) -> Standing:
         return read_standing(self.standby)

@@ -21,7 +21,7 @@ from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump
-from hotsync.model.standby import StandbyFacts
+from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.model.warm import Budget
 from hotsync.sources import postgresql
 from hotsync.sources import postgresql_slot as slots
@@ -105,6 +105,7 @@ class Slave:
         self.world, self.units = world, units
         self.paths = world.pair.slave.paths
         self.clock = SystemClock()
+        self.noted: list[tuple[StandbyShown, str]] = []
 
     def sync(self) -> None:
         """A generation with the MASTER's dumps as they are now."""
@@ -125,7 +126,9 @@ class Slave:
         standbys.tend(self.paths, (self.dump,), NAME)
 
     def take_over(self, epoch: int = 1) -> bool:
-        return standbys.take_over(self.paths, self.dump, epoch, self.clock)
+        return standbys.take_over(
+            self.paths, self.dump, epoch, self.clock, lambda shown, why: self.noted.append((shown, why))
+        )
 
     def connected(self, *, yes: bool) -> None:
         PresenceBook(self.paths, self.clock, print).seen(connected=yes)
@@ -226,6 +229,7 @@ def test_a_standby_that_was_stopped_goes_on_and_its_status_says_so_meanwhile(fol
     following.units.stop(following.paths, following.world.standby.server)
     shown = standbys.shown(following.paths, (following.dump,), following.clock.now())
     assert [each.fault for each in shown] == ["its standby does not run: run hotsync-slave"]
+    assert not shown[0].answers
     facts = following.facts()
     assert facts is not None
     assert facts.to_do == "start the standby of postgresql/15-main"
@@ -362,9 +366,17 @@ def test_a_copy_for_which_there_is_no_room_is_not_begun(slave: Slave, monkeypatc
 def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following: Slave) -> None:
     following.world.master.psql("INSERT INTO t SELECT generate_series(1, 500)")
     until(lambda: following.world.has("SELECT count(*) FROM t", "500"), "the rows are there")
+    committed = following.clock.now()
     following.world.master.stop()
     following.world.stop_streaming()
+    (before,) = standbys.shown(following.paths, (following.dump,), following.clock.now())
+    assert before.answers
+    assert before.holds_dump
     assert following.take_over()
+    ((taken, why),) = following.noted
+    assert why == ""
+    assert committed - 60 < taken.as_of <= following.clock.now()
+    assert "/" in taken.position
     assert following.units.running == {}
     assert standbys.was_taken_over(following.paths, following.dump, 1)
     assert not standbys.was_taken_over(following.paths, following.dump, 2)
@@ -411,6 +423,7 @@ def test_a_standby_that_was_moved_away_in_the_middle_leaves_it_to_the_dump(
     following.units.stop(following.paths, following.world.standby.server)
     following.world.standby.data.rename(following.world.standby.data.with_name("away"))
     assert not following.take_over()
+    assert following.noted[-1][1] == f"{following.world.standby.data} was moved away"
     following.world.standby.data.mkdir()
     assert not standbys.was_taken_over(following.paths, following.dump, 1)
 
@@ -423,7 +436,10 @@ def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
     until(lambda: not following.world.standing().streaming, "it is cut off")
     following.world.master.psql("INSERT INTO t VALUES (1)")
     following.sync()
+    (before,) = standbys.shown(following.paths, (following.dump,), following.clock.now())
+    assert (before.answers, before.exact, before.holds_dump) == (True, False, False)
     assert not following.take_over()
+    assert [why for _, why in following.noted] == ["it lacks what the last dump holds"]
     assert not standbys.was_taken_over(following.paths, following.dump, 1)
     assert not following.world.standby.data.exists()
     assert following.units.running == {}

@@ -100,9 +100,17 @@ def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following
     following.master.sql("INSERT INTO shop.t (w) SELECT 'x' FROM shop.seq_1_to_500; DROP TABLE shop.gone")
     until(lambda: following.has(COUNT, "502"), "the rows are there")
     until(lambda: following.standing().has_all_received, "all is applied")
+    before = following.pair.slave.clock.now()
     following.master.kill()
     following.stop_streaming()
+    until(lambda: not following.follows(), "it sees that it was cut off")
+    shown = following.shown()
+    assert (shown.answers, shown.holds_dump) == (True, True)
+    assert before - 10 < shown.as_of <= following.pair.slave.clock.now()
     assert following.take_over()
+    ((taken, why),) = following.noted
+    assert (why, taken.as_of, taken.position) == ("", shown.as_of, shown.position)
+    assert taken.position.startswith("0-77-")
     assert following.units.running == {}
     assert list(following.standby.data.glob("*hotsync*")) == []
     assert standbys.was_taken_over(following.paths, following.dump, 1)
@@ -152,7 +160,9 @@ def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
     until(lambda: not following.follows(), "it is cut off")
     following.master.sql("INSERT INTO shop.t (w) VALUES ('c'); DROP DATABASE later")
     following.sync()
+    assert not following.shown().holds_dump
     assert not following.take_over()
+    assert [why for _, why in following.noted] == ["it lacks what the last dump holds"]
     assert following.units.running == {}
     assert list(following.standby.data.glob("*hotsync*")) == []
     assert not standbys.was_taken_over(following.paths, following.dump, 1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotsync.errors import ConfigError
+from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
@@ -25,7 +27,8 @@ PROMOTION = Promotion(3, 41, "d" * 64, 1.5, 1.0, 1.25, PLAN, UNITS, ("srv",), ("
 def test_it_comes_back_as_it_was_with_names_that_are_not_utf_8(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     paths.state.mkdir(parents=True)
-    document.save_promotion(paths, PROMOTION)
+    servers = (ServerAge("mariadb/default", 7.5, streamed=True, as_of=9.5), ServerAge("postgresql/15-main"))
+    document.save_promotion(paths, replace(PROMOTION, servers=servers))
     record = StepRecord("role.claim:3", "claim", "claim", 1.0, 2.0, Outcome.DONE)
     document.add_record(paths, record)
     document.add_check(paths, Check("imap", "mail", Verdict.RED, "refused", "look"))
@@ -33,6 +36,7 @@ def test_it_comes_back_as_it_was_with_names_that_are_not_utf_8(tmp_path: Path) -
     document.add_note(paths, "once")
     document.add_note(paths, "once")
     document.set_etc_inode(paths, 99)
+    document.set_server(paths, "mariadb/default", lambda age: replace(age, said="it was given up"))
     document.set_copy(paths, UNITS[0].path, 5)
     found = document.load_promotion(paths)
     assert found is not None
@@ -41,6 +45,7 @@ def test_it_comes_back_as_it_was_with_names_that_are_not_utf_8(tmp_path: Path) -
     assert found.records == (record,)
     assert found.checks == (Check("imap", "mail", Verdict.GREEN),)
     assert found.notes == ("once",)
+    assert found.servers == (replace(servers[0], said="it was given up"), servers[1])
     assert found.etc_inode == 99
     assert found.copy_of(UNITS[0].path) == 5
     assert found.done == {"role.claim:3"}
