@@ -49,7 +49,7 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `commit`, then the final changeset as a stream | `committed` |
 | | `confirm` | `confirmed` |
 | | `get_manifest` | the manifest as a stream of *content* lines |
-| | `alive`, now and then | `alive` |
+| | `alive`, now and then, and where it asks what replicas have applied | `alive` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |
 | stream | `open` with the dataset's name | |
 | | `alive`, now and then, while nobody uses it | `alive`, or `stream_begin` when somebody does |

@@ -8,13 +8,13 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
 from hotsync.agent.gate import Gate
 from hotsync.agent.heartbeat import Heartbeat
-from hotsync.agent.here import Here, Readiness, Surroundings
+from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.quiet import QuietWatch
 from hotsync.agent.session import Duties
 from hotsync.agent.slot import Slot
@@ -57,10 +57,16 @@ class Daemon:
     """The main loop. `bind` restricts the addresses that are listened on (tests only)."""
 
     def __init__(
-        self, paths: Paths, clock: Clock, open_store: OpenStore, readiness: Readiness = lambda: ("", ""), bind: str = ""
+        self,
+        paths: Paths,
+        clock: Clock,
+        open_store: OpenStore,
+        readiness: Readiness,
+        applied: Applied,
+        bind: str = "",
     ) -> None:
         self._around = Surroundings(paths, clock)
-        self._duties = Duties(self._around, open_store, Slot(), readiness)
+        self._duties = Duties(self._around, open_store, Slot(), readiness, applied)
         self._gate = Gate(self._duties)
         self._bind = bind
         self._selector = selectors.DefaultSelector()
@@ -229,12 +235,21 @@ def readiness_of(places: Paths) -> tuple[str, str]:
     return verdict.value, "" if first is None or verdict is Verdict.GREEN else f"{first.title}: {first.detail}"
 
 
+def applied_here(places: Paths) -> Mapping[str, str]:
+    """Return what the replicas here have applied, for a MASTER that asks."""
+    # where nothing is streamed nobody asks
+    from hotsync.engine.standbys import applied
+
+    return applied(places)
+
+
 def main() -> int:
     """Run hotsyncd until it is told to end; return its exit status."""
     log.set_up("hotsyncd")
     places = paths.from_environment()
     try:
-        daemon = Daemon(places, SystemClock(), partial(open_store, places), partial(readiness_of, places))
+        words = partial(readiness_of, places), partial(applied_here, places)
+        daemon = Daemon(places, SystemClock(), partial(open_store, places), *words)
     except HotSyncError as error:
         _log.error("%s %s", error.sentence, error.hint)
         print(f"{error.sentence}\n{error.hint}", file=sys.stderr)

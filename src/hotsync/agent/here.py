@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,5 +118,7 @@ def _signature(path: Path) -> object:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
+Applied = Callable[[], Mapping[str, str]]
+"""Returns what the replicas of a SLAVE have applied: by server, the place in the MASTER's binary log."""
 Readiness = Callable[[], tuple[str, str]]
 """Returns verdict (green, amber, red or "") and one sentence: could this SLAVE be promoted now?"""

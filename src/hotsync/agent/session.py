@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hotsync.agent.here import Here, Readiness, Surroundings
+from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.refusals import check_role, role_word, taken, trouble_here
 from hotsync.agent.slot import Slot
 from hotsync.agent.store import OpenStore
@@ -48,9 +48,9 @@ from hotsync.transport.messages import (
     Welcome,
     Working,
     name_of,
-    plain,
 )
 from hotsync.transport.rsync import RsyncVersion
+from hotsync.transport.values import plain
 from hotsync.transport.wire import MAX_BYTES, Channel
 
 _log = logging.getLogger("hotsync.agent")
@@ -70,6 +70,7 @@ class Duties:
     open_store: OpenStore
     slot: Slot
     readiness: Readiness
+    applied: Applied
 
 
 class Session:
@@ -165,7 +166,7 @@ class Session:
         check_role(here, self._first)
         self._book.seen(epoch=message.epoch)
         if isinstance(message, Alive):
-            self._channel.send(self._alive(here), _QUIET)
+            self._channel.send(self._alive(here, self._applied(here) if message.asks else {}), _QUIET)
             return
         if here.role is not Role.SLAVE:
             raise PeerRefused(reason="it is a MASTER itself", hint="`hotsync status` on both shows the roles.")
@@ -180,7 +181,14 @@ class Session:
         else:
             raise ProtocolError(reason=f"{name_of(type(message))} came where nothing like it was due")
 
-    def _alive(self, here: Here) -> Alive:
+    def _applied(self, here: Here) -> Mapping[str, str]:
+        """Return what the replicas here have applied; asking them may take a moment."""
+        if here.role is not Role.SLAVE:
+            return {}
+        with self._working(_QUIET, 0):
+            return self._duties.applied()
+
+    def _alive(self, here: Here, applied: Mapping[str, str]) -> Alive:
         verdict, sentence = self._duties.readiness() if here.role is Role.SLAVE else ("", "")
         known: Literal["", "green", "amber", "red"] = ""
         if verdict in ("green", "amber", "red"):
@@ -191,6 +199,7 @@ class Session:
             clock=self._around.clock.now(),
             verdict=known,
             sentence=plain(sentence),
+            applied=dict(applied),
         )
 
     def _begin(self, message: Begin) -> None:

@@ -214,9 +214,13 @@ class MariadbFollower:
             as_of,
             0.0 if fault else max(0.0, now + clock_difference - as_of),
             f"it does not follow the MASTER: {fault}" if fault else "",
-            position=standing.applied,
+            position=self._place(standing),
             holds_dump=self._holds(standing),
         )
+
+    def _place(self, standing: Standing) -> str:
+        made_from = self.standby.made_from
+        return str(replace(made_from, gtids=standing.applied)) if made_from is not None else ""
 
     def promote(self) -> None:
         """Make a standby that runs a server of its own."""

@@ -32,6 +32,7 @@ _CATCH_UP_SECONDS = 1.0
 _CATCH_UP_LOOKS = 15
 _COMES_BACK_SECONDS = 2.0
 _COMES_BACK_LOOKS = 15
+_LONGEST_PLACE = 2000
 _STREAMED_NO_MORE = "the MASTER streams it no more"
 _DOES_NOT_RUN = "its standby does not run: run hotsync-slave"
 _LACKS = "it lacks what the last dump holds"
@@ -208,6 +209,15 @@ def shown(paths: Paths, dumps: Iterable[DatabaseDump], now: float) -> tuple[Stan
         # whether the MASTER is there shows in the peer's line
         found.append(_shown(follower, now, difference))
     return tuple(found)
+
+
+def applied(paths: Paths) -> dict[str, str]:
+    """Return what the replicas have applied that follow without trouble and hold all of the last dump: by server, the
+    place in the MASTER's binary log. A PostgreSQL standby tells its MASTER itself."""
+    dumps = [dump for dump in read_told(paths).dumps if dump.engine == mariadb.NAME]
+    found = shown(paths, dumps, SystemClock().now())
+    good = (each for each in found if each.answers and each.holds_dump and not each.fault)
+    return {each.name: each.position for each in good if len(each.position) <= _LONGEST_PLACE}
 
 
 def _shown(follower: Follower, now: float, difference: float) -> StandbyShown:

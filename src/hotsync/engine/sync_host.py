@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +31,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
-from hotsync.sources.followed import Pace
+from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.shadows import Shadows
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
@@ -173,12 +174,13 @@ class SyncHost:
 
     # --- what is to be sent -------------------------------------------------------------------------------------------
 
-    def collect(self, say: Say) -> Collected:
+    def collect(self, link: PeerLink, say: Say) -> Collected:
         """Collect what must not be copied live; what fails keeps its last good copy."""
+        pace = Pace(self.settings.stream_dump_minutes * 60.0, partial(is_followed, told=partial(_applied_there, link)))
         return collect(
             self.paths, self.clock, databases=self.settings.databases.carried, mail_queue=self.settings.mail_queue,
             say=lambda phase: say(phase, None),
-            pace=Pace(self.settings.stream_dump_minutes * 60.0) if self.settings.streams else None,
+            pace=pace if self.settings.streams else None,
         )  # fmt: skip
 
     def tend_streams(self) -> list[Notice]:
@@ -295,6 +297,15 @@ class SyncHost:
         """Keep what the walk met, for the guard of the next run."""
         with self.manifest() as manifest:
             guard.remember(manifest, detection)
+
+
+def _applied_there(link: PeerLink) -> Mapping[str, str]:
+    """Ask the SLAVE what its replicas have applied; a line that is cut says nothing, and ends the run later."""
+    try:
+        return link.alive(asks=True).applied
+    except HotSyncError as error:
+        _log.warning("The SLAVE does not tell what its replicas have applied: %s", error.sentence)
+        return {}
 
 
 def _entries_in(file: Path) -> Iterator[Entry]:

@@ -77,7 +77,7 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
     host.check_may_sync(pairing=True, by_hand=not options.timer)
     with host.connect() as link:
         host.reconcile(link)
-        collected = host.collect(say)
+        collected = host.collect(link, say)
         story.notices += (*collected.notices, *host.tend_streams(), *_of_streams(host.paths))
         story.failed_sources = len(collected.failed)
         with host.shadows() as shadows:

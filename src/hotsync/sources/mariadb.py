@@ -165,6 +165,18 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
     proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
 
 
+def is_as_told(context: Context, dataset: Dataset) -> bool:
+    """Return whether all that a replica does not bring, or must know of, is still as the last dump tells it: version,
+    accounts, settings, states of events, tables that no replica can keep. Raise CommandFailed or ValueError."""
+    last = documents.load_last(context.paths.spool / dataset.name / INSTANCE, MariadbInstance)
+    if last is None:
+        return False
+    told = last.version, last.accounts.content.sha256, last.settings, last.events, last.cannot_follow
+    accounts = hashlib.sha256(read_accounts(dataset).text).hexdigest()
+    lost = mariadb_stream.cannot_follow(databases_of(dataset), ask(dataset, _ENGINES))
+    return told == (server_version(dataset), accounts, _settings(dataset), mariadb_stream.other_events(dataset), lost)
+
+
 def _settings(dataset: Dataset) -> server_settings.Settings:
     return tuple(sorted((row[0], "".join(row[1:])) for row in ask(dataset, server_settings.MARIADB_QUESTION)))
 

@@ -6,14 +6,17 @@ Only a log that exists because of HotSync is ever cut or removed; the administra
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.sources.mariadb_client import ask
 from hotsync.sources.mariadb_guard import ACCOUNT
+from hotsync.sources.mariadb_positions import covers, parse_position
 from hotsync.sources.postgresql_slot import overrun
 from hotsync.sources.source import Dataset
+from hotsync.system.clock import SystemClock
 
 LOG_NAME = "hotsync-bin"
 """What the log is called that HotSync has asked for."""
@@ -24,6 +27,9 @@ SELECT @@log_bin, @@server_id, @@binlog_format, COALESCE(@@log_bin_basename, '')
 _GALERA = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on';"
 _SENDERS = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{ACCOUNT}';"  # noqa: S608 - a constant
 _NOT_THERE = "ERROR 1094"
+_PLACE = "SELECT CONCAT(@@server_id, ' ', @@gtid_binlog_pos);"
+_LOOKS = 10
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,26 @@ def hindrance(binlog: Binlog) -> str:
 def is_followed(dataset: Dataset) -> bool:
     """Return whether somebody is logged in with our account; raise CommandFailed."""
     return bool(ask(dataset, _SENDERS))
+
+
+def is_applied(dataset: Dataset, told: Callable[[], Mapping[str, str]]) -> bool:
+    """Given what asks the SLAVE how far its replicas are, return whether the one of this server is connected, and has
+    applied within some seconds everything that the server had logged when this began.
+
+    What it has applied only the SLAVE knows; that it is connected this server sees. Raise CommandFailed or ValueError.
+    """
+    here = parse_position(ask(dataset, _PLACE)[0][0])
+    for attempt in range(_LOOKS):
+        if here is None or not is_followed(dataset):
+            return False
+        theirs = parse_position(told().get(dataset.name, ""))
+        if theirs is None or theirs.server_id != here.server_id:
+            return False
+        if covers(theirs.gtids, here.gtids):
+            return True
+        if attempt < _LOOKS - 1:
+            SystemClock().sleep(_LOOK_SECONDS)
+    return False
 
 
 def end_streams(dataset: Dataset) -> None:

@@ -232,7 +232,7 @@ class _Run:
         known = self._known(dataset.name)
         if not may_rest(followed=True, age=age, every=self._pace.every) or not known:
             return False
-        if not _lies_whole(self._context.paths.spool, dataset):
+        if not _lies_whole(self._context.paths.spool, dataset) or not self._pace.brings_all(self._context, dataset):
             return False
         log.info("%s is streamed: its dump, %.0f minutes old, stays", dataset.name, age / 60)
         self._whole[dataset.name] = self._last_whole[dataset.name]

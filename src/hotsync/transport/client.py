@@ -220,12 +220,13 @@ class PeerLink:
             with files.open_atomic(to, mode=0o600) as file:
                 return self._channel.receive_file(file, phase, MAX_MANIFEST)
 
-    def alive(self) -> Alive:
-        """Exchange a heartbeat and return the SLAVE's, with its readiness."""
+    def alive(self, *, asks: bool = False) -> Alive:
+        """Exchange a heartbeat and return the SLAVE's, with its readiness; `asks`: and what its replicas applied."""
         message = Alive(
             epoch=self._callee.ours.epoch,
             role="master" if self._callee.ours.role is Role.MASTER else "slave",
             clock=self._clock.now(),
+            asks=asks,
         )
         return self._ask(message, Alive, "the line was quiet")
 

@@ -10,24 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hotsync.errors import CommandFailed, HotSyncError, OtherProtocol, OtherRsync, PeerRefused, ProtocolError
 from hotsync.model.generation import DatasetPoint
 from hotsync.transport.rsync import RsyncTerms, RsyncVersion
+from hotsync.transport.values import (
+    MOST,
+    NO_CONTROLS,
+    Code,
+    Digest,
+    LinkLocal,
+    Moment,
+    Name,
+    Number,
+    Octets,
+    Position,
+    Role,
+    StreamName,
+    Version,
+    Words,
+    plain,
+)
 
 PROTOCOL = 1
-
-_MOST = 2**53  # what JSON carries exactly everywhere
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
-Number = Annotated[int, Field(ge=0, le=_MOST)]
-Moment = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")]
-Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$")]
-Words = Annotated[str, Field(max_length=2000, pattern=_NO_CONTROLS)]
-Code = Annotated[str, Field(pattern=r"^[a-z][a-z.]{0,63}$")]
-LinkLocal = Annotated[str, Field(pattern=r"^(fe80::[0-9a-f:]{1,34})?$")]
-Octets = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,256}$")]
-_CLUSTER = r"postgresql/[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}"
-_SERVER = r"mariadb/[A-Za-z0-9][A-Za-z0-9_.-]{0,47}"
-StreamName = Annotated[str, Field(pattern=rf"^({_CLUSTER}|{_SERVER})?$")]
-Role = Literal["master", "slave"]
 
 
 class Message(BaseModel):
@@ -82,7 +83,7 @@ class Begin(Message):
     """A generation is about to be sent; its planned changeset follows as bytes."""
 
     type: Literal["begin"] = "begin"
-    generation: Annotated[int, Field(ge=1, le=_MOST)]
+    generation: Annotated[int, Field(ge=1, le=MOST)]
     base_digest: Digest
     expected_bytes: Number
     expected_files: Number
@@ -119,10 +120,10 @@ class Dataset(BaseModel):
     """One dataset's consistency point within a generation."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-    name: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
+    name: Annotated[str, Field(min_length=1, max_length=255, pattern=NO_CONTROLS)]
     taken_at: Moment
     stale_since: Moment = 0.0
-    note: Annotated[str, Field(max_length=500, pattern=_NO_CONTROLS)] = ""
+    note: Annotated[str, Field(max_length=500, pattern=NO_CONTROLS)] = ""
     streamed: bool = False
 
     @classmethod
@@ -145,7 +146,7 @@ class Commit(Message):
     """Make what was sent the next generation; the final changeset follows as bytes."""
 
     type: Literal["commit"] = "commit"
-    generation: Annotated[int, Field(ge=1, le=_MOST)]
+    generation: Annotated[int, Field(ge=1, le=MOST)]
     digest: Digest
     collected_at: Moment
     datasets: Annotated[tuple[Dataset, ...], Field(max_length=2000)] = ()
@@ -183,13 +184,18 @@ class GetManifest(Message):
 
 
 class Alive(Message):
-    """Heartbeat, both ways; from a SLAVE with its readiness."""
+    """Heartbeat, both ways; from a SLAVE with its readiness.
+
+    `asks`: what have its replicas applied? `applied`: by server, that place in the MASTER's binary log, of good ones.
+    """
 
     type: Literal["alive"] = "alive"
     role: Role
     clock: Moment
     verdict: Literal["", "green", "amber", "red"] = ""
     sentence: Words = ""
+    asks: bool = False
+    applied: Annotated[dict[StreamName, Position], Field(max_length=100)] = Field(default_factory=dict[str, str])
 
 
 class Working(Message):
@@ -273,7 +279,7 @@ def parse_message(body: bytes, address: str = "the peer") -> Message:
             raise error_of(Trouble.model_validate_json(body), address)
         protocol: object = head.get("protocol")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         if isinstance(protocol, int) and protocol != PROTOCOL:
-            raise OtherProtocol(theirs=min(max(protocol, 0), _MOST), ours=PROTOCOL)
+            raise OtherProtocol(theirs=min(max(protocol, 0), MOST), ours=PROTOCOL)
         kind = head.get("type")  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ProtocolError(reason="a message is of no known type")
@@ -299,12 +305,6 @@ def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = plain(".".join(str(part) for part in fault["loc"]), 100)
     return f"{where or 'a message'}: {plain(fault['msg'], 200)}"
-
-
-def plain(text: str, limit: int = 2000) -> str:
-    """Given any text, return it fit for a log or a message: no control characters, no surrogates, not too long."""
-    kept = "".join(sign if sign.isprintable() else "?" for sign in text[:limit])
-    return kept.encode("utf-8", "replace").decode("utf-8")
 
 
 def trouble(error: HotSyncError, epoch: int) -> Trouble:

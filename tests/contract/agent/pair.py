@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hotsync.agent import receive
 from hotsync.agent.daemon import Daemon
-from hotsync.agent.here import Here, Surroundings
+from hotsync.agent.here import Applied, Here, Surroundings
 from hotsync.agent.store import OpenStore
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.model.changeset import EMPTY_DIGEST, chain_digest
@@ -139,6 +139,7 @@ class Host:
         roles.save_role(self.paths, RoleRecord(role))
         self.store = FakeStore(self.paths)
         self.open_store: OpenStore = lambda: self.store
+        self.applied: Applied = dict
         self.daemon: Daemon | None = None
         self._thread: threading.Thread | None = None
         self._receiver: Receiver | None = None
@@ -156,7 +157,9 @@ class Host:
 
     def start(self) -> None:
         self._receiver = Receiver(self.paths)
-        daemon = Daemon(self.paths, self.clock, self.open_store, lambda: ("green", "It could."), bind=self.address)
+        daemon = Daemon(
+            self.paths, self.clock, self.open_store, lambda: ("green", "It could."), self.applied, self.address
+        )
         ready = threading.Event()
         self._thread = threading.Thread(target=daemon.run, args=(ready.set,), daemon=True)
         self._thread.start()

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from hotsync.agent.daemon import applied_here
 from hotsync.agent.stream import Streamer
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
@@ -215,6 +217,9 @@ def streamed(template: Path, patch: pytest.MonkeyPatch, *options: str) -> Iterat
     """Give both sides; nothing is streamed yet, but there is a generation."""
     owner = pwd.getpwnam("mysql")
     with open_folder() as folder, servers.mariadb(template, *(options or LOGS)) as master, two_hosts(folder) as pair:
+        pair.slave.stop()
+        pair.slave.applied = partial(applied_here, pair.slave.paths)
+        pair.slave.start()
         pair.pair()
         pair.master.set("hotsync", databases="streaming")
         pair.master.paths.at("/etc/mysql/mariadb.conf.d").mkdir(parents=True)

@@ -44,6 +44,23 @@ def test_a_slave_hears_of_the_interval_that_is_set_on_its_master_alone(hosts: Pa
     until(lambda: load_presence(hosts.slave.paths).interval_minutes == 240, "the SLAVE hears of it")
 
 
+def test_a_slave_says_what_its_replicas_have_applied_only_when_it_is_asked(hosts: Pair) -> None:
+    asked: list[int] = []
+
+    def applied() -> dict[str, str]:
+        asked.append(1)
+        return {"mariadb/default": "77 0-77-5,1-77-2"}
+
+    hosts.slave.stop()
+    hosts.slave.applied = applied
+    hosts.slave.start()
+    hosts.pair()
+    with hosts.link() as link:
+        assert link.alive().applied == {}
+        assert asked == []
+        assert link.alive(asks=True).applied == {"mariadb/default": "77 0-77-5,1-77-2"}
+
+
 def test_a_slave_that_comes_back_is_met_again(hosts: Pair, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         hosts.master.start()

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from hotsync.engine import standby_mariadb, standbys
+from hotsync.engine.standbys import applied
 from hotsync.errors import RestoreFailed
-from hotsync.sources import mariadb_load, mariadb_standby, mariadb_streaming
-from hotsync.sources.source import Dataset
+from hotsync.model.generation import DatasetPoint
+from hotsync.sources import mariadb, mariadb_binlog, mariadb_load, mariadb_standby, mariadb_streaming
+from hotsync.sources.followed import Pace, is_followed
+from hotsync.sources.registry import collect_all
+from hotsync.sources.source import Context, Dataset
 from hotsync.state.streaming import load_streaming, note_streaming
+from hotsync.transport.client import PeerLink
 from tests.contract.agent.pair import until
 from tests.contract.agent.streamed_mariadb import NAME, Streamed, streamed
 from tests.contract.sources import servers
@@ -110,7 +115,7 @@ def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following
     assert following.take_over()
     ((taken, why),) = following.noted
     assert (why, taken.as_of, taken.position) == ("", shown.as_of, shown.position)
-    assert taken.position.startswith("0-77-")
+    assert taken.position.startswith("77 0-77-")
     assert following.units.running == {}
     assert list(following.standby.data.glob("*hotsync*")) == []
     assert standbys.was_taken_over(following.paths, following.dump, 1)
@@ -125,6 +130,56 @@ def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following
         assert production.sql("SHOW SLAVE STATUS; SELECT @@gtid_slave_pos").strip() == ""
         assert "GRANT ALL PRIVILEGES ON `shop`.*" in production.sql("SHOW GRANTS FOR web@localhost")
         assert "late" not in production.sql("SELECT User FROM mysql.user")
+
+
+def test_the_last_dump_stays_while_the_replica_has_applied_all_and_every_run_dumps_when_it_has_not(
+    following: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mariadb_binlog, "_LOOKS", 1)
+    monkeypatch.setattr(mariadb, "inspect", lambda _: (following.dataset,))
+
+    def is_followed_now(link: PeerLink) -> bool:
+        return is_followed(following.dataset, lambda: link.alive(asks=True).applied)
+
+    def run(link: PeerLink) -> dict[str, DatasetPoint]:
+        context = Context(following.pair.master.paths)
+        pace = Pace(3600.0, lambda dataset: is_followed(dataset, lambda: link.alive(asks=True).applied))
+        done = collect_all(context, pace=pace, sources=(mariadb,))
+        assert done.failures == ()
+        return {point.name: point for point in done.points}
+
+    with following.pair.link() as link:
+        until(lambda: is_followed_now(link), "it has applied all")
+        first = run(link)
+        following.master.sql("INSERT INTO shop.t (w) VALUES ('c')")
+        until(lambda: is_followed_now(link), "it has applied that, too")
+        assert run(link) == first
+        assert {point.streamed for point in first.values()} == {True}
+        # accounts, and what is to be known of events, are not streamed
+        for sql in ("CREATE USER late@localhost", "CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DISABLE DO SET @x = 1"):
+            following.master.sql(sql)
+            until(lambda: is_followed_now(link), "it has applied that, too")
+            before, first = first, run(link)
+            assert first["mariadb/default"].taken_at > before["mariadb/default"].taken_at, sql
+            assert run(link) == first
+        # what the SLAVE does not say, or says of another server, counts for nothing
+        assert not is_followed(following.dataset)
+        assert not is_followed(following.dataset, lambda: {NAME: "78 0-77-999999"})
+        # it receives, and does not apply
+        following.ask("STOP SLAVE SQL_THREAD")
+        following.master.sql("INSERT INTO shop.t (w) VALUES ('d')")
+        assert not is_followed_now(link)
+        later = run(link)
+        assert later.keys() == first.keys()
+        assert all(point.taken_at > first[name].taken_at and not point.streamed for name, point in later.items())
+        following.ask("START SLAVE SQL_THREAD")
+        until(lambda: is_followed_now(link), "it goes on")
+        assert applied(following.paths)[NAME].startswith("77 ")
+        # nobody is connected, whatever it says
+        following.stop_streaming()
+        until(lambda: not following.follows(), "it is cut off")
+        place = following.master.sql("SELECT @@gtid_binlog_pos").strip()
+        until(lambda: not is_followed(following.dataset, lambda: {NAME: f"77 {place}"}), "the MASTER sees it, too")
 
 
 def test_events_get_the_state_that_they_had_on_the_master(slave: Streamed) -> None:

@@ -40,9 +40,9 @@ from hotsync.transport.messages import (
     Working,
     error_of,
     parse_message,
-    plain,
     trouble,
 )
+from hotsync.transport.values import plain
 from hotsync.transport.wire import (
     BYTES_KIND,
     JSON_KIND,
@@ -294,3 +294,22 @@ def test_whatever_stands_in_the_fields_a_message_is_lawful_or_refused(
     document = {"type": name, "protocol": 1, "epoch": 0, **dict.fromkeys(chosen, value)}
     with suppress(HotSyncError):
         assert isinstance(parse_message(json.dumps(document).encode()), Message)
+
+
+@pytest.mark.parametrize(
+    "applied",
+    [
+        {"mariadb/a b": "1 0-1-2"},
+        {"../x": "1 0-1-2"},
+        {"mariadb/default": "0-1-2; x"},
+        {"mariadb/default": "1 " * 2000},
+    ],
+)
+def test_what_a_slave_says_that_its_replicas_applied_is_servers_and_places_or_refused(applied: dict[str, str]) -> None:
+    good = {"type": "alive", "protocol": 1, "epoch": 0, "role": "slave", "clock": 1.0}
+    place = {"mariadb/default": "77 0-77-5,1-77-2"}
+    message = parse_message(json.dumps({**good, "applied": place}).encode())
+    assert isinstance(message, Alive)
+    assert message.applied == place
+    with pytest.raises(ProtocolError):
+        parse_message(json.dumps({**good, "applied": applied}).encode())
