@@ -6,17 +6,26 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from hotsync.backends import package_files_rpm as rpm
+from hotsync.backends.packages import rpm_state
+from hotsync.backends.packages.units import units_in
+from hotsync.system.paths import Paths
+
 _BASE = frozenset(("required", "important"))
 """Priorities of packages without which no host runs: their programs are nobody's production."""
 
 
 def read_names(root: Path) -> frozenset[str]:
-    """Given a root, return the names of the packages that are installed there, by dpkg's status file."""
+    """Given a root, return the names of the packages that are installed there."""
+    if _is_rpms(root):
+        return rpm.read_names(root)
     return parse_status(_status_of(root))
 
 
 def read_with_siblings(root: Path, names: Iterable[str]) -> frozenset[str]:
     """Given packages, return those of them that are installed, with the siblings that hold their programs."""
+    if _is_rpms(root):
+        return with_siblings(rpm.read_fields(root), names)
     return with_siblings({fields["Package"]: fields for fields in _installed(_status_of(root))}, names)
 
 
@@ -69,7 +78,9 @@ def _installed(text: str) -> Iterator[dict[str, str]]:
 
 
 def read_files(root: Path, names: Iterable[str]) -> frozenset[str]:
-    """Given package names, return every path that they own (absolute), by dpkg's lists."""
+    """Given package names, return every path that they own (absolute)."""
+    if _is_rpms(root):
+        return rpm.read_files(root, names)
     info = root / "var/lib/dpkg/info"
     owned: set[str] = set()
     for name in names:
@@ -113,3 +124,16 @@ def _diverted(root: Path) -> Iterator[str]:
     except FileNotFoundError:
         return
     yield from lines[1::3]
+
+
+def read_unit_owners(root: Path) -> tuple[tuple[str, str], ...]:
+    """Given a root, return (unit, package) of every unit that a package brought."""
+    if _is_rpms(root):
+        return tuple((unit, owner) for path, owner in rpm.unit_files(root) for unit in units_in([path]))
+    lists = ((owner, units_in(path for path in paths if "/system/" in path or "/init.d/" in path))
+             for owner, paths in _lists(root))  # fmt: skip
+    return tuple((unit, owner) for owner, units in lists for unit in units)
+
+
+def _is_rpms(root: Path) -> bool:
+    return not (root / "var/lib/dpkg/status").exists() and rpm_state.is_here(Paths(root))

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.backends import package_files
 from hotsync.errors import CommandFailed
 from hotsync.model.selection import Rule, Selection
 from hotsync.profiles.catalog import idle_keys, load_site, matching, shipped
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, databases_lacking, required_paths, resolve
 from hotsync.profiles.schema import Profile
 from hotsync.sources.unit_files import units_here
-from hotsync.system import command
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
 
@@ -23,13 +23,11 @@ _log = logging.getLogger("hotsync.sync")
 
 
 def installed_names() -> frozenset[str]:
-    """Return the names of this host's installed packages; none where there is no dpkg."""
+    """Return the names of this host's installed packages; none where there is no package manager."""
     try:
-        text = command.run(["dpkg-query", "-W", "-f", "${db:Status-Status}\t${Package}\n"]).text
+        return package_files.read_names(Path("/"))
     except CommandFailed:
         return frozenset()
-    lines = (line.partition("\t") for line in text.splitlines())
-    return frozenset(name for state, _, name in lines if state == "installed")
 
 
 def own_profiles(paths: Paths) -> list[Profile]:

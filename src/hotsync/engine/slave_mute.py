@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,9 +40,10 @@ def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production
     kept = read_kept(paths)
     named = (unit for profile in profiles for unit in profile.services.mute)
     seeds = {*ALWAYS_MUTED, *(unit for unit in (*named, *of_master(master.units)) if not kept.reason(unit))}
-    owners = _owners(paths.root, mutable(seeds))
-    brought = {name for name in load_brought(paths) if mutable(units_in(package_files.read_files(paths.root, [name])))}
-    holding = package_files.read_with_siblings(paths.root, packages | owners | brought)
+    wanted, brought = mutable(seeds), {name.partition(":")[0] for name in load_brought(paths)}
+    units_of = package_files.read_unit_owners(paths.root)
+    owners = {owner for unit, owner in units_of if unit in wanted or (owner in brought and mutable([unit]))}
+    holding = package_files.read_with_siblings(paths.root, packages | owners)
     files = package_files.read_files(paths.root, holding)
     units = mute.related({*seeds, *units_in(files)})
     held = frozenset(unit for unit in units if not kept.reason(unit))
@@ -83,14 +83,3 @@ def _profiles_in(tree: Path) -> dict[str, Profile]:
                 continue
             found[profile.name] = profile
     return found
-
-
-def _owners(root: Path, units: Iterable[str]) -> set[str]:
-    """Return the installed packages that bring one of these units: what else they bring belongs to it."""
-    wanted = set(units)
-    owners: set[str] = set()
-    for file in (root / "var/lib/dpkg/info").glob("*.list"):
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        if not wanted.isdisjoint(units_in(line for line in lines if "/system/" in line)):
-            owners.add(file.name.removesuffix(".list").partition(":")[0])
-    return owners

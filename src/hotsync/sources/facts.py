@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.facts import (
@@ -42,6 +43,7 @@ IS_DATABASE: bool = False
 
 _DPKG = r"${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${db:Status-Want}\n"
 _APT_STATES = Path("/var/lib/apt/extended_states")
+_HOST = Paths(Path("/"))
 _KINDS = ("service", "socket", "timer", "path")
 _PROPERTIES = "Id,ActiveState,Transient,WantedBy,RequiredBy"
 # units of logins, and our own: they run while this is read
@@ -200,8 +202,14 @@ def parse_mounts(text: str) -> Iterator[MountFact]:
     yield from (found[point] for point in sorted(found))
 
 
-def read_packages() -> tuple[PackageFact, ...]:
-    """Return the installed packages, sorted; raise CommandFailed. None where there is no dpkg."""
+def read_packages(paths: Paths = _HOST) -> tuple[PackageFact, ...]:
+    """Return the installed packages, sorted; raise CommandFailed. None where there is no package manager."""
+    if rpm_state.is_here(paths) and not paths.at("/var/lib/dpkg/status").exists():
+        found = (
+            PackageFact(each.name, each.version, each.architecture, each.manual, each.held)
+            for each in rpm_state.read_installed(paths)
+        )
+        return tuple(sorted(found, key=lambda package: (package.name, package.architecture, package.version)))
     try:
         listed = run(["dpkg-query", "--show", f"--showformat={_DPKG}"]).text
     except CommandFailed as error:
