@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hotsync.backends.accounts import LocalAccounts
+from hotsync.engine.foreign import read_foreign
 from hotsync.engine.replica_tree import read_text
 from hotsync.model.accounts import NumberPlan, parse_groups, parse_users, plan_numbers
 from hotsync.system.paths import Paths
@@ -12,6 +13,7 @@ class PromotionAccounts:
     """The accounts of this host, compared with those in the replica's tree."""
 
     def __init__(self, paths: Paths) -> None:
+        self._paths = paths
         self._tree = paths.replica / "tree"
         self._accounts = LocalAccounts(paths)
 
@@ -27,9 +29,7 @@ class PromotionAccounts:
         return bool(plan.user_moves or plan.group_moves) or self._accounts.unfinished
 
     def _plan(self) -> NumberPlan:
-        return plan_numbers(
-            parse_users(read_text(self._tree, "etc/passwd")),
-            parse_groups(read_text(self._tree, "etc/group")),
-            self._accounts.users(),
-            self._accounts.groups(),
-        )
+        users = parse_users(read_text(self._tree, "etc/passwd"))
+        groups = parse_groups(read_text(self._tree, "etc/group"))
+        foreign = read_foreign(self._paths, users, groups, look=False)
+        return plan_numbers(users, groups, self._accounts.users(), self._accounts.groups(), foreign)

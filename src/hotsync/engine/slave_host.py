@@ -12,6 +12,7 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.packages import detect
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine import promotion_host, standbys
+from hotsync.engine.foreign import read_foreign
 from hotsync.engine.loads import locales_lacking, locales_of_databases
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.package_facts import Standing, read_package_facts
@@ -22,6 +23,7 @@ from hotsync.engine.status import holdings
 from hotsync.engine.warm import wanted_loads
 from hotsync.engine.warm_load import WarmDatabases
 from hotsync.errors import HotSyncError
+from hotsync.model.account_numbers import NO_FOREIGN, Foreign
 from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
@@ -54,6 +56,7 @@ class SlaveHost:
     master: MasterFacts = field(default_factory=MasterFacts)
     users: dict[str, Account] = field(default_factory=dict[str, Account])
     groups: dict[str, Account] = field(default_factory=dict[str, Account])
+    foreign: Foreign = NO_FOREIGN
     production: Production = field(default_factory=Production)
 
     @classmethod
@@ -74,6 +77,7 @@ class SlaveHost:
             self.master = load_facts(tree)
             self.users = parse_users(read_text(tree, "etc/passwd"))
             self.groups = parse_groups(read_text(tree, "etc/group"))
+            self.foreign = read_foreign(self.paths, self.users, self.groups, look=True)
         self.production = read_production(self.paths, self.mute, self.master)
         kept = self.production.kept
         freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
@@ -116,7 +120,7 @@ class SlaveHost:
 
     def plan_numbers(self) -> NumberPlan:
         """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""
-        return plan_numbers(self.users, self.groups, self.accounts.users(), self.accounts.groups())
+        return plan_numbers(self.users, self.groups, self.accounts.users(), self.accounts.groups(), self.foreign)
 
     def ports(self, facts: SlaveFacts, clock: Clock) -> Host:
         """Return the Host that the steps change."""

@@ -21,6 +21,9 @@ from hotsync.model.slave import SlaveFacts
 from hotsync.replica.layout import Layout
 from hotsync.replica.room import read_refusal
 
+_MOST = 5
+"""So many ranges of numbers are shown."""
+
 
 def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permissions: bool) -> Iterator[Check]:
     """Given the host after its plan was executed, return its checks."""
@@ -47,7 +50,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
     known = frozenset(account.number for account in host.accounts.users().values())
     running = dict.fromkeys((*read_old_runners(host.paths.run), *strays(known)))
     yield from checks.check_accounts(
-        facts.numbers.refused, (*host.accounts.left, *host.outcome.unread_paths), tuple(running)
+        facts.numbers.refused, (*host.accounts.left, *host.outcome.unread_paths), tuple(running), _known_by_number(host)
     )
     room = shutil.disk_usage(host.paths.replica if host.paths.replica.is_dir() else host.paths.state)
     yield checks.check_room(room.total, room.free)
@@ -60,3 +63,17 @@ def _drift(host: SlaveHost) -> Check:
         return check_drift(read_drift(host.paths, host.paths.replica / "tree", host.master))
     except (HotSyncError, OSError, ValueError, KeyError) as error:
         return not_compared(str(error))
+
+
+def _known_by_number(host: SlaveHost) -> str:
+    kinds = (("users", host.foreign.users), ("groups", host.foreign.groups))
+    numbers = [
+        f"{kind} {', '.join(map(_shown, ranges[:_MOST]))}{' …' * (len(ranges) > _MOST)}"
+        for kind, ranges in kinds
+        if ranges
+    ]
+    return f"known by number only: {'; '.join(numbers)}" if numbers else ""
+
+
+def _shown(numbers: range) -> str:
+    return f"{numbers.start}-{numbers.stop - 1}" if len(numbers) > 1 else str(numbers.start)

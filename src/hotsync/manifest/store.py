@@ -37,6 +37,7 @@ _STAMPS = (
     " WHERE key >= ? ORDER BY key"
 )
 _INSERT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608
+_OWNERS = "SELECT DISTINCT uid, gid FROM entry"
 _WANTED = "SELECT key FROM entry WHERE links > 1 AND inode IN (SELECT inode FROM temp.wanted) ORDER BY key"
 _DELETE = "DELETE FROM entry WHERE key = ?"
 _UNSEAL = "DELETE FROM seal WHERE folder = ?"
@@ -114,6 +115,12 @@ class Manifest:
         """Return of every entry from a key on what a walk compares, in walk order; of millions in flat memory."""
         with _named(self.path):
             yield from self._db.execute(_STAMPS, (start,))
+
+    def owners(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the users and the groups that own an entry; every entry is looked at."""
+        with _named(self.path):
+            pairs = self._db.execute(_OWNERS).fetchall()
+        return frozenset(uid for uid, _ in pairs), frozenset(gid for _, gid in pairs)
 
     def seal_of(self, folder: bytes) -> bytes | None:
         """Return the seal of a folder, given its key, or None."""

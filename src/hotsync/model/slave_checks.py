@@ -67,12 +67,14 @@ def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) 
         yield judged("databases.streamed", "streamed databases follow the MASTER", Verdict.AMBER, said, hint, good)
 
 
-def check_accounts(refused: Sequence[str], left: Sequence[str], running: Sequence[str]) -> Iterator[Check]:
-    """Given which accounts cannot have their number, which files could not follow theirs, and what runs under a number
-    of before, return whether the MASTER's accounts have their numbers here."""
+def check_accounts(
+    refused: Sequence[str], left: Sequence[str], running: Sequence[str], foreign: str = ""
+) -> Iterator[Check]:
+    """Given which accounts cannot have their number, which files could not follow theirs, what runs under a number of
+    before, and which numbers are known without an account, return whether the MASTER's accounts have their numbers."""
     title = "the MASTER's accounts have their numbers here"
     hint = "Accounts that cannot be made are carried all the same; see what they are on the MASTER."
-    yield judged("accounts.numbers", title, Verdict.AMBER, refused, hint)
+    yield judged("accounts.numbers", title, Verdict.AMBER, refused, hint, foreign)
     hint = "Mount their file system read-write, then hotsync-slave fixperm; or chown them by hand, or delete them."
     yield judged("accounts.files", "files follow their accounts", Verdict.AMBER, left, hint)
     title = "nothing runs under a number that an account had before"
