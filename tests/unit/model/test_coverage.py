@@ -41,6 +41,8 @@ JUDGE = Judge(RULES, MOUNTED, {"/usr/bin/sort"})
         ("/srv/pool/file", Cover.NOTHING),  # what is said of the folder does not hold for what is mounted in it
         ("/var/lib/docker/overlay2/x/merged/data", Cover.DECIDED),
         ("/var/log/syslog", Cover.NO_DATA),
+        ("/usr/share/fonts/X11/misc/fonts.dir", Cover.NO_DATA),
+        ("/usr/share/fonts/own.ttf", Cover.NOTHING),
         ("/usr/bin/sort", Cover.PACKAGE),
         ("/usr/bin/planted", Cover.NOTHING),
         ("/data/file", Cover.NOTHING),
