@@ -49,8 +49,8 @@ def _accept(paths: Paths) -> int:
     offer = flow.offered_repositories(paths)
     for refusal in offer.refused:
         say(f"{refusal.what}: {refusal.reason}", mark=click.style("Not taken:", fg="yellow"))
-    if not offer.repositories:
-        click.echo("The MASTER has no repository that this server lacks and could take over.")
+    if not offer.repositories and not offer.pins:
+        click.echo("The MASTER has no repository or pin that this server lacks and could take over.")
         return ExitCode.DONE
     for repository, keyrings in offer.repositories:
         say(f"{repository.uri} {repository.suite} {' '.join(repository.components)}")
@@ -58,9 +58,11 @@ def _accept(paths: Paths) -> int:
             _show_keyring(keyring)
         if not keyrings:
             click.echo("    trusted by the keys that this server has already")
+    for pin in offer.pins:
+        say(f"pin of {pin}")
     click.echo("Whoever holds one of these keys can install any program on this server as root. Compare them with")
     click.echo("what the makers of the packages publish; that they lie on the MASTER proves nothing.")
-    if not click.confirm("Accept these repositories with exactly these keys?", default=False):
+    if not click.confirm("Accept these repositories and pins with exactly these keys?", default=False):
         raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
     flow.accept_repositories(paths, SystemClock(), offer)
     click.echo("Accepted: hotsync-slave installs from them. A later change of them on the MASTER is not followed.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hotsync.backends.keyrings import read_keys
 from hotsync.engine.replica_tree import names_in, read_plain
+from hotsync.model.pins import Pin, new_pins, parse_preferences, render_preferences
 from hotsync.model.repositories import (
     LARGEST,
     Refusal,
@@ -23,6 +24,7 @@ from hotsync.system import files
 from hotsync.system.paths import Paths
 
 SOURCE_FILE = "/etc/apt/sources.list.d/hotsync-master.list"
+PINS_FILE = "/etc/apt/preferences.d/hotsync-master.pref"
 _KEYRINGS = "/etc/apt/keyrings"
 _TRUST = "etc/apt/trusted.gpg.d"
 _LARGEST_KEYRING = 4 * 1024 * 1024
@@ -50,7 +52,8 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What of the MASTER's repositories this host does not have, with exactly the keys that they are trusted by.
+    """What of the MASTER's repositories this host does not have, with exactly the keys that they are trusted by, and
+    its pins, which say what is preferred of them.
 
     `digest` is that of everything an administrator is shown.
     """
@@ -58,6 +61,7 @@ class Offer:
     repositories: tuple[tuple[Repository, tuple[Keyring, ...]], ...] = ()
     refused: tuple[Refusal, ...] = ()
     digest: str = ""
+    pins: tuple[Pin, ...] = ()
 
     @property
     def keyrings(self) -> tuple[Keyring, ...]:
@@ -80,9 +84,19 @@ class _Reader:
             found += repositories
             self.refused += refused
         offered = [(each, keys) for each in new_here(found, own) if (keys := self._keyrings(each)) is not None]
+        pins = new_pins(self._pins(self.tree, self.refused), self._pins(self.root, []))
         shown = repr([(each, [keyring.digest for keyring in keys]) for each, keys in offered])
-        digest = hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest() if offered else ""
-        return Offer(tuple(offered), tuple(self.refused), digest)
+        shown += repr(pins) if pins else ""
+        digest = hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest() if offered or pins else ""
+        return Offer(tuple(offered), tuple(self.refused), digest, pins)
+
+    def _pins(self, root: Path, refused: list[Refusal]) -> list[Pin]:
+        found: list[Pin] = []
+        for path in _preference_files(root):
+            pins, not_taken = parse_preferences((read_plain(root, path, LARGEST) or b"").decode("utf-8", "replace"))
+            found += pins
+            refused += not_taken
+        return found
 
     def _parse(self, root: Path, path: str) -> tuple[list[Repository], list[Refusal]]:
         text = (read_plain(root, path, LARGEST) or b"").decode("utf-8", "replace")
@@ -119,6 +133,16 @@ def _source_files(root: Path) -> Iterator[str]:
             yield f"etc/apt/sources.list.d/{name}"
 
 
+def _preference_files(root: Path) -> Iterator[str]:
+    yield "etc/apt/preferences"
+    for name in names_in(root, "etc/apt/preferences.d"):
+        # as apt reads them: without an ending, or with its own
+        if name.endswith(".pref") or "." not in name:
+            path = f"etc/apt/preferences.d/{name}"
+            if f"/{path}" != PINS_FILE:
+                yield path
+
+
 def read_offer(paths: Paths) -> Offer:
     """Return what of the MASTER's repositories this host does not have."""
     return _Reader(paths.replica / "tree", paths.root).offer()
@@ -132,6 +156,11 @@ def accept(paths: Paths, offer: Offer, now: float) -> None:
         files.write_atomic(paths.at(keyring.place), keyring.content)
     listed = [(each, tuple(keyring.place for keyring in keyrings)) for each, keyrings in offer.repositories]
     files.write_atomic(paths.at(SOURCE_FILE), render_list(listed).encode())
+    if offer.pins:
+        paths.at(PINS_FILE).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        files.write_atomic(paths.at(PINS_FILE), render_preferences(offer.pins).encode())
+    else:
+        paths.at(PINS_FILE).unlink(missing_ok=True)  # of an offer that this one replaces
     save_accepted(paths, offer.digest, now)
     wanted = {paths.at(keyring.place).name for keyring in offer.keyrings}
     for old in folder.glob("hotsync-*"):
@@ -143,7 +172,8 @@ def unsettled(paths: Paths, offer: Offer, packages_missing: bool) -> str:
     """Given an offer, return what a person must know of it: it changed since it was accepted, or it is needed."""
     accepted = load_accepted(paths)
     if accepted and accepted != offer.digest:
-        return "the MASTER's repositories or their keys are not those any more that were accepted; these are kept"
+        what = "the MASTER's repositories, their keys or its pins"
+        return f"{what} are not those any more that were accepted; these are kept"
     if not accepted and offer.repositories and packages_missing:
         count = len(offer.repositories)
         return f"packages are missing, and the MASTER uses {count} repositories that this server does not have"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.slave_repositories import SOURCE_FILE, accept, read_offer, unsettled
+from hotsync.engine.slave_repositories import PINS_FILE, SOURCE_FILE, accept, read_offer, unsettled
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract
@@ -102,3 +102,25 @@ def test_a_keyring_of_this_server_is_never_replaced(paths: Paths) -> None:
     own.write_bytes(b"ours")
     accept(paths, read_offer(paths), 1.0)
     assert own.read_bytes() == b"ours"
+
+
+def test_pins_are_accepted_with_the_repositories_and_apt_goes_by_them(paths: Paths) -> None:
+    pins = paths.replica / "tree/etc/apt/preferences.d"
+    pins.mkdir()
+    (pins / "app.pref").write_text("Package: app\nPin: version 1.*\nPin-Priority: 990\n")
+    (pins / "odd.txt").write_text("Package: x\nPin: version 1\nPin-Priority: 1\n")
+    offer = read_offer(paths)
+    assert [str(pin) for pin in offer.pins] == ["app: version 1.*, priority 990"]
+    accept(paths, offer, 1.0)
+    options = [f"-oDir={paths.root}", f"-oDir::State::status={paths.at('/etc/status')}"]
+    paths.at("/etc/status").write_text("")
+    shown = subprocess.run(["apt-config", *options, "dump"], check=True, capture_output=True, text=True).stdout
+    assert f'Dir "{paths.root}";' in shown
+    checked = subprocess.run(["apt-cache", *options, "policy"], check=True, capture_output=True, text=True)
+    assert checked.stderr == "", "apt reads what was written without a word"
+    assert unsettled(paths, read_offer(paths), packages_missing=False) == ""
+    (pins / "app.pref").write_text("Package: app\nPin: version 2.*\nPin-Priority: 990\n")
+    assert "pins are not those any more" in unsettled(paths, read_offer(paths), packages_missing=False)
+    (pins / "app.pref").unlink()
+    accept(paths, read_offer(paths), 2.0)
+    assert not paths.at(PINS_FILE).exists()
