@@ -20,6 +20,7 @@ from hotsync.backends.account_processes import Keeper, SystemKeeper, remember_nu
 from hotsync.backends.renumber import left_of, renumber, special_of
 from hotsync.backends.renumber_file import Renumbering, repair
 from hotsync.model.accounts import FILES, Account, Move, NumberPlan, parse_groups, parse_users, render_files, rounds
+from hotsync.model.sub_ids import SubMove, SubRange, each_number, parse_sub_ids
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
@@ -34,6 +35,8 @@ class _Journal:
     user_moves: tuple[Move, ...]
     group_moves: tuple[Move, ...]
     primary: tuple[tuple[str, int], ...]
+    sub_users: tuple[SubMove, ...] = ()
+    sub_groups: tuple[SubMove, ...] = ()
     stopped: tuple[str, ...] = ()
     restarted: tuple[str, ...] = ()
     round: int = 0
@@ -58,6 +61,10 @@ class LocalAccounts:
         """Return the groups of this host by name."""
         return parse_groups(self._text("group"))
 
+    def sub_ids(self, name: str) -> tuple[SubRange, ...]:
+        """Return the sub-ids of this host in `subuid` or `subgid`."""
+        return parse_sub_ids(self._text(name))
+
     @property
     def unfinished(self) -> bool:
         """Return whether a move was cut."""
@@ -75,11 +82,10 @@ class LocalAccounts:
         could not follow an earlier move (`left`) are tried again.
         """
         unread: tuple[str, ...] = ()
-        if plan.user_moves or plan.group_moves:
+        if plan.moves:
             owners = self._keeper.owners(_old(plan.user_moves), _old(plan.group_moves))
-            self._save(
-                _Journal(SCHEMA, plan.user_moves, plan.group_moves, plan.primary, owners.to_stop, owners.to_restart)
-            )
+            moving = _Journal(SCHEMA, plan.user_moves, plan.group_moves, plan.primary, plan.sub_users, plan.sub_groups)
+            self._save(replace(moving, stopped=owners.to_stop, restarted=owners.to_restart))
             unread = self.finish()
         self._write(NumberPlan(new_groups=plan.new_groups, new_users=plan.new_users))
         self._retry_left()
@@ -91,12 +97,13 @@ class LocalAccounts:
             return ()
         moving = _JOURNAL.validate_json(self._journal.read_bytes())
         self._keeper.call("stop", moving.stopped)
-        self._write(NumberPlan(moving.user_moves, moving.group_moves, moving.primary))
+        plan = NumberPlan(moving.user_moves, moving.group_moves, moving.primary)
+        self._write(replace(plan, sub_users=moving.sub_users, sub_groups=moving.sub_groups))
         remember_numbers(self._paths.run, _old(moving.user_moves), _old(moving.group_moves))
-        uids, gids = rounds(moving.user_moves), rounds(moving.group_moves)
+        users, groups = _all(moving.user_moves, moving.sub_users), _all(moving.group_moves, moving.sub_groups)
         unread: list[str] = []
-        for number in range(moving.round, max(len(uids), len(gids))):
-            unread += renumber(self._paths, _of_round(number, moving, uids, gids))
+        for number in range(moving.round, max(len(rounds(users)), len(rounds(groups)))):
+            unread += renumber(self._paths, _of_round(number, users, groups))
             self._save(replace(moving, round=number + 1))
         # a waiting server's unit is gone once it stopped; whoever looks after it starts it anew
         stopped = [unit for unit in moving.stopped if not unit.startswith(waiting_servers.PREFIX)]
@@ -144,17 +151,19 @@ def _old(moves: Sequence[Move]) -> frozenset[int]:
     return frozenset(move.old for move in moves)
 
 
-def _of_round(
-    number: int, moving: _Journal, uids: Sequence[Mapping[int, int]], gids: Sequence[Mapping[int, int]]
-) -> Renumbering:
+def _all(moves: Sequence[Move], subs: Sequence[SubMove]) -> tuple[Move, ...]:
+    """Return every number that moves; a sub-id is nobody's account, and named by its number."""
+    return (*moves, *(Move(f"#{new}", old, new) for _, old, new in each_number(subs)))
+
+
+def _of_round(number: int, users: Sequence[Move], groups: Sequence[Move]) -> Renumbering:
     """Return the maps of one round, and whose the numbers in them are."""
+    (uids, of_users), (gids, of_groups) = _map(number, users), _map(number, groups)
+    return Renumbering(uids, gids, of_users, of_groups)
 
-    def names(moves: Sequence[Move], maps: Sequence[Mapping[int, int]]) -> dict[int, str]:
-        return {(move.old if number == 0 else maps[0][move.old]): move.name for move in moves} if maps else {}
 
-    return Renumbering(
-        uids[number] if number < len(uids) else {},
-        gids[number] if number < len(gids) else {},
-        names(moving.user_moves, uids),
-        names(moving.group_moves, gids),
-    )
+def _map(number: int, moves: Sequence[Move]) -> tuple[Mapping[int, int], Mapping[int, str]]:
+    maps = rounds(moves)
+    if number >= len(maps):
+        return {}, {}
+    return maps[number], {(move.old if number == 0 else maps[0][move.old]): move.name for move in moves}

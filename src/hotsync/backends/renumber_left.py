@@ -90,8 +90,8 @@ def _follows(
     left: LeftFile, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account]
 ) -> bool:
     maps = Renumbering(
-        {number: users[name].number for number, name in left.users.items() if name in users},
-        {number: groups[name].number for number, name in left.groups.items() if name in groups},
+        {number: new for number, name in left.users.items() if (new := _number_of(name, users)) is not None},
+        {number: new for number, name in left.groups.items() if (new := _number_of(name, groups)) is not None},
     )
     try:
         with parent(root, left.path) as (folder, name):
@@ -105,6 +105,13 @@ def _follows(
     except OSError:
         return False
     return True
+
+
+def _number_of(name: str, accounts: Mapping[str, Account]) -> int | None:
+    """Given an account, or #NUMBER for a number that nobody's account has (a sub-id), return its number now."""
+    if name.startswith("#"):
+        return int(name[1:])
+    return accounts[name].number if name in accounts else None
 
 
 def _is_unmounted(root: Path, path: str) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hotsync.backends.accounts import LocalAccounts
-from hotsync.engine.foreign import read_foreign
-from hotsync.engine.replica_tree import read_text
-from hotsync.model.accounts import NumberPlan, parse_groups, parse_users, plan_numbers
+from hotsync.engine.account_plan import plan_accounts, read_master_accounts
+from hotsync.model.accounts import NumberPlan
 from hotsync.system.paths import Paths
 
 
@@ -14,7 +13,6 @@ class PromotionAccounts:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._tree = paths.replica / "tree"
         self._accounts = LocalAccounts(paths)
 
     def take_numbers(self) -> None:
@@ -25,11 +23,7 @@ class PromotionAccounts:
     @property
     def differ(self) -> bool:
         """Return whether an account of this host has to move (new ones come with the prepared /etc)."""
-        plan = self._plan()
-        return bool(plan.user_moves or plan.group_moves) or self._accounts.unfinished
+        return self._accounts.unfinished or self._plan().moves
 
     def _plan(self) -> NumberPlan:
-        users = parse_users(read_text(self._tree, "etc/passwd"))
-        groups = parse_groups(read_text(self._tree, "etc/group"))
-        foreign = read_foreign(self._paths, users, groups, look=False)
-        return plan_numbers(users, groups, self._accounts.users(), self._accounts.groups(), foreign)
+        return plan_accounts(read_master_accounts(self._paths, look=False), self._accounts)

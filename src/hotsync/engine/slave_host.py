@@ -12,19 +12,17 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.packages import detect
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine import promotion_host, standbys
-from hotsync.engine.foreign import read_foreign
+from hotsync.engine.account_plan import MasterAccounts, plan_accounts, read_master_accounts
 from hotsync.engine.loads import locales_lacking, locales_of_databases
 from hotsync.engine.master_facts import read_told, spool_of_tree
 from hotsync.engine.package_facts import Standing, read_package_facts
-from hotsync.engine.replica_tree import read_text
 from hotsync.engine.slave_mute import Production, read_production
 from hotsync.engine.slave_packages import SlavePackages
 from hotsync.engine.status import holdings
 from hotsync.engine.warm import wanted_loads
 from hotsync.engine.warm_load import WarmDatabases
 from hotsync.errors import HotSyncError
-from hotsync.model.account_numbers import NO_FOREIGN, Foreign
-from hotsync.model.accounts import Account, NumberPlan, parse_groups, parse_users, plan_numbers
+from hotsync.model.accounts import NumberPlan
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
 from hotsync.model.mute import template_of
@@ -54,9 +52,7 @@ class SlaveHost:
     accounts: LocalAccounts
     outcome: SlaveOutcome = field(default_factory=SlaveOutcome)
     master: MasterFacts = field(default_factory=MasterFacts)
-    users: dict[str, Account] = field(default_factory=dict[str, Account])
-    groups: dict[str, Account] = field(default_factory=dict[str, Account])
-    foreign: Foreign = NO_FOREIGN
+    their: MasterAccounts = field(default_factory=MasterAccounts)
     production: Production = field(default_factory=Production)
 
     @classmethod
@@ -75,9 +71,7 @@ class SlaveHost:
         tree = self.paths.replica / "tree"
         with lock.held(self.paths.replica_lock, "commit", wait=True):  # one generation, not the middle of a commit
             self.master = load_facts(tree)
-            self.users = parse_users(read_text(tree, "etc/passwd"))
-            self.groups = parse_groups(read_text(tree, "etc/group"))
-            self.foreign = read_foreign(self.paths, self.users, self.groups, look=True)
+            self.their = read_master_accounts(self.paths, look=True)
         self.production = read_production(self.paths, self.mute, self.master)
         kept = self.production.kept
         freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
@@ -120,7 +114,7 @@ class SlaveHost:
 
     def plan_numbers(self) -> NumberPlan:
         """Return what gives the MASTER's accounts their numbers here, as this host's accounts are now."""
-        return plan_numbers(self.users, self.groups, self.accounts.users(), self.accounts.groups(), self.foreign)
+        return plan_accounts(self.their, self.accounts)
 
     def ports(self, facts: SlaveFacts, clock: Clock) -> Host:
         """Return the Host that the steps change."""

@@ -66,7 +66,7 @@ def _drift(host: SlaveHost) -> Check:
 
 
 def _known_by_number(host: SlaveHost) -> str:
-    kinds = (("users", host.foreign.users), ("groups", host.foreign.groups))
+    kinds = (("users", host.their.foreign.users), ("groups", host.their.foreign.groups))
     numbers = [
         f"{kind} {', '.join(map(_shown, ranges[:_MOST]))}{' …' * (len(ranges) > _MOST)}"
         for kind, ranges in kinds

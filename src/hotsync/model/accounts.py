@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hotsync.model.account_numbers import NO_FOREIGN, NOBODY, Foreign, covered, free_number, is_human
+from hotsync.model.sub_ids import SubMove, render_sub_ids
 
 ACCOUNT_NAME = re.compile(r"^[a-z_][a-z0-9_.-]{0,31}\$?\Z")
 HIGHEST_NUMBER = 2**32 - 3
 FIRST_PARKING = 3_000_000_000
-FILES = ("gshadow", "group", "shadow", "passwd")
+FILES = ("subuid", "subgid", "gshadow", "group", "shadow", "passwd")
 """The files in the order in which they are written: what makes an account known comes last."""
 
 NOLOGIN = "/usr/sbin/nologin"
@@ -48,7 +49,8 @@ class Move:
 class NumberPlan:
     """What has to be done so that the MASTER's accounts have the MASTER's numbers here, and what cannot be done.
 
-    `primary` are users of this host whose primary group moves, with its new number.
+    `primary` are users of this host whose primary group moves, with its new number; `sub_users` and `sub_groups` are
+    moves of sub-ids.
     """
 
     user_moves: tuple[Move, ...] = ()
@@ -57,11 +59,18 @@ class NumberPlan:
     new_groups: tuple[Account, ...] = ()
     new_users: tuple[Account, ...] = ()
     refused: tuple[str, ...] = ()
+    sub_users: tuple[SubMove, ...] = ()
+    sub_groups: tuple[SubMove, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Return whether anything of this host gets another number."""
+        return bool(self.user_moves or self.group_moves or self.sub_users or self.sub_groups)
 
     @property
     def empty(self) -> bool:
         """Return whether nothing has to be done."""
-        return not (self.user_moves or self.group_moves or self.new_groups or self.new_users)
+        return not (self.moves or self.new_groups or self.new_users)
 
 
 def parse_users(text: str) -> dict[str, Account]:
@@ -246,6 +255,8 @@ def render_files(texts: Mapping[str, str], plan: NumberPlan) -> dict[str, str]:
     passwd = _renumbered(passwd, dict(plan.primary), 3)
     group = _renumbered(texts["group"], groups, 2)
     return {
+        "subuid": render_sub_ids(texts.get("subuid", ""), plan.sub_users),
+        "subgid": render_sub_ids(texts.get("subgid", ""), plan.sub_groups),
         "gshadow": _with_lines(texts.get("gshadow", ""), [f"{group.name}:!::" for group in plan.new_groups]),
         "group": _with_lines(group, [f"{group.name}:x:{group.number}:" for group in plan.new_groups]),
         "shadow": _with_lines(texts.get("shadow", ""), [_shadow_line(user) for user in plan.new_users]),
