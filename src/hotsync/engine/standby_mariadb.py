@@ -16,7 +16,7 @@ from hotsync.engine.master_facts import spool_of_tree
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
-from hotsync.sources import documents, mariadb
+from hotsync.sources import documents, mariadb, mariadb_waiting
 from hotsync.sources import mariadb_standby as replicas
 from hotsync.sources.documents import INSTANCE, MariadbInstance
 from hotsync.sources.mariadb_client import program
@@ -103,6 +103,7 @@ class MariadbFollower:
         except RestoreFailed as error:
             return StandbyFacts(self.name, offered, runs, hindrance=error.sentence)
         hindrance = fitness(document.version, document.cannot_follow, Here(version_here(), self.standby.user), OWNER)
+        hindrance = hindrance or mariadb_waiting.hindrance(document, self.standby.instance)
         if hindrance:
             return StandbyFacts(self.name, offered, runs, "", hindrance, hindrance if ours else "")
         position = parse_position(document.position)

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,25 @@ def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, bud
         document = document_of(spool_of_tree(paths) / dump.engine / dump.instance, dump.engine)
     except RestoreFailed as error:
         return error.sentence
-    return "it has tablespaces" if isinstance(document, PostgresqlCluster) and document.spaces else ""
+    if isinstance(document, MariadbInstance):
+        said = mariadb_waiting.hindrance(document, dump.instance)
+        empty = mariadb_waiting.empty_places(document, paths.root)
+        if empty:
+            said += f"; {', '.join(empty)} holds nothing here: let MariaDB start here once with the MASTER's settings"
+    else:
+        said = "it has tablespaces" if document.spaces else ""
+    return said or _leads_out(directory)
+
+
+def _leads_out(directory: Path) -> str:
+    """Return in words that a data directory has parts elsewhere: a server that waits cannot write there, and nobody
+    would see what becomes of them."""
+    for folder in (directory, directory / "pg_tblspc"):
+        with suppress(FileNotFoundError), os.scandir(folder) as found:
+            links = sorted(item.path for item in found if item.is_symlink())
+            if links:
+                return f"{links[0]} leads out of the data directory of this server"
+    return ""
 
 
 def bytes_left(paths: Paths, dump: DatabaseDump) -> int:
@@ -147,6 +166,9 @@ def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
         return NOTHING_LOADED
     if server.directory not in {os.path.realpath(place) for place in dataset.directories}:
         _log.warning("%s keeps its files elsewhere than where they were loaded beforehand", dataset.name)
+        return NOTHING_LOADED
+    if dataset.source == mariadb.NAME and (said := mariadb_waiting.elsewhere_now(dataset)):
+        _log.warning("%s does not use what was loaded beforehand: %s", dataset.name, said)
         return NOTHING_LOADED
     _log.info("%s: loaded beforehand: %s", dataset.name, ", ".join(map(repr, sorted(server.databases))))
     return Loaded(dict(server.databases))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from hotsync.backends.waiting_servers import WaitingServer
+from hotsync.errors import RestoreFailed
 from hotsync.sources.documents import MariadbInstance
 from hotsync.sources.mariadb_client import ask, program
 from hotsync.sources.mariadb_find import NAME
-from hotsync.sources.server_settings import mariadb_arguments
+from hotsync.sources.server_settings import MARIADB_QUESTION, mariadb_arguments, mariadb_places
 from hotsync.sources.source import Dataset
 
 SYSTEM = frozenset(("information_schema", "mysql", "performance_schema", "sys", "test"))
@@ -32,6 +34,43 @@ def server_of(document: MariadbInstance, instance: str, directory: Path, user: s
         "--innodb-flush-log-at-trx-commit=0", *mariadb_arguments(document.settings, f"{NAME}/{instance}"),
     )  # fmt: skip
     return WaitingServer(f"{NAME}@{instance}", user, argv, (directory,), {})
+
+
+def hindrance(document: MariadbInstance, instance: str) -> str:
+    """Given a collected server, return in words why none that waits can make files for it, "" if one can."""
+    places = mariadb_places(document.settings, document.directory)
+    if places:
+        return _elsewhere(places)
+    try:
+        mariadb_arguments(document.settings, f"{NAME}/{instance}")
+    except RestoreFailed as error:
+        return str(error.facts["reason"])
+    return ""
+
+
+def elsewhere_now(dataset: Dataset) -> str:
+    """Given a server that runs, return in words what it keeps outside of its data directory; raise CommandFailed."""
+    settings = [(row[0], "".join(row[1:])) for row in ask(dataset, MARIADB_QUESTION)]
+    return _elsewhere(mariadb_places(settings, ask(dataset, "SELECT @@datadir;")[0][0]))
+
+
+def _elsewhere(places: Mapping[str, str]) -> str:
+    told = ", ".join(f"{name} is {place[:200]}" for name, place in places.items())
+    return f"it keeps files outside of its data directory ({told})" if told else ""
+
+
+def empty_places(document: MariadbInstance, root: Path) -> list[str]:
+    """Given a collected server, return the folders besides its data directory that hold nothing below `root`: a server
+    with the MASTER's settings does not start on files that were made without them."""
+    places = mariadb_places(document.settings, document.directory).values()
+    return sorted({place for place in places if not _holds_anything(root / place.lstrip("/"))})
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        return bool(os.listdir(folder))
+    except OSError:
+        return False
 
 
 def dataset_of(instance: str, folder: Path) -> Dataset:

@@ -5,6 +5,7 @@ What comes out of a document is the MASTER's word, and becomes words of a comman
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -26,13 +27,25 @@ _MARIADB = {
 _MIB = 1024 * 1024
 _SEGMENTS = {str(2**power * _MIB): 2**power for power in range(11)}  # 1 MiB to 1 GiB
 _HINT = "Look into the MASTER's configuration of this server; HotSync makes none with such a setting."
-_NAMES = ", ".join(f"'{name}'" for name in sorted(_MARIADB))
+_PLACES = ("aria_log_dir_path", "innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory")
+"""Where a server keeps what it does not find by the name of a database: in its data directory, if nobody says else."""
+_NAMES = ", ".join(f"'{name}'" for name in sorted((*_MARIADB, *_PLACES)))
 MARIADB_QUESTION = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({_NAMES});"
 """Variables that a server does not know are left out of its answer."""
 
 POSTGRESQL_QUESTION = """SELECT coalesce(json_agg(json_build_array(name, CASE name WHEN 'wal_segment_size'
     THEN pg_size_bytes(current_setting(name))::text ELSE setting END) ORDER BY name), '[]')
   FROM pg_settings WHERE name IN ('data_checksums', 'wal_segment_size')"""
+
+
+def mariadb_places(settings: Iterable[tuple[str, str]], directory: str) -> dict[str, str]:
+    """Given a server's settings and its data directory, return which folders besides it hold its files, by setting.
+
+    A server that knows the directory alone would not find the files of such a one, nor that one its files.
+    """
+    own = os.path.normpath(directory)
+    places = {name: os.path.normpath(os.path.join(own, value)) for name, value in settings if name in _PLACES and value}
+    return {name: place for name, place in places.items() if place != own}
 
 
 def mariadb_arguments(settings: Iterable[tuple[str, str]], dataset: str) -> list[str]:

@@ -11,7 +11,7 @@ from hotsync.engine import standby_mariadb, standbys
 from hotsync.engine.standbys import applied
 from hotsync.errors import RestoreFailed
 from hotsync.model.generation import DatasetPoint
-from hotsync.sources import mariadb, mariadb_binlog, mariadb_load, mariadb_standby, mariadb_streaming
+from hotsync.sources import mariadb, mariadb_binlog, mariadb_load, mariadb_standby, mariadb_streaming, mariadb_waiting
 from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context, Dataset
@@ -338,6 +338,11 @@ def test_what_cannot_be_streamed_is_said(slave: Streamed, monkeypatch: pytest.Mo
         assert facts is not None
         assert "the one here 11.4.2-MariaDB" in facts.trouble
         assert facts.to_do == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(mariadb_waiting, "mariadb_places", lambda *_: {"innodb_data_home_dir": "/srv/x"})
+        facts = slave.facts()
+        assert facts is not None
+        assert facts.hindrance == "it keeps files outside of its data directory (innodb_data_home_dir is /srv/x)"
     slave.master.sql("CREATE TABLE shop.fleeting (n int) ENGINE=MEMORY")
     slave.sync()
     facts = slave.facts()

@@ -323,6 +323,62 @@ def test_what_hinders_a_load_is_said(world: World) -> None:
     assert {load.hindrance for load in world.wanted(odd).values()} == {"its name is no name of a unit"}
 
 
+@pytest.mark.parametrize("setting", ["innodb_log_group_home_dir", "innodb_data_home_dir", "innodb_undo_directory"])
+def test_a_master_that_keeps_files_elsewhere_is_left_to_the_promotion(
+    world: World, direct: Direct, setting: str
+) -> None:
+    with servers.open_folder() as folder:
+        # the files in its template are where nobody looks then
+        template = servers.prepare_mariadb(folder / "data", f"--{setting.replace('_', '-')}={folder}")
+        with servers.mariadb(template, f"--{setting.replace('_', '-')}={folder}") as mysql:
+            world.mysql = mysql
+            mysql.sql("CREATE DATABASE shop; CREATE TABLE shop.t (n int); INSERT INTO shop.t VALUES (1)")
+            wanted = world.wanted(world.generation())["mariadb/default"]
+    assert wanted.hindrance.startswith("it keeps files outside of its data directory (")
+    assert f"{setting} is {folder}" in wanted.hindrance
+    assert f"{folder} holds nothing here" in wanted.hindrance
+    assert direct.started == []
+
+
+def test_a_system_tablespace_with_odd_parts_is_left_to_the_promotion(world: World, direct: Direct) -> None:
+    with servers.open_folder() as folder:
+        words = ("--innodb-data-home-dir=", f"--innodb-data-file-path={folder}/one:12M:autoextend")
+        template = servers.prepare_mariadb(folder / "data", *words)
+        with servers.mariadb(template, *words) as mysql:
+            world.mysql = mysql
+            wanted = world.wanted(world.generation())["mariadb/default"]
+    assert wanted.hindrance == f"innodb_data_file_path of the MASTER's server is '{folder}/one:12M:autoextend'"
+    assert direct.started == []
+
+
+def test_parts_of_this_servers_data_directory_that_lie_elsewhere_are_never_touched(
+    world: World, direct: Direct, tmp_path: Path
+) -> None:
+    dumps = world.generation()
+    for engine, part in (("mariadb", "performance_schema"), ("postgresql", "pg_wal")):
+        place = world.directory(engine) / part
+        place.rename(tmp_path / part)
+        place.symlink_to(tmp_path / part)
+        wanted = next(load for load in world.wanted(dumps).values() if load.engine == engine)
+        assert wanted.hindrance == f"{place} leads out of the data directory of this server"
+    assert direct.started == []
+
+
+def test_a_server_of_production_that_keeps_files_elsewhere_is_loaded_whole(world: World, direct: Direct) -> None:
+    dumps = world.generation()
+    assert world.load_all(dumps) == [True, True]
+    warm.hand_over(world.slave, "mariadb", "default", 1)
+    with servers.open_folder() as folder:
+        command.run(["chown", "mysql:mysql", str(folder)])
+        log, moved = world.directory("mariadb") / "ib_logfile0", folder / "ib_logfile0"
+        log.rename(moved)
+        with production(world, direct, "mariadb", f"--innodb-log-group-home-dir={folder}") as dataset:
+            assert warm.handed_over(world.slave, dataset, 1).databases == {}
+        moved.rename(log)
+        with production(world, direct, "mariadb") as dataset:
+            assert set(warm.handed_over(world.slave, dataset, 1).databases) == {"log", "shop"}
+
+
 def test_dumps_that_are_damaged_are_an_error_and_what_was_good_stays(world: World, direct: Direct) -> None:
     world.load_all(world.generation())
     world.mysql.sql("INSERT INTO shop.fruit VALUES (3, 'quince')")
