@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources.postgresql_cluster import detail
 from hotsync.sources.postgresql_guard import SLOT
 from hotsync.sources.postgresql_standby import MARK, PORT, SIGNAL, Standby, read_control
-from hotsync.system import command, files
+from hotsync.system import command, files, trees
 
 LONGEST = 7 * 24 * 3600.0
 Run = Callable[[list[str]], None]
@@ -81,7 +80,7 @@ def seed(standby: Standby, run: Run | None = None) -> None:
     """
     fresh = fresh_folder(standby)
     try:
-        _clear(fresh)
+        trees.remove(fresh)
         _make(fresh, standby)
         _copy(standby, fresh, run or _as_owner(standby))
         _mark(fresh, standby)
@@ -91,7 +90,7 @@ def seed(standby: Standby, run: Run | None = None) -> None:
     except (OSError, KeyError) as error:
         raise RestoreFailed(dataset=standby.name, reason=str(error), hint=_HINT) from error
     finally:
-        _clear(fresh)
+        trees.remove(fresh)
 
 
 _HINT = "Dumps go on. Remove the cause; the next run of hotsync-slave copies the cluster again."
@@ -110,7 +109,7 @@ def give_up(standby: Standby) -> None:
     if not standby.is_ours:
         return
     old = fresh_folder(standby)
-    _clear(old)
+    trees.remove(old)
     own = _beside(standby.data, _OWN)
     if os.path.lexists(own):
         files.rename_exchange(str(own), str(standby.data))
@@ -118,7 +117,7 @@ def give_up(standby: Standby) -> None:
     else:
         files.rename_noreplace(str(standby.data), str(old))
     files.sync_directory(standby.data.parent)
-    _clear(old)
+    trees.remove(old)
 
 
 def _copy(standby: Standby, fresh: Path, run: Run) -> None:
@@ -194,9 +193,3 @@ def _free_name(data: Path) -> Path:
 
 def _beside(data: Path, ending: str) -> Path:
     return data.with_name(data.name + ending)
-
-
-def _clear(path: Path) -> None:
-    """Remove a folder that a cut seeding left, or the copy that was replaced."""
-    if os.path.lexists(path):
-        shutil.rmtree(path)

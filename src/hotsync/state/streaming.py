@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from hotsync.system import files
+from hotsync.state.by_name import ByName
 from hotsync.system.paths import Paths
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +26,14 @@ class StreamedServer:
     gave_up: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    schema: int = SCHEMA
-    servers: Mapping[str, StreamedServer] = field(default_factory=dict[str, StreamedServer])
-
-
-_DOCUMENT = TypeAdapter(_Document)
+_SERVERS = ByName("servers", TypeAdapter(dict[str, StreamedServer]))
 
 
 def load_streaming(paths: Paths) -> dict[str, StreamedServer]:
     """Return what was made, by dataset ("mariadb/default"); nothing where the document is missing or of no use."""
-    try:
-        document = _DOCUMENT.validate_json(paths.streaming.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return {}
-    return dict(document.servers) if document.schema == SCHEMA else {}
+    return _SERVERS.load(paths.streaming)
 
 
 def note_streaming(paths: Paths, name: str, server: StreamedServer | None) -> None:
     """Note durably what there is of one server; None: nothing is left."""
-    servers = load_streaming(paths)
-    servers.pop(name, None)
-    if server is not None:
-        servers[name] = server
-    document = _DOCUMENT.dump_json(_Document(servers=servers), indent=1)
-    files.write_atomic(paths.streaming, document + b"\n", mode=0o600)
+    _SERVERS.note(paths.streaming, name, server)

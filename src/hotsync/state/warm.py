@@ -3,50 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hotsync.model.warm import WarmServer
-from hotsync.system import files, trees
+from hotsync.state.by_name import ByName
+from hotsync.system import trees
 from hotsync.system.paths import Paths
 
-SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Document:
-    schema: int
-    servers: Mapping[str, WarmServer]
-
-
-_DOCUMENT = TypeAdapter(_Document)
+_SERVERS = ByName("servers", TypeAdapter(dict[str, WarmServer]))
 
 
 def load_warm(paths: Paths) -> dict[str, WarmServer]:
-    """Return what is loaded beforehand, by engine/instance; nothing where the document is missing or of no use."""
-    try:
-        document = _DOCUMENT.validate_json(paths.warm.read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return {}
-    return dict(document.servers) if document.schema == SCHEMA else {}
-
-
-def save_warm(paths: Paths, servers: Mapping[str, WarmServer]) -> None:
-    """Make this what is loaded beforehand, durably."""
-    document = _DOCUMENT.dump_json(_Document(SCHEMA, servers), indent=1)
-    files.write_atomic(paths.warm, document + b"\n", mode=0o600)
+    """Return what is loaded beforehand, by engine/instance."""
+    return _SERVERS.load(paths.warm)
 
 
 def note_warm(paths: Paths, name: str, server: WarmServer | None) -> None:
-    """Change what is known of one server; None: nothing is."""
-    servers = load_warm(paths)
-    servers.pop(name, None)
-    if server is not None:
-        servers[name] = server
-    save_warm(paths, servers)
+    """Change durably what is known of one server; None: nothing is."""
+    _SERVERS.note(paths.warm, name, server)
 
 
 def untouched(server: WarmServer, directory: Path) -> bool:
