@@ -50,6 +50,7 @@ class World:
     exchanged: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     etc: str = "live"
+    settings: bool = False
     held: bool = False
     permitted: bool = False
     running: set[str] = field(default_factory=lambda: {"ssh.service"})
@@ -252,6 +253,10 @@ class FakeHost:
 
     def reload(self) -> None:
         assert self.world.etc == "exchanged"
+
+    def apply_settings(self) -> None:
+        assert self.world.etc == "exchanged"
+        self.world.settings = True
 
     def _start(self, unit: str) -> None:
         assert self.world.permitted or (self.world.production and not self.world.muted), f"{unit} is muted"

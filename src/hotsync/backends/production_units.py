@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from hotsync.backends import boot_settings
 from hotsync.errors import CommandFailed
+from hotsync.model.slave_checks import listed
 from hotsync.system import command, files
 from hotsync.system.paths import Paths
 
@@ -79,6 +81,14 @@ class ProductionUnits:
     def reload(self) -> None:
         """Make systemd read its unit files anew."""
         command.run(["systemctl", "daemon-reload"], timeout=300)
+
+    def apply_settings(self) -> None:
+        """Make kernel and services take the settings of /etc as a boot would; what was refused is noted."""
+        refused = list(boot_settings.apply())
+        for line in refused:
+            _log.warning("%s", line)
+        if refused:
+            self._note(f"This machine did not take all settings of the MASTER: {listed(refused)} (see the system log).")
 
     def start(self, unit: str) -> None:
         """Start a unit and wait until it is up; raise CommandFailed if it fails."""

@@ -247,7 +247,7 @@ class _Services:
     """The units of production, and the mute."""
 
     def __init__(self, units: ProductionUnits) -> None:
-        self.permit, self.reload = units.permit, units.reload
+        self.permit, self.reload, self.apply_settings = units.permit, units.reload, units.apply_settings
         self.start_all, self.restart_all, self.unmute = units.start_all, units.restart_all, units.unmute
 
     def mute(self, units: Sequence[str]) -> None:

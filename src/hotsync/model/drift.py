@@ -20,6 +20,7 @@ from hotsync.model.package_family import DEBIAN, Order, family_of
 from hotsync.model.report import Check, Verdict
 from hotsync.model.slave_checks import listed
 
+_CARRIED = ("/etc/", "/usr/local/")
 _SHARES = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p"))
 
 
@@ -197,9 +198,8 @@ def _sysctl(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator
         needed, unit = WATCHED.get(fact.key, ""), _setter(fact.key, master.active_units)
         if unit:
             matters, why = False, f"{unit} sets it when it starts"
-        elif fact.source.startswith("/etc/"):
-            why = f"{fact.source} comes with a promotion, and counts from the next boot, or after `sysctl --system`"
-            matters, why = bool(needed), f"{needed}; {why}" if needed else why
+        elif fact.source.startswith(_CARRIED):
+            matters, why = False, f"{fact.source} comes with a promotion, which applies it"
         elif needed and not fact.source:
             matters, why = True, f"{needed}; no file on the MASTER sets it: put it into /etc/sysctl.d there"
         else:
@@ -214,7 +214,7 @@ def _setter(key: str, active: Collection[str]) -> str:
 def _locale(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
     there, here = master.system.locale, slave.system.locale
     if there and there != here:
-        why = "the setting comes with the MASTER's /etc; hotsync-slave makes its locales"
+        why = "it comes with the MASTER's /etc, and services take it in a promotion; hotsync-slave makes its locales"
         yield Difference(Topic.LOCALE, "LANG", there, here, False, why)
 
 

@@ -16,6 +16,7 @@ _SECONDS = {
     "databases.load": 1.0,
     "files.prepare-etc": 0.5,
     "services.restart": 1.0,
+    "services.settings": 0.5,
     "services.start": 2.5,
     "role.settle": 0.5,
 }

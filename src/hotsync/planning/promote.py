@@ -14,6 +14,7 @@ from hotsync.steps.network import ActivateNetwork, AdmitClients, HoldClients, Se
 from hotsync.steps.packages import InstallPackages, TakeNumbers
 from hotsync.steps.roles import BecomeMaster, Claim, FinishPromotion, SettleRole
 from hotsync.steps.services import (
+    ApplySettings,
     PermitProduction,
     ReloadUnits,
     RestartUnits,
@@ -58,10 +59,12 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
         step = MakeAnew(each.name, each.make, each.paths)
         if not facts.etc_exchanged or not _tried(done, step.key):
             yield step
-    # what the running managers hold in memory is not visible on the disk: the journal proves it, and doing it twice
-    # does no harm; after a boot they have read the new files anyway
+    # what kernel and running managers hold in memory is not visible on the disk: the journal proves it, and doing it
+    # twice does no harm; after a boot they have read the new files anyway
     if not facts.etc_exchanged or not _tried(done, "services.reload"):
         yield ReloadUnits()
+    if not facts.etc_exchanged or not _tried(done, "services.settings"):
+        yield ApplySettings()
     if not facts.etc_exchanged or not _tried(done, "network.activate"):
         yield ActivateNetwork()
 

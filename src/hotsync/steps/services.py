@@ -22,6 +22,19 @@ class ReloadUnits:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplySettings:
+    """Make this machine as the exchanged /etc says: what a boot would do, and services depend on."""
+
+    phase: Phase = Phase.DATA
+    key: str = "services.settings"
+    title: str = "take the MASTER's kernel modules and settings, temporary folders and locale, as a boot would"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.services.apply_settings()
+
+
+@dataclass(frozen=True, slots=True)
 class PermitProduction:
     """Let muted units start, in this boot only."""
 

@@ -54,7 +54,6 @@ def one(master: MasterFacts, slave: MasterFacts = NOTHING) -> Difference:
         ),
         (MasterFacts(groups=(GroupFact("a", 5),)), NOTHING, Topic.GROUP, "numbers"),
         (settings(SysctlFact("vm.overcommit_memory", "1")), NOTHING, Topic.SYSCTL, "no file on the MASTER"),
-        (settings(SysctlFact("vm.max_map_count", "9", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "next boot"),
         (MasterFacts(system=SystemFacts(timezone="Mars/Olympus")), NOTHING, Topic.TIMEZONE, "tzdata"),
         (MasterFacts(system=SystemFacts(modules=("xt_geoip",))), NOTHING, Topic.MODULE, "does not have it"),
         (MasterFacts(mounts=(MountFact("/srv/x", "nas:/x", "nfs4"),)), NOTHING, Topic.SHARE, "fstab"),
@@ -85,7 +84,8 @@ def test_what_a_promotion_leaves_as_it_is_matters(
         (unit("systemd-x.service"), NOTHING, Topic.UNIT, "init system"),
         (MasterFacts(users=(AccountFact("a", 5, 5),)), MasterFacts(
             users=(AccountFact("a", 5, 5), AccountFact("b", 6, 6))), Topic.USER, "only this server"),
-        (settings(SysctlFact("vm.swappiness", "1", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "next boot"),
+        (settings(SysctlFact("vm.swappiness", "1", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "applies it"),
+        (settings(SysctlFact("vm.max_map_count", "9", "/etc/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "applies it"),
         (settings(SysctlFact("kernel.pid_max", "1", "/usr/lib/sysctl.d/a.conf")), NOTHING, Topic.SYSCTL, "package"),
         (MasterFacts(system=SystemFacts(timezone="Europe/Rome")), NOTHING, Topic.TIMEZONE, "/etc"),
         (MasterFacts(system=SystemFacts(locale="it_IT.UTF-8")), NOTHING, Topic.LOCALE, "/etc"),

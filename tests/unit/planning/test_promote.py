@@ -118,6 +118,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert world.etc == "exchanged"
     assert {dump.digest for dump in world.dumps} == set(world.loads)
     assert world.production
+    assert world.settings
     assert not world.muted
     assert not world.held
 
@@ -130,7 +131,11 @@ def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_co
     keys = [step.key.partition(":")[0] for step in plan]
     assert keys[-4:] == ["role.master", "role.settle", "services.unmute", "role.finish"]
     anew = ["files.rebuild"] * len(world.rebuilds)
-    assert keys[keys.index("files.exchange-etc") + 1 :][: len(anew) + 1] == [*anew, "services.reload"]
+    assert keys[keys.index("files.exchange-etc") + 1 :][: len(anew) + 2] == [
+        *anew,
+        "services.reload",
+        "services.settings",
+    ]
     phases = list(Phase)
     assert [phases.index(step.phase) for step in plan] == sorted(phases.index(step.phase) for step in plan)
     assert len({step.key for step in plan}) == len(plan)

@@ -23,6 +23,10 @@ class Services(Protocol):
         """Make the service manager read its unit files anew."""
         ...
 
+    def apply_settings(self) -> None:
+        """Make kernel and services take the settings of /etc as a boot would; what fails is told and does not raise."""
+        ...
+
     def start_all(self, units: Sequence[str]) -> None:
         """Start units in one transaction, in the order they ask for; one that fails is told and does not raise."""
         ...
