@@ -16,6 +16,7 @@ from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.streaming import load_streaming, note_streaming
+from hotsync.system import command
 from hotsync.transport.client import PeerLink
 from tests.contract.agent.pair import until
 from tests.contract.agent.streamed_mariadb import NAME, Streamed, streamed
@@ -99,6 +100,18 @@ def test_a_break_in_the_middle_costs_nothing_that_was_committed(following: Strea
     until(lambda: not following.follows(), "it sees that it was cut off")
     following.start_streaming()
     until(lambda: following.has(COUNT, "1002"), "the rows are there")
+
+
+def test_a_cable_that_is_pulled_in_the_middle_costs_nothing_and_it_goes_on_by_itself(following: Streamed) -> None:
+    command.run(["nft", "-f", "-"], input=b"table inet cut { chain c { type filter hook input priority 0; drop; }; }")
+    following.master.sql("INSERT INTO shop.t (w) SELECT REPEAT('x', 10000) FROM shop.seq_1_to_1000")
+    until(lambda: not following.standby.offered, "the SLAVE notices", turns=1200)
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('while it was cut')")
+    assert following.has(COUNT, "2")
+    command.run(["nft", "delete", "table", "inet", "cut"])
+    until(lambda: following.has(COUNT, "1003"), "nothing is lost", turns=1200)
+    until(following.follows, "it follows again")
+    assert following.standing().apply_error == ""
 
 
 def test_a_promotion_takes_over_what_was_committed_after_the_last_sync(following: Streamed) -> None:
