@@ -107,13 +107,20 @@ class PostgresqlFollower:
         hindrance = self._hindrance(document)
         if hindrance:
             return StandbyFacts(standby.name, offered, runs, "", hindrance, hindrance if standby.is_ours else "")
+        replayed = self._replayed() if runs and offered else ""
         try:
             upstream = read_upstream(standby) if offered else None
         except (CommandFailed, ValueError) as error:
             # it may be about to start; the copy that is here goes on
             _log.info("the MASTER's %s does not answer: %s", standby.name, error)
             offered, upstream = False, None
-        return StandbyFacts(standby.name, offered, runs, needs_seed(standby, upstream, divergence(said)))
+        return StandbyFacts(standby.name, offered, runs, needs_seed(standby, upstream, divergence(said), replayed))
+
+    def _replayed(self) -> str:
+        try:
+            return read_standing(self.standby).replayed
+        except (CommandFailed, ValueError):
+            return ""
 
     def _hindrance(self, document: PostgresqlCluster) -> str:
         version = self.standby.version

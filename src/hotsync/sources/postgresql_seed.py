@@ -12,9 +12,11 @@ from pathlib import Path
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources.postgresql_cluster import detail
 from hotsync.sources.postgresql_guard import SLOT
+from hotsync.sources.postgresql_proof import number_of
 from hotsync.sources.postgresql_standby import MARK, PORT, SIGNAL, Standby, read_control
 from hotsync.system import command, files, trees
 
+_DIVERGED = "it and the MASTER have gone different ways"
 LONGEST = 7 * 24 * 3600.0
 Run = Callable[[list[str]], None]
 _MARK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,10 +25,11 @@ _FRESH, _OWN = ".hotsync-seed", ".before-hotsync"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The MASTER's cluster as it answers through the stream."""
+    """The MASTER's cluster as it answers through the stream; `flushed`: up to where in its log it has written."""
 
     system_identifier: str
     timeline: int
+    flushed: str
 
 
 def read_upstream(standby: Standby) -> Upstream:
@@ -42,13 +45,16 @@ def read_upstream(standby: Standby) -> Upstream:
     fields = answer.strip().split("|")
     if len(fields) != 4 or not fields[0].isdigit():
         raise ValueError("the MASTER's server does not say who it is")
-    return Upstream(fields[0], int(fields[1]))
+    number_of(fields[2])
+    return Upstream(fields[0], int(fields[1]), fields[2])
 
 
-def needs_seed(standby: Standby, upstream: Upstream | None, diverged: str = "") -> str:
+def needs_seed(standby: Standby, upstream: Upstream | None, diverged: str = "", replayed: str = "") -> str:
     """Return why a cluster must be copied (anew) from the MASTER, "" if it need not.
 
-    `upstream` is None while the MASTER does not answer; `diverged` is what the standby's server said of it.
+    `upstream` is None while the MASTER does not answer; `diverged` is what the standby's server said of it, `replayed`
+    how far that was before the MASTER was asked ("": not known). One that is ahead has changes that the MASTER lost,
+    as where its disk was put back; the server notices that only if it asks for another segment.
     """
     if not (standby.data / "PG_VERSION").is_file():
         return "there is no copy yet"
@@ -61,7 +67,9 @@ def needs_seed(standby: Standby, upstream: Upstream | None, diverged: str = "") 
     if upstream is not None and control.system_identifier != upstream.system_identifier:
         return "the MASTER's cluster was made anew"
     if upstream is not None and control.timeline > upstream.timeline:
-        return "it and the MASTER have gone different ways"
+        return _DIVERGED
+    if upstream is not None and replayed and number_of(replayed) > number_of(upstream.flushed):
+        return _DIVERGED
     return diverged
 
 

@@ -251,6 +251,34 @@ def test_a_standby_that_lost_its_way_is_copied_anew(following: Slave) -> None:
     until(lambda: following.world.has("SELECT count(*) FROM t", "1"), "the row is there")
 
 
+@pytest.mark.parametrize("more", ["SELECT 1", "SELECT pg_switch_wal(); INSERT INTO t VALUES (3)"])
+def test_a_standby_that_has_what_its_master_lost_is_copied_anew(following: Slave, more: str) -> None:
+    master = following.world.master
+    folder = master.folder
+    argv = [following.world.standby.login.tool("pg_ctl"), "-D", f"{folder}/data", "-w", "-l", f"{folder}/log"]
+    start = [*argv, "-o", f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off", "start"]
+    command.run([*argv, "-m", "fast", "stop"], user="postgres", cwd="/")
+    command.run(["cp", "-a", f"{folder}/data", f"{folder}/before"])
+    command.run(start, user="postgres", cwd="/")
+    master.psql(f"INSERT INTO t SELECT generate_series(1, 20000); {more}")
+    rows = master.psql("SELECT count(*) FROM t").strip()
+    until(lambda: following.world.has("SELECT count(*) FROM t", rows), "the standby has what will be lost")
+    # the disk is put back to an older state
+    master.stop()
+    trees.remove(folder / "data")
+    (folder / "before").rename(folder / "data")
+    command.run(start, user="postgres", cwd="/")
+    master.psql("INSERT INTO t VALUES (9)")
+
+    def why() -> str:
+        facts = following.facts()
+        return facts.copy_because if facts is not None else ""
+
+    until(lambda: why() == "it and the MASTER have gone different ways", "it is seen")
+    following.tend()
+    until(lambda: following.world.has("SELECT n FROM t", "9"), "it has what the MASTER has")
+
+
 def test_a_standby_follows_a_master_whose_settings_grew(following: Slave) -> None:
     following.world.master.psql("ALTER SYSTEM SET max_connections = 150")
     folder = following.world.master.folder
