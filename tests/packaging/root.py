@@ -36,7 +36,20 @@ class Root:
 
     def run(self, *argv: str, ok: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command inside; with `ok`, a failure fails the test with all that was said."""
-        line = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-euc", _ENTER, "sh", *argv]
+        line = [
+            "unshare",
+            "--mount",
+            "--uts",
+            "--pid",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-euc",
+            _ENTER,
+            "sh",
+            *argv,
+        ]
         done = subprocess.run(
             line,
             env={**_ENVIRONMENT, "ROOT": str(self.path), **env},
