@@ -10,10 +10,11 @@ from hotsync.system import command
 
 DAEMON = "hotsyncd.service"
 STREAM = "hotsync-stream.service"
+WATCH = "hotsync-watch.service"
 MASTER_TIMER = "hotsync.timer"
 SLAVE_TIMER = "hotsync-slave.timer"
 COVERAGE_TIMER = "hotsync-coverage.timer"
-ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, STREAM, DAEMON)
+ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, STREAM, WATCH, DAEMON)
 WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER, COVERAGE_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
 
 Run = Callable[[Sequence[str]], command.Completed]
@@ -26,10 +27,18 @@ class OwnUnits(Protocol):
         """Make systemd read the unit files anew."""
         ...
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
+    def arrange(
+        self,
+        role: Role,
+        *,
+        enabled: bool,
+        changed: Sequence[str] = (),
+        streams: bool = False,
+        watches: bool = False,
+    ) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew.
 
-        `streams`: a MASTER also streams its database servers.
+        `streams`: a MASTER also streams its database servers; `watches`: it looks at what it would lose.
         """
         ...
 
@@ -77,11 +86,21 @@ class Units:
         """Return whether a unit runs."""
         return self._ask(["systemctl", "is-active", "--quiet", unit]).returncode == 0
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
+    def arrange(
+        self,
+        role: Role,
+        *,
+        enabled: bool,
+        changed: Sequence[str] = (),
+        streams: bool = False,
+        watches: bool = False,
+    ) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""
         wanted: tuple[str, ...] = WANTED[role] if enabled else ()
         if wanted and streams and role is Role.MASTER:
             wanted += (STREAM,)
+        if wanted and watches and role is Role.MASTER:
+            wanted += (WATCH,)
         for unit in ALL:
             if unit not in wanted:
                 self.disable(unit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.loss import loss_document, loss_sentence, show_paths
 from hotsync.cli.past import databases_as_of
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
 from hotsync.cli.sync import report_document
@@ -22,11 +23,14 @@ from hotsync.system.clock import SystemClock
 
 @click.command("status", cls=GuardedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def status_command(as_json: bool) -> int:
-    """Show role, peer, newest generation and its age, last and next run, readiness, what is muted, warnings."""
+@click.option("--loss", "only_loss", is_flag=True, help="List the paths that a promotion now would lose.")
+def status_command(as_json: bool, only_loss: bool) -> int:
+    """Show role, peer, newest generation, what would be lost now, last and next run, readiness, warnings."""
     status = read_status(paths.from_environment(), SystemClock())
     if as_json:
         print_json(status_document(status))
+    elif only_loss:
+        _show_loss(status)
     else:
         _show(status)
     return ExitCode.WARNINGS if status.warnings or worst(status.checks) is Verdict.RED else ExitCode.DONE
@@ -85,6 +89,7 @@ def status_document(status: Status) -> dict[str, object]:
             {"name": each.name, "as_of": utc(each.as_of), "lag_seconds": round(each.lag, 1), "fault": each.fault}
             for each in status.standbys
         ],
+        "loss": loss_document(status.loss, status.ahead),
         "coverage": None
         if status.coverage is None
         else {"looked_at": utc(status.coverage.looked_at), "unprotected": len(status.coverage.findings)},
@@ -103,6 +108,8 @@ def _show(status: Status) -> None:
     _row("generation", _generation(status))
     if status.newest is not None and any(database_moment(status.newest, status.streamed)):
         _row("databases", f"as of {databases_as_of(status.newest, status.streamed)}, the MASTER's time")
+    if status.loss is not None:
+        _row("loss", f"now: {loss_sentence(status.loss, status.ahead)}")
     for name in status.streamed:
         _row("streamed", readable(_streamed(status, name)))
     if status.running is not None:
@@ -121,6 +128,14 @@ def _show(status: Status) -> None:
         )
     for warning in status.warnings:
         say(warning, mark=click.style("Warning:", fg="yellow"), lines=True)
+
+
+def _show_loss(status: Status) -> None:
+    if status.loss is None:
+        click.echo("There is no generation yet: a promotion would lose everything.")
+        return
+    show_paths(status.loss)
+    click.echo(f"A promotion now would lose: {loss_sentence(status.loss, status.ahead)}.")
 
 
 def _row(name: str, value: str) -> None:

@@ -140,6 +140,14 @@ class Settings(BaseModel):
     interval_minutes: int = _setting(
         "hotsync", "IntervalMinutes", Number(1, 1440), "15", "on the MASTER: how often a sync starts", unit="minutes"
     )
+    watch_seconds: int = _setting(
+        "hotsync",
+        "WatchSeconds",
+        Number(0, 86_400),
+        "60",
+        "on the MASTER: how often it looks what is newer than the last generation and would be lost; 0: never",
+        unit="seconds",
+    )
     slave_interval_minutes: int = _setting(
         "hotsync",
         "SlaveIntervalMinutes",

@@ -45,7 +45,13 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
         streams = settings.streams and record.role is Role.MASTER
         if streams:
             _set_up(here, say)
-        here.units.arrange(record.role, enabled=settings.enabled, changed=changed, streams=streams)
+        here.units.arrange(
+            record.role,
+            enabled=settings.enabled,
+            changed=changed,
+            streams=streams,
+            watches=settings.watch_seconds > 0,
+        )
         if record.role is Role.MASTER and not streams:
             # what streaming had made on the servers goes with it
             for sentence in here.tend_streams(here.paths, 0):

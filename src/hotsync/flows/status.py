@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from hotsync.backends.mute import Mute
-from hotsync.backends.units import DAEMON, STREAM, Units
+from hotsync.backends.units import DAEMON, STREAM, WATCH, Units
 from hotsync.config.schema import Fault, Settings
 from hotsync.engine import standbys, streaming
 from hotsync.engine.master_facts import read_told
@@ -19,7 +19,9 @@ from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
+from hotsync.state.loss import load_loss
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
@@ -50,6 +52,8 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
     role = tried(lambda: load_role(paths), RoleRecord())
     is_slave = role.role is Role.SLAVE
     streams = settings.streams and role.role is Role.MASTER
+    watches = settings.enabled and settings.watch_seconds > 0 and role.role is Role.MASTER and bool(settings.slave_host)
+    newest = tried(lambda: holdings(paths, role.role), None)
     command = "hotsync-slave" if is_slave else "hotsync"
     status = Status(
         host=socket.gethostname(),
@@ -58,7 +62,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         settings=settings,
         peer=tried(lambda: load_peer(paths), None),
         presence=load_presence(paths),
-        newest=tried(lambda: holdings(paths, role.role), None),
+        newest=newest,
         last_run=Runs(paths.runs).last(command),
         next_run=tried(lambda: next_run(command), 0.0) if settings.enabled else 0.0,
         slave_run=tried(lambda: load_slave_run(paths), None) if is_slave else None,
@@ -70,6 +74,8 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         to_restart=tried(lambda: streaming.waiting(paths), dict[str, str]()) if streams else {},
         standbys=tried(lambda: standbys.shown(paths, read_told(paths).dumps, clock.now()), ()) if is_slave else (),
         coverage=None if is_slave else tried(lambda: load_coverage(paths), None),
+        loss=None if newest is None or is_slave else against(load_loss(paths.loss_seen), newest),
+        watching=not watches or tried(lambda: ask.is_active(WATCH), True),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

@@ -9,6 +9,7 @@ from hotsync.config.schema import Settings
 from hotsync.model.coverage import Coverage
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.loss import LossStatement
 from hotsync.model.report import Check, RunReport
 from hotsync.model.standby import StandbyShown
 from hotsync.state.slave_run import SlaveRun
@@ -23,7 +24,8 @@ class Status:
     `running` is the run that is going now; `serving`: hotsyncd runs; `voiceless`: no mail can leave this server.
     `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
-    MASTER, what it found last that nothing protects.
+    MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
+    `watching`: on a MASTER, who finds that out runs.
     """
 
     host: str
@@ -45,15 +47,21 @@ class Status:
     standbys: tuple[StandbyShown, ...] = ()
     to_restart: Mapping[str, str] = field(default_factory=dict[str, str])
     coverage: Coverage | None = None
+    loss: LossStatement | None = None
+    watching: bool = True
 
     @property
     def age(self) -> float:
         """Return the age of the newest generation: since it was collected or last confirmed."""
         if self.newest is None:
             return 0.0
+        return max(0.0, self.now - data_moment(self.newest, self.ahead))
+
+    @property
+    def ahead(self) -> float:
+        """Return by how much the MASTER's clock is ahead of this server's."""
         # a MASTER remembers by its own clock; what a SLAVE holds was collected by its MASTER's
-        difference = self.presence.clock_difference if self.role.role is Role.SLAVE else 0.0
-        return max(0.0, self.now - data_moment(self.newest, difference))
+        return self.presence.clock_difference if self.role.role is Role.SLAVE else 0.0
 
     @property
     def streamed(self) -> tuple[str, ...]:

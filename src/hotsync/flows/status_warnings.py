@@ -53,6 +53,8 @@ def _of_work(status: Status) -> Iterator[str]:
         yield "hotsyncd does not run: systemctl start hotsyncd; systemctl status hotsyncd says why it stopped."
     if not status.streaming:
         yield "hotsync-stream does not run: systemctl start hotsync-stream; systemctl status hotsync-stream says why."
+    if not status.watching:
+        yield "hotsync-watch does not run: systemctl start hotsync-watch; systemctl status hotsync-watch says why."
     for name, unit in status.to_restart.items():
         yield (
             f"{name} waits for a restart of {unit} to be streamed, and is only dumped until then: "

@@ -95,6 +95,11 @@ class Paths:
         return self.state / "coverage.json"
 
     @property
+    def loss_seen(self) -> Path:
+        """On the MASTER: what its watch last saw to be newer than the last generation."""
+        return self.run / "loss.json"
+
+    @property
     def site_memory(self) -> Path:
         """What the site's lists and plugins said last: it holds while one of them fails."""
         return self.state / "site.json"

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hotsync.backends.units import ALL, STREAM, Units
+from hotsync.backends.units import ALL, STREAM, WATCH, Units
 from hotsync.model.identity import Role
 from hotsync.system.command import Completed
 
@@ -84,3 +84,23 @@ def test_only_a_master_that_is_told_to_streams(
     systemctl.active, systemctl.enabled = set(before), set(before)
     Units(systemctl, systemctl).arrange(role, enabled=enabled, streams=streams)
     assert (STREAM in systemctl.active, STREAM in systemctl.enabled) == (runs, runs)
+
+
+@pytest.mark.parametrize(
+    ("role", "enabled", "watches", "runs"),
+    [
+        (Role.MASTER, True, True, True),
+        (Role.MASTER, True, False, False),
+        (Role.MASTER, False, True, False),
+        (Role.SLAVE, True, True, False),
+        (Role.NONE, True, True, False),
+    ],
+)
+@pytest.mark.parametrize("before", [set[str](), {WATCH}])
+def test_only_a_master_that_is_told_to_watches(
+    role: Role, enabled: bool, watches: bool, runs: bool, before: set[str]
+) -> None:
+    systemctl = Systemctl()
+    systemctl.active, systemctl.enabled = set(before), set(before)
+    Units(systemctl, systemctl).arrange(role, enabled=enabled, watches=watches)
+    assert (WATCH in systemctl.active, WATCH in systemctl.enabled) == (runs, runs)

@@ -19,13 +19,21 @@ class FakeUnits:
     def __init__(self) -> None:
         self.reloads = 0
         self.arranged: list[tuple[Role, bool, list[str]]] = []
-        self.streams = False
+        self.streams = self.watches = False
 
     def reload(self) -> None:
         self.reloads += 1
 
-    def arrange(self, role: Role, *, enabled: bool, changed: Sequence[str] = (), streams: bool = False) -> None:
-        self.streams = streams
+    def arrange(
+        self,
+        role: Role,
+        *,
+        enabled: bool,
+        changed: Sequence[str] = (),
+        streams: bool = False,
+        watches: bool = False,
+    ) -> None:
+        self.streams, self.watches = streams, watches
         self.arranged.append((role, enabled, list(changed)))
 
 

@@ -67,6 +67,7 @@ def test_where_all_is_well_there_is_no_warning(status: Status) -> None:
     ("status", "words"),
     [
         (replace(MASTER, streaming=False), "systemctl start hotsync-stream"),
+        (replace(MASTER, watching=False), "systemctl start hotsync-watch"),
         (
             replace(GOOD, standbys=(StandbyShown("postgresql/15-main", fault="its standby does not run"),)),
             "postgresql/15-main: its standby does not run",

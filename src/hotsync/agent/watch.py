@@ -1,0 +1,124 @@
+"""hotsync-watch: on a MASTER, looks every `WatchSeconds` what is newer than the last generation, and writes it down.
+
+It is a daemon of its own beside hotsyncd, since it reads every folder that is protected, at the lowest priority, and
+because no part of it may hold up the heartbeat. hotsyncd tells the SLAVE what it wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from hotsync.agent.daemon import notify
+from hotsync.agent.here import Here, Reader
+from hotsync.engine.watch import look, watched_here
+from hotsync.errors import HotSyncError
+from hotsync.model.identity import Role
+from hotsync.model.loss import LossStatement
+from hotsync.model.pace import watch_pause
+from hotsync.state.loss import save_loss
+from hotsync.system import log, paths
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.watch")
+
+TICK_SECONDS = 1.0
+Look = Callable[[Here], LossStatement | None]
+
+
+def wanted(here: Here) -> bool:
+    """Return whether this server, as it is now, watches what it would lose."""
+    settings = here.settings
+    return here.role is Role.MASTER and settings.enabled and settings.watch_seconds > 0 and here.peer is not None
+
+
+class Watcher:
+    """What the daemon does, one tick after the other."""
+
+    def __init__(self, places: Paths, clock: Clock, look: Look) -> None:
+        self._paths, self._clock, self._look = places, clock, look
+        self._reader = Reader(places)
+        self._due_at = 0.0
+        self._sent: object = None
+        self._complaint = ""
+
+    def tick(self) -> None:
+        """Look if it is time to, or if a run has come to its end; where nothing is to be watched, state nothing."""
+        try:
+            here = self._reader.here()
+        except HotSyncError as error:
+            self._complain(error.sentence)
+            return
+        if not wanted(here):
+            self.forget()
+            return
+        sent = self._last_sent()
+        started = self._clock.monotonic()
+        if sent == self._sent and started < self._due_at:
+            return
+        self._sent = sent
+        try:
+            statement = self._look(here)
+            if statement is not None:
+                save_loss(self._paths.loss_seen, statement)
+            self._complain("")
+        except (HotSyncError, OSError) as error:
+            reason = error.sentence if isinstance(error, HotSyncError) else error.strerror or str(error)
+            self._complain(f"What would be lost cannot be found out: {reason}")
+        took = self._clock.monotonic() - started
+        self._due_at = started + watch_pause(here.settings.watch_seconds, took)
+
+    def forget(self) -> None:
+        """State nothing any more: nobody looks."""
+        self._sent, self._due_at = None, 0.0
+        self._paths.loss_seen.unlink(missing_ok=True)
+
+    def _last_sent(self) -> object:
+        try:
+            status = os.stat(self._paths.state / "sent.json")
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _complain(self, reason: str) -> None:
+        if reason != self._complaint:
+            self._complaint = reason
+            if reason:
+                _log.error("%s", reason)
+
+
+def look_here(places: Paths, clock: Clock, here: Here) -> LossStatement | None:
+    """Return what of this server is newer than its last generation."""
+    return look(places, clock, partial(watched_here, places, mail_queue=here.settings.mail_queue))
+
+
+def main() -> int:
+    """Watch until told to end; return the exit status."""
+    log.set_up("hotsync-watch")
+    places, clock = paths.from_environment(), SystemClock()
+    watcher = Watcher(places, clock, partial(look_here, places, clock))
+    stopping = threading.Event()
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    notify("READY=1")
+    while not stopping.is_set():
+        watcher.tick()
+        stopping.wait(TICK_SECONDS)
+    notify("STOPPING=1")
+    watcher.forget()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""How the loss statement looks: in one sentence, as a list of paths, and to programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hotsync.cli.render import local, size, utc
+from hotsync.model.loss import Fate, LossStatement, Lost
+from hotsync.model.readable import readable
+
+_WORDS = {
+    Fate.NEW: "new",
+    Fate.CHANGED: "changed",
+    Fate.DELETED: "deleted",
+    Fate.PERHAPS: "perhaps",
+}
+
+
+def loss_sentence(loss: LossStatement, ahead: float) -> str:
+    """Given a statement and by how much the MASTER's clock is ahead of ours, return in words what would be lost."""
+    return f"{_counted(loss, ahead)}; nothing is known after {local(loss.known_until - ahead)}"
+
+
+def _counted(loss: LossStatement, ahead: float) -> str:
+    counts = [
+        f"{_many(loss.files, 'file')} ({size(loss.bytes)}{_mails(loss)})" if loss.files else "",
+        f"{_many(loss.deleted, 'deletion')}" if loss.deleted else "",
+        f"times or rights of {_many(loss.folders, 'folder')}" if loss.folders else "",
+        f"perhaps {loss.perhaps} more" if loss.perhaps and loss.count > loss.perhaps else "",
+        f"perhaps {_many(loss.perhaps, 'file')}" if loss.perhaps and loss.count == loss.perhaps else "",
+    ]
+    said = ", ".join(count for count in counts if count)
+    if not said:
+        return f"nothing is newer than generation {loss.generation}"
+    newest = f"; the newest change is of {local(loss.newest - ahead)}" if loss.newest else ""
+    return f"{said}{newest}"
+
+
+def _many(count: int, word: str) -> str:
+    return f"1 {word}" if count == 1 else f"{count} {word}s"
+
+
+def _mails(loss: LossStatement) -> str:
+    return f", {_many(loss.mails, 'mail')}" if loss.mails else ""
+
+
+def show_paths(loss: LossStatement) -> None:
+    """Print the paths of a statement, one a line: what would become of each, its size, and where it is."""
+    for lost in loss.paths:
+        click.echo(f"{_WORDS[lost.fate]:<8} {size(lost.bytes) if _has_size(lost) else '-':>11}  {_shown(lost)}")
+    if loss.beyond:
+        click.echo(f"and {loss.beyond} more, which are only counted")
+
+
+def _has_size(lost: Lost) -> bool:
+    return not lost.folder and lost.fate is not Fate.DELETED
+
+
+def _shown(lost: Lost) -> str:
+    return readable(f"/{lost.path}{'/' if lost.folder else ''}")
+
+
+def loss_document(loss: LossStatement | None, ahead: float) -> dict[str, Any] | None:
+    """Return a statement as JSON documents have it, with its moments by our clock."""
+    if loss is None:
+        return None
+    return {
+        "generation": loss.generation,
+        "known_until": utc(loss.known_until - ahead),
+        "files": loss.files,
+        "bytes": loss.bytes,
+        "mails": loss.mails,
+        "folders": loss.folders,
+        "deleted": loss.deleted,
+        "perhaps": loss.perhaps,
+        "newest": utc(loss.newest - ahead) if loss.newest else None,
+        "databases": [
+            {"name": each.name, "taken_at": utc(each.taken_at - ahead), "streamed": each.streamed}
+            for each in loss.databases
+        ],
+        "paths": [
+            {"path": lost.path, "fate": lost.fate.value, "bytes": lost.bytes, "folder": lost.folder}
+            for lost in loss.paths
+        ],
+        "beyond": loss.beyond,
+    }

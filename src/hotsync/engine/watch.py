@@ -1,0 +1,120 @@
+"""What of this MASTER is newer than the last generation: a look at the live files; nothing is collected or copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from hotsync.changes.detect import Detection, detect, mount_table
+from hotsync.changes.folders import Reach
+from hotsync.engine.collect import last_rules
+from hotsync.engine.select import Selected, build_selection, own_profiles
+from hotsync.manifest.changeset_file import read_changes
+from hotsync.manifest.store import Manifest
+from hotsync.model.entry import Change, Entry, Kind, sort_key
+from hotsync.model.loss import Fate, LossStatement, Tally, databases_of
+from hotsync.profiles.schema import Profile
+from hotsync.sources.shadow_watch import Live, LiveFiles
+from hotsync.state.sent import load_sent
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+_OWN = "var/lib/hotsync"
+_UNSEEN = frozenset(("path.unreadable", "path.vanished"))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is looked at: what a run would carry now, and which folders hold mail."""
+
+    selected: Selected
+    mail_folders: tuple[str, ...] = ()
+
+
+def watched_here(paths: Paths, *, mail_queue: bool) -> Watched:
+    """Return what a run would carry, as far as that is known without one; raise HotSyncError."""
+    selected = build_selection(paths, last_rules(paths, mail_queue=mail_queue).rules)
+    return Watched(selected, mail_folders(own_profiles(paths)))
+
+
+def mail_folders(profiles: Iterable[Profile]) -> tuple[str, ...]:
+    """Given the profiles of this host, return the folders that hold mail: what those carry that open a mailbox."""
+    carried = (
+        path.strip("/")
+        for profile in profiles
+        if any(check.kind == "imap" for check in profile.checks)
+        for path in profile.files.include
+    )
+    return tuple(path for path in carried if path.partition("/")[0] != "etc")
+
+
+def look(paths: Paths, clock: Clock, watched: Callable[[], Watched]) -> LossStatement | None:
+    """Return what is newer than the last generation; None if there is none, or if another one came meanwhile.
+
+    Raise HotSyncError or OSError where that cannot be found out. What is needed besides memory lies in a folder of its
+    own, which is made anew each time.
+    """
+    if not paths.manifest.exists():
+        return None
+    work = paths.state / "watch"
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Manifest(paths.manifest) as manifest:
+        number, digest, sent = manifest.generation, manifest.digest, load_sent(paths)
+        if not number:
+            return None
+        # of what is changed from here on nothing is known, whether the walk meets it or not
+        started = clock.now()
+        now = watched()
+        planned = work / "changes"
+        detection = detect(
+            paths.root, now.selected.rules, manifest, planned, clock, now.selected.mounts, digest,
+            table=mount_table(paths.root), keep_seals=False,
+        )  # fmt: skip
+        try:
+            tally = _tallied(paths, manifest, detection, now.mail_folders)
+        finally:
+            planned.unlink(missing_ok=True)
+        if (manifest.generation, manifest.digest) != (number, digest):
+            return None
+    databases = databases_of(sent) if sent is not None and sent.number == number else ()
+    return tally.statement(number, digest, started, databases)
+
+
+def _tallied(paths: Paths, manifest: Manifest, detection: Detection, mail: tuple[str, ...]) -> Tally:
+    tally = Tally(mail)
+    with Reach(paths.root) as reach:
+        live = LiveFiles(paths, reach)
+        for change in read_changes(detection.planned):
+            # what HotSync keeps for itself says nothing of the server's own: of databases their moments are told
+            if change.path == _OWN or change.path.startswith(f"{_OWN}/"):
+                continue
+            _count(tally, live, change, manifest.at(sort_key(change.path)))
+    for notice in detection.problems:
+        if notice.code in _UNSEEN:
+            tally.add(notice.path, Fate.PERHAPS)
+    return tally
+
+
+def _count(tally: Tally, live: LiveFiles, change: Change, carried: Entry | None) -> None:
+    entry = change.entry
+    if entry is None:
+        tally.add(change.path, Fate.DELETED)
+        return
+    size = entry.size if entry.kind is Kind.FILE else 0
+    judged = live.judge(change.path, carried) if entry.kind is Kind.FILE else Live.PLAIN
+    if judged in (Live.SAME, Live.PART):
+        return
+    if judged is Live.PERHAPS:
+        tally.add(change.path, Fate.PERHAPS, size)
+    elif carried is None:
+        tally.add(change.path, Fate.NEW, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
+    elif _look_of(entry) != _look_of(carried):
+        tally.add(change.path, Fate.CHANGED, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
+    elif carried.unsettled:
+        # it was carried while it was written: it may have changed since and bear the same time
+        tally.add(change.path, Fate.PERHAPS, size)
+
+
+def _look_of(entry: Entry) -> Entry:
+    """Return of an entry what one look tells, and nothing else."""
+    return replace(entry, device=0, rdev=0, target="", attributes="", flags=0, unsettled=False)
