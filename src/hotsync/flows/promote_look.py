@@ -42,13 +42,7 @@ def master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
 
 def cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
     """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
-    made = {
-        interface.name
-        for interface in (state.interfaces if state else ())
-        if any(
-            word in key for key, _ in interface.options for word in ("bridge", "bond", "vlan", "Bridge", "Bond", "VLAN")
-        )
-    }
+    made = state.made if state else frozenset[str]()
     return {address.interface for address in plan.addresses} - made - live.read_interfaces()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hotsync.errors import ConfigError
+from hotsync.model.network_links import Link, Route
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,12 +46,20 @@ def is_on_link(gateway: Address, addresses: Iterable[Address]) -> bool:
     )
 
 
+def is_name(text: str) -> bool:
+    """Given what a file calls an interface, return whether that is one name, not a pattern or several of them."""
+    return bool(text) and not set(text) & set("*?[]! \t")
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """One interface as it is configured to be.
 
-    `mac` is set where the configuration names it by that; `dhcp4`, `dhcp6` ask for addresses; `options` are further
-    lines that are understood but have no meaning here: they are written back as they were.
+    `mac` is set where the configuration names it by that; `dhcp4`, `dhcp6` ask for addresses, `accept_ra` for those of
+    routers (None: as the system does by itself); `gateways` are default routes without further words, `routes` all
+    others; `master` is the bridge or bond that it is a port of; `link` says how it is made if it is no card; `start`:
+    it comes up at boot; `role` is a firewall's word for it (green, red ...); `options` are further lines that are
+    understood but have no meaning here: the same system's files get them back as they were.
     """
 
     name: str
@@ -62,6 +71,13 @@ class Interface:
     dhcp4: bool = False
     dhcp6: bool = False
     options: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+    mtu: int = 0
+    accept_ra: bool | None = None
+    master: str = ""
+    link: Link | None = None
+    start: bool = True
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,27 @@ class NetworkState:
 
     @property
     def gateways(self) -> tuple[Address, ...]:
-        """Return every default gateway."""
-        return tuple(gateway for interface in self.interfaces for gateway in interface.gateways)
+        """Return every default gateway, the most preferred one last: that of the smallest metric."""
+        with_metric = [
+            (route.metric or 0, Address(interface.name, route.gateway, 32 if route.version == 4 else 128))
+            for interface in self.interfaces
+            for route in interface.routes
+            if route.is_default and route.gateway
+        ]
+        with_metric.sort(key=lambda found: -found[0])
+        plain = (gateway for interface in self.interfaces for gateway in interface.gateways)
+        return (*(gateway for _, gateway in with_metric), *plain)
 
     @property
     def uses_dhcp(self) -> tuple[str, ...]:
         """Return the interfaces that ask for their address."""
         return tuple(interface.name for interface in self.interfaces if interface.dhcp4 or interface.dhcp6)
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Return the interfaces that the configuration itself makes."""
+        return frozenset(interface.name for interface in self.interfaces if interface.link is not None)
+
+    def ports_of(self, name: str) -> tuple[str, ...]:
+        """Given a bridge or bond, return its ports."""
+        return tuple(interface.name for interface in self.interfaces if interface.master == name)

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import replace
 
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network import Address, NetworkState, is_name
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 
 _NOT_OURS = frozenset({"veth", "tun", "wireguard", "dummy"})
@@ -37,10 +37,10 @@ def plan_network(
     else:
         configured = [address for address in state.addresses if address.interface != "lo"]
         named = [replace(a, interface=used.get((a.address, a.prefix), a.interface)) for a in configured]
-        theirs = tuple(address for address in named if address.interface and "*" not in address.interface)
+        theirs = tuple(address for address in named if is_name(address.interface))
         files = {old.interface: new.interface for old, new in zip(configured, named, strict=True)}
         named_gateways = (replace(g, interface=files.get(g.interface, g.interface)) for g in state.gateways)
-        gateways = tuple(gateway for gateway in named_gateways if gateway.interface) or _used_gateways(told)
+        gateways = tuple(gateway for gateway in named_gateways if is_name(gateway.interface)) or _used_gateways(told)
     standby = tuple(address for address in own if address not in theirs)
     cards = tuple((card.mac.lower(), card.name) for card in told.interfaces if card.mac and not card.kind)
     return NetworkPlan(choice, told.host_name, theirs, gateways, standby, cards)

@@ -1,0 +1,51 @@
+"""What each system's own program says of its files: ifup, networkd."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_START = """
+mount -t tmpfs none /run/systemd
+mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
+mount --bind "$1" /etc/systemd/network
+SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console exec /lib/systemd/systemd-networkd
+"""
+
+
+def put(folder: Path, texts: Mapping[str, str], mode: int = 0o644) -> None:
+    """Write texts to their paths below a folder."""
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+        (folder / path).chmod(mode)
+
+
+def ifup_says(file: Path, names: Iterable[str]) -> str:
+    """Return the commands that ifup would run for interfaces; fail on what it does not understand."""
+    words = ["ifup", "--no-act", "--verbose", "--force", "--no-loopback", "--interfaces", str(file), *names]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "run-parts" not in line]
+    assert not [line for line in lines if re.search(r"error|warning|unknown|duplicate", line, re.IGNORECASE)]
+    return "\n".join(" ".join(line.split()) for line in lines)
+
+
+def networkd_says(folder: Path) -> list[str]:
+    """Return the faults that networkd finds in the files of a folder, which it reads in namespaces of its own."""
+    argv = ["unshare", "--net", "--mount", "sh", "-euc", _START, "sh", str(folder)]
+    faults: list[str] = []
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            # what it only tells of its own accord ("Setting ... because ...") is none
+            if line.startswith("/etc/systemd/network/") and " because " not in line:
+                faults.append(line.strip())
+            if "Enumeration completed" in line:
+                break
+        else:
+            faults.append("networkd did not start")
+        process.terminate()
+    return faults

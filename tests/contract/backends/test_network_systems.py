@@ -1,0 +1,70 @@
+"""What we write for each network system is what that system's own program understands, and how it understands it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.network import ifupdown, networkd
+from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
+from tests.contract.backends.network_checkers import ifup_says, networkd_says, put
+
+pytestmark = pytest.mark.contract
+
+STATE = NetworkState(
+    (
+        Interface("eth0", master="bond0"),
+        Interface("eth1", master="bond0"),
+        Interface("bond0", mtu=9000, link=Bond("active-backup", "eth1", (("miimon", "100"), ("updelay", "200")))),
+        Interface("bond0.20", master="br0", link=Vlan("bond0", 20)),
+        Interface(
+            "br0",
+            addresses=(Address("br0", "192.0.2.10", 24), Address("br0", "2001:db8::10", 64)),
+            gateways=(Address("br0", "192.0.2.1", 32), Address("br0", "fe80::1", 128)),
+            dns=("192.0.2.53",),
+            domains=("example.org",),
+            routes=(
+                Route("10.9.0.0/16", "192.0.2.254", 50, "192.0.2.10"),
+                Route("10.8.0.0/16", "198.51.100.9", on_link=True),
+                Route("2001:db8:5::/48", "2001:db8::5"),
+            ),
+            accept_ra=False,
+            link=Bridge(stp=True, settings=(("forward_delay", "4"), ("priority", "4096"))),
+        ),
+        Interface("eth2", dhcp4=True, accept_ra=True, mtu=1400),
+        Interface("eth3", dhcp6=True, start=False),
+    )
+)
+
+
+def test_ifup_understands_what_we_write_as_it_is_meant(tmp_path: Path) -> None:
+    put(tmp_path, ifupdown.render(STATE))
+    said = ifup_says(tmp_path / ifupdown.FILE, ["bond0", "bond0.20", "br0", "eth2"])
+    for command in (
+        "ip link set dev bond0 mtu 9000",
+        "ip link add link bond0 name bond0.20 type vlan id 20",
+        "ip addr add 192.0.2.10/255.255.255.0 broadcast 192.0.2.255 dev br0 label br0",
+        "ip route add default via 192.0.2.1 dev br0 onlink",
+        "ip -6 addr add 2001:db8::10/64 dev br0",
+        "sysctl -q -e -w net.ipv6.conf.br0.accept_ra=0",
+        "ip -6 route replace default via fe80::1 dev br0 onlink",
+        "ip route add 10.9.0.0/16 via 192.0.2.254 dev $IFACE metric 50 src 192.0.2.10",
+        "ip route add 10.8.0.0/16 via 198.51.100.9 dev $IFACE onlink",
+        "ip -6 route add 2001:db8:5::/48 via 2001:db8::5 dev $IFACE",
+        "sysctl -q -e -w net.ipv6.conf.eth2.autoconf=1",
+    ):
+        assert command in said
+
+
+def test_networkd_finds_no_fault_in_what_we_write(tmp_path: Path) -> None:
+    tunnel = Interface("wg0", link=Virtual("wireguard"), options=(("NetDev:WireGuard.ListenPort", "51820"),))
+    put(tmp_path, networkd.render(NetworkState((*STATE.interfaces, tunnel))))
+    assert networkd_says(tmp_path / networkd.FOLDER) == []
+
+
+def test_networkd_would_tell_a_fault(tmp_path: Path) -> None:
+    put(tmp_path, {"x/a.network": "[Match]\nName=e\n[Network]\nFrob=1\n"})
+    (fault,) = networkd_says(tmp_path / "x")
+    assert "a.network:4: Unknown key" in fault
