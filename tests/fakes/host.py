@@ -36,6 +36,7 @@ class World:
     unobtainable: frozenset[str] = frozenset()
     failing_units: frozenset[str] = frozenset()
     attributes: int = 0
+    labels: bool = False
     rebuilds: tuple[Rebuild, ...] = ()
     accounts_differ: bool = True
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -106,6 +107,7 @@ class World:
             clients_held=self.held,
             permitted=self.permitted,
             attributes=self.attributes,
+            labels=self.labels,
             rebuilds=self.rebuilds,
             units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
             units_to_start=tuple(unit for unit in self.master_units if unit not in self.running),
@@ -214,6 +216,11 @@ class FakeHost:
 
     def set_attributes(self) -> None:
         assert self.world.etc == "exchanged"
+
+    def restore_labels(self) -> None:
+        assert self.world.etc == "exchanged"
+        assert set(self.world.exchanged) >= set(self.world.units)
+        self.world.history.append("labels")
 
     def rebuild(self, make: str, paths: Sequence[str]) -> None:
         assert self.world.etc == "exchanged"

@@ -22,7 +22,7 @@ from hotsync.system import command, log, paths
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.files import open_beneath
 from hotsync.transport.messages import Message
-from hotsync.transport.rsync import RsyncTerms, server_argv
+from hotsync.transport.rsync import RsyncTerms, receiver_argv
 from hotsync.transport.wire import JSON_KIND, MAX_FIRST_JSON, Channel, render_frame
 
 _log = logging.getLogger("hotsync.agent")
@@ -94,7 +94,7 @@ def become_rsync(terms: RsyncTerms) -> NoReturn:
     """Replace this program by the receiving rsync."""
     os.umask(0o077)
     environment = {**command.environment(), "HOME": "/nonexistent"}
-    os.execvpe("rsync", server_argv(terms), environment)  # noqa: S606, S607 - PATH is the fixed one above
+    os.execvpe("rsync", receiver_argv(terms), environment)  # noqa: S606, S607 - PATH is the fixed one above
 
 
 def _answer(sock: socket.socket, body: bytes) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.backends import selinux
 from hotsync.errors import ReplicaError
 from hotsync.model.accounts_merge import FILES, merge_accounts
 from hotsync.model.etc_files import ALWAYS_OWN, OWN_NETWORK, files_that_stay
@@ -22,6 +23,7 @@ from hotsync.system.trees import copy_exactly, move_aside, remove
 
 PREPARED = ".hotsync-etc"
 PART = ".hotsync-etc.part"
+"""What holds it while it is built: a root of its own, in which it has its final name."""
 
 Generate = Callable[[Path, Promotion], Mapping[str, str]]
 """Given the folder that will be /etc, return further files of it: path below /etc -> text."""
@@ -46,7 +48,7 @@ class PreparedEtc:
         self._own = own
         self._generate = generate
         self._live = paths.at("/etc")
-        self._part = paths.at(f"/{PART}")
+        self._part = paths.at(f"/{PART}/{ETC}")
         self._ready = paths.at(f"/{PREPARED}")
 
     def is_exchanged(self, promotion: Promotion) -> bool:
@@ -58,16 +60,20 @@ class PreparedEtc:
         if self._is_live(promotion):
             return
         own = self._own()
-        for leftover in (self._part, self._ready):
+        root = self._part.parent
+        for leftover in (root, self._ready):
             remove(leftover)
+        root.mkdir(mode=0o700)
         copy_exactly(self._paths.replica / "tree" / ETC, self._part)
         kept_network = promotion.network.choice is not NetworkChoice.MASTERS
         self._keep_own(own, (*ALWAYS_OWN, *OWN_NETWORK) if kept_network else ALWAYS_OWN)
         self._merge_accounts(promotion)
         for path, text in self._generate(self._part, promotion).items():
             self._write(path, text)
+        self._label(root)
         files.sync_filesystem(self._part)
         os.rename(self._part, self._ready)
+        root.rmdir()
         files.sync_directory(self._ready.parent)
         document.set_etc_inode(self._paths, os.lstat(self._ready).st_ino)
 
@@ -112,6 +118,13 @@ class PreparedEtc:
                 os.chmod(place, status.st_mode & 0o7777)
         remove(target)
         copy_exactly(source, target)
+
+    def _label(self, root: Path) -> None:
+        """Label it before it is live: with other labels than its policy's a machine with SELinux might not boot."""
+        if not selinux.is_enabled(self._paths):
+            return
+        if fault := selinux.label(self._paths, [os.fspath(self._part)], root):
+            document.add_note(self._paths, f"/etc could not be labelled for SELinux: {fault}")
 
     def _merge_accounts(self, promotion: Promotion) -> None:
         merged = merge_accounts(_texts(self._part), _texts(self._live))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from hotsync.backends import loading_guard, production_units
+from hotsync.backends import loading_guard, production_units, selinux
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
@@ -57,6 +57,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         clients_held=loading_guard.is_held(),
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
+        labels=selinux.is_enabled(paths),
         rebuilds=ground.rebuilds,
         start_orders=tuple(profile.services.start for profile in ground.profiles),
         units_to_restart=units_to_restart(candidates, promotion.running, active),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.backends import rebuild
+from hotsync.backends import rebuild, selinux
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.errors import ReplicaError
@@ -84,6 +84,13 @@ class PromotionFiles:
         """Give the MASTER's attributes to the selected folders that stayed in place."""
         for path in self._promotion().folders:
             self._copy_attributes(path)
+
+    def restore_labels(self) -> None:
+        """Label what moved into place, and what may lie where it was made; what fails is noted for the report."""
+        moved = [unit.path for unit in self._promotion().units if unit.how is not How.ASIDE]
+        root = self._paths.root
+        if fault := selinux.label(self._paths, [os.fspath(root / path) for path in (*moved, ETC)], root):
+            document.add_note(self._paths, f"Not everything could be labelled for SELinux: {fault}")
 
     def rebuild(self, make: str, paths: Sequence[str]) -> None:
         """Make something anew from carried files; what fails is noted for the report."""

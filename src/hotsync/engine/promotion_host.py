@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hotsync.backends import production_units
+from hotsync.backends import production_units, selinux
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
 from hotsync.engine.master_facts import read_told, spool_of_tree, unit_of
@@ -100,7 +101,7 @@ class PromotionDatabases:
         if take_over(self._paths, dump, epoch, SystemClock(), self._note_standby):
             note = f"{engine}/{instance} was streamed: it has what was committed after the last generation, too."
             document.add_note(self._paths, note)
-            self._units.start(unit)
+            self._start(dump, unit)
             return
         if engine == postgresql.NAME:
             server = self._served_by(engine, instance)
@@ -111,7 +112,18 @@ class PromotionDatabases:
         elif engine == mariadb.NAME:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
+        self._start(dump, unit)
+
+    def _start(self, dump: DatabaseDump, unit: str) -> None:
+        self._label(dump)
         self._units.start(unit)
+
+    def _label(self, dump: DatabaseDump) -> None:
+        """Label what HotSync made where the server keeps its files."""
+        if not (dump.directory and selinux.is_enabled(self._paths)):
+            return
+        if fault := selinux.label(self._paths, [os.fspath(self._paths.at(dump.directory))], self._paths.root):
+            document.add_note(self._paths, f"The files of {dump.name} could not be labelled for SELinux: {fault}")
 
     def _note_standby(self, shown: StandbyShown, why: str) -> None:
         """Keep for the report of when the data of a streamed server is."""
@@ -158,7 +170,9 @@ class PromotionDatabases:
         """Put the data where the server finds it; one that somebody has started is stopped for that long."""
         unit = unit_of(engine, instance)
         with self._units.stopped(unit):
-            return source_named(engine).restore(self._folder(engine, instance), Dataset(engine, instance, unit=unit))
+            loaded = source_named(engine).restore(self._folder(engine, instance), Dataset(engine, instance, unit=unit))
+            self._label(self._dump(engine, instance))
+            return loaded
 
     def _folder(self, engine: str, instance: str) -> Path:
         return spool_of_tree(self._paths) / engine / instance

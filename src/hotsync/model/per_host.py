@@ -24,6 +24,7 @@ _CARDS = "the names of this machine's network cards"
 _PACKAGES = "what is installed on this machine"
 _INIT = "what the init system remembers of this machine's boots"
 _LEASES = "addresses and networks that were given to this machine"
+_GUARD = "by which policy SELinux guards this machine: with another one, or none, it might not boot"
 _CLOUD = "which instance of its cloud this machine is"
 _CLOCK = "how far the clock of this machine drifts"
 _FIGURES = "figures of this machine's own hardware and logs"
@@ -70,6 +71,7 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
         "/var/lib/PackageKit", "/var/lib/ucf", "/var/lib/alternatives", "/etc/dnf/modules.d", "/var/lib/snapd",
         "/var/lib/unattended-upgrades", "/var/lib/needrestart", "/etc/ld.so.cache", "/etc/.updated",
     )),
+    (_GUARD, ("/etc/selinux", "/etc/sysconfig/selinux", "/var/lib/selinux")),
     (_INIT, ("/var/lib/systemd", "/var/lib/private/systemd")),
     # of a DHCP server in the same folder the leases are carried
     (_LEASES, (

@@ -148,7 +148,7 @@ class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
 
     `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
-    are not yet.
+    are not yet. `labels`: files have to be labelled for SELinux here.
     """
 
     role: RoleRecord
@@ -167,6 +167,7 @@ class PromotionFacts:
     clients_held: bool = False
     permitted: bool = False
     attributes: int = 0
+    labels: bool = False
     rebuilds: tuple[Rebuild, ...] = ()
     units_to_restart: tuple[str, ...] = ()
     units_to_start: tuple[str, ...] = ()

@@ -9,7 +9,16 @@ from hotsync.model.production import start_waves
 from hotsync.model.promotion import How, NetworkChoice, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
-from hotsync.steps.files import Exchange, ExchangeEtc, MakeAnew, MarkTreeLive, PrepareEtc, SetAttributes, SetFolders
+from hotsync.steps.files import (
+    Exchange,
+    ExchangeEtc,
+    MakeAnew,
+    MarkTreeLive,
+    PrepareEtc,
+    RestoreLabels,
+    SetAttributes,
+    SetFolders,
+)
 from hotsync.steps.network import ActivateNetwork, AdmitClients, HoldClients, SetHostName, TakeAddresses
 from hotsync.steps.packages import InstallPackages, TakeNumbers
 from hotsync.steps.roles import BecomeMaster, Claim, FinishPromotion, SettleRole
@@ -55,6 +64,8 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     if not facts.etc_exchanged:
         yield PrepareEtc()
         yield ExchangeEtc()
+    if facts.labels and (not facts.etc_exchanged or not _tried(done, "files.labels")):
+        yield RestoreLabels()  # before anything reads what moved
     for each in facts.rebuilds:
         step = MakeAnew(each.name, each.make, each.paths)
         if not facts.etc_exchanged or not _tried(done, step.key):

@@ -112,6 +112,19 @@ class SetAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreLabels:
+    """Label what moved into place by this machine's own SELinux policy."""
+
+    phase: Phase = Phase.DATA
+    key: str = "files.labels"
+    title: str = "label everything that moved into place by this server's SELinux policy"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.files.restore_labels()
+
+
+@dataclass(frozen=True, slots=True)
 class MakeAnew:
     """Make something anew from files that were carried, as a profile asks for it."""
 

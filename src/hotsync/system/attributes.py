@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 Attributes = dict[str, bytes]
 
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
+_LABEL = "security.selinux"
+"""What SELinux says of a file is made by the policy of the machine that it lies on, and is never carried."""
 _SILENT = (errno.ENOTSUP, errno.ENODATA, errno.EPERM)
 
 
 def read_attributes(name: str, folder: int) -> Attributes:
-    """Given a name in an open folder, return its attributes as rsync -AX carries them; raise OSError if it is gone."""
+    """Given a name in an open folder, return its attributes as rsync carries them; raise OSError if it is gone."""
     path = _through(name, folder)
     return _read(path, lambda: os.listxattr(path, follow_symlinks=False), follow=False)
 
@@ -37,8 +39,8 @@ def _read(target: str | int, list_names: Callable[[], list[str]], *, follow: boo
         raise
     found: Attributes = {}
     for attribute in names:
-        if attribute.startswith("system.") and attribute not in _ACLS:
-            continue  # the file system's own; not carried
+        if attribute == _LABEL or (attribute.startswith("system.") and attribute not in _ACLS):
+            continue  # the file system's own, or the machine's
         try:
             found[attribute] = os.getxattr(target, attribute, follow_symlinks=follow)
         except OSError as error:
@@ -48,7 +50,7 @@ def _read(target: str | int, list_names: Callable[[], list[str]], *, follow: boo
 
 
 def write_attributes(name: str, folder: int, wanted: Mapping[str, bytes]) -> None:
-    """Given the attributes that an object shall have, set what differs and remove the rest; raise OSError.
+    """Given the attributes that an object shall have, set what differs and remove the rest but a label; raise OSError.
 
     Do this after a change of owner (which drops file capabilities) and before setting the mode (an ACL alters it).
     """
@@ -57,7 +59,7 @@ def write_attributes(name: str, folder: int, wanted: Mapping[str, bytes]) -> Non
     for attribute in present.keys() - wanted.keys():
         os.removexattr(path, attribute, follow_symlinks=False)
     for attribute, value in wanted.items():
-        if present.get(attribute) != value:
+        if attribute != _LABEL and present.get(attribute) != value:
             os.setxattr(path, attribute, value, follow_symlinks=False)
 
 

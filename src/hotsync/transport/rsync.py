@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from hotsync.errors import OtherRsync, TransferError
 
 PROGRAM = "rsync"
+_NO_LABELS = ("--filter=-x security.selinux", "--filter=-x system.*")
+"""Labels of SELinux are the machine's own: neither sent, nor taken, nor removed where the machine gave one. The second
+rule is rsync's own one, which does not hold any more once there is another."""
 OLDEST = (3, 1, 0)
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$")]
 
@@ -91,7 +94,7 @@ def _own_timeout(terms: RsyncTerms) -> int:
 
 
 def server_argv(terms: RsyncTerms) -> list[str]:
-    """Given terms, return the receiver's command line; its destination is the folder that it is started in."""
+    """Given terms, return the line by which the sender wants to be answered, in the folder that is the destination."""
     newer = tuple(int(part) for part in terms.sender.split(".")) >= (3, 2, 0)
     abilities = ("L" if terms.symtimes else "") + ("s" if terms.iconv else "") + ("fxCIvu" if newer else "fxC")
     again = "I" if terms.transfer == "again" else ""
@@ -106,13 +109,19 @@ def server_argv(terms: RsyncTerms) -> list[str]:
     return [*argv, "--partial", "--stats", "-@-1", "--numeric-ids", "--no-implied-dirs", ".", "."]
 
 
+def receiver_argv(terms: RsyncTerms) -> list[str]:
+    """Given terms, return the line that the receiver is started with: the sender's wish, and what it need not know."""
+    argv = server_argv(terms)
+    return [*argv[:-2], *_NO_LABELS, *argv[-2:]]
+
+
 def sender_argv(terms: RsyncTerms, remote_shell: str, files_from: str, root: str) -> list[str]:
     """Given terms, return the sender's command line; the paths in `files_from` (NUL after each) are below `root`.
 
     Folders above a listed path are not sent of their own accord: those whose attributes matter are listed themselves.
     """
     # X twice: also the attributes in which an rsync with --fake-super keeps owners, which are data like others
-    argv = [PROGRAM, "-aHAXXS", "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
+    argv = [PROGRAM, "-aHAXXS", *_NO_LABELS, "--numeric-ids", "--modify-window=-1", "--no-implied-dirs", "--partial"]
     if terms.transfer == "again":
         argv.append("--ignore-times")
     if terms.told:

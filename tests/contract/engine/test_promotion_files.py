@@ -26,7 +26,7 @@ from tests.support.dying import Cut, dying_before
 pytestmark = pytest.mark.contract
 
 INCLUDED = ("/etc", "/home", "/srv", "/var/lib", "/data/app")
-PROTECTED = ("/etc/fstab", "/etc/machine-id", "/var/lib/dpkg", "/var/lib/app/own.key")
+PROTECTED = ("/etc/selinux", "/etc/fstab", "/etc/machine-id", "/var/lib/dpkg", "/var/lib/app/own.key")
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -383,3 +383,47 @@ def test_a_link_on_the_way_is_not_followed(stage: Stage) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         stage.files().exchange("data/app")
     assert list(elsewhere.iterdir()) == []
+
+
+POLICY = """\
+/.*                          system_u:object_r:default_t:s0
+/etc(/.*)?                   system_u:object_r:etc_t:s0
+/etc/shadow             --   system_u:object_r:shadow_t:s0
+/home/[^/]+/.+               unconfined_u:object_r:user_home_t:s0
+"""
+
+
+def type_of(path: Path) -> str:
+    return os.getxattr(path, "security.selinux").decode().split(":")[2]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Stage:
+    """A SLAVE whose kernel asks a policy."""
+    config = "SELINUX=enforcing\nSELINUXTYPE=own\n"
+    write(tmp_path, {
+        "sys/fs/selinux/enforce": "1", "etc/selinux/config": config,
+        "etc/selinux/own/contexts/files/file_contexts": POLICY,
+    })  # fmt: skip
+    return Stage(tmp_path)
+
+
+def test_what_moves_into_place_is_labelled_by_this_servers_policy_and_etc_before_it_is_live(guarded: Stage) -> None:
+    stage = guarded
+    os.setxattr(stage.tree / "home/anna/mail", "security.selinux", b"system_u:object_r:other_t:s0\0")
+    stage.go_on()
+    root = stage.paths.root
+    assert (type_of(root / "etc/shadow"), type_of(root / "etc/app/app.conf")) == ("shadow_t", "etc_t")
+    stage.files().restore_labels()
+    assert (type_of(root / "home/anna/mail"), type_of(root / "srv/share/file")) == ("user_home_t", "default_t")
+    assert stage.promotion.notes == ()
+
+
+def test_a_policy_that_says_nothing_stops_no_promotion_and_is_told(guarded: Stage) -> None:
+    stage = guarded
+    (stage.paths.root / "etc/selinux/own/contexts/files/file_contexts").unlink()
+    stage.go_on()
+    stage.files().restore_labels()
+    etc, rest = stage.promotion.notes
+    assert etc.startswith("/etc could not be labelled for SELinux: ")
+    assert rest.endswith("`restorecon -RF /` does it.")

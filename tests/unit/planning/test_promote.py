@@ -38,6 +38,7 @@ worlds = st.builds(
     unobtainable=st.frozensets(st.sampled_from(["dovecot-imapd", "samba"])),
     failing_units=st.frozensets(st.sampled_from(["dovecot.service", "redis-server.service"])),
     attributes=st.integers(0, 2),
+    labels=st.booleans(),
     accounts_differ=st.booleans(),
     choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
     role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
@@ -119,6 +120,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert {dump.digest for dump in world.dumps} == set(world.loads)
     assert world.production
     assert world.settings
+    assert ("labels" in world.history) is world.labels
     assert not world.muted
     assert not world.held
 
@@ -130,7 +132,7 @@ def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_co
     assert plan[0].phase is Phase.CLAIM
     keys = [step.key.partition(":")[0] for step in plan]
     assert keys[-4:] == ["role.master", "role.settle", "services.unmute", "role.finish"]
-    anew = ["files.rebuild"] * len(world.rebuilds)
+    anew = [*(["files.labels"] if world.labels else []), *(["files.rebuild"] * len(world.rebuilds))]
     assert keys[keys.index("files.exchange-etc") + 1 :][: len(anew) + 2] == [
         *anew,
         "services.reload",

@@ -31,6 +31,10 @@ class Files(Protocol):
         """Set the file attributes that the replica cannot hold (i, a, d, C)."""
         ...
 
+    def restore_labels(self) -> None:
+        """Label what moved into place by this machine's own SELinux policy; what fails is told and does not raise."""
+        ...
+
     def rebuild(self, make: str, paths: Sequence[str]) -> None:
         """Make something anew from carried files; what fails is told and does not raise."""
         ...
