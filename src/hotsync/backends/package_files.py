@@ -91,7 +91,7 @@ def read_files(root: Path, names: Iterable[str]) -> frozenset[str]:
 
 
 def read_all_files(root: Path) -> frozenset[str]:
-    """Given a root, return every path that any package brought there, by dpkg's lists, under the names that they have.
+    """Given a root, return every path that any package brought there, under the names that they have.
 
     What lies in /bin, /sbin and /lib* is named below /usr where these are links; a file that a package diverted is
     named as it is called since then.
@@ -112,9 +112,14 @@ def _lists(root: Path) -> Iterator[tuple[str, Iterator[str]]]:
     """Return each package with the paths that it brought, as they lie where /bin and the like are links."""
     links = (name.name for name in root.glob("*") if name.is_symlink())
     merged = tuple(f"/{name}/" for name in links if (root / "usr" / name).is_dir())
+    for owner, paths in rpm.file_lists(root) if _is_rpms(root) else _dpkgs_lists(root):
+        yield owner, (f"/usr{path}" if path.startswith(merged) else path for path in paths)
+
+
+def _dpkgs_lists(root: Path) -> Iterator[tuple[str, list[str]]]:
     for file in (root / "var/lib/dpkg/info").glob("*.list"):
         lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        yield file.stem.partition(":")[0], (f"/usr{path}" if path.startswith(merged) else path for path in lines)
+        yield file.stem.partition(":")[0], lines
 
 
 def _diverted(root: Path) -> Iterator[str]:

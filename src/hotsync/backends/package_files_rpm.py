@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from hotsync.system import command
 
 _FIELDS = r"%{NAME}\t%{SOURCERPM}\t[%{REQUIRENAME},]\n"
 _UNITS = ("/lib/systemd/system/", "/etc/systemd/system/", "/init.d/")
-_CHUNK = 1000
+_CHUNK = 100
+"""Packages in one question: what a program says is kept up to 16 MB, which a thousand packages' files could exceed."""
 
 
 def read_names(root: Path) -> frozenset[str]:
@@ -32,24 +35,32 @@ def read_fields(root: Path) -> dict[str, dict[str, str]]:
 
 def read_files(root: Path, names: Iterable[str]) -> frozenset[str]:
     """Given package names (with an architecture or without), return every path that they own."""
-    wanted = sorted({name.partition(":")[0] for name in names})
-    owned: set[str] = set()
-    for start in range(0, len(wanted), _CHUNK):
-        text = command.run(_rpm(root, "-ql", "--", *wanted[start : start + _CHUNK]), ok=range(256)).text
-        owned.update(line for line in text.splitlines() if line.startswith("/"))
-    return frozenset(owned)
+    return frozenset(path for _, path in _owned(root, {name.partition(":")[0] for name in names}))
+
+
+def file_lists(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Given a root, return each package with every path that it brought."""
+    for owner, files in groupby(_owned(root, read_names(root)), itemgetter(0)):
+        yield owner, [path for _, path in files]
 
 
 def unit_files(root: Path) -> Iterator[tuple[str, str]]:
     """Given a root, return (path, package) of the files that packages brought into the folders of units."""
     lines = command.run(_rpm(root, "-qa", "--qf", r"[%{=NAME}\t%{DIRNAMES}\n]")).text.splitlines()
-    owners = sorted({line.partition("\t")[0] for line in lines if line.endswith(_UNITS)})
-    for start in range(0, len(owners), _CHUNK):
-        argv = _rpm(root, "-q", "--qf", r"[%{=NAME}\t%{FILENAMES}\n]", "--", *owners[start : start + _CHUNK])
+    for owner, path in _owned(root, {line.partition("\t")[0] for line in lines if line.endswith(_UNITS)}):
+        if f"{os.path.dirname(path)}/".endswith(_UNITS):
+            yield path, owner
+
+
+def _owned(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Given package names, return (package, path) of what those that are installed own."""
+    wanted = sorted(names)
+    for start in range(0, len(wanted), _CHUNK):
+        argv = _rpm(root, "-q", "--qf", r"[%{=NAME}\t%{FILENAMES}\n]", "--", *wanted[start : start + _CHUNK])
         for line in command.run(argv, ok=range(256)).text.splitlines():
             owner, _, path = line.partition("\t")
-            if f"{os.path.dirname(path)}/".endswith(_UNITS):
-                yield path, owner
+            if path.startswith("/"):
+                yield owner, path
 
 
 def _rpm(root: Path, *words: str) -> list[str]:

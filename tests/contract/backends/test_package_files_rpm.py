@@ -39,6 +39,16 @@ def test_names_files_and_units_are_those_of_the_packages(world: DnfRoot) -> None
     }  # fmt: skip
 
 
+def test_what_no_package_brought_is_told_from_what_one_did(world: DnfRoot) -> None:
+    for name in ("mail", "mine"):
+        (world.root / "usr/lib/systemd/system" / f"{name}.service").touch()
+    owned = package_files.read_all_files(world.root)
+    assert {"/usr/share/mail", "/usr/share/queue", "/usr/lib/systemd/system/queue.timer"} <= owned
+    assert "/usr/lib/systemd/system/mine.service" not in owned
+    asked = ["/usr/lib/systemd/system/queue.timer", "/usr/lib/systemd/system/mine.service"]
+    assert package_files.owners_of(world.root, asked) == {asked[0]: "queue"}
+
+
 def test_what_a_package_needs_of_its_own_source_is_found_with_it(world: DnfRoot) -> None:
     assert package_files.read_with_siblings(world.root, ["mail", "absent"]) == {"mail"}, "queue has another source"
 
