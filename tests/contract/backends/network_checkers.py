@@ -1,4 +1,4 @@
-"""What each system's own program says of its files: ifup, networkd."""
+"""What each system's own program says of its files: ifup, networkd, nmcli."""
 
 from __future__ import annotations
 
@@ -49,3 +49,12 @@ def networkd_says(folder: Path) -> list[str]:
             faults.append("networkd did not start")
         process.terminate()
     return faults
+
+
+def nmcli_says(text: str, name: str) -> str:
+    """Given a profile of an interface, return it as NetworkManager understands and writes it."""
+    argv = ["nmcli", "--offline", "connection", "modify", "connection.id", name]
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.backends.network import ifupdown, networkd
+from hotsync.backends.network import ifupdown, networkd, networkmanager
 from hotsync.model.network import Address, Interface, NetworkState
 from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
-from tests.contract.backends.network_checkers import ifup_says, networkd_says, put
+from tests.contract.backends.network_checkers import ifup_says, networkd_says, nmcli_says, put
 
 pytestmark = pytest.mark.contract
 
@@ -68,3 +68,22 @@ def test_networkd_would_tell_a_fault(tmp_path: Path) -> None:
     put(tmp_path, {"x/a.network": "[Match]\nName=e\n[Network]\nFrob=1\n"})
     (fault,) = networkd_says(tmp_path / "x")
     assert "a.network:4: Unknown key" in fault
+
+
+def test_networkmanager_understands_what_we_write_as_it_is_meant() -> None:
+    tunnel = Interface(
+        "wg0",
+        link=Virtual("wireguard"),
+        addresses=(Address("wg0", "10.7.0.1", 24),),
+        options=(
+            ("[wireguard] private-key", "4GgaQCy68nzNsUE5aJ9fuLzHhB65tAlwbmA72MWnOm8="),
+            ("[wireguard-peer.M9nt4YujIOmNrRmpIRTmYSfMdrpvE7u6WkG8FY8WjG4=] allowed-ips", "10.7.0.2/32;"),
+        ),
+        accept_ra=False,
+    )
+    state = NetworkState((*STATE.interfaces, tunnel))
+    texts = networkmanager.render(state)
+    assert networkmanager.parse(texts) == state
+    named = zip(texts.items(), state.interfaces, strict=True)
+    understood = {path: nmcli_says(text, interface.name) for (path, text), interface in named}
+    assert networkmanager.parse(understood) == state
