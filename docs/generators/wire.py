@@ -50,6 +50,7 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `confirm` | `confirmed` |
 | | `get_manifest` | the manifest as a stream of *content* lines |
 | | `alive`, now and then, and where it asks what replicas have applied | `alive` |
+| | `loss`, each time when it has looked what is newer | `alive` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |
 | stream | `open` with the dataset's name | |
 | | `alive`, now and then, while nobody uses it | `alive`, or `stream_begin` when somebody does |

@@ -12,8 +12,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from hotsync.agent.here import Here, Surroundings
 from hotsync.errors import HotSyncError, NotPaired, PairingSlowed, PeerRefused, StaleEpoch
 from hotsync.model.identity import Peer, Role
+from hotsync.state.loss import load_loss
 from hotsync.transport.client import HEARTBEAT_SECONDS, PeerLink
 from hotsync.transport.dial import Callee
+from hotsync.transport.messages import Alive
 from hotsync.transport.pairing import Caller, pair
 
 _log = logging.getLogger("hotsync.agent")
@@ -21,6 +23,7 @@ _log = logging.getLogger("hotsync.agent")
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 60.0
 ENDING_SECONDS = 10.0
+LOSS_SECONDS = 1.0
 
 
 class Heartbeat:
@@ -32,6 +35,7 @@ class Heartbeat:
         self._here: Here | None = None
         self._link: PeerLink | None = None
         self._told = ""
+        self._loss_told: object = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -104,6 +108,7 @@ class Heartbeat:
             heartbeat=False,
         )
         self._here = here
+        self._loss_told = None  # it may be another SLAVE, or one that was made anew
         welcome = link.welcome
         if self._told:
             _log.info("The SLAVE %s at %s answers again.", welcome.host, settings.slave_host)
@@ -130,11 +135,38 @@ class Heartbeat:
     def _beat(self, link: PeerLink) -> None:
         try:
             while not self._stop.is_set() and self._around.here() == self._here:
-                answer = link.alive()
-                self._around.book.seen(epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
-                self._stop.wait(HEARTBEAT_SECONDS)
+                self._heard(link.alive())
+                self._rest(link)
         finally:
             self._around.book.gone()
+
+    def _heard(self, answer: Alive) -> None:
+        self._around.book.seen(epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
+
+    def _rest(self, link: PeerLink) -> None:
+        """Wait until the heart is to beat again; what the watch states meanwhile is told at once."""
+        clock = self._around.clock
+        until = clock.monotonic() + HEARTBEAT_SECONDS
+        while not self._stop.is_set():
+            self._tell_loss(link)
+            left = until - clock.monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(min(left, LOSS_SECONDS))
+
+    def _tell_loss(self, link: PeerLink) -> None:
+        file = self._around.paths.loss_seen
+        try:
+            status = file.stat()
+        except OSError:
+            return  # nobody watches
+        looks = (status.st_ino, status.st_mtime_ns)
+        if looks == self._loss_told:
+            return
+        statement = load_loss(file)
+        if statement is not None:
+            self._heard(link.tell_loss(statement))
+        self._loss_told = looks
 
     def _trouble(self, error: HotSyncError) -> None:
         if self._stop.is_set():

@@ -29,6 +29,7 @@ from hotsync.model.entry import Change, Verb
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.state import store as roles
+from hotsync.state.loss import save_loss
 from hotsync.system import lock
 from hotsync.transport.addresses import link_local
 from hotsync.transport.bulk import read_rsync_version
@@ -42,6 +43,7 @@ from hotsync.transport.messages import (
     Confirm,
     Confirmed,
     GetManifest,
+    Loss,
     Message,
     Open,
     Ready,
@@ -178,6 +180,8 @@ class Session:
             self._confirm(message)
         elif isinstance(message, GetManifest):
             self._send_manifest()
+        elif isinstance(message, Loss):
+            self._note_loss(message, here)
         else:
             raise ProtocolError(reason=f"{name_of(type(message))} came where nothing like it was due")
 
@@ -247,6 +251,14 @@ class Session:
             points = tuple(dataset.point() for dataset in message.datasets)
             made = self._store.confirm(self._around.clock.now(), points)
         self._reply(lambda epoch: Confirmed(epoch=epoch, generation=made.number, confirmed_at=made.confirmed_at))
+
+    def _note_loss(self, message: Loss, here: Here) -> None:
+        """Keep what the MASTER says would be lost; a disk that takes no more must not end the heartbeat."""
+        try:
+            save_loss(self._around.paths.loss_told, message.stated.statement())
+        except OSError as error:
+            _log.warning("What a promotion would lose cannot be written down: %s", error.strerror or error)
+        self._channel.send(self._alive(here, {}), _QUIET)
 
     def _send_manifest(self) -> None:
         phase = "the manifest was fetched"

@@ -108,13 +108,19 @@ def _count(tally: Tally, live: LiveFiles, change: Change, carried: Entry | None)
         tally.add(change.path, Fate.PERHAPS, size)
     elif carried is None:
         tally.add(change.path, Fate.NEW, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
-    elif _look_of(entry) != _look_of(carried):
+    elif _matters(entry) != _matters(carried):
         tally.add(change.path, Fate.CHANGED, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
-    elif carried.unsettled:
-        # it was carried while it was written: it may have changed since and bear the same time
-        tally.add(change.path, Fate.PERHAPS, size)
+    elif carried.unsettled or _touch(entry) != _touch(carried):
+        # it was carried while it was written, and may bear the same time since; or something was done to it that need
+        # not have changed it: another name of it came or went, an equal file took its place
+        tally.add(change.path, Fate.PERHAPS, size, folder=entry.kind is Kind.DIRECTORY)
 
 
-def _look_of(entry: Entry) -> Entry:
-    """Return of an entry what one look tells, and nothing else."""
-    return replace(entry, device=0, rdev=0, target="", attributes="", flags=0, unsettled=False)
+def _matters(entry: Entry) -> Entry:
+    """Return of an entry what makes it another one for people."""
+    return replace(entry, ctime_ns=0, inode=0, links=0, device=0, unsettled=False)
+
+
+def _touch(entry: Entry) -> tuple[int, int, int]:
+    """Return of an entry what tells that something was done to it."""
+    return entry.ctime_ns, entry.inode, entry.links

@@ -74,7 +74,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         to_restart=tried(lambda: streaming.waiting(paths), dict[str, str]()) if streams else {},
         standbys=tried(lambda: standbys.shown(paths, read_told(paths).dumps, clock.now()), ()) if is_slave else (),
         coverage=None if is_slave else tried(lambda: load_coverage(paths), None),
-        loss=None if newest is None or is_slave else against(load_loss(paths.loss_seen), newest),
+        loss=None if newest is None else against(load_loss(paths.loss_told if is_slave else paths.loss_seen), newest),
         watching=not watches or tried(lambda: ask.is_active(WATCH), True),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )

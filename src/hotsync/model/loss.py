@@ -79,7 +79,7 @@ class LossStatement:
     @property
     def beyond(self) -> int:
         """Return how many of them are only counted."""
-        return self.count - len(self.paths)
+        return max(0, self.count - len(self.paths))
 
 
 @dataclass(slots=True)

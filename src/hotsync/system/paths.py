@@ -100,6 +100,11 @@ class Paths:
         return self.run / "loss.json"
 
     @property
+    def loss_told(self) -> Path:
+        """On the SLAVE: what its MASTER last told to be newer than the last generation."""
+        return self.state / "loss.json"
+
+    @property
     def site_memory(self) -> Path:
         """What the site's lists and plugins said last: it holds while one of them fails."""
         return self.state / "site.json"

@@ -13,6 +13,7 @@ from typing import Self
 from hotsync.errors import HotSyncError, PeerUnreachable, StaleEpoch, TransferError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Peer, Role
+from hotsync.model.loss import LossStatement
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -27,14 +28,15 @@ from hotsync.transport.messages import (
     Committed,
     Confirm,
     Confirmed,
-    Dataset,
     GetManifest,
+    Loss,
     M,
     Message,
     Ready,
     Welcome,
     trouble,
 )
+from hotsync.transport.parts import Dataset, Stated
 from hotsync.transport.rsync import RsyncTerms, RsyncVersion, TransferProgress, agree_terms
 from hotsync.transport.rsync_words import Circumstances
 from hotsync.transport.tls import Identity
@@ -229,6 +231,12 @@ class PeerLink:
             asks=asks,
         )
         return self._ask(message, Alive, "the line was quiet")
+
+    def tell_loss(self, statement: LossStatement) -> Alive:
+        """Tell the SLAVE what is newer here than its last generation; return its heartbeat, which is the answer."""
+        return self._ask(
+            Loss(epoch=self._callee.ours.epoch, stated=Stated.of(statement)), Alive, "it was told what would be lost"
+        )
 
     def _give_up(self, error: HotSyncError) -> None:
         """Let the SLAVE's log say why the run ends, unless the SLAVE itself told us."""

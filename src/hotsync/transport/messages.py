@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hotsync.errors import CommandFailed, HotSyncError, OtherProtocol, OtherRsync, PeerRefused, ProtocolError
-from hotsync.model.generation import DatasetPoint
+from hotsync.transport.parts import Dataset, Stated
 from hotsync.transport.rsync import RsyncTerms, RsyncVersion
 from hotsync.transport.values import (
     MOST,
-    NO_CONTROLS,
     Code,
     Digest,
     LinkLocal,
@@ -116,32 +115,6 @@ class StreamReady(Message):
     type: Literal["stream_ready"] = "stream_ready"
 
 
-class Dataset(BaseModel):
-    """One dataset's consistency point within a generation."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-    name: Annotated[str, Field(min_length=1, max_length=255, pattern=NO_CONTROLS)]
-    taken_at: Moment
-    stale_since: Moment = 0.0
-    note: Annotated[str, Field(max_length=500, pattern=NO_CONTROLS)] = ""
-    streamed: bool = False
-
-    @classmethod
-    def of(cls, point: DatasetPoint) -> Self:
-        """Given a dataset point, return it as it travels (its note shortened and cleaned)."""
-        return cls(
-            name=plain(point.name, 255),
-            taken_at=float(point.taken_at),
-            stale_since=float(point.stale_since),
-            note=plain(point.note, 500),
-            streamed=point.streamed,
-        )
-
-    def point(self) -> DatasetPoint:
-        """Return it as the model has it."""
-        return DatasetPoint(self.name, self.taken_at, self.stale_since, self.note, self.streamed)
-
-
 class Commit(Message):
     """Make what was sent the next generation; the final changeset follows as bytes."""
 
@@ -196,6 +169,17 @@ class Alive(Message):
     sentence: Words = ""
     asks: bool = False
     applied: Annotated[dict[StreamName, Position], Field(max_length=100)] = Field(default_factory=dict[str, str])
+
+
+class Loss(Message):
+    """What is newer on the MASTER than this generation, as of `known_until`: counted, and the first paths listed.
+
+    `files` are new or changed, of `bytes`, `mails` among them; of `folders` only times or rights differ; `deleted`
+    would come back; `perhaps` may be newer, or not. `newest`: the newest change.
+    """
+
+    type: Literal["loss"] = "loss"
+    stated: Stated
 
 
 class Working(Message):
@@ -257,7 +241,7 @@ _KINDS: dict[object, type[Message]] = {
     kind.model_fields["type"].default: kind
     for kind in (
         Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
-        GetManifest, Alive, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
+        GetManifest, Alive, Loss, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
     )
 }  # fmt: skip
 M = TypeVar("M", bound=Message)

@@ -9,7 +9,8 @@ from pydantic import Field
 MOST = 2**53  # what JSON carries exactly everywhere
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
 Number = Annotated[int, Field(ge=0, le=MOST)]
-Moment = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+LATEST = 1e11
+Moment = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$")]
@@ -28,3 +29,8 @@ def plain(text: str, limit: int = 2000) -> str:
     """Given any text, return it fit for a log or a message: no control characters, no surrogates, not too long."""
     kept = "".join(sign if sign.isprintable() else "?" for sign in text[:limit])
     return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+def moment(seconds: float) -> float:
+    """Given any moment, return the nearest one that a message can hold."""
+    return min(max(0.0, float(seconds)), LATEST)

@@ -29,11 +29,12 @@ from hotsync.errors import (
 )
 from hotsync.model.changeset import EMPTY_DIGEST
 from hotsync.model.generation import DatasetPoint
+from hotsync.model.loss import DatabaseMoment, Fate, LossStatement, Lost, Tally
 from hotsync.transport.messages import (
     PROTOCOL,
     Alive,
     Committed,
-    Dataset,
+    Loss,
     Message,
     Open,
     Trouble,
@@ -42,6 +43,7 @@ from hotsync.transport.messages import (
     parse_message,
     trouble,
 )
+from hotsync.transport.parts import Dataset, Stated
 from hotsync.transport.values import plain
 from hotsync.transport.wire import (
     BYTES_KIND,
@@ -313,3 +315,43 @@ def test_what_a_slave_says_that_its_replicas_applied_is_servers_and_places_or_re
     assert message.applied == place
     with pytest.raises(ProtocolError):
         parse_message(json.dumps({**good, "applied": applied}).encode())
+
+
+def test_a_statement_of_what_would_be_lost_comes_as_it_went() -> None:
+    paths = (Lost("data/ä\\x0a", Fate.NEW, 5), Lost("data", Fate.CHANGED, 0, folder=True))
+    servers = (DatabaseMoment("mariadb/default", 5.0, streamed=True),)
+    said = LossStatement(7, EMPTY_DIGEST, 9.5, 1, 5, 1, 2, 3, 1, 8.5, paths, servers)
+    message = parse_message(Loss(epoch=1, stated=Stated.of(said)).render())
+    assert isinstance(message, Loss)
+    assert message.stated.statement() == said
+
+
+@pytest.mark.parametrize("name", ["a" * 4000, "\udcff" * 1000, "\n\x1b" * 500, "ä€" * 600, '"\\' * 2000])
+def test_the_longest_statement_fits_into_one_message(name: str) -> None:
+    tally = Tally()
+    for number in range(6000):
+        tally.add(f"{name}{number}"[: 4096 if number % 2 else 60], Fate.PERHAPS, 1 << 62)
+    stated = Stated.of(tally.statement(7, EMPTY_DIGEST, -5.0))
+    assert len(Loss(epoch=1, stated=stated).render()) < MAX_JSON
+    assert len(stated.paths) > 20
+    assert stated.known_until == 0.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"paths": [{"path": "a\u001b[2J", "fate": "new", "bytes": 0, "folder": False}]},
+        {"paths": [{"path": "a\u202eb", "fate": "new", "bytes": 0, "folder": False}]},
+        {"paths": [{"path": "a", "fate": "gone", "bytes": 0, "folder": False}]},
+        {"paths": [{"path": "a", "fate": "new", "bytes": 0, "folder": False}] * 5001},
+        {"files": -1},
+        {"known_until": 1e300},
+        {"digest": "short"},
+        {"more": 1},
+    ],
+)
+def test_a_statement_that_could_mislead_whoever_reads_it_is_refused(change: dict[str, object]) -> None:
+    stated = json.loads(Stated.of(LossStatement(7, EMPTY_DIGEST, 9.5)).model_dump_json()) | change
+    body = {"type": "loss", "protocol": PROTOCOL, "epoch": 1, "stated": stated}
+    with pytest.raises(ProtocolError):
+        parse_message(json.dumps(body).encode())
