@@ -1,7 +1,8 @@
-"""What each system's own program says of its files: ifup, networkd, nmcli."""
+"""What each system's own program says of its files: ifup, networkd, nmcli, netplan."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -58,3 +59,19 @@ def nmcli_says(text: str, name: str) -> str:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
+
+
+def netplan_makes(root: Path) -> dict[str, str]:
+    """Given a root with netplan's files, return the files of networkd that it makes of them, as if in /etc."""
+    done = subprocess.run(["netplan", "generate", "--root-dir", str(root)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = sorted((root / "run/systemd/network").iterdir())
+    return {f"systemd/network/{path.name}": path.read_text() for path in made if path.suffix != ".link"}
+
+
+def yaml_says(text: str) -> object:
+    """Given a text in YAML, return what Debian's own reader finds in it, every value as a text."""
+    program = "import json, sys, yaml; print(json.dumps(yaml.load(sys.stdin, yaml.BaseLoader)))"
+    done = subprocess.run(["/usr/bin/python3", "-c", program], input=text, capture_output=True, text=True, check=True)
+    found: object = json.loads(done.stdout)
+    return found

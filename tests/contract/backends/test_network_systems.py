@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hotsync.backends.network import ifupdown, networkd, networkmanager
+from hotsync.backends.network import ifupdown, netplan, networkd, networkmanager
+from hotsync.backends.network.plain_yaml import Node, parse_yaml
 from hotsync.model.network import Address, Interface, NetworkState
 from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
-from tests.contract.backends.network_checkers import ifup_says, networkd_says, nmcli_says, put
+from tests.contract.backends.network_checkers import (
+    ifup_says,
+    netplan_makes,
+    networkd_says,
+    nmcli_says,
+    put,
+    yaml_says,
+)
 
 pytestmark = pytest.mark.contract
+
+YAMLS = (
+    'network:\n  ethernets:\n    eth0:\n      addresses:\n      - 192.0.2.1/24\n      - "2001:db8::1/64":\n'
+    "          label: 'it''s # no comment' # one\n      match: {macaddress: '02:00:00:00:00:01', name: e*}\n",
+    '# head\n---\na:\n  - b: 1\n    c: [x, \'y, z\', {q: "r\\"s"}]\n  - d\n  -\n    e: f\nfe80::1/64: {}\ng: []\nh:\n',
+    "a: [1,\n    2,\n  3]\nb: x:y\nc: a#b\n",
+)
+
+
+def bare(node: Node) -> object:
+    if node.pairs is not None:
+        return {key: bare(value) for key, value in node.pairs.items()}
+    return [bare(item) for item in node.items] if node.items is not None else node.text
+
 
 STATE = NetworkState(
     (
@@ -87,3 +110,21 @@ def test_networkmanager_understands_what_we_write_as_it_is_meant() -> None:
     named = zip(texts.items(), state.interfaces, strict=True)
     understood = {path: nmcli_says(text, interface.name) for (path, text), interface in named}
     assert networkmanager.parse(understood) == state
+
+
+def test_netplan_understands_what_we_write_as_it_is_meant(tmp_path: Path) -> None:
+    put(tmp_path / "etc", netplan.render(STATE), mode=0o600)
+    made = {each.name: each for each in networkd.parse(netplan_makes(tmp_path)).interfaces}
+    assert made.keys() == {each.name for each in STATE.interfaces}
+    for interface in STATE.interfaces:
+        other = made[interface.name]
+        # netplan adds lines of its own, as LinkLocalAddressing=
+        same = replace(other, options=(), accept_ra=interface.accept_ra)
+        wanted = replace(interface, routes=tuple(sorted(interface.routes, key=str)))
+        assert replace(same, routes=tuple(sorted(same.routes, key=str))) == wanted
+    assert (made["br0"].accept_ra, made["eth2"].accept_ra) == (False, True)
+
+
+def test_plain_yaml_is_read_as_yaml_is() -> None:
+    for text in (*YAMLS, *netplan.render(STATE).values()):
+        assert bare(parse_yaml("x", text)) == yaml_says(text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.backends.network import esmith, ifupdown, networkd, networkmanager
+from hotsync.backends.network import esmith, ifupdown, netplan, networkd, networkmanager
 from hotsync.model.network import Address, NetworkState
 
 
@@ -28,7 +28,7 @@ class NetworkSystem:
 
 SYSTEMS = tuple(
     NetworkSystem(way.NAME, way.available, way.read, way.by_name, way.standby, way.activate)
-    for way in (esmith, networkd, ifupdown, networkmanager)
+    for way in (esmith, netplan, networkd, ifupdown, networkmanager)
 )
 
 
