@@ -130,7 +130,7 @@ def test_a_command_does_not_hear_the_callers_python(seen: Root, command: str) ->
 
 
 def test_every_library_that_travels_can_be_loaded(seen: Root) -> None:
-    names = "click cryptography.x509 prometheus_client psycopg pydantic pymysql pyroute2 rich spake2 tenacity"
+    names = "click cryptography.x509 prometheus_client psycopg pydantic pymysql pyroute2 rich spake2 tenacity yaml"
     seen.run("/usr/lib/hotsync/venv/bin/python", "-I", "-W", "error", "-c", f"import {', '.join(names.split())}")
 
 

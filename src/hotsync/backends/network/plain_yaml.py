@@ -1,19 +1,19 @@
-"""The part of YAML that network files use: mappings, lists, one-line values, quotes, [..], {..}; the rest is refused.
+"""YAML as network files use it: mappings, lists and texts, each with its place; what means nothing there is refused.
 
-Every node knows its line. Anchors, tags, block texts and several documents mean nothing here, so nothing is lost by it.
+The reader is PyYAML's, up to its events: they know their lines, and nothing is made of a value but its text. Anchors,
+tags, texts over several lines and several documents are refused, and so is a key that comes twice.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import yaml
+
 from hotsync.errors import ConfigError
 
-_SPECIAL = set("&*!|>%@`?,[]{}\"'")
 _DEEPEST = 50
-_QUOTED = re.compile(r"\"((?:[^\"\\]|\\[\"\\/])*)\"|'((?:[^']|'')*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,195 +30,75 @@ class Node:
         return ConfigError(document=self.where, faults=why)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    indent: int
-    text: str
-    where: str
-
-    def refuse(self) -> ConfigError:
-        return ConfigError(document=self.where, faults="this line is not understood")
-
-
 def parse_yaml(path: str, text: str) -> Node:
     """Given a file, return what it says; raise ConfigError at the first line that is not of the plain kind."""
-    lines = _lines(path, text)
-    if not lines:
-        return Node(path, pairs={})
-    node, end = _block(lines, 0, 0)
-    if end != len(lines):
-        raise lines[end].refuse()
-    return node
+    document = _Document(path)
+    try:
+        events = iter(yaml.parse(text, yaml.SafeLoader))
+        found = [document.node(event, events, 0) for event in events if not isinstance(event, _FRAME)]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise document.refusal(mark) from error
+    if len(found) > 1:
+        raise found[1].refuse("this line is not understood")
+    return found[0] if found and found[0].text != "" else Node(path, pairs={})
 
 
-def _lines(path: str, text: str) -> list[_Line]:
-    """Return the lines without comments; one whose brackets are open goes on in the next one."""
-    found: list[_Line] = []
-    for number, raw in enumerate(text.splitlines(), start=1):
-        bare = _without_comment(raw).rstrip()
-        if not bare.strip() or (bare == "---" and not found):
-            continue
-        indent = len(bare) - len(bare.lstrip(" "))
-        line = _Line(indent, bare.strip(), f"{path} line {number}")
-        if bare[indent] == "\t" or bare in ("---", "..."):
-            raise line.refuse()
-        if found and _open(found[-1].text) > 0:
-            last = found[-1]
-            found[-1] = _Line(last.indent, f"{last.text} {line.text}", last.where)
-        else:
-            found.append(line)
-    return found
+_FRAME = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)
 
 
-def _without_comment(line: str) -> str:
-    for place, sign in _bare(line):
-        if sign == "#" and (place == 0 or line[place - 1] in " \t"):
-            return line[:place]
+@dataclass(frozen=True, slots=True)
+class _Document:
+    path: str
+
+    def refusal(self, mark: object) -> ConfigError:
+        return ConfigError(document=self._where(mark), faults="this line is not understood")
+
+    def node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
+        """Given an event that begins a value and those that follow, return the value."""
+        mark, plain = event.start_mark, _is_plain(event)
+        if not plain or depth > _DEEPEST:
+            raise self.refusal(mark)
+        match event:
+            case yaml.ScalarEvent():
+                return Node(self._where(mark), text=event.value)
+            case yaml.SequenceStartEvent():
+                return Node(self._where(mark), items=tuple(self._items(events, depth)))
+            case _:
+                return Node(self._where(mark), pairs=self._pairs(events, depth))
+
+    def _items(self, events: Iterator[yaml.Event], depth: int) -> Iterator[Node]:
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                return
+            yield self.node(event, events, depth + 1)
+
+    def _pairs(self, events: Iterator[yaml.Event], depth: int) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self.node(event, events, depth + 1)
+            if key.text is None or key.text in found:
+                raise self.refusal(event.start_mark)
+            found[key.text] = self.node(next(events), events, depth + 1)
+        return found
+
+    def _where(self, mark: object) -> str:
+        line = _line(mark)
+        return self.path if line is None else f"{self.path} line {line + 1}"
+
+
+def _line(mark: object) -> int | None:
+    line: int | None = getattr(mark, "line", None)  # PyYAML has two classes of marks, and an event may have none
     return line
 
 
-def _open(text: str) -> int:
-    """Return how many brackets are open at the end of a text."""
-    return sum((sign in "[{") - (sign in "]}") for _, sign in _bare(text))
-
-
-def _bare(text: str) -> Iterator[tuple[int, str]]:
-    """Return the signs of a text that stand in no quotes, each with its place."""
-    place = 0
-    while place < len(text):
-        quoted = _QUOTED.match(text, place) if place == 0 or text[place - 1] in " [{," else None
-        if quoted:
-            place = quoted.end()
-            continue
-        yield place, text[place]
-        place += 1
-
-
-def _block(lines: list[_Line], start: int, depth: int) -> tuple[Node, int]:
-    """Return the list or mapping that begins at a line, and the line after it."""
-    line = lines[start]
-    if depth > _DEEPEST:
-        raise line.refuse()
-    if line.text == "-" or line.text.startswith("- "):
-        return _list(lines, start, depth)
-    return _mapping(lines, start, depth)
-
-
-def _list(lines: list[_Line], start: int, depth: int) -> tuple[Node, int]:
-    first, place = lines[start], start
-    items: list[Node] = []
-    while place < len(lines) and lines[place].indent == first.indent and re.match(r"-( |\Z)", lines[place].text):
-        line = lines[place]
-        rest = line.text[1:].lstrip()
-        if not rest:
-            node, place = _below(lines, place, line.indent, depth)
-        elif _key(rest) is not None and rest[0] not in "[{":
-            # a mapping that begins beside the dash: its other keys stand under its first one
-            lines[place] = _Line(line.indent + len(line.text) - len(rest), rest, line.where)
-            node, place = _mapping(lines, place, depth + 1)
-        else:
-            node, place = _value(rest, line), place + 1
-        items.append(node)
-    return Node(first.where, items=tuple(items)), place
-
-
-def _mapping(lines: list[_Line], start: int, depth: int) -> tuple[Node, int]:
-    first, place = lines[start], start
-    pairs: dict[str, Node] = {}
-    while place < len(lines) and lines[place].indent == first.indent:
-        line = lines[place]
-        found = _key(line.text)
-        if found is None or found[0] in pairs:
-            raise line.refuse()
-        key, rest = found
-        if rest:
-            pairs[key], place = _value(rest, line), place + 1
-        else:
-            pairs[key], place = _below(lines, place, line.indent, depth)
-    return Node(first.where, pairs=pairs), place
-
-
-def _below(lines: list[_Line], place: int, indent: int, depth: int) -> tuple[Node, int]:
-    """Return what stands below a key or dash: a block further in (a list may stand under its key), or nothing."""
-    following = lines[place + 1] if place + 1 < len(lines) else None
-    is_list = following is not None and following.indent == indent and following.text.startswith("- ")
-    if following is not None and (following.indent > indent or (is_list and not lines[place].text.startswith("-"))):
-        return _block(lines, place + 1, depth + 1)
-    return Node(lines[place].where, text=""), place + 1
-
-
-def _key(text: str) -> tuple[str, str] | None:
-    """Return the key that a line begins with and what follows it, None if it does not begin with one."""
-    quoted = re.match(r"(\"[^\"\\]*\"|'[^']*')\s*:(?:\s+(.*))?\Z", text)
-    if quoted:
-        return quoted.group(1)[1:-1], (quoted.group(2) or "").strip()
-    plain = re.match(r"([^\s\"'&*!|>%@`?,\[\]{}#-][^#]*?)\s*:(?:\s+(.*))?\Z", text)
-    return (plain.group(1), (plain.group(2) or "").strip()) if plain else None
-
-
-def _value(text: str, line: _Line) -> Node:
-    node, rest = _flow(text, line, 0) if text[0] in "[{\"'" else (_plain(text, line), "")
-    if rest.strip():
-        raise line.refuse()
-    return node
-
-
-def _plain(text: str, line: _Line) -> Node:
-    if text[0] in _SPECIAL or text.startswith("- ") or ": " in text or text.endswith(":"):
-        raise line.refuse()
-    return Node(line.where, text=text)
-
-
-def _flow(text: str, line: _Line, depth: int) -> tuple[Node, str]:
-    """Return the value that a text begins with, and the rest."""
-    text = text.lstrip()
-    if not text or depth > _DEEPEST:
-        raise line.refuse()
-    if text[0] == "[":
-        return _flow_list(text[1:], line, depth)
-    if text[0] == "{":
-        return _flow_mapping(text[1:], line, depth)
-    quoted = _QUOTED.match(text)
-    if quoted:
-        double, single = quoted.groups()
-        said = re.sub(r"\\(.)", r"\1", double) if double is not None else single.replace("''", "'")
-        return Node(line.where, text=said), text[quoted.end() :]
-    word = re.match(r"[^,\[\]{}]+", text)
-    if word is None:
-        raise line.refuse()
-    return _plain(word.group().strip(), line), text[word.end() :]
-
-
-def _flow_list(text: str, line: _Line, depth: int) -> tuple[Node, str]:
-    items: list[Node] = []
-    rest = text.lstrip()
-    while not rest.startswith("]"):
-        node, rest = _flow(rest, line, depth + 1)
-        items.append(node)
-        rest = _after(rest, "]", line)
-    return Node(line.where, items=tuple(items)), rest[1:]
-
-
-def _flow_mapping(text: str, line: _Line, depth: int) -> tuple[Node, str]:
-    pairs: dict[str, Node] = {}
-    rest = text.lstrip()
-    while not rest.startswith("}"):
-        found = re.match(r"(\"[^\"\\]*\"|'[^']*'|[^\s\"',\[\]{}][^,\[\]{}]*?)\s*:(?=[\s\"\[{])", rest)
-        if found is None:
-            raise line.refuse()
-        key = found.group(1).strip("\"'")
-        if key in pairs:
-            raise line.refuse()
-        pairs[key], rest = _flow(rest[found.end() :], line, depth + 1)
-        rest = _after(rest, "}", line)
-    return Node(line.where, pairs=pairs), rest[1:]
-
-
-def _after(rest: str, end: str, line: _Line) -> str:
-    """Return what follows a comma, or from the closing bracket on."""
-    rest = rest.lstrip()
-    if rest.startswith(","):
-        return rest[1:].lstrip()
-    if not rest.startswith(end):
-        raise line.refuse()
-    return rest
+def _is_plain(event: yaml.Event) -> bool:
+    """Return whether a value has no anchor, no tag, and no text over several lines."""
+    if isinstance(event, yaml.ScalarEvent):
+        one_line = _line(event.start_mark) == _line(event.end_mark) and event.style not in ("|", ">")
+        return one_line and event.anchor is None and event.tag is None
+    if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+        return event.anchor is None and event.tag is None
+    return False
