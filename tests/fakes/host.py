@@ -37,6 +37,7 @@ class World:
     failing_units: frozenset[str] = frozenset()
     attributes: int = 0
     labels: bool = False
+    quotas: int = 0
     rebuilds: tuple[Rebuild, ...] = ()
     accounts_differ: bool = True
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -108,6 +109,7 @@ class World:
             permitted=self.permitted,
             attributes=self.attributes,
             labels=self.labels,
+            quotas=self.quotas,
             rebuilds=self.rebuilds,
             units_to_restart=tuple(unit for unit in self.both_units if unit in self.running),
             units_to_start=tuple(unit for unit in self.master_units if unit not in self.running),
@@ -216,6 +218,10 @@ class FakeHost:
 
     def set_attributes(self) -> None:
         assert self.world.etc == "exchanged"
+
+    def set_quotas(self) -> None:
+        assert set(self.world.exchanged) >= set(self.world.units)
+        self.world.history.append("quotas")
 
     def restore_labels(self) -> None:
         assert self.world.etc == "exchanged"

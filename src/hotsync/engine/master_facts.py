@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
-from hotsync.model.facts import NetworkFacts
+from hotsync.model.facts import NetworkFacts, QuotaFact
 from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
@@ -36,6 +36,7 @@ class Told:
     mounts: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     dumps: tuple[DatabaseDump, ...] = ()
+    quotas: tuple[QuotaFact, ...] = ()
 
 
 def spool_of_tree(paths: Paths) -> Path:
@@ -63,6 +64,7 @@ def read_told(paths: Paths) -> Told:
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
         rules=rules,
         dumps=dumps,
+        quotas=facts.quotas,
     )
 
 

@@ -58,6 +58,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         permitted=permit_flag(paths).exists(),
         attributes=flagged,
         labels=selinux.is_enabled(paths),
+        quotas=sum(len(quota.limits) for quota in master.quotas),
         rebuilds=ground.rebuilds,
         start_orders=tuple(profile.services.start for profile in ground.profiles),
         units_to_restart=units_to_restart(candidates, promotion.running, active),

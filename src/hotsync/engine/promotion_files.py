@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.backends import rebuild, selinux
+from hotsync.backends import quotas, rebuild, selinux
+from hotsync.engine.master_facts import read_told
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.errors import ReplicaError
@@ -84,6 +85,11 @@ class PromotionFiles:
         """Give the MASTER's attributes to the selected folders that stayed in place."""
         for path in self._promotion().folders:
             self._copy_attributes(path)
+
+    def set_quotas(self) -> None:
+        """Set the MASTER's limits of users, groups and projects; what could not be set is noted for the report."""
+        if failed := list(quotas.set_quotas(read_told(self._paths).quotas)):
+            document.add_note(self._paths, f"Not all quotas could be set: {'; '.join(failed)}.")
 
     def restore_labels(self) -> None:
         """Label what moved into place, and what may lie where it was made; what fails is noted for the report."""

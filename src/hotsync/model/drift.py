@@ -38,6 +38,7 @@ class Topic(StrEnum):
     TIMEZONE = "timezone"
     MODULE = "module"
     SHARE = "share"
+    QUOTA = "quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def drift(master: MasterFacts, slave: MasterFacts, ground: Ground) -> tuple[Diff
     difference."""
     topics: tuple[Callable[[MasterFacts, MasterFacts, Ground], Iterator[Difference]], ...] = (
         _architecture, _packages, _units, _users, _groups, _sysctl, _locale, _timezone, _modules, _shares,
+        _quotas,
     )  # fmt: skip
     found = chain.from_iterable(topic(master, slave, ground) for topic in topics)
     return tuple(sorted(found, key=lambda each: not each.matters))
@@ -246,3 +248,11 @@ def _shares(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Diff
         if mount.kind in _SHARES and mount.point not in ours:
             why = "/etc/fstab is each server's own: mount it here, too, or after a promotion"
             yield Difference(Topic.SHARE, mount.point, mount.source, "", True, why)
+
+
+def _quotas(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    ours = {(quota.point, quota.kind) for quota in slave.quotas}
+    for quota in master.quotas:
+        if quota.limits and (quota.point, quota.kind) not in ours:
+            why = "a promotion can set limits only where they are on: mount it here with quotas, too"
+            yield Difference(Topic.QUOTA, f"{quota.kind} {quota.point}", f"{len(quota.limits)} limits", "", True, why)

@@ -101,6 +101,26 @@ class MountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitFact:
+    """Whose limits (a number of a user, group or project), soft and hard: of space in KiB, and of files; 0 is none."""
+
+    number: int
+    soft: int
+    hard: int
+    files_soft: int
+    files_hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFact:
+    """A mount point where quotas of one kind (`user`, `group`, `project`) are on, with those that have limits."""
+
+    point: str
+    kind: str
+    limits: tuple[LimitFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SysctlFact:
     """A kernel setting: its name with dots, its value, the file that sets it ("" if none does)."""
 
@@ -130,6 +150,7 @@ class MasterFacts:
     network: NetworkFacts = NetworkFacts()
     mounts: tuple[MountFact, ...] = ()
     system: SystemFacts = SystemFacts()
+    quotas: tuple[QuotaFact, ...] = ()
 
     @property
     def active_units(self) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
 
     `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
-    are not yet. `labels`: files have to be labelled for SELinux here.
+    are not yet. `labels`: files have to be labelled for SELinux here. `quotas`: so many have limits.
     """
 
     role: RoleRecord
@@ -168,6 +168,7 @@ class PromotionFacts:
     permitted: bool = False
     attributes: int = 0
     labels: bool = False
+    quotas: int = 0
     rebuilds: tuple[Rebuild, ...] = ()
     units_to_restart: tuple[str, ...] = ()
     units_to_start: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from hotsync.steps.files import (
     RestoreLabels,
     SetAttributes,
     SetFolders,
+    SetQuotas,
 )
 from hotsync.steps.network import ActivateNetwork, AdmitClients, HoldClients, SetHostName, TakeAddresses
 from hotsync.steps.packages import InstallPackages, TakeNumbers
@@ -99,6 +100,8 @@ def _into_service(facts: PromotionFacts) -> Iterator[Step]:
         yield AdmitClients()
     if facts.attributes and not _tried(done, "files.attributes"):
         yield SetAttributes(facts.attributes)
+    if facts.quotas and not _tried(done, "files.quotas"):
+        yield SetQuotas(facts.quotas)
     if facts.units_to_restart and not _tried(done, "services.restart"):
         yield RestartUnits(facts.units_to_restart)
     yield from _starts(facts)

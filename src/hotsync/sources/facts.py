@@ -15,6 +15,7 @@ from typing import Any
 
 from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
+from hotsync.backends.quotas import read_quotas
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.facts import (
     AccountFact,
@@ -99,6 +100,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         network=_read_network(paths),
         mounts=tuple(parse_mounts(_read(Path("/proc/1/mountinfo")))),
         system=read_system(paths),
+        quotas=read_quotas(),
     )
 
 

@@ -19,6 +19,7 @@ from hotsync.model.facts import (
     MountFact,
     NetworkFacts,
     PackageFact,
+    QuotaFact,
     SystemFacts,
     UnitFact,
 )
@@ -65,8 +66,13 @@ class _System:
     system: SystemFacts
 
 
-_Document = _Packages | _Accounts | _Units | _Network | _Mounts | _System
-_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System)
+@dataclass(frozen=True, slots=True)
+class _Quotas:
+    quotas: tuple[QuotaFact, ...]
+
+
+_Document = _Packages | _Accounts | _Units | _Network | _Mounts | _System | _Quotas
+_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System, _Quotas)
 
 
 def render_facts(facts: MasterFacts) -> dict[str, bytes]:
@@ -78,6 +84,7 @@ def render_facts(facts: MasterFacts) -> dict[str, bytes]:
         "network.json": _Network(facts.network),
         "mounts.json": _Mounts(facts.mounts),
         "system.json": _System(facts.system),
+        "quotas.json": _Quotas(facts.quotas),
     }
     return {name: _render(part) for name, part in parts.items()}
 
@@ -115,6 +122,7 @@ def load_facts(folder: Path) -> MasterFacts:
     network = _load(folder, f"{place}/network.json", _Network)
     mounts = _load(folder, f"{place}/mounts.json", _Mounts)
     system = _load(folder, f"{place}/system.json", _System)
+    quotas = _load(folder, f"{place}/quotas.json", _Quotas)
     return MasterFacts(
         packages=packages.packages if packages else (),
         users=accounts.users,
@@ -123,6 +131,7 @@ def load_facts(folder: Path) -> MasterFacts:
         network=network.network if network else NetworkFacts(),
         mounts=mounts.mounts if mounts else (),
         system=system.system if system else SystemFacts(),
+        quotas=quotas.quotas if quotas else (),
     )
 
 

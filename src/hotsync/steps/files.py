@@ -112,6 +112,24 @@ class SetAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class SetQuotas:
+    """Set the MASTER's limits of users, groups and projects."""
+
+    count: int
+    phase: Phase = Phase.OWNERSHIP
+    key: str = "files.quotas"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"set the quotas of {self.count} users, groups and projects"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.files.set_quotas()
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreLabels:
     """Label what moved into place by this machine's own SELinux policy."""
 

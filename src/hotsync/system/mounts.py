@@ -11,12 +11,14 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mounted file system: where, its type, its source, and which folder of it (`/` unless it is a bind mount)."""
+    """One mounted file system: where, its type, its source, which folder of it (`/` unless it is a bind mount), and the
+    options of the file system itself."""
 
     point: str
     kind: str
     source: str
     subtree: str
+    options: str = ""
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
@@ -26,7 +28,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
         left, separator, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
         if separator and len(fields) > 4 and len(tail) > 1:
-            mounts.append(Mount(_plain(fields[4]), tail[0], _plain(tail[1]), _plain(fields[3])))
+            options = tail[2] if len(tail) > 2 else ""
+            mounts.append(Mount(_plain(fields[4]), tail[0], _plain(tail[1]), _plain(fields[3]), options))
     return mounts
 
 

@@ -8,9 +8,11 @@ from hotsync.model.drift import Difference, Ground, Topic, check_drift, drift, n
 from hotsync.model.facts import (
     AccountFact,
     GroupFact,
+    LimitFact,
     MasterFacts,
     MountFact,
     PackageFact,
+    QuotaFact,
     SysctlFact,
     SystemFacts,
     UnitFact,
@@ -57,6 +59,12 @@ def one(master: MasterFacts, slave: MasterFacts = NOTHING) -> Difference:
         (MasterFacts(system=SystemFacts(timezone="Mars/Olympus")), NOTHING, Topic.TIMEZONE, "tzdata"),
         (MasterFacts(system=SystemFacts(modules=("xt_geoip",))), NOTHING, Topic.MODULE, "does not have it"),
         (MasterFacts(mounts=(MountFact("/srv/x", "nas:/x", "nfs4"),)), NOTHING, Topic.SHARE, "fstab"),
+        (
+            MasterFacts(quotas=(QuotaFact("/home", "user", (LimitFact(5, 1, 2, 0, 0),)),)),
+            MasterFacts(quotas=(QuotaFact("/home", "group"),)),
+            Topic.QUOTA,
+            "with quotas",
+        ),
         (
             MasterFacts(packages=(PackageFact("dpkg", "1", "arm64"),)),
             MasterFacts(packages=(PackageFact("dpkg", "1", "amd64"),)),

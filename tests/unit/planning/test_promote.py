@@ -39,6 +39,7 @@ worlds = st.builds(
     failing_units=st.frozensets(st.sampled_from(["dovecot.service", "redis-server.service"])),
     attributes=st.integers(0, 2),
     labels=st.booleans(),
+    quotas=st.integers(0, 1),
     accounts_differ=st.booleans(),
     choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
     role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
@@ -121,6 +122,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert world.production
     assert world.settings
     assert ("labels" in world.history) is world.labels
+    assert ("quotas" in world.history) is bool(world.quotas)
     assert not world.muted
     assert not world.held
 

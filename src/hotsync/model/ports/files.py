@@ -31,6 +31,10 @@ class Files(Protocol):
         """Set the file attributes that the replica cannot hold (i, a, d, C)."""
         ...
 
+    def set_quotas(self) -> None:
+        """Set the MASTER's limits of users, groups and projects; what fails is told and does not raise."""
+        ...
+
     def restore_labels(self) -> None:
         """Label what moved into place by this machine's own SELinux policy; what fails is told and does not raise."""
         ...
