@@ -13,6 +13,7 @@ from hotsync.backends.network.detect import network_system
 from hotsync.config.esmith import parse_document, parse_value
 from hotsync.errors import ConfigError
 from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network_links import Bond, Bridge, Virtual, Vlan
 from tests.support.sizes import examples
 
 GATEWAY = """\
@@ -48,6 +49,11 @@ def test_roles_bridges_bonds_vlans_and_aliases_are_read() -> None:
         "10.10.0.1/24 eth4.10",
     }
     assert state.uses_dhcp == ("eth3",)
+    found = {interface.name: interface for interface in state.interfaces}
+    assert found["bond0"].link == Bond("balance-rr", settings=(("miimon", "80"),))
+    assert (found["br0"].link, found["eth4.10"].link) == (Bridge(), Vlan("eth4", 10))
+    assert (state.ports_of("br0"), state.ports_of("bond0")) == (("eth0",), ("eth2",))
+    assert [found[name].role for name in ("br0", "eth1", "eth4", "eth4.10")] == ["green", "red", "", "orange"]
 
 
 def test_where_there_is_a_red_interface_only_its_gateway_counts_and_greens_stays_written() -> None:
@@ -91,6 +97,8 @@ def test_of_the_records_of_interfaces_nothing_is_lost() -> None:
         ("eth9=ethernet|gateway|x|role|green", "'x' is no address"),
         ("eth9=ethernet|ipv6addr|2001:db8::1/64|role|green", "'ipv6addr' of eth9"),
         ("eth9=ethernet|ipaddr2|10.0.0.2|role|green", "'ipaddr2' of eth9"),
+        ("b9=bond|BondOptMode|9|role|green", "BondOptMode of b9"),
+        ("v9=vlan|role|green", "name of v9"),
         ("eth9=ethernet|bridge|br9|role|bridged", "bridge that is not there"),
         ("eth9=ethernet|role|slave", "master that is not there"),
         ("eth9:0=alias|ipaddr|10.0.0.1|netmask|255.0.0.0|role|alias", "alias of an interface that is not there"),
@@ -109,13 +117,19 @@ keys = st.lists(st.sampled_from(["br0", "eth0", "eth1", "eth1.7", "eth2"]), uniq
 @st.composite
 def interfaces(draw: st.DrawFn, name: str) -> Interface:
     role = draw(st.sampled_from(["green", "blue", "orange", ""]))
-    options = (("type", "ethernet"), ("bootproto", "static"), ("role", role))
+    options = (
+        ("type", "vlan" if name == "eth1.7" else "ethernet"),
+        ("bootproto", "static"),
+        *(() if role else (("role", ""),)),
+    )
     address = draw(st.ip_addresses(v=4).map(str))
     return Interface(
         name,
         addresses=(Address(name, address, draw(st.integers(1, 32))),) if role else (),
         gateways=(Address(name, address, 32),) if role == "green" and draw(st.booleans()) else (),
         options=options,
+        role=role,
+        link=Vlan("eth1", 7) if name == "eth1.7" else None,
     )
 
 
@@ -125,6 +139,39 @@ def test_what_we_write_we_read_back(state: NetworkState) -> None:
     texts = esmith.render(state)
     assert esmith.parse(texts) == state
     assert esmith.render(esmith.parse(texts)) == texts
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        Interface("eth0", addresses=(Address("eth0", "10.0.0.1", 24),)),
+        Interface("eth0", role="green", addresses=(Address("eth0", "2001:db8::1", 64),)),
+        Interface("eth0", role="green", mtu=9000),
+        Interface("eth0", role="green", options=(("Network.LLDP", "yes"),)),
+        Interface("br0", role="green", link=Bridge(stp=True)),
+        Interface("bond0", role="green", link=Bond("active-backup", "eth1")),
+        Interface("lan", role="green", link=Vlan("eth1", 7)),
+        Interface("wg0", role="green", link=Virtual("wireguard")),
+    ],
+)
+def test_what_the_database_has_no_words_for_is_not_written(interface: Interface) -> None:
+    with pytest.raises(ConfigError):
+        esmith.render(NetworkState((interface,)))
+
+
+def test_a_network_of_another_system_is_written_with_its_roles() -> None:
+    state = NetworkState(
+        (
+            Interface("eth0", role="bridged", master="br0"),
+            Interface("br0", role="green", link=Bridge(), addresses=(Address("br0", "10.0.0.1", 24),)),
+            Interface("eth1", role="red", dhcp4=True),
+        )
+    )
+    assert {each.name: each.role for each in esmith.parse(esmith.render(state)).interfaces} == {
+        "br0": "green",
+        "eth0": "bridged",
+        "eth1": "red",
+    }
 
 
 def test_standby_addresses_become_aliases_once_and_no_other_record_is_touched() -> None:

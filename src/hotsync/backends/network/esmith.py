@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from hotsync.backends.network.esmith_links import PARTS, link_of, link_props
 from hotsync.backends.network.files import read_text
 from hotsync.config import esmith
 from hotsync.config.esmith import Record
@@ -28,7 +29,6 @@ RELEASE = "nethserver-release"
 _CARDS = frozenset(("ethernet", "bridge", "bond", "vlan", "alias"))
 _OTHERS = frozenset(("network", "zone", "provider", "xdsl-disabled"))
 _ROLES = frozenset(("green", "red", "blue", "orange", "yellow", "hotspot", "bridged", "slave", "alias", ""))
-_PARTS = {"bridged": "bridge", "slave": "master"}
 _PROTOCOLS = frozenset(("", "none", "static", "dhcp"))
 # addresses that ifcfg files know under further names, which are not held here
 _FURTHER = re.compile(r"(ipaddr\d+|netmask\d+|gateway\d+|prefix\d*|ipv6addr.*|ipv6_defaultgw|ipv6gateway)\Z")
@@ -123,6 +123,8 @@ def _interface(key: str, record: Record, where: str, records: Mapping[str, Recor
     role, protocol = _role(record), record.props.get("bootproto") or ""
     parent = key.partition(":")[0] if record.type == "alias" else key
     props = {name: value or "" for name, value in record.sorted_props()}
+    if role:
+        del props["role"]
     addresses: list[Address] = []
     gateways: list[Address] = []
     if role and protocol != "dhcp":
@@ -131,12 +133,17 @@ def _interface(key: str, record: Record, where: str, records: Mapping[str, Recor
             del props["ipaddr"], props["netmask"]
         if role == outside and props.get("gateway"):
             gateways.append(parse_address(parent, esmith.plain(props.pop("gateway")), where))
+    link = link_of(key, record.type or "", props, where)
+    master = props.pop(PARTS[role]) if role in PARTS else ""
     return Interface(
         key,
         addresses=tuple(addresses),
         gateways=tuple(gateways),
         dhcp4=bool(role) and protocol == "dhcp",
         options=(("type", record.type or ""), *props.items()),
+        master=master,
+        link=link,
+        role=role,
     )
 
 
@@ -151,8 +158,8 @@ def _check(key: str, record: Record, where: str, records: Mapping[str, Record]) 
     further = [name for name in props if _FURTHER.match(name) and props[name]]
     if role and further:
         raise ConfigError(document=where, faults=f"the prop {further[0]!r} of {key} is not understood")
-    if role in _PARTS and props.get(_PARTS[role]) not in records:
-        raise ConfigError(document=where, faults=f"{key} belongs to a {_PARTS[role]} that is not there")
+    if role in PARTS and props.get(PARTS[role]) not in records:
+        raise ConfigError(document=where, faults=f"{key} belongs to a {PARTS[role]} that is not there")
     if record.type == "alias" and key.partition(":")[0] not in records:
         raise ConfigError(document=where, faults=f"{key} is an alias of an interface that is not there")
 
@@ -172,10 +179,31 @@ def _mask(address: Address) -> str:
 
 
 def _record(interface: Interface) -> Record:
-    (_, kind), *options = interface.options
-    props = dict(options)
+    kind, props = link_props(interface)
+    options = dict(interface.options)
+    kind = options.pop("type", kind)
+    _check_words(interface, kind)
+    props |= options
+    if interface.role:
+        props["role"] = interface.role
+    if interface.master:
+        props[PARTS.get(interface.role, "bridge")] = interface.master
+    if interface.dhcp4:
+        props["bootproto"] = "dhcp"
     for address in interface.addresses:
         props |= {"ipaddr": address.address, "netmask": _mask(address)}
     for gateway in interface.gateways:
         props["gateway"] = gateway.address
     return Record(kind, props)
+
+
+def _check_words(interface: Interface, kind: str) -> None:
+    """Raise ConfigError for what a record has no word for."""
+    foreign = any(any(sign in key for sign in " .:/[") for key, _ in interface.options)
+    further = interface.routes or interface.dns or interface.domains or interface.dhcp6 or interface.mac
+    six = interface.accept_ra is not None or any(address.version == 6 for address in interface.addresses)
+    several = len(interface.addresses) > 1 or len(interface.gateways) > 1
+    if foreign or further or six or several or interface.mtu or not interface.start or kind not in _CARDS:
+        raise ConfigError(document=interface.name, faults="the networks database has no words for all of it")
+    if not interface.role and (interface.addresses or interface.dhcp4 or interface.master):
+        raise ConfigError(document=interface.name, faults="an interface of the networks database needs a role")
