@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from hotsync.cli.render import local, size, utc
-from hotsync.model.loss import Fate, LossStatement, Lost
+from hotsync.model.loss import MOST_PATHS, Fate, LossStatement, Lost
 from hotsync.model.readable import readable
 
+_FIRST = 20
 _WORDS = {
     Fate.NEW: "new",
     Fate.CHANGED: "changed",
@@ -33,7 +34,7 @@ def _counted(loss: LossStatement, ahead: float) -> str:
     ]
     said = ", ".join(count for count in counts if count)
     if not said:
-        return f"nothing is newer than generation {loss.generation}"
+        return "no change is known"
     newest = f"; the newest change is of {local(loss.newest - ahead)}" if loss.newest else ""
     return f"{said}{newest}"
 
@@ -46,12 +47,26 @@ def _mails(loss: LossStatement) -> str:
     return f", {_many(loss.mails, 'mail')}" if loss.mails else ""
 
 
-def show_paths(loss: LossStatement) -> None:
+def show_loss(loss: LossStatement, ahead: float, *, past: bool) -> None:
+    """Print what a promotion loses, or lost, with the first of the paths."""
+    word = "Lost" if past else "Lost if it is promoted now"
+    click.echo(f"{word}: {loss_sentence(loss, ahead)}.")
+    show_paths(loss, _FIRST, margin="  ")
+
+
+def show_paths(loss: LossStatement, most: int = MOST_PATHS, margin: str = "") -> None:
     """Print the paths of a statement, one a line: what would become of each, its size, and where it is."""
-    for lost in loss.paths:
-        click.echo(f"{_WORDS[lost.fate]:<8} {size(lost.bytes) if _has_size(lost) else '-':>11}  {_shown(lost)}")
-    if loss.beyond:
-        click.echo(f"and {loss.beyond} more, which are only counted")
+    for lost in loss.paths[:most]:
+        click.echo(
+            margin + f"{_WORDS[lost.fate]:<8} {size(lost.bytes) if _has_size(lost) else '-':>11}  {_shown(lost)}"
+        )
+    unnamed = max(0, len(loss.paths) - most)
+    if unnamed:
+        click.echo(
+            f"{margin}and {unnamed + loss.beyond} more: with --json, or by hotsync status --loss while this is a SLAVE"
+        )
+    elif loss.beyond:
+        click.echo(f"{margin}and {loss.beyond} more, which are only counted")
 
 
 def _has_size(lost: Lost) -> bool:

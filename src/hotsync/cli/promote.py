@@ -41,7 +41,7 @@ No Internet connection was found. What about the network?
 
 
 @click.command(cls=GuardedCommand)
-@click.option("--dry-run", is_flag=True, help="Print the plan and how old the data is; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, how old the data is and what is lost; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask. It does not mean --force.")
 @click.option(
     "--network",
@@ -59,8 +59,9 @@ def promote(
 ) -> int:
     """Put this SLAVE into production in the place of its MASTER.
 
-    Shows what will be done and how old the data is, asks, and does it in a unit of its own: a lost terminal changes
-    nothing. Run again, it shows the promotion that is going on, or goes on with one that was interrupted.
+    Shows what will be done, how old the data is and what is lost, asks, and does it in a unit of its own: a lost
+    terminal changes nothing. Run again, it shows the promotion that is going on, or goes on with one that was
+    interrupted.
 
     Exit status: 0 done, 1 done with warnings, 2 usage or settings, 3 refused, 4 busy, 9 a step failed.
     """
@@ -113,7 +114,7 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
             answers = Answers(_checked(int(answer)), answers.force)
     seen = flow.prospect(paths, answers)
     if not as_json:
-        show_plan(seen, _ages(paths, seen))
+        show_plan(paths, seen, _ages(paths, seen))
     return seen
 
 
@@ -134,9 +135,9 @@ def _confirm(seen: Prospect) -> None:
 
 def _show_prospect(paths: Paths, seen: Prospect, as_json: bool) -> None:
     if as_json:
-        print_json(plan_document(seen, _ages(paths, seen)))
+        print_json(plan_document(paths, seen, _ages(paths, seen)))
     else:
-        show_plan(seen, _ages(paths, seen))
+        show_plan(paths, seen, _ages(paths, seen))
         click.echo("Nothing was changed.")
 
 

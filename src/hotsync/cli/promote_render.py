@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from hotsync.cli.data_age import COLUMNS, age_documents, age_rows
+from hotsync.cli.loss import loss_document, show_loss
 from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, table, utc
 from hotsync.flows.promote import Prospect
+from hotsync.flows.promote_look import loss_of
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import How, Promotion
@@ -44,8 +46,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def show_plan(seen: Prospect, ages: Sequence[ServerAge]) -> None:
-    """Print what will be done, what speaks against it, and how old the data is: files, and each database server."""
+def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
+    """Print what will be done, what speaks against it, how old the data is (files, and each database server), and what
+    is lost."""
     promotion = seen.promotion
     if seen.resumed:
         began = local(promotion.started_at)
@@ -65,10 +68,11 @@ def show_plan(seen: Prospect, ages: Sequence[ServerAge]) -> None:
         f"The data is that of generation {promotion.generation}, {old} old ({since}){newer}. "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
+    show_loss(*loss_of(paths, promotion), past=seen.resumed)
     say(f"This takes about {age(seen.seconds)}.")
 
 
-def plan_document(seen: Prospect, ages: Sequence[ServerAge]) -> dict[str, object]:
+def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> dict[str, object]:
     """Return the plan as `--dry-run --json` prints it."""
     promotion = seen.promotion
     return {
@@ -78,6 +82,7 @@ def plan_document(seen: Prospect, ages: Sequence[ServerAge]) -> dict[str, object
         "epoch": promotion.epoch,
         "data_confirmed_at": utc(promotion.confirmed_at),
         "databases": age_documents(ages, time.time()),
+        "loss": _loss(paths, promotion),
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
@@ -97,7 +102,7 @@ def show_outcome(paths: Paths, ended: Ended) -> None:
     """Print the report: measured times, verdicts, what only a person can check, and the one sentence."""
     promotion = load_promotion(paths)
     if promotion is not None and promotion.records:
-        _show_report(promotion)
+        _show_report(paths, promotion)
     if ended.error:
         say(ended.sentence, mark=click.style("Error:", fg="red", bold=True), err=True)
         say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
@@ -126,6 +131,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
             "finished_at": utc(promotion.finished_at),
             "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
             "databases": age_documents(promotion.servers, promotion.started_at),
+            "loss": _loss(paths, promotion),
             "steps": [
                 {
                     "key": record.key,
@@ -143,7 +149,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
     return document
 
 
-def _show_report(promotion: Promotion) -> None:
+def _show_report(paths: Paths, promotion: Promotion) -> None:
     rows = [
         (record.phase, record.title, f"{record.ended_at - record.started_at:.1f} s", record.outcome.value)
         for record in promotion.records
@@ -160,6 +166,15 @@ def _show_report(promotion: Promotion) -> None:
     if promotion.servers:
         _table("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
     say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
+    show_loss(*loss_of(paths, promotion), past=True)
+
+
+def _loss(paths: Paths, promotion: Promotion) -> dict[str, Any] | None:
+    statement, ahead = loss_of(paths, promotion)
+    document = loss_document(statement, ahead)
+    if document is not None:
+        del document["databases"]  # they have a key of their own beside this one
+    return document
 
 
 def _show_check(check: Check) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
@@ -17,9 +18,12 @@ from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.errors import ConfigError
 from hotsync.model.data_age import ServerAge, with_standbys
 from hotsync.model.entry import Kind, parent_of
+from hotsync.model.generation import Generation
+from hotsync.model.loss import LossStatement, against
 from hotsync.model.network import NetworkState
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
 from hotsync.state import store
+from hotsync.state.loss import load_loss
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
 from hotsync.system import flags
@@ -84,6 +88,25 @@ def ages_now(paths: Paths, facts: PromotionFacts, clock: Clock) -> tuple[ServerA
     waiting = standbys.shown(paths, facts.databases, clock.now()) if not facts.is_master else ()
     # one that is no standby any more was taken over, or given up, and that is remembered
     return with_standbys(servers, waiting, load_presence(paths).clock_difference)
+
+
+def loss_of(paths: Paths, promotion: Promotion) -> tuple[LossStatement, float]:
+    """Return what a promotion loses, as the MASTER told it last, and by how much its clock is ahead of ours.
+
+    From the claim on nothing more is told here: afterwards it is still what was lost.
+    """
+    held = Generation(
+        promotion.generation,
+        promotion.digest,
+        promotion.epoch,
+        collected_at=promotion.collected_at,
+        committed_at=promotion.confirmed_at,
+        confirmed_at=promotion.confirmed_at,
+    )
+    ahead = load_presence(paths).clock_difference
+    statement = against(load_loss(paths.loss_told), held)
+    # of each database server its age is shown, which knows more: how far its standby is
+    return replace(statement, databases=()), ahead
 
 
 def internet_reached(paths: Paths) -> bool:

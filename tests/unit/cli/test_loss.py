@@ -26,7 +26,7 @@ SOME = replace(
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
-        (NOTHING, "nothing is newer than generation 7"),
+        (NOTHING, "no change is known"),
         (
             SOME,
             "2 files (2.0 KiB, 1 mail), 1 deletion, times or rights of 1 folder, perhaps 3 more; "

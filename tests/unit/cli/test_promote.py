@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from hotsync.cli.promote import promote
-from hotsync.cli.promote_render import aligned
+from hotsync.cli.promote_render import aligned, outcome_document, plan_document, show_outcome, show_plan
+from hotsync.cli.render import local, utc
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
+from hotsync.flows.promote import Prospect
+from hotsync.flows.promote_unit import Ended
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.loss import Fate, LossStatement, Lost
+from hotsync.model.plan import Outcome, Phase, StepRecord
+from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
+from hotsync.state.loss import save_loss
+from hotsync.state.promotion import save_promotion
+from hotsync.system.paths import Paths
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +70,62 @@ def test_where_no_terminal_is_the_plan_is_in_columns() -> None:
 def test_an_unknown_number_of_the_menu_is_a_fault_of_the_command_line() -> None:
     result = CliRunner().invoke(promote, ["--network", "7"])
     assert result.exit_code == 2
+
+
+# --- what is lost -----------------------------------------------------------------------------------------------------
+
+BEGAN = 1e9
+DIGEST = "ab" * 32
+PROMOTION = Promotion(3, 41, DIGEST, BEGAN, BEGAN - 200, BEGAN - 180, NetworkPlan(), ())
+PROSPECT = Prospect(PromotionFacts(RoleRecord(Role.SLAVE, 2), PROMOTION), (), (), resumed=False)
+MAIL = Lost("var/vmail/ada/new/1", Fate.NEW, 100)
+TOLD = LossStatement(41, DIGEST, BEGAN - 20, files=30, bytes=3000, mails=1, paths=(MAIL,) * 30)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Paths:
+    """A SLAVE that was told what would be lost, by a MASTER whose clock is ahead."""
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    save_loss(paths.loss_told, TOLD)
+    seen = {"schema": 1, "last_seen": BEGAN, "clock_difference": 5.0}
+    (paths.state / "last-seen.json").write_text(json.dumps(seen))
+    return paths
+
+
+def test_who_is_asked_to_agree_sees_what_is_lost_and_after_when_nothing_is_known(
+    places: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_plan(places, PROSPECT, ())
+    out = capsys.readouterr().out
+    assert (
+        "Lost if it is promoted now: 30 files (2.9 KiB, 1 mail); "
+        f"nothing is known after {local(BEGAN - 25)}.\n  new        100 bytes  /var/vmail/ada/new/1\n" in out
+    )
+    assert out.count("/var/vmail") == 20
+    assert "and 10 more: with --json" in out
+
+
+def test_programs_see_every_path_before_and_after(places: Paths) -> None:
+    before = plan_document(places, PROSPECT, ())["loss"]
+    save_promotion(places, PROMOTION)
+    after = outcome_document(places, Ended(0, "done", None))["loss"]
+    assert isinstance(before, dict)
+    assert before == after
+    assert (len(before["paths"]), before["known_until"]) == (30, utc(BEGAN - 25))
+    assert "databases" not in before  # they are told beside it, with how far each standby is
+
+
+def test_the_report_says_what_was_lost(places: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    done = StepRecord("claim", "claim epoch 3", Phase.CLAIM.value, BEGAN, BEGAN + 1, Outcome.DONE)
+    save_promotion(places, replace(PROMOTION, records=(done,), finished_at=BEGAN + 9))
+    show_outcome(places, Ended(0, "This server is MASTER now.", None))
+    assert "Lost: 30 files (2.9 KiB, 1 mail); nothing is known after" in capsys.readouterr().out
+
+
+def test_without_a_word_of_the_master_nothing_is_known_since_the_generation_was_collected(
+    places: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places.loss_told.unlink()
+    show_plan(places, PROSPECT, ())
+    assert f"no change is known; nothing is known after {local(BEGAN - 205)}." in capsys.readouterr().out
