@@ -35,7 +35,8 @@ Look = Callable[[Here], LossStatement | None]
 def wanted(here: Here) -> bool:
     """Return whether this server, as it is now, watches what it would lose."""
     settings = here.settings
-    return here.role is Role.MASTER and settings.enabled and settings.watch_seconds > 0 and here.peer is not None
+    paired = here.peer is not None and bool(settings.slave_host)
+    return here.role is Role.MASTER and settings.enabled and settings.watch_seconds > 0 and paired
 
 
 class Watcher:

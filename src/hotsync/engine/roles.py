@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
-from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, Units
+from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
 from hotsync.engine.open_replica import open_replica
 from hotsync.errors import CommandFailed, NotReady, StaleEpoch, WrongRole
 from hotsync.model.identity import Role, RoleRecord
@@ -98,7 +98,7 @@ def _arrange_units() -> None:
     """Let HotSync's own units follow: the daemon reads the new role, nothing is sent while no SLAVE is known."""
     units = Units()
     try:
-        for unit in (SLAVE_TIMER, MASTER_TIMER, STREAM):
+        for unit in (SLAVE_TIMER, MASTER_TIMER, STREAM, WATCH):
             units.disable(unit)
             units.stop(unit)
         units.enable(DAEMON)

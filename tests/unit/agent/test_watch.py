@@ -56,8 +56,8 @@ class World:
         self.watcher = Watcher(self.paths, self.clock, self.look)
 
     def set(self, **props: str) -> None:
-        words = "|".join(f"{name}|{value}" for name, value in props.items())
-        text = f"hotsync=configuration|role|master|SlaveHost|192.0.2.2|{words}\nrsyncd=service\n"
+        words = "|".join(f"{name}|{value}" for name, value in {"SlaveHost": "192.0.2.2", **props}.items())
+        text = f"hotsync=configuration|role|master|{words}\nrsyncd=service\n"
         write_atomic(self.paths.configuration, text.encode())
 
     def look(self, here: Here) -> LossStatement | None:
@@ -113,6 +113,11 @@ def test_where_nobody_wants_it_nothing_is_stated(world: World) -> None:
 @pytest.mark.parametrize("role", [Role.SLAVE, Role.NONE])
 def test_only_a_master_watches(world: World, role: Role) -> None:
     save_role(world.paths, RoleRecord(role, 1))
+    assert world.go(300) == 0
+
+
+def test_a_master_without_a_slave_has_nothing_to_lose_there(world: World) -> None:
+    world.set(SlaveHost="")
     assert world.go(300) == 0
 
 
