@@ -23,7 +23,7 @@ def plan_network(
     fixed addresses: they become the standby ones.
     """
     if choice is not NetworkChoice.MASTERS:
-        return NetworkPlan(NetworkChoice.KEEP)
+        return NetworkPlan(NetworkChoice.KEEP, told.host_name)  # /etc/hostname and /etc/hosts are the MASTER's anyway
     used = {
         (address.address, address.prefix): interface.name
         for interface in told.interfaces

@@ -47,11 +47,10 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     promotion, done = facts.promotion, facts.promotion.done
     if not facts.claimed:
         yield Claim(promotion)
-    if promotion.network.choice is NetworkChoice.MASTERS:
-        if facts.addresses_missing:
-            yield TakeAddresses(tuple(str(address) for address in promotion.network.addresses))
-        if promotion.network.host_name and facts.host_name != promotion.network.host_name:
-            yield SetHostName(promotion.network.host_name)
+    if promotion.network.choice is NetworkChoice.MASTERS and facts.addresses_missing:
+        yield TakeAddresses(tuple(str(address) for address in promotion.network.addresses))
+    if promotion.network.host_name and facts.host_name != promotion.network.host_name:
+        yield SetHostName(promotion.network.host_name)
     if facts.accounts_differ:
         yield TakeNumbers()
     if facts.packages_missing and not _tried(done, "packages.install"):

@@ -44,9 +44,9 @@ def test_where_no_file_is_understood_the_fixed_addresses_of_the_cards_are_taken(
     assert plan.gateways == (Address("eth0", "10.77.0.254", 32),)
 
 
-def test_a_network_that_is_kept_takes_nothing() -> None:
+def test_where_the_network_is_kept_only_the_name_is_the_masters() -> None:
     plan = plan_network(NetworkChoice.KEEP, None, TOLD, OWN)
-    assert (plan.choice, plan.addresses, plan.standby, plan.host_name) == (NetworkChoice.KEEP, (), (), "")
+    assert (plan.choice, plan.addresses, plan.standby, plan.host_name) == (NetworkChoice.KEEP, (), (), "master")
 
 
 def test_the_hardware_addresses_of_the_masters_cards_are_told_with_their_names() -> None:
