@@ -140,8 +140,8 @@ def accept_tls(
     if pinned:
         context.load_verify_locations(cadata=pinned)
         context.verify_mode = ssl.CERT_OPTIONAL
-    secured = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
     try:
+        secured = _wrapped(context, raw, server=True)
         _handshake(secured, timeout)
     except ssl.SSLCertVerificationError as error:
         # which one it was, Python does not tell; the dialler names it in its own error
@@ -166,8 +166,9 @@ def connect_tls(
 
     `identity` None shows no certificate (pairing). The caller compares fingerprints before it believes anything.
     """
-    secured = _context(server=False, identity=identity).wrap_socket(raw, do_handshake_on_connect=False)
+    context = _context(server=False, identity=identity)
     try:
+        secured = _wrapped(context, raw, server=False)
         _handshake(secured, timeout)
     except OSError as error:
         raise PeerUnreachable(
@@ -181,6 +182,16 @@ def connect_tls(
         secured.close()
         raise NotPaired(address=address)
     return secured, ssl.DER_cert_to_PEM_cert(shown)
+
+
+def _wrapped(context: ssl.SSLContext, raw: socket.socket, *, server: bool) -> ssl.SSLSocket:
+    """Return the TLS side of a socket; raise ConnectionResetError, with the socket closed, if it was reset already."""
+    try:
+        raw.getpeername()  # the library would take over what was reset, fail, and leave it open
+        return context.wrap_socket(raw, server_side=server, do_handshake_on_connect=False)
+    except OSError as error:
+        raw.close()
+        raise ConnectionResetError(error.errno, error.strerror) from error
 
 
 def _handshake(secured: ssl.SSLSocket, timeout: float) -> None:
