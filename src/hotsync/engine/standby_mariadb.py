@@ -13,6 +13,7 @@ from pathlib import Path
 from hotsync.backends import waiting_servers
 from hotsync.engine.loads import data_folder
 from hotsync.engine.master_facts import spool_of_tree
+from hotsync.engine.standby_place import OfStandby
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
@@ -58,36 +59,8 @@ def version_here() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class MariadbFollower:
+class MariadbFollower(OfStandby[Standby]):
     """What `standbys.Follower` asks, of a MariaDB server."""
-
-    paths: Paths
-    standby: Standby
-
-    @property
-    def name(self) -> str:
-        """Return the dataset's name."""
-        return self.standby.name
-
-    @property
-    def server(self) -> str:
-        """Return the name of its waiting server."""
-        return self.standby.server
-
-    @property
-    def data(self) -> Path:
-        """Return its data directory."""
-        return self.standby.data
-
-    @property
-    def offered(self) -> bool:
-        """Return whether the MASTER offers to stream it, now."""
-        return self.standby.offered
-
-    @property
-    def is_ours(self) -> bool:
-        """Return whether what lies in its place is a copy of the MASTER's that was not promoted."""
-        return self.standby.is_ours
 
     @property
     def has_data(self) -> bool:

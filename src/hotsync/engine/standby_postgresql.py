@@ -14,6 +14,7 @@ from hotsync.backends import waiting_servers
 from hotsync.engine.loads import GROWTH, data_folder
 from hotsync.engine.master_facts import spool_of_tree
 from hotsync.engine.room import free_at
+from hotsync.engine.standby_place import OfStandby
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
@@ -57,36 +58,8 @@ def follower_of(paths: Paths, dump: DatabaseDump) -> PostgresqlFollower | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresqlFollower:
+class PostgresqlFollower(OfStandby[Standby]):
     """What `standbys.Follower` asks, of a cluster."""
-
-    paths: Paths
-    standby: Standby
-
-    @property
-    def name(self) -> str:
-        """Return the dataset's name."""
-        return self.standby.name
-
-    @property
-    def server(self) -> str:
-        """Return the name of its waiting server."""
-        return self.standby.server
-
-    @property
-    def data(self) -> Path:
-        """Return its data directory."""
-        return self.standby.data
-
-    @property
-    def offered(self) -> bool:
-        """Return whether the MASTER offers to stream it, now."""
-        return self.standby.offered
-
-    @property
-    def is_ours(self) -> bool:
-        """Return whether what lies in its place is a copy of the MASTER's that was not promoted."""
-        return self.standby.is_ours
 
     @property
     def has_data(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
@@ -43,9 +45,7 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
     """
     dataset = with_own_login(dataset)
     document = loadable(folder, dataset)
-    try:
-        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
-        held = _hold_events(dataset)
+    with _loading(folder, dataset, document) as accounts:
         if loaded.accounts:
             feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
         with may_do_all(dataset, document.accounts, are_made=loaded.accounts):
@@ -53,13 +53,6 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
         if loaded.accounts:
             feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
             _drop_others(dataset, document)
-        if held:
-            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
-        make_durable(dataset)
-    except CommandFailed as error:
-        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
-    except OSError as error:
-        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
     return document.digest
 
 
@@ -71,9 +64,7 @@ def restore_accounts(folder: Path, dataset: Dataset) -> str:
     """
     dataset = with_own_login(dataset)
     document = loadable(folder, dataset)
-    try:
-        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
-        held = _hold_events(dataset)
+    with _loading(folder, dataset, document) as accounts:
         feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
         try:
             feed([*client(dataset, loading=True), "--force"], [accounts[document.accounts.grants_at :]])
@@ -82,13 +73,6 @@ def restore_accounts(folder: Path, dataset: Dataset) -> str:
                 raise
             _log.warning("%s: grants on what is gone by now are left out: %s", dataset.name, error.stderr)
         _drop_others(dataset, document)
-        if held:
-            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
-        make_durable(dataset)
-    except CommandFailed as error:
-        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
-    except OSError as error:
-        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
     return document.digest
 
 
@@ -108,6 +92,25 @@ def loadable(folder: Path, dataset: Dataset) -> MariadbInstance:
     if series(version) < series(document.version):
         raise OlderServer(dataset=dataset.name, theirs=document.version, ours=version)
     return document
+
+
+@contextmanager
+def _loading(folder: Path, dataset: Dataset, document: MariadbInstance) -> Iterator[bytes]:
+    """Return the accounts that were collected; events rest in the block, and what was loaded in it is on disk after it.
+
+    Raise RestoreFailed for what fails in it; events rest on then.
+    """
+    try:
+        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
+        held = _hold_events(dataset)
+        yield accounts
+        if held:
+            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
+        make_durable(dataset)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    except OSError as error:
+        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
 
 
 def _hold_events(dataset: Dataset) -> bool:
