@@ -89,10 +89,6 @@ BASE: tuple[tuple[str, str], ...] = (
     ("ptp4l*", "this machine's clock; pairing and history need it right"),
     ("phc2sys*", "this machine's clock; pairing and history need it right"),
     # what guards it
-    ("fail2ban*", "keeps attackers from this machine"),
-    ("crowdsec*", "keeps attackers from this machine"),
-    ("sshguard*", "keeps attackers from this machine"),
-    ("denyhosts*", "keeps attackers from this machine"),
     ("shorewall*", "this machine's firewall"),
     ("ferm*", "this machine's firewall"),
     ("ipset*", "this machine's firewall"),
@@ -143,8 +139,6 @@ BASE: tuple[tuple[str, str], ...] = (
     ("whoopsie*", "crashes of this machine"),
     ("kerneloops*", "crashes of this machine"),
     ("abrt*", "crashes of this machine"),
-    ("nut-*", "the power supply of this machine"),
-    ("apcupsd*", "the power supply of this machine"),
     ("upower*", "the power supply of this machine"),
     ("power-profiles-daemon*", "the power supply of this machine"),
     ("tlp*", "the power supply of this machine"),
@@ -203,8 +197,9 @@ WATCHERS = (
     "cfengine*", "cf-*", "ansible-pull*", "wazuh-agent*", "ossec*", "osqueryd*", "falcon-sensor*", "auditbeat*",
     "filebeat*", "metricbeat*", "fluent-bit*", "td-agent*", "promtail*", "vector*", "datadog-agent*", "newrelic-infra*",
     "landscape-client*", "sentinelone*", "mdatp*", "clamav-freshclam*", "postgres_exporter*", "mysqld_exporter*",
+    "fail2ban*", "crowdsec*", "sshguard*", "denyhosts*", "nut-*", "nut.target", "apcupsd*",
 )  # fmt: skip
-"""What watches or looks after the machine that it runs on, each under a name of its own: it may run on both servers.
+"""What watches, guards or looks after the machine that it runs on, each under a name of its own: it may run on both.
 Only what hotsync-slave brought itself is held, since that would run as its package came."""
 
 TUNNELS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (

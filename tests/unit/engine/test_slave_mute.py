@@ -8,6 +8,7 @@ from pathlib import Path
 from hotsync.backends.mute import Mute
 from hotsync.engine.slave_mute import Production, read_kept, read_production
 from hotsync.model.facts import MasterFacts, PackageFact, UnitFact
+from hotsync.state.slave_packages import add_brought
 from hotsync.system.paths import Paths
 
 STATUS = """\
@@ -28,6 +29,10 @@ Status: install ok installed
 Priority: optional
 Source: mariadb (1:10.11.14-0+deb12u2)
 
+Package: fail2ban
+Status: install ok installed
+Priority: optional
+
 Package: lsof
 Status: install ok installed
 Priority: optional
@@ -41,6 +46,7 @@ FILES = {
     "mariadb-server": ["/usr/lib/systemd/system/mariadb.service", "/usr/sbin/galera_helper"],
     "mariadb-server-core": ["/usr/sbin/mariadbd"],
     "mariadb-client": ["/usr/lib/mariadb/ask"],
+    "fail2ban": ["/usr/lib/systemd/system/fail2ban.service"],
     "lsof": ["/usr/sbin/lsof"],
     "init-of-it": ["/usr/lib/init"],
 }
@@ -76,7 +82,15 @@ def test_programs_of_other_sources_of_clients_and_of_the_base_system_are_nobodys
 
 RUNNING = [
     UnitFact(name, "enabled", active=True)
-    for name in ("ledger.service", "ssh.service", "zabbix-agent.service", "wg-quick@wg0.service", "unbound.service")
+    for name in (
+        "ledger.service",
+        "ssh.service",
+        "zabbix-agent.service",
+        "wg-quick@wg0.service",
+        "unbound.service",
+        "fail2ban.service",
+        "nut-server.service",
+    )
 ]
 
 
@@ -95,7 +109,15 @@ def test_what_the_master_runs_is_held_though_nobody_knows_it_and_the_machines_ow
         UnitFact("lsyncd.service", "", active=True),
     ).units
     assert units >= {"ledger.service", "certbot.timer", "lsyncd.service", "wg-quick@wg0.service", "unbound.service"}
-    assert not units & {"ssh.service", "zabbix-agent.service", "off.service"}
+    assert not units & {"ssh.service", "zabbix-agent.service", "off.service", "fail2ban.service", "nut-server.service"}
+
+
+def test_what_guards_a_machine_is_held_if_it_came_with_the_masters_packages(tmp_path: Path) -> None:
+    """Fail2ban ran on the SLAVE as its package came, and failed; NUT's daemons looked for a power supply there."""
+    assert "fail2ban.service" not in production_of(tmp_path / "own", *RUNNING).units
+    (tmp_path / "brought/var/lib/hotsync").mkdir(parents=True)
+    add_brought(Paths(tmp_path / "brought"), ["fail2ban:amd64"])
+    assert "fail2ban.service" in production_of(tmp_path / "brought", *RUNNING).units
 
 
 def test_what_this_slaves_administrator_keeps_is_not_held_but_cron_is(tmp_path: Path) -> None:
