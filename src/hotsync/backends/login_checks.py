@@ -8,7 +8,9 @@ from __future__ import annotations
 import imaplib
 import os
 import pwd
+import shutil
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from hotsync.model.secret import Secret
 from hotsync.system import command
 
 NO_LOGIN = "no login was tried: no check account is set (hotsync CheckUser, CheckPassword)"
+SMB_PORT = 445
 _FIRST_PERSON, _NOBODY = 1000, 60000
 _ANSWERS = ("NT_STATUS_ACCESS_DENIED", "NT_STATUS_LOGON_FAILURE")
 """What a file server says to somebody without an account whom it does not let look at its shares."""
@@ -113,6 +116,9 @@ def check_smb(name: str, title: str, account: CheckAccount | None) -> Check:
     """Return whether the file server lists its shares to the check account; without one, whether it speaks at all."""
 
     def question() -> str:
+        if shutil.which("smbclient", path=command.ENVIRONMENT["PATH"]) is None:
+            with socket.create_connection(("localhost", SMB_PORT), TIMEOUT):
+                return f"it answers at port {SMB_PORT}; its shares were not asked for, as smbclient is not installed"
         if account is None:
             return f"{_ask_anonymously()}; {NO_LOGIN}"
         with _as_file(account) as descriptor:

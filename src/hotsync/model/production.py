@@ -19,6 +19,7 @@ OWN = (
     ("container-getty@*", "consoles of this machine"),
     ("autovt@*", "consoles of this machine"),
     ("run-*", "made for a moment"),
+    ("cockpit-wsinstance-*", "made while somebody looks at Cockpit"),
     ("networking.service", "addresses are taken without taking the interfaces down"),
     ("ifup@*", "addresses are taken without taking the interfaces down"),
     ("ifupdown-*", "addresses are taken without taking the interfaces down"),

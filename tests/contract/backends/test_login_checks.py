@@ -127,6 +127,20 @@ def test_shares_are_listed_to_the_check_account_whose_password_is_in_no_argument
     assert "cret" not in (smbclient.parent / "words").read_text()
 
 
+@pytest.mark.parametrize("account", [None, ANNA])
+def test_where_no_client_of_file_servers_is_installed_the_port_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: login_checks.CheckAccount | None
+) -> None:
+    """Debian's samba does not need smbclient; a file server without it was red after every promotion."""
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", str(tmp_path))
+    with socket.create_server(("localhost", 0)) as here:
+        monkeypatch.setattr(login_checks, "SMB_PORT", here.getsockname()[1])
+        check = login_checks.check_smb("f", "shares are listed", account)
+    assert check.verdict is Verdict.GREEN
+    assert "smbclient is not installed" in check.detail
+    assert login_checks.check_smb("f", "shares are listed", account).verdict is Verdict.RED, "nobody listens any more"
+
+
 def test_a_server_that_shows_nothing_to_strangers_is_well(smbclient: Path) -> None:
     smbclient.write_text('echo "tree connect failed: NT_STATUS_ACCESS_DENIED" >&2; exit 1\n')
     check = login_checks.check_smb("f", "shares are listed", None)
