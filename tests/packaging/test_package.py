@@ -29,8 +29,8 @@ COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "ldapsearch", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
-OF_SYSTEMS = {"nmcli", "rpm"}
-"""Asked only where the server is managed by them."""
+OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota"}
+"""Asked only where the server is managed by them, or has quotas."""
 SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 
