@@ -63,8 +63,9 @@ def write_sources() -> Path:
     return file
 
 
-def fetch(packages: Sequence[str], status: Path) -> None:
-    """Fetch packages (names, or files of packages) with all that a host with this dpkg status lacks for them."""
+def fetch(packages: Sequence[str], status: Path, *, recommended: bool = True) -> None:
+    """Fetch packages (names, or files of packages) with all that a host with this dpkg status lacks for them, and with
+    what they recommend unless that is not wanted."""
     with locked("packages"):
         write_sources()
         (_APT / "state/lists/partial").mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def fetch(packages: Sequence[str], status: Path) -> None:
             *("-o", f"Dir::State={_APT}/state", "-o", f"Dir::State::status={status}"),
             *("-o", f"Dir::Cache={_APT}/cache", "-o", f"Dir::Cache::archives={ARCHIVES}"),
             *("-o", "Dir::Etc::preferencesparts=-", "-o", "Dir::Etc::preferences=-"),
-            *("-o", "APT::Sandbox::User=root", "-o", "APT::Install-Recommends=true"),
+            *("-o", "APT::Sandbox::User=root", "-o", f"APT::Install-Recommends={str(recommended).lower()}"),
         ]
         run(["apt-get", *options, "-q", "update"])
         run(["apt-get", *options, "-qy", "--download-only", "install", *packages])

@@ -79,7 +79,8 @@ def test_what_is_tried_in_the_lab_or_with_the_real_program_is_told_apart() -> No
 
 
 def _sources(folder: Path, ring: str) -> list[Path]:
-    return sorted((folder if folder.name == ring else folder / ring).rglob("*.py"))
+    top = folder if folder.name == ring else folder / ring
+    return sorted(path for kind in ("*.py", "*.toml") for path in top.rglob(kind))
 
 
 def test_the_man_page_names_every_key_and_the_page_every_shipped_profile() -> None:

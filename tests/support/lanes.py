@@ -14,7 +14,7 @@ ALONE = ("tests/lab/", "tests/contract/test_rings.py")
 """Tests that use the lab, or count what is left on the whole machine, to which a lab beside them would add."""
 
 
-BESIDE = ("tests/lab/test_engines.py", "tests/lab/test_the_lab_itself.py")
+BESIDE = ("tests/lab/test_applications.py", "tests/lab/test_engines.py", "tests/lab/test_the_lab_itself.py")
 """Tests with a lab of their own, and nothing in them that another lab's load could change."""
 
 
