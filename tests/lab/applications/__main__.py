@@ -30,8 +30,8 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(strangers))}; there is: {', '.join(known)}")
     chosen = [known[name] for name in options.names] or list(known.values())
     faulty = 0
-    for group in groups(chosen, options.size):
-        rows = _rows(group, options.keep)
+    for number, group in enumerate(groups(chosen, options.size)):
+        rows = _rows(f"apps-{os.getpid()}-{number}", group, options.keep)
         _write_down(rows)
         for row in rows:
             print(f"{row['application']}: {row['remark'] or 'as it must be'}", flush=True)
@@ -49,8 +49,7 @@ def _write_down(rows: Sequence[dict[str, object]]) -> None:
     RESULT.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def _rows(group: Sequence[Application], keep: bool) -> list[dict[str, object]]:
-    name = f"applications-{os.getpid()}"
+def _rows(name: str, group: Sequence[Application], keep: bool) -> list[dict[str, object]]:
     print(f"together, in the lab {name}: {', '.join(one.profile for one in group)}", flush=True)
     try:
         return [_row(one) for one in play(name, group, keep=keep)]

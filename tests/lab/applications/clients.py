@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-WAIT = 10
+WAIT = 60
 TRIES = 15
 """How often a datagram is sent, a second apart: one may be lost, as on every network."""
 
