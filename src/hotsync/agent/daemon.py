@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import signal
 import socket
@@ -16,6 +15,7 @@ from hotsync.agent.gate import Gate
 from hotsync.agent.heartbeat import Heartbeat
 from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.quiet import QuietWatch
+from hotsync.agent.rounds import Complaint, notify
 from hotsync.agent.session import Duties
 from hotsync.agent.slot import Slot
 from hotsync.agent.store import OpenStore, Store
@@ -32,16 +32,6 @@ _log = logging.getLogger("hotsync.agent")
 
 LOOK_SECONDS = 2.0
 BACKLOG = 16
-
-
-def notify(state: str) -> None:
-    """Tell systemd how this service is (a datagram); nothing happens where nobody listens."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.connect("\0" + address[1:] if address.startswith("@") else address)
-        channel.sendall(state.encode())
 
 
 def listen(port: int, bind: str = "") -> socket.socket:
@@ -76,7 +66,7 @@ class Daemon:
         self._quiet: QuietWatch | None = None
         self._here: Here | None = None
         self._port = 0
-        self._complaint = ""
+        self._complaint = Complaint(_log)
         self._stopping = False
 
     @property
@@ -128,7 +118,7 @@ class Daemon:
         try:
             here = self._around.here()
         except HotSyncError as error:
-            self._complain(error.sentence)
+            self._complaint.say(error.sentence)
             return
         if here == self._here and (self._listener is not None) == _serves(here):
             return
@@ -152,12 +142,12 @@ class Daemon:
                 self._listener = listen(here.settings.slave_port, self._bind)
             except (OSError, HotSyncError) as error:
                 reason = error.sentence if isinstance(error, HotSyncError) else str(error)
-                self._complain(f"Port {here.settings.slave_port} cannot be served: {reason}")
+                self._complaint.say(f"Port {here.settings.slave_port} cannot be served: {reason}")
                 return
             self._port = here.settings.slave_port
             self._listener.setblocking(False)
             self._selector.register(self._listener, selectors.EVENT_READ)
-            self._complaint = ""
+            self._complaint.say("")
             _log.info("Listening on port %d as %s.", here.settings.slave_port, here.role.name)
 
     def _prepare(self, here: Here) -> None:
@@ -168,7 +158,7 @@ class Daemon:
             self._duties.open_store().recover()
         except (OSError, HotSyncError) as error:
             reason = error.sentence if isinstance(error, HotSyncError) else str(error)
-            self._complain(f"The commit that was cut cannot be finished yet: {reason}")
+            self._complaint.say(f"The commit that was cut cannot be finished yet: {reason}")
 
     def _beat_as(self, here: Here) -> None:
         wanted = here.role is Role.MASTER and here.settings.enabled and bool(here.peer_host)
@@ -187,11 +177,6 @@ class Daemon:
         elif not wanted and self._quiet is not None:
             self._quiet.stop()
             self._quiet = None
-
-    def _complain(self, reason: str) -> None:
-        if reason != self._complaint:
-            self._complaint = reason
-            _log.error("%s", reason)
 
     def _close_listener(self) -> None:
         if self._listener is not None:

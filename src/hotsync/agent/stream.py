@@ -7,14 +7,12 @@ It is a daemon of its own beside hotsyncd, since it needs the right to become th
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from hotsync.agent.daemon import notify
 from hotsync.agent.here import Here, Reader
+from hotsync.agent.rounds import Complaint, go_round
 from hotsync.agent.stream_pool import Line, Pool
 from hotsync.agent.stream_relay import Target
 from hotsync.engine.standbys import give_up_all, start_all
@@ -88,14 +86,14 @@ class Streamer:
         self._here: Here | None = None
         self._pools: dict[str, tuple[Target, Pool]] = {}
         self._looked_at = -SLOT_SECONDS
-        self._complaint = ""
+        self._complaint = Complaint(_log)
 
     def look(self) -> None:
         """Follow what settings, role, peer and clusters are now; look at the slots once a minute."""
         try:
             here = self._reader.here()
         except HotSyncError as error:
-            self._complain(error.sentence)
+            self._complaint.say(error.sentence)
             if self._here is None:
                 return
             here = self._here  # a wrong setting must not end the watch over the disk
@@ -115,7 +113,7 @@ class Streamer:
         } | {name: partial(mariadb_streaming.tend, self._paths, name, servers[name], keep) for name in targets}
         for name, look in looks.items():
             troubles += self._watch(name, look)
-        self._complain(" ".join(troubles))
+        self._complaint.say(" ".join(troubles))
 
     def stop(self) -> None:
         """End all streams; the slots stay, so that the standby can go on where it was."""
@@ -150,12 +148,6 @@ class Streamer:
             )
         return []
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._complaint:
-            self._complaint = reason
-            if reason:
-                _log.error("%s", reason)
-
 
 def _drop(places: Paths) -> int:
     """Take away what streaming had made on the MASTER's servers, and on a SLAVE its copies; return the exit status."""
@@ -187,19 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HotSyncError as error:
         _log.error("%s %s", error.sentence, error.hint)
         return int(error.exit_code)
-    stopping = threading.Event()
-
-    def end(number: int, frame: object) -> None:
-        del number, frame
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    notify("READY=1")
-    while not stopping.is_set():
-        streamer.look()
-        stopping.wait(LOOK_SECONDS)
-    notify("STOPPING=1")
+    go_round(streamer.look, LOOK_SECONDS)
     streamer.stop()
     return 0
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 
-from hotsync.agent.daemon import notify
 from hotsync.agent.here import Here, Reader
+from hotsync.agent.rounds import Complaint, go_round
 from hotsync.engine.watch import look, watched_here
 from hotsync.errors import HotSyncError
 from hotsync.model.identity import Role
@@ -47,14 +45,14 @@ class Watcher:
         self._reader = Reader(places)
         self._due_at = 0.0
         self._sent: object = None
-        self._complaint = ""
+        self._complaint = Complaint(_log)
 
     def tick(self) -> None:
         """Look if it is time to, or if a run has come to its end; where nothing is to be watched, state nothing."""
         try:
             here = self._reader.here()
         except HotSyncError as error:
-            self._complain(error.sentence)
+            self._complaint.say(error.sentence)
             return
         if not wanted(here):
             self.forget()
@@ -68,10 +66,10 @@ class Watcher:
             statement = self._look(here)
             if statement is not None:
                 save_loss(self._paths.loss_seen, statement)
-            self._complain("")
+            self._complaint.say("")
         except (HotSyncError, OSError) as error:
             reason = error.sentence if isinstance(error, HotSyncError) else error.strerror or str(error)
-            self._complain(f"What would be lost cannot be found out: {reason}")
+            self._complaint.say(f"What would be lost cannot be found out: {reason}")
         took = self._clock.monotonic() - started
         self._due_at = started + watch_pause(here.settings.watch_seconds, took)
 
@@ -87,12 +85,6 @@ class Watcher:
             return None
         return status.st_ino, status.st_mtime_ns
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._complaint:
-            self._complaint = reason
-            if reason:
-                _log.error("%s", reason)
-
 
 def look_here(places: Paths, clock: Clock, here: Here) -> LossStatement | None:
     """Return what of this server is newer than its last generation."""
@@ -104,19 +96,7 @@ def main() -> int:
     log.set_up("hotsync-watch")
     places, clock = paths.from_environment(), SystemClock()
     watcher = Watcher(places, clock, partial(look_here, places, clock))
-    stopping = threading.Event()
-
-    def end(number: int, frame: object) -> None:
-        del number, frame
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    notify("READY=1")
-    while not stopping.is_set():
-        watcher.tick()
-        stopping.wait(TICK_SECONDS)
-    notify("STOPPING=1")
+    go_round(watcher.tick, TICK_SECONDS)
     watcher.forget()
     return 0
 

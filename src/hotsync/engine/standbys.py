@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from hotsync.backends import waiting_servers
 from hotsync.engine import standby_mariadb, standby_postgresql
 from hotsync.engine.master_facts import read_told
+from hotsync.engine.standby_place import Place
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.identity import Role
 from hotsync.model.promotion import DatabaseDump
@@ -38,33 +38,8 @@ _DOES_NOT_RUN = "its standby does not run: run hotsync-slave"
 _LACKS = "it lacks what the last dump holds"
 
 
-class Follower(Protocol):
+class Follower(Place, Protocol):
     """One server of the MASTER's that can be followed here. What fails raises RestoreFailed, CommandFailed, OSError."""
-
-    @property
-    def name(self) -> str:
-        """Return the dataset's name ("postgresql/15-main")."""
-        ...
-
-    @property
-    def server(self) -> str:
-        """Return the name of its waiting server."""
-        ...
-
-    @property
-    def data(self) -> Path:
-        """Return its data directory."""
-        ...
-
-    @property
-    def offered(self) -> bool:
-        """Return whether the MASTER offers to stream it, now."""
-        ...
-
-    @property
-    def is_ours(self) -> bool:
-        """Return whether what lies in its place is a copy of the MASTER's that was not promoted."""
-        ...
 
     @property
     def has_data(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.agent import daemon
+from hotsync.agent import daemon, rounds
 from hotsync.errors import HotSyncError
 from hotsync.model.changeset import EMPTY_DIGEST
 from hotsync.model.identity import Role
@@ -120,6 +120,6 @@ def test_a_huge_changeset_goes_to_disk_and_not_into_memory(slave: Host, tmp_path
 
 def test_nothing_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    daemon.notify("READY=1")
+    rounds.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/socket")
-    daemon.notify("READY=1")
+    rounds.notify("READY=1")
