@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hotsync.errors import ExitCode
 from lab import Host, Lab
 from lab.stand import labs
 
@@ -56,8 +57,13 @@ def save_settings(master: Host) -> None:
 
 
 def sync(lab: Lab, *options: str) -> dict[str, Any]:
-    """Run hotsync on the MASTER and return its record."""
-    done = lab.master.run(["hotsync", "--json", *options], check=False, timeout=300)
+    """Run hotsync on the MASTER and return its record; a run that the timer began is waited for."""
+    end = time.monotonic() + 300
+    while True:
+        done = lab.master.run(["hotsync", "--json", *options], check=False, timeout=300)
+        if done.returncode != ExitCode.BUSY or time.monotonic() > end:
+            break
+        time.sleep(0.5)
     assert done.stdout, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
     record.setdefault("exit_code", done.returncode)

@@ -178,7 +178,8 @@ def is_as_told(context: Context, dataset: Dataset) -> bool:
 
 
 def _settings(dataset: Dataset) -> server_settings.Settings:
-    return tuple(sorted((row[0], "".join(row[1:])) for row in ask(dataset, server_settings.MARIADB_QUESTION)))
+    directory = ask(dataset, "SELECT @@datadir;")[0][0]
+    return server_settings.mariadb_settings(ask(dataset, server_settings.MARIADB_QUESTION), directory)
 
 
 def _state(rows: str, definitions: str, accounts: Accounts) -> str:

@@ -11,7 +11,7 @@ from hotsync.errors import RestoreFailed
 from hotsync.sources.documents import MariadbInstance
 from hotsync.sources.mariadb_client import ask, program
 from hotsync.sources.mariadb_find import NAME
-from hotsync.sources.server_settings import MARIADB_QUESTION, mariadb_arguments, mariadb_places
+from hotsync.sources.server_settings import MARIADB_QUESTION, mariadb_arguments, mariadb_places, mariadb_settings
 from hotsync.sources.source import Dataset
 
 SYSTEM = frozenset(("information_schema", "mysql", "performance_schema", "sys", "test"))
@@ -50,8 +50,8 @@ def hindrance(document: MariadbInstance, instance: str) -> str:
 
 def elsewhere_now(dataset: Dataset) -> str:
     """Given a server that runs, return in words what it keeps outside of its data directory; raise CommandFailed."""
-    settings = [(row[0], "".join(row[1:])) for row in ask(dataset, MARIADB_QUESTION)]
-    return _elsewhere(mariadb_places(settings, ask(dataset, "SELECT @@datadir;")[0][0]))
+    directory = ask(dataset, "SELECT @@datadir;")[0][0]
+    return _elsewhere(mariadb_places(mariadb_settings(ask(dataset, MARIADB_QUESTION), directory), directory))
 
 
 def _elsewhere(places: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hotsync.errors import RestoreFailed
 
@@ -46,6 +46,16 @@ def mariadb_places(settings: Iterable[tuple[str, str]], directory: str) -> dict[
     own = os.path.normpath(directory)
     places = {name: os.path.normpath(os.path.join(own, value)) for name, value in settings if name in _PLACES and value}
     return {name: place for name, place in places.items() if place != own}
+
+
+def mariadb_settings(rows: Iterable[Sequence[str]], directory: str) -> Settings:
+    """Given a server's answer to the question and its data directory, return what a document tells of it.
+
+    A place in the data directory is left out: it says nothing, and the same server elsewhere would say it otherwise.
+    """
+    said = [(row[0], "".join(row[1:])) for row in rows]
+    places = mariadb_places(said, directory)
+    return tuple(sorted((name, value) for name, value in said if name not in _PLACES or name in places))
 
 
 def mariadb_arguments(settings: Iterable[tuple[str, str]], dataset: str) -> list[str]:
