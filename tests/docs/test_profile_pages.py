@@ -78,6 +78,15 @@ def test_what_is_tried_in_the_lab_or_with_the_real_program_is_told_apart() -> No
             assert any(word in source for word in words), profile.name
 
 
+def test_an_application_counts_as_tried_in_the_lab_if_its_last_round_was_good() -> None:
+    last = json.loads((ROOT / "docs/applications.json").read_text())
+    tried = [path.stem for path in (ROOT / "tests/lab/applications/data").glob("*.toml")]
+    assert tried
+    wrong = {name: last.get(name, {}).get("remark", "never tried") for name in tried}
+    assert {name: remark for name, remark in wrong.items() if remark} == {}
+    assert [name for name in tried if shipped()[name].profile.tested != "lab"] == []
+
+
 def _sources(folder: Path, ring: str) -> list[Path]:
     top = folder if folder.name == ring else folder / ring
     return sorted(path for kind in ("*.py", "*.toml") for path in top.rglob(kind))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import save_settings, status, sync, wait_for
+from tests.lab.conftest import SLAVE, save_settings, status, sync, wait_for
 from tests.lab.production import promote, switch_off
 from tests.lab.test_bank import ACCOUNTS, BANK, CLIENTS, MARIADB_SUMS, MONEY, mysql
 
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 SOCKET = "/run/hotsync/stream/15-main/.s.PGSQL.5432"
 MARIADB = "/run/hotsync/stream/mariadb@default/mysqld.sock"
 OPTIONS = "/etc/mysql/mariadb.conf.d/zz-hotsync-streaming.cnf"
+FOLLOWS = "hotsync status --json | grep -q '\"lag_seconds\": [0-2]\\.'"
 SLOTS = "SELECT count(*) FROM pg_replication_slots"
 CONFIGURED = "SELECT count(*) FROM pg_settings WHERE source NOT IN ('default', 'override')"
 SUMS = """
@@ -53,7 +54,7 @@ def streaming(opened: Lab) -> Lab:
     checks = look_after(slave)
     assert checks["databases.streamed"]["verdict"] == "green", checks["databases.streamed"]
     assert (listening(master), psql(master, CONFIGURED, "postgres")) == before
-    wait_for(slave, "hotsync status --json | grep -q '\"lag_seconds\": [0-2]\\.'")
+    wait_for(slave, FOLLOWS)
     return opened
 
 
@@ -96,6 +97,47 @@ def test_at_most_a_second_is_lost_when_the_master_dies(
     lost, took = max(0.0, struck - newest), time.monotonic() - began
     with capsys.disabled():
         print(f"\nat most {lost:.2f} s of transfers lost; promoted in {took:.1f} s")
+
+
+def copy_of(slave: Host) -> str:
+    """Return what tells one copy of the MASTER's cluster from the next: the number of a file that never changes."""
+    ask = ["runuser", "-u", "postgres", "--", "psql", "-XAtqh", SOCKET.rpartition("/")[0], "-c", "SHOW data_directory"]
+    return slave.run(["stat", "-c", "%i", f"{slave.run(ask).stdout.strip()}/PG_VERSION"]).stdout
+
+
+@pytest.mark.full
+def test_a_cut_cable_costs_nothing_and_one_cut_for_too_long_a_new_copy(streaming: Lab) -> None:
+    master, slave = streaming.master, streaming.slave
+    first = copy_of(slave)
+    slave.cut()
+    wait_for(slave, f"! {FOLLOWS}", 120)
+    psql(master, "CREATE TABLE meanwhile AS SELECT generate_series(1, 1000) AS n")
+    slave.join()
+    wait_for(slave, FOLLOWS, 300)
+    assert copy_of(slave) == first, "what was kept for it was enough"
+
+    master.run(["config", "setprop", "hotsync", "StreamKeepMB", "16"])
+    save_settings(master)
+    slave.cut()
+    psql(master, "CREATE TABLE more AS SELECT n, repeat('x', 1000) AS filler FROM generate_series(1, 100000) AS n")
+    while_away = "test 0 = $(cd /; runuser -u postgres -- psql -XAtqc 'SELECT count(*) FROM pg_replication_slots')"
+    wait_for(master, while_away, 180)
+    assert "would keep" in master.run(["journalctl", "-u", "hotsync-stream", "--no-pager"]).stdout
+    slave.join()
+    wait_for(master, f"ping -c 1 -W 1 {SLAVE}")
+    record = sync(streaming)
+    assert record["exit_code"] in (0, 1), record
+    look_after(slave)
+    wait_for(slave, FOLLOWS, 300)
+    assert copy_of(slave) != first, "the log between is gone: it was copied anew"
+    master.run("systemctl stop teller")
+    rows = psql(master, "SELECT count(*) FROM more; SELECT count(*) FROM pgbench_history")
+    follower = ["runuser", "-u", "postgres", "--", "psql", "-XAtqh", SOCKET.rpartition("/")[0], "-d", "bank"]
+    question = "SELECT count(*) FROM more; SELECT count(*) FROM pgbench_history"
+    end = time.monotonic() + 60
+    while slave.run(follower, input=question).stdout.strip().split("|") != rows and time.monotonic() < end:
+        time.sleep(0.5)
+    assert slave.run(follower, input=question).stdout.strip().split("|") == rows
 
 
 def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None:
