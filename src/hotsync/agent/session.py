@@ -30,12 +30,14 @@ from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.state import store as roles
 from hotsync.state.loss import save_loss
+from hotsync.state.runbook import digest_of, load_runbook
 from hotsync.system import lock
 from hotsync.transport.addresses import link_local
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
 from hotsync.transport.dial import check_clock
 from hotsync.transport.messages import (
+    MOST_LINES,
     Alive,
     Begin,
     Commit,
@@ -43,10 +45,12 @@ from hotsync.transport.messages import (
     Confirm,
     Confirmed,
     GetManifest,
+    GetRunbook,
     Loss,
     Message,
     Open,
     Ready,
+    RunbookPage,
     Welcome,
     Working,
     name_of,
@@ -182,6 +186,8 @@ class Session:
             self._send_manifest()
         elif isinstance(message, Loss):
             self._note_loss(message, here)
+        elif isinstance(message, GetRunbook):
+            self._send_runbook()
         else:
             raise ProtocolError(reason=f"{name_of(type(message))} came where nothing like it was due")
 
@@ -204,6 +210,7 @@ class Session:
             verdict=known,
             sentence=plain(sentence),
             applied=dict(applied),
+            runbook=digest_of(load_runbook(self._around.paths)) if here.role is Role.SLAVE else "",
         )
 
     def _begin(self, message: Begin) -> None:
@@ -259,6 +266,10 @@ class Session:
         except OSError as error:
             _log.warning("What a promotion would lose cannot be written down: %s", error.strerror or error)
         self._channel.send(self._alive(here, {}), _QUIET)
+
+    def _send_runbook(self) -> None:
+        lines = [plain(line) for line in load_runbook(self._around.paths).splitlines()]
+        self._reply(lambda epoch: RunbookPage(epoch=epoch, lines=lines[:MOST_LINES]))
 
     def _send_manifest(self) -> None:
         phase = "the manifest was fetched"

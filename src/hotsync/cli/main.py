@@ -15,6 +15,7 @@ _COMMANDS = {
     "status": "hotsync.cli.look:status_command",
     "explain": "hotsync.cli.explain:explain_command",
     "coverage": "hotsync.cli.coverage:coverage_command",
+    "runbook": "hotsync.cli.runbook:runbook_command",
     "doctor": "hotsync.cli.doctor:doctor_command",
     "pair": "hotsync.cli.pair:pair_command",
     "history": "hotsync.cli.past:history_command",

@@ -19,15 +19,9 @@ from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
+from hotsync.report.runbook import ONLY_A_PERSON
 from hotsync.state.promotion import load_promotion
 from hotsync.system.paths import Paths
-
-ONLY_A_PERSON = (
-    "People can work: log in to mail, shares and web applications as one of them would.",
-    "The switch or router has learnt where the addresses are now (reach the server from another network).",
-    "USB disks, telephone cards and UPS cables that hung on the MASTER are moved over.",
-    "The old MASTER stays off until it is installed anew, as the SLAVE of this server.",
-)
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

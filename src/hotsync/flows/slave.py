@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.engine.execute import execute
@@ -14,6 +14,7 @@ from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
+from hotsync.flows.runbook import make_runbook
 from hotsync.model import slave_checks
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
@@ -140,10 +141,12 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
         refreshed_at=_refreshed_at(host, clock.now()),
     )
     known = {check.name for check in run.checks}
-    more = (check for check in _checks_of_promotion(paths, clock) if check.name not in known)
-    run = replace(run, checks=(*run.checks, *more))
+    seen, of_promotion = _look_at_promotion(paths, clock)
     relay = slave_checks.check_relay(prove_relay(AlertBook(paths), who, clock.now()))
-    run = replace(run, ended_at=clock.now(), checks=(*run.checks, relay))
+    run = replace(run, checks=(*run.checks, *(check for check in of_promotion if check.name not in known), relay))
+    if seen is not None:
+        run = replace(run, checks=(*run.checks, _write_runbook(paths, seen, run.checks, clock.now())))
+    run = replace(run, ended_at=clock.now())
     save_slave_run(paths, run)
     return run
 
@@ -158,18 +161,28 @@ def _refreshed_at(host: SlaveHost, now: float) -> float:
     return now if host.outcome.refreshed and not host.outcome.lists_fault else host.packages().last.refreshed_at
 
 
-def _checks_of_promotion(paths: Paths, clock: Clock) -> Iterator[Check]:
-    """Return what speaks against a promotion now, and how long it would take."""
+def _look_at_promotion(paths: Paths, clock: Clock) -> tuple[promote.Prospect | None, list[Check]]:
+    """Return what a promotion would do now (None: it cannot be planned), and what speaks against it."""
     title = "a promotion can be planned"
     try:
         seen = promote.readiness(paths, clock)
     except (HotSyncError, OSError) as error:
         hint = error.hint if isinstance(error, HotSyncError) else ""
-        yield Check("promotion.plan", title, Verdict.RED, str(error), hint)
-        return
-    steps, seconds = len(seen.plan), seen.seconds
-    yield Check("promotion.plan", title, Verdict.GREEN, f"{steps} steps, about {max(1, round(seconds))} seconds")
-    yield from (check for check in seen.checks if check.name != _ALIVE)
+        return None, [Check("promotion.plan", title, Verdict.RED, str(error), hint)]
+    planned = f"{len(seen.plan)} steps, about {max(1, round(seen.seconds))} seconds"
+    others = [check for check in seen.checks if check.name != _ALIVE]
+    return seen, [Check("promotion.plan", title, Verdict.GREEN, planned), *others]
+
+
+def _write_runbook(paths: Paths, seen: promote.Prospect, checks: tuple[Check, ...], now: float) -> Check:
+    """Write the runbook and return whether that went well."""
+    title = "the runbook is up to date"
+    try:
+        make_runbook(paths, seen, checks, now)
+    except (HotSyncError, OSError) as error:
+        hint = error.hint if isinstance(error, HotSyncError) else "Look at the disk of /var/lib/hotsync: df -h"
+        return Check("runbook", title, Verdict.AMBER, str(error), hint)
+    return Check("runbook", title, Verdict.GREEN, "hotsync runbook shows it")
 
 
 def _report_of(run: SlaveRun, started: float) -> RunReport:

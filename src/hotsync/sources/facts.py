@@ -97,7 +97,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         users=tuple(sorted(parse_users(passwd), key=lambda user: (user.uid, user.name))),
         groups=tuple(sorted(parse_groups(group), key=lambda group: (group.gid, group.name))),
         units=read_units(paths),
-        network=_read_network(paths),
+        network=read_network(paths),
         mounts=tuple(parse_mounts(_read(Path("/proc/1/mountinfo")))),
         system=read_system(paths),
         quotas=read_quotas(),
@@ -240,7 +240,8 @@ def read_units(paths: Paths) -> tuple[UnitFact, ...]:
     return parse_units(shown, listed)
 
 
-def _read_network(paths: Paths) -> NetworkFacts:
+def read_network(paths: Paths) -> NetworkFacts:
+    """Return the network as it is now; raise CommandFailed."""
     interfaces = parse_interfaces(run(["ip", "-j", "-d", "address", "show"]).text)
     routes = {route for version in ("-4", "-6") for route in parse_routes(run(["ip", "-j", version, "route"]).text)}
     try:

@@ -95,6 +95,16 @@ class Paths:
         return self.state / "coverage.json"
 
     @property
+    def runbook(self) -> Path:
+        """What a person needs to read on the worst day: made on the SLAVE, and kept on both."""
+        return self.state / "runbook.txt"
+
+    @property
+    def phone_book(self) -> Path:
+        """Whom to call on that day, a line each, written by the administrator."""
+        return self.at("/etc/hotsync/phone-book")
+
+    @property
     def loss_seen(self) -> Path:
         """On the MASTER: what its watch last saw to be newer than the last generation."""
         return self.run / "loss.json"

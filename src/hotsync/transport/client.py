@@ -29,10 +29,12 @@ from hotsync.transport.messages import (
     Confirm,
     Confirmed,
     GetManifest,
+    GetRunbook,
     Loss,
     M,
     Message,
     Ready,
+    RunbookPage,
     Welcome,
     trouble,
 )
@@ -237,6 +239,11 @@ class PeerLink:
         return self._ask(
             Loss(epoch=self._callee.ours.epoch, stated=Stated.of(statement)), Alive, "it was told what would be lost"
         )
+
+    def get_runbook(self) -> str:
+        """Return the SLAVE's runbook, "" if it has none."""
+        page = self._ask(GetRunbook(epoch=self._callee.ours.epoch), RunbookPage, "the runbook was fetched")
+        return "".join(f"{line}\n" for line in page.lines)
 
     def _give_up(self, error: HotSyncError) -> None:
         """Let the SLAVE's log say why the run ends, unless the SLAVE itself told us."""

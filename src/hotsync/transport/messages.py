@@ -28,6 +28,8 @@ from hotsync.transport.values import (
 )
 
 PROTOCOL = 1
+MOST_LINES = 2000
+"""Of a runbook."""
 
 
 class Message(BaseModel):
@@ -160,6 +162,7 @@ class Alive(Message):
     """Heartbeat, both ways; from a SLAVE with its readiness.
 
     `asks`: what have its replicas applied? `applied`: by server, that place in the MASTER's binary log, of good ones.
+    `runbook`: the digest of its runbook ("": it has none).
     """
 
     type: Literal["alive"] = "alive"
@@ -169,6 +172,7 @@ class Alive(Message):
     sentence: Words = ""
     asks: bool = False
     applied: Annotated[dict[StreamName, Position], Field(max_length=100)] = Field(default_factory=dict[str, str])
+    runbook: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class Loss(Message):
@@ -180,6 +184,19 @@ class Loss(Message):
 
     type: Literal["loss"] = "loss"
     stated: Stated
+
+
+class GetRunbook(Message):
+    """Asks a SLAVE for its runbook."""
+
+    type: Literal["get_runbook"] = "get_runbook"
+
+
+class RunbookPage(Message):
+    """The SLAVE's runbook, line by line."""
+
+    type: Literal["runbook_page"] = "runbook_page"
+    lines: Annotated[list[Words], Field(max_length=MOST_LINES)]
 
 
 class Working(Message):
@@ -241,7 +258,7 @@ _KINDS: dict[object, type[Message]] = {
     kind.model_fields["type"].default: kind
     for kind in (
         Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
-        GetManifest, Alive, Loss, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
+        GetManifest, Alive, Loss, GetRunbook, RunbookPage, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
     )
 }  # fmt: skip
 M = TypeVar("M", bound=Message)

@@ -13,6 +13,7 @@ from hotsync.errors import ExitCode, StaleEpoch
 from hotsync.manifest.store import Manifest
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, save_peer, save_role
 from hotsync.transport.presence import load_presence
 from tests.contract.agent.pair import SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
@@ -59,6 +60,18 @@ def test_a_slave_says_what_its_replicas_have_applied_only_when_it_is_asked(hosts
         assert link.alive().applied == {}
         assert asked == []
         assert link.alive(asks=True).applied == {"mariadb/default": "77 0-77-5,1-77-2"}
+
+
+def test_the_runbook_that_the_slave_made_is_on_the_master_a_moment_later_and_so_is_the_next(hosts: Pair) -> None:
+    save_runbook(hosts.slave.paths, "Runbook: master is dead\n   [ ] Switch it off. \u00fc\n")
+    hosts.master.start()
+    until(lambda: load_runbook(hosts.master.paths) == load_runbook(hosts.slave.paths), "the MASTER has it")
+    fetched = hosts.master.paths.runbook.stat()
+    assert fetched.st_mode & 0o777 == 0o600
+    until(lambda: load_presence(hosts.master.paths).connected, "the heart beats on")
+    assert hosts.master.paths.runbook.stat().st_ino == fetched.st_ino, "it is not fetched again"
+    save_runbook(hosts.slave.paths, "\n".join(f"line {number}" for number in range(1000)) + "\n")
+    until(lambda: load_runbook(hosts.master.paths).endswith("line 999\n"), "the MASTER has the next")
 
 
 def test_a_slave_that_comes_back_is_met_again(hosts: Pair, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,57 @@
+"""What a runbook tells of one pair of servers: what a person needs on paper when the MASTER is dead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.report import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An interface with the hardware address that its label or the switch shows, and its addresses."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One of the two: its host name and its cards."""
+
+    name: str
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What the MASTER serves, and what a promotion asks of it by itself."""
+
+    title: str
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """All of it, as it was when hotsync-slave last ran.
+
+    `taken` are the addresses that a promotion takes, `kept` those that this SLAVE keeps beside them; `phases` its parts
+    in their order, each with how many steps it has; `open` what is not green; `phone` the lines of the phone book.
+    """
+
+    made_at: float
+    master: Server
+    slave: Server
+    fingerprint: str
+    paired_at: float
+    generation: int
+    data_of: float
+    seconds: float
+    taken: tuple[str, ...]
+    gateways: tuple[str, ...]
+    kept: tuple[str, ...]
+    phases: tuple[tuple[str, int], ...]
+    applications: tuple[Application, ...]
+    open: tuple[Check, ...]
+    phone: tuple[str, ...]
