@@ -15,8 +15,8 @@ FIELDS = st.text(st.characters(exclude_categories=["Cs"])).filter(
 )
 TYPES = FIELDS.filter(lambda text: bool(esmith.trim(text)) and esmith.trim(text) == text and "|" not in text)
 NAMES = FIELDS.filter(lambda text: "|" not in text)
-RECORDS = st.builds(Record, TYPES, st.dictionaries(NAMES, FIELDS))
-DOCUMENTS = st.dictionaries(KEYS, RECORDS.map(esmith.render_value))
+RECORDS = st.builds(Record, TYPES, st.dictionaries(NAMES, FIELDS, max_size=6))
+DOCUMENTS = st.dictionaries(KEYS, RECORDS.map(esmith.render_value), max_size=6)
 
 
 def meant(record: Record) -> dict[str, str]:
