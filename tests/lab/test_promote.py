@@ -171,6 +171,25 @@ def test_what_is_not_ready_is_refused_with_a_thing_to_do(ready: Lab) -> None:
     assert (done.returncode, "not configured" in done.stderr) == (3, True)
 
 
+def test_an_older_generation_is_promoted_whole_and_the_newest_is_still_held(alive: Lab) -> None:
+    alive.master.run("echo ruined >/srv/share/hello; echo ruined >/var/www/html/index.html; rm -r /home/anna")
+    alive.master.run(["mysql", "shop", "-e", "delete from orders"])
+    assert sync(alive)["exit_code"] in (0, 1)
+    alive.master.kill()
+    shown = json.loads(alive.slave.run(["hotsync-promote", "--at", "1", "--dry-run", "--json"]).stdout)
+    assert (shown["back"]["generation"], shown["back"]["newest"]) == (1, 2)
+    code, document, said = promote(alive.slave, "--network", "1", "--at", "1")
+    assert code in (0, 1), (document, said)
+    assert document["generation"] == 3
+    assert "Generation 1 is of" in said
+    check_production(alive)
+    assert alive.slave.read("/srv/share/hello") == "hello\n"
+    numbers = [
+        one["number"] for one in json.loads(alive.slave.run(["hotsync", "history", "--json"]).stdout)["generations"]
+    ]
+    assert numbers == [1, 2, 3]
+
+
 LEFT_OUT = 9
 """One more than how many steps in a row the first ring leaves out at most where it kills promotions."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,18 +12,21 @@ import click
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.promote_render import (
     outcome_document,
+    past_document,
     plan_document,
     show_outcome,
+    show_past,
     show_plan,
     show_step,
 )
-from hotsync.cli.render import print_json
+from hotsync.cli.render import print_json, say
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_look import ages_now, internet_reached
+from hotsync.flows.promote_past import Past, go_back, look_back
 from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.readable import readable
@@ -49,13 +53,27 @@ No Internet connection was found. What about the network?
     help="Answer the menu about the network beforehand: 1 takes the MASTER's addresses, 2 stops so that you can set the"
     " network up first, 3 keeps this server's own network.",
 )
+@click.option(
+    "--at",
+    metavar="TIME-OR-GENERATION",
+    help="Promote an older generation: that number, or the newest one of that time. It becomes a generation of its own,"
+    " so that what is the newest now is still held.",
+)
 @click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
 @click.option("--at-boot", "boot", is_flag=True, hidden=True, help="The boot calls: say what is unfinished.")
 @click.option("--mail", is_flag=True, hidden=True, help="Once there is a network: mail what is unfinished.")
 def promote(
-    dry_run: bool, yes: bool, network: int | None, force: bool, as_json: bool, in_unit: bool, boot: bool, mail: bool
+    dry_run: bool,
+    yes: bool,
+    network: int | None,
+    at: str | None,
+    force: bool,
+    as_json: bool,
+    in_unit: bool,
+    boot: bool,
+    mail: bool,
 ) -> int:
     """Put this SLAVE into production in the place of its MASTER.
 
@@ -81,12 +99,15 @@ def promote(
             reason="--json shows no plan, and nobody should agree to what was not shown",
             hint="hotsync-promote --dry-run --json prints the plan and the age of the data; then add --yes.",
         )
+    past = _past(paths, answers, at) if at else None
     if dry_run:
-        _show_prospect(paths, flow.prospect(paths, answers), as_json)
+        _show_prospect(paths, flow.prospect(paths, answers), as_json, past)
         return ExitCode.DONE
     if not unit.is_running():
+        if past is not None:
+            answers = _gone_back(paths, answers, past, yes)
         seen = _settled_prospect(paths, answers, yes, as_json)
-        answers = Answers(seen.promotion.network.choice, force)
+        answers = replace(answers, network=seen.promotion.network.choice)
         if not yes:
             _confirm(seen)
         unit.start(paths, answers)
@@ -111,7 +132,7 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
         if not seen.resumed and not internet_reached(paths):
             click.echo(MENU)
             answer = click.prompt("Your choice", type=click.IntRange(1, 3))
-            answers = Answers(_checked(int(answer)), answers.force)
+            answers = replace(answers, network=_checked(int(answer)))
     seen = flow.prospect(paths, answers)
     if not as_json:
         show_plan(paths, seen, _ages(paths, seen))
@@ -133,10 +154,34 @@ def _confirm(seen: Prospect) -> None:
         raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
 
 
-def _show_prospect(paths: Paths, seen: Prospect, as_json: bool) -> None:
+def _past(paths: Paths, answers: Answers, at: str) -> Past | None:
+    """Return what going back to that moment means, None if that is the newest; refuse where nothing may be promoted."""
+    if unit.is_running() or flow.prospect(paths, answers).resumed:
+        raise Refused(
+            reason="a promotion has begun already, with the newest generation",
+            hint="Run hotsync-promote without --at to go on with it.",
+        )
+    return look_back(paths, SystemClock(), at)
+
+
+def _gone_back(paths: Paths, answers: Answers, past: Past, yes: bool) -> Answers:
+    """Show what going back means, ask, and do it; return the answers for the generation that was made."""
+    show_past(past, sys.stderr)
+    if not yes and not click.confirm("Go back to it", err=True, default=False):
+        raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
+    made, notices = go_back(paths, SystemClock(), past, lambda text: say(text, err=True))
+    for notice in notices:
+        say(f"as it is now, not as it was: {notice.sentence}", mark=click.style("Warning:", fg="yellow"), err=True)
+    return replace(answers, generation=made.number)
+
+
+def _show_prospect(paths: Paths, seen: Prospect, as_json: bool, past: Past | None) -> None:
     if as_json:
-        print_json(plan_document(paths, seen, _ages(paths, seen)))
+        print_json(plan_document(paths, seen, _ages(paths, seen)) | ({"back": past_document(past)} if past else {}))
     else:
+        if past is not None:
+            show_past(past, sys.stdout)
+            click.echo("The plan below is made anew then; now it is that of the newest generation.")
         show_plan(paths, seen, _ages(paths, seen))
         click.echo("Nothing was changed.")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from hotsync.cli.data_age import COLUMNS, age_documents, age_rows
 from hotsync.cli.loss import loss_document, show_loss
-from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, table, utc
+from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, size, table, utc
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_look import loss_of
+from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import How, Promotion
@@ -81,6 +82,28 @@ def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> di
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
         "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
+    }
+
+
+def show_past(past: Past, to: IO[str]) -> None:
+    """Print what a promotion with an older generation brings back."""
+    wanted, newest = past.wanted, past.newest
+    click.echo(
+        f"Generation {wanted.number} is of {local(wanted.collected_at)}; the newest one, {newest.number}, is of"
+        f" {local(newest.collected_at)}.\n{past.changes} paths differ; {size(past.bytes)} of old files are copied. It"
+        f" becomes generation {newest.number + 1}; generation {newest.number} is still held.",
+        file=to,
+    )
+
+
+def past_document(past: Past) -> dict[str, object]:
+    """Return the same as `--json` prints it."""
+    return {
+        "generation": past.wanted.number,
+        "collected_at": utc(past.wanted.collected_at),
+        "newest": past.newest.number,
+        "paths": past.changes,
+        "bytes": past.bytes,
     }
 
 

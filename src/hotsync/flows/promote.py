@@ -55,10 +55,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the administrator said beforehand; no network choice means: the MASTER's, if it fits."""
+    """What the administrator said beforehand; no network choice means: the MASTER's, if it fits.
+
+    `generation`: it must be this one, which was made for the promotion (0: the newest).
+    """
 
     network: NetworkChoice | None = None
     force: bool = False
+    generation: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,11 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     slave_ran = slave_run_stamp(paths).exists()
     refuse(PreflightFacts(role, generation.number if generation else 0, slave_ran), force=True)
     assert generation is not None
+    if answers.generation not in (0, generation.number):
+        raise NotReady(
+            reason=f"generation {generation.number} has arrived since generation {answers.generation} was made",
+            hint="The MASTER still sends. Switch it off, then run hotsync-promote --at again.",
+        )
     return _fresh(parts, generation, answers, clock)
 
 

@@ -55,7 +55,8 @@ def start(paths: Paths, answers: Answers) -> None:
     """Start the unit with these answers, unless somebody else did meanwhile; raise CommandFailed if it cannot be
     started."""
     paths.run.mkdir(parents=True, exist_ok=True)
-    document = {"network": int(answers.network) if answers.network else 0, "force": answers.force}
+    network = int(answers.network) if answers.network else 0
+    document = {"network": network, "force": answers.force, "generation": answers.generation}
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
             return
@@ -108,7 +109,8 @@ def _read_request(paths: Paths) -> Answers:
     except (FileNotFoundError, ValueError):
         return Answers()  # started by itself, at boot: everything was said at the claim
     network = int(document.get("network", 0))
-    return Answers(NetworkChoice(network) if network else None, bool(document.get("force")))
+    generation = int(document.get("generation", 0))
+    return Answers(NetworkChoice(network) if network else None, bool(document.get("force")), generation)
 
 
 def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -> Ended:

@@ -115,6 +115,16 @@ class History:
             if difference is not None:
                 yield difference
 
+    def since(self, number: int) -> Iterator[tuple[Was | None, Entry | None]]:
+        """Given a generation, return of every path that a later one named what it was then and what it is now."""
+        self.held(number)
+        for _, group in groupby(self._records(number, ""), key=_key):
+            items = list(group)
+            entry = self._manifest.get(items[0][2].path)
+            if entry is not None:
+                items.append((items[0][0], _TREE, entry))
+            yield self._resolve(items), entry
+
     def changed_in(self, path: str) -> list[int]:
         """Return the generations that are held and whose changes named a path; what the oldest changed is not known."""
         return [item[1] for item in self._records(0, path) if item[2].path == path]

@@ -73,6 +73,17 @@ class Restoring:
             # what lies in the replica was looked at before it is opened, under its lock: what fails is the writing
             raise TargetRefused(path=to, reason=error.strerror or error) from error
 
+    def stage(self, was: Was, target: Folders) -> Notice | None:
+        """Write one path under its own name; return why the replica cannot, None if it could. Raise OSError."""
+        report = RestoreReport(self._number, was.path, Path())
+        self._write(was, was.path, target, report)
+        return next((notice for notice in report.notices if notice.code != "restore.damaged"), None)
+
+    def finish_staging(self, target: Folders) -> None:
+        """Set what the staged folders are like; nothing is written into them any more. Raise OSError."""
+        _set_folders(target, self._finish)
+        self._close_sources()
+
     def _run(self, path: str, to: Path) -> RestoreReport:
         report = RestoreReport(self._number, path, to / path)
         was = self._history.path_as_of(self._number, path)

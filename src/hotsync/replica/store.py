@@ -15,7 +15,9 @@ from hotsync.errors import Busy, NoSpace, ReplicaClosed, ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import checked_path
 from hotsync.model.generation import DatasetPoint, Generation, Retention
+from hotsync.model.report import Notice
 from hotsync.replica.arrival import make_ready, mark_durable
+from hotsync.replica.back import Back, count_back, stage_back
 from hotsync.replica.commit import Applying
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders
@@ -205,6 +207,25 @@ class Replica:
             history = History(self.layout, opened.manifest, opened.ledger)
             history.held(at)
             return Restoring(self.layout, history, at, self.closed, told).run(checked_path(path), to)
+
+    def count_back(self, to: int) -> Back:
+        """Given a generation, return what going back to it would amount to; raise ReplicaError if it is not held."""
+        with self.hold() as opened:
+            return count_back(History(self.layout, opened.manifest, opened.ledger), to)
+
+    def go_back(self, to: int) -> tuple[Generation, list[Notice]]:
+        """Make a generation that is what an older one was; return it, and what of that one the replica has lost.
+
+        The newest so far stays in the history. Raise NoSpace, ReplicaClosed, or ReplicaError if it is not held.
+        """
+        with self.hold() as opened:
+            manifest = opened.manifest
+            history = History(self.layout, manifest, opened.ledger)
+            wanted, number = history.held(to), manifest.generation + 1
+            self._open_for(manifest, number, manifest.digest)
+            back = stage_back(self.layout, history, to, (manifest.generation, manifest.digest), self._effects)
+            changes = self.layout.work(number) / "back"
+            return self.commit(number, changes, replace(wanted, digest=back.digest)), back.notices
 
     def verify(self, sample: int | None = None, seed: int | None = None) -> VerifyReport:
         """Compare the tree with the manifest, and content with its sums (of `sample` files only); change nothing."""

@@ -15,7 +15,9 @@ from hotsync.cli.render import local, utc
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Prospect
+from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
+from hotsync.model.generation import Generation
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import Fate, LossStatement, Lost
 from hotsync.model.plan import Outcome, Phase, StepRecord
@@ -59,6 +61,42 @@ def test_a_host_that_is_not_configured_is_refused_in_one_sentence() -> None:
     error = run("--dry-run", "--network", "1")
     assert isinstance(error, Refused)
     assert "not configured" in error.sentence
+
+
+PAST = Past(
+    Generation(41, "", 2, 1e9, 1e9, 1e9), Generation(45, "", 2, 1e9 + 900, 1e9 + 900, 1e9 + 900), changes=12, bytes=2048
+)
+
+
+def test_what_going_back_means_is_shown_and_without_agreement_nothing_is_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[Past] = []
+    monkeypatch.setattr(unit, "is_running", lambda: False)
+    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: PROSPECT)
+    monkeypatch.setattr("hotsync.cli.promote.look_back", lambda *_: PAST)
+    monkeypatch.setattr("hotsync.cli.promote.go_back", lambda *words: done.append(words[2]))
+    result = CliRunner().invoke(promote, ["--at", "41", "--network", "1"], input="n\n", standalone_mode=False)
+    assert isinstance(result.exception, Refused)
+    assert result.exception.hint == "Nothing was changed."
+    said = " ".join(result.output.split())
+    assert f"Generation 41 is of {local(1e9)}; the newest one, 45, is of {local(1e9 + 900)}." in said
+    assert "12 paths differ; 2.0 KiB of old files are copied." in said
+    assert "becomes generation 46; generation 45 is still held" in said
+    assert done == []
+    shown = CliRunner().invoke(promote, ["--at", "41", "--dry-run", "--json", "--network", "1"], standalone_mode=False)
+    assert json.loads(shown.stdout)["back"] == {
+        "generation": 41, "collected_at": utc(1e9), "newest": 45, "paths": 12, "bytes": 2048,
+    }  # fmt: skip
+    assert done == []
+
+
+def test_an_older_generation_cannot_be_asked_for_once_a_promotion_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit, "is_running", lambda: False)
+    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: replace(PROSPECT, resumed=True))
+    error = run("--at", "41", "--yes")
+    assert isinstance(error, Refused)
+    assert "--at" in error.hint
 
 
 def test_where_no_terminal_is_the_plan_is_in_columns() -> None:
