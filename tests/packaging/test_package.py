@@ -31,6 +31,8 @@ STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "ldapsearch", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
 OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota"}
 """Asked only where the server is managed by them, or has quotas."""
+RECOMMENDED = {"dpkg-repack"}
+"""Asked only for what cannot be had otherwise; what it lacks then is said."""
 SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 
@@ -85,6 +87,11 @@ def test_a_mail_server_is_suggested_and_never_comes_along(package: Path) -> None
     # one on a SLAVE would be in the way of its MASTER's: hotsync-slave removes nothing (docs/decisions/0071, 0084)
     for name in ("Depends", "Pre-Depends", "Recommends"):
         assert not re.search(r"\b(default-mta|mail-transport-agent|exim4\S*|postfix)\b", field(package, name)), name
+
+
+def test_what_does_more_where_it_is_there_is_recommended(package: Path) -> None:
+    assert set(field(package, "Recommends").split(", ")) == RECOMMENDED
+    assert programs() >= RECOMMENDED
 
 
 def test_it_installs_with_what_it_depends_on_and_nothing_more(seen: Root) -> None:
@@ -148,7 +155,7 @@ def programs() -> set[str]:
 
 
 def test_every_program_that_it_starts_comes_with_it_or_with_its_application(seen: Root) -> None:
-    needed = programs() - OF_APPLICATIONS - OF_SYSTEMS
+    needed = programs() - OF_APPLICATIONS - OF_SYSTEMS - RECOMMENDED
     lacking = [name for name in needed if seen.run("which", name, ok=False).returncode != 0]
     assert lacking == []
 

@@ -26,8 +26,16 @@ _TOLD = ("packages.updates",)
 @click.option("--dry-run", is_flag=True, help="Print what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--accept-repositories", is_flag=True, help="Show the MASTER's repositories with their keys, and ask.")
+@click.option("--accept-packages", is_flag=True, help="Show the MASTER's packages of no repository, and ask.")
 @click.option("--timer", is_flag=True, hidden=True, help="The timer calls: another run going on is no failure.")
-def slave(what: Literal["fixperm"] | None, dry_run: bool, as_json: bool, accept_repositories: bool, timer: bool) -> int:
+def slave(
+    what: Literal["fixperm"] | None,
+    dry_run: bool,
+    as_json: bool,
+    accept_repositories: bool,
+    accept_packages: bool,
+    timer: bool,
+) -> int:
     """Keep this SLAVE ready: the MASTER's packages and accounts, nothing of production running, readiness known.
 
     With fixperm only accounts (with the files that they own) and the mute are looked after.
@@ -39,6 +47,8 @@ def slave(what: Literal["fixperm"] | None, dry_run: bool, as_json: bool, accept_
     only_permissions = what == "fixperm"
     if accept_repositories:
         return _accept(paths)
+    if accept_packages:
+        return _accept_packages(paths)
     if dry_run:
         _show_plan(flow.prospect(paths, only_permissions=only_permissions), as_json)
         return ExitCode.DONE
@@ -66,6 +76,27 @@ def _accept(paths: Paths) -> int:
         raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
     flow.accept_repositories(paths, SystemClock(), offer)
     click.echo("Accepted: hotsync-slave installs from them. A later change of them on the MASTER is not followed.")
+    return ExitCode.DONE
+
+
+def _accept_packages(paths: Paths) -> int:
+    offer = flow.offered_packages(paths)
+    for package in offer.lacking:
+        said = f"{package.name} {package.version}: {package.reason}"
+        say(said, mark=click.style("Not carried:", fg="yellow"))
+    if not offer.packages:
+        click.echo("The MASTER has no package of no repository that this server lacks and could take over.")
+        return ExitCode.DONE
+    for package in offer.packages:
+        how = ", built anew on the MASTER of what is installed there" if package.rebuilt else ""
+        say(f"{package.name} {package.version} ({package.architecture}){how}")
+        say(f"    SHA-256 {package.sha256}")
+    click.echo("Programs of these packages run on this server as root when they are installed. No signature says who")
+    click.echo("made them; that they come from the MASTER proves nothing.")
+    if not click.confirm("Accept exactly these files?", default=False):
+        raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
+    flow.accept_packages(paths, SystemClock(), offer)
+    click.echo("Accepted: hotsync-slave installs them. Another file, also of the same package, is asked for again.")
     return ExitCode.DONE
 
 

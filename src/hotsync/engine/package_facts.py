@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hotsync.model.facts import PackageFact
+from hotsync.model.local_packages import LocalPackage
 from hotsync.model.package_checks import check_packages, check_updates, check_versions, outdated, told_here
 from hotsync.model.package_family import family_of
 from hotsync.model.package_wants import differences, marks, new_architectures
@@ -14,6 +15,7 @@ from hotsync.model.packages import NotCarried
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.state.local_packages import load_accepted
 from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.paths import Paths
@@ -25,18 +27,21 @@ _KEPT = frozenset(("packages.missing", "packages.behind", "packages.database", "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """This host's package manager, what the MASTER has, and what the last run found."""
+    """This host's package manager, what the MASTER has, what the last run found, and what is of no repository there."""
 
     paths: Paths
     manager: PackageManager
     master: tuple[PackageFact, ...]
     last: SlaveRun
+    local: tuple[LocalPackage, ...] = ()
 
     def digest(self) -> str:
         """Return a digest of all that packages are planned with: while it stays, so does what was found."""
         told = hashlib.sha256(self.manager.digest().encode())
         for package in self.master:
             told.update(f"{package}\n".encode("utf-8", "surrogateescape"))
+        if self.local:
+            told.update(repr((self.local, sorted(load_accepted(self.paths)))).encode("utf-8", "backslashreplace"))
         return told.hexdigest()
 
 

@@ -25,6 +25,7 @@ from hotsync.errors import HotSyncError
 from hotsync.model.accounts import NumberPlan
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
+from hotsync.model.local_packages import LocalPackage
 from hotsync.model.mute import template_of
 from hotsync.model.ports import Host
 from hotsync.model.ports.package_manager import PackageManager
@@ -32,6 +33,7 @@ from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
+from hotsync.state.local_packages import load_local
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import SlaveRun, load_slave_run
 from hotsync.state.store import load_role
@@ -52,6 +54,7 @@ class SlaveHost:
     accounts: LocalAccounts
     outcome: SlaveOutcome = field(default_factory=SlaveOutcome)
     master: MasterFacts = field(default_factory=MasterFacts)
+    local: tuple[LocalPackage, ...] = ()
     their: MasterAccounts = field(default_factory=MasterAccounts)
     production: Production = field(default_factory=Production)
 
@@ -70,7 +73,7 @@ class SlaveHost:
         """Return everything that hotsync-slave plans with; raise ReplicaError if what the MASTER told is malformed."""
         tree = self.paths.replica / "tree"
         with lock.held(self.paths.replica_lock, "commit", wait=True):  # one generation, not the middle of a commit
-            self.master = load_facts(tree)
+            self.master, self.local = load_facts(tree), load_local(tree)
             self.their = read_master_accounts(self.paths, look=True)
         self.production = read_production(self.paths, self.mute, self.master)
         kept = self.production.kept
@@ -93,7 +96,7 @@ class SlaveHost:
     def packages(self) -> Standing:
         """Return what packages are planned with; the MASTER's were read before."""
         last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
-        return Standing(self.paths, self.manager, self.master.packages, last)
+        return Standing(self.paths, self.manager, self.master.packages, last, self.local)
 
     def _locales(self) -> tuple[str, ...]:
         """Return the MASTER's locales that are not here: of its databases, and of its locale.gen."""

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from hotsync.backends import locales
 from hotsync.backends.mute import Mute
+from hotsync.backends.packages import detect
 from hotsync.engine.package_facts import Standing
+from hotsync.engine.slave_local_packages import lay_ready
 from hotsync.errors import CommandFailed
+from hotsync.model.local_packages import carried_here
+from hotsync.model.package_family import identity
 from hotsync.model.package_wants import marks
 from hotsync.model.packages import (
     Package,
@@ -41,6 +45,7 @@ class SlavePackages:
         self._mute = mute
         self._wanted = {package.name: package for package in wanted}
         self._outcome = outcome
+        self._without_file: Mapping[str, str] = {}
 
     def take_architectures(self, names: Sequence[str]) -> None:
         """Take packages of these architectures too; what fails is told by the packages that cannot be had then."""
@@ -106,7 +111,9 @@ class SlavePackages:
     ) -> tuple[tuple[Request, ...], dict[str, str]]:
         """Given names, return the requests that go together, and by name why the others do not."""
         order = self._manager.machine().family.order
-        choice = choose([self._wanted[name] for name in names], self._manager.available(names), order)
+        available = self._manager.available(names)
+        local = self._local(names, available)
+        choice = choose([self._wanted[name] for name in names], available, order, local)
         reasons = {name: self._nowhere(name) for name in choice.unavailable}
         ours = load_held(self._paths)
         seen = {name: replace(each, held=each.held and name not in ours) for name, each in installed.items()}
@@ -118,8 +125,22 @@ class SlavePackages:
         requests, refused = resolve(choice.requests, ask)
         return requests, reasons | refused
 
+    def _local(self, names: Sequence[str], available: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+        """Return the files of what is of no repository; why there is none is remembered."""
+        native = self._manager.machine()
+        told = {
+            (identity(each.name, each.architecture, native.native), each.version): each
+            for each in carried_here(self._standing.local, native)
+        }
+        lacking = [name for name in names if self._wanted[name].version not in available.get(name, ())]
+        asked = [(name, each) for name in lacking if (each := told.get((name, self._wanted[name].version)))]
+        found, self._without_file = lay_ready(self._paths, detect.files_of(self._paths), asked)
+        return found
+
     def _nowhere(self, name: str) -> str:
         wanted = self._wanted[name]
+        if reason := self._without_file.get(name):
+            return f"{wanted.here} is here; {reason}" if wanted.here else reason
         return f"{wanted.here} is here, and {wanted.version} can be had nowhere" if wanted.here else _NOWHERE
 
     def _install(self, requests: Sequence[Request]) -> str:
@@ -150,8 +171,9 @@ class SlavePackages:
         if here is None:
             outcome.missing[name] = reasons.get(name, f"{self._manager.name} did not install it")
             return False
-        if here.version == wanted.here:
-            outcome.behind[name] = reasons.get(name, f"{self._manager.name} did not update it")
+        if self._manager.machine().family.order(here.version, wanted.version) < 0:
+            known = reasons.get(name) or self._without_file.get(name)
+            outcome.behind[name] = known or f"{here.version} is here, and {wanted.version} can be had nowhere"
             return False
         return True
 

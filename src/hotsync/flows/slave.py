@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from hotsync.engine.execute import execute
 from hotsync.engine.slave_host import SlaveHost
+from hotsync.engine.slave_local_packages import LocalOffer, accept_local, read_local_offer
 from hotsync.engine.slave_readiness import read_readiness
 from hotsync.engine.slave_repositories import Offer, accept, read_offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
@@ -81,6 +82,20 @@ def accept_repositories(paths: Paths, clock: Clock, shown: Offer) -> None:
             )
         accept(paths, shown, clock.now())
         _log.warning("accepted repositories of the MASTER: %s", "; ".join(each.uri for each, _ in shown.repositories))
+
+
+def offered_packages(paths: Paths) -> LocalOffer:
+    """Return the MASTER's packages of no repository that wait for a person's word. Raise Refused if it is no SLAVE."""
+    host = SlaveHost.of(paths)
+    check_may_run(host.read_standing())
+    return read_local_offer(paths, host.manager)
+
+
+def accept_packages(paths: Paths, clock: Clock, shown: LocalOffer) -> None:
+    """Let the files be installed that the administrator was shown: by their SHA-256, whatever comes meanwhile."""
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        accept_local(paths, shown, clock.now())
+        _log.warning("accepted packages of no repository: %s", ", ".join(each.name for each in shown.packages))
 
 
 def run_slave(paths: Paths, clock: Clock, say: Say, *, only_permissions: bool) -> Done:

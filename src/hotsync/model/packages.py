@@ -42,10 +42,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One version of a package, asked of the package manager."""
+    """One version of a package, asked of the package manager; `file` is where its file lies on this host if it is of
+    no repository."""
 
     name: str
     version: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,26 @@ class Choice:
     unavailable: tuple[str, ...]
 
 
-def choose(wanted: Iterable[Wanted], available: Mapping[str, Sequence[str]], order: Order) -> Choice:
-    """Given what is wanted and the versions that can be had (the candidate first), return what to ask for.
+def choose(
+    wanted: Iterable[Wanted],
+    available: Mapping[str, Sequence[str]],
+    order: Order,
+    local: Mapping[str, str] | None = None,
+) -> Choice:
+    """Given what is wanted, the versions that can be had (the candidate first) and, by name, the files of the MASTER's
+    versions that are of no repository, return what to ask for.
 
     It is the MASTER's version, else the candidate, if that is newer than what is here.
     """
+    files = local or {}
     requests: list[Request] = []
     unavailable: list[str] = []
     for package in wanted:
         versions = available.get(package.name, ())
         if package.version in versions:
             requests.append(Request(package.name, package.version))
+        elif file := files.get(package.name):
+            requests.append(Request(package.name, package.version, file))
         elif versions and (not package.here or order(versions[0], package.here) > 0):
             requests.append(Request(package.name, versions[0]))
         else:

@@ -25,6 +25,7 @@ from hotsync.sources import (
     ejabberd,
     ejabberd_documents,
     facts,
+    local_packages,
     mariadb,
     openldap,
     openldap_documents,
@@ -43,7 +44,7 @@ from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
-SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, ejabberd, backup_config, facts)
+SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, ejabberd, backup_config, facts, local_packages)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
 
 _DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (

@@ -44,6 +44,8 @@ class AptRoot:
             place.write_text("[Service]\nExecStart=/bin/true\n")
         (build / "usr/share" / name).mkdir(parents=True)
         (build / "usr/share" / name / "version").write_text(version)
+        sums = subprocess.run(["md5sum", f"usr/share/{name}/version"], cwd=build, check=True, capture_output=True)
+        (build / "DEBIAN/md5sums").write_bytes(sums.stdout)
         file = self.repository / f"{name}_{version}_{control['Architecture']}.deb"
         subprocess.run(["dpkg-deb", "--build", "--root-owner-group", build, file], check=True, capture_output=True)
         self.publish()

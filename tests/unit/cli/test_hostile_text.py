@@ -19,11 +19,13 @@ from hotsync.cli.promote_render import show_step
 from hotsync.cli.render import say, table
 from hotsync.config.schema import Settings
 from hotsync.engine.preview import Preview, PreviewRow
+from hotsync.engine.slave_local_packages import LocalOffer
 from hotsync.engine.slave_repositories import Keyring, Offer
 from hotsync.flows import history
 from hotsync.flows import slave as flow
 from hotsync.flows.status_shown import Status
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.local_packages import LocalPackage
 from hotsync.model.plan import Step
 from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.model.repositories import Refusal, Repository
@@ -90,6 +92,25 @@ def test_repositories_and_keys_are_shown_before_they_are_accepted(
     lines = done.stdout.splitlines()
     assert lines[0].endswith(f" {SHOWN}: {SHOWN}")
     assert lines[1:4] == [f"http://{SHOWN} {SHOWN} {SHOWN}", f"    keys /etc/{SHOWN}", f"        {SHOWN}"]
+
+
+def test_packages_of_no_repository_are_shown_before_they_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = LocalOffer((LocalPackage(EVIL, EVIL, EVIL, "0" * 64, 1, rebuilt=True),), (LocalPackage(EVIL, EVIL, EVIL),))
+    accepted: list[LocalOffer] = []
+    monkeypatch.setenv("HOTSYNC_ROOT", str(tmp_path))
+    monkeypatch.setattr("hotsync.system.log.set_up", lambda *_: None)
+    monkeypatch.setattr(flow, "offered_packages", lambda _paths: offer)
+    monkeypatch.setattr(flow, "accept_packages", lambda *words: accepted.append(words[-1]))
+    for word, status in (("n", 3), ("y", 0)):
+        done = CliRunner().invoke(door.slave, ["--accept-packages"], input=f"{word}\n", color=True)
+        assert done.exit_code == status
+        lines = done.stdout.splitlines()
+        assert f"{SHOWN} {SHOWN}: the MASTER could not build" in lines[0]
+        how = ", built anew on the MASTER of what is installed there"
+        assert lines[1:3] == [f"{SHOWN} {SHOWN} ({SHOWN}){how}", f"    SHA-256 {'0' * 64}"]
+    assert accepted == [offer]
 
 
 CHECK = Check("evil", EVIL, Verdict.RED, EVIL, EVIL)

@@ -19,6 +19,12 @@ def test_the_masters_version_is_taken_where_it_can_be_had_else_the_candidate() -
     assert choice.unavailable == ("c",)
 
 
+def test_a_file_of_the_masters_version_comes_after_a_repository_and_before_another_version() -> None:
+    wanted = [Wanted("a", "1", True), Wanted("b", "2", True)]
+    choice = choose(wanted, {"a": ["1"], "b": ["1"]}, DEBIAN.order, {"a": "/a.deb", "b": "/b.deb"})
+    assert choice.requests == (Request("a", "1"), Request("b", "2", "/b.deb"))
+
+
 def test_an_update_goes_to_the_masters_version_else_to_a_candidate_that_is_newer_than_what_is_here() -> None:
     wanted = [Wanted("a", "1.5", True, "1"), Wanted("b", "1.5", True, "1"), Wanted("c", "1.5", True, "1")]
     choice = choose(wanted, {"a": ["2", "1.5", "1"], "b": ["2", "1"], "c": ["1"]}, DEBIAN.order)

@@ -154,6 +154,11 @@ class Apt:
         for start in range(0, len(words), 500):
             answer = command.run(self._apt("apt-cache", "show", "--", *words[start : start + 500]), ok=range(256))
             sizes |= apt_text.parse_sizes(answer.text)
+        unknown = (each for each in packages if (each[0].partition(":")[0], each[1]) not in sizes)
+        for stem in (apt_text.file_stem(*package) for package in unknown):  # of no repository: their files lie here
+            for file in self._store.glob(f"{stem}*.deb"):
+                fields = command.run(["dpkg-deb", "--field", str(file)]).text + f"Size: {file.stat().st_size}\n"
+                sizes |= apt_text.parse_sizes(fields)
         found = [sizes.get((name.partition(":")[0], version), (0, 0)) for name, version in packages]
         return Space(sum(file for file, _ in found), sum(unpacked for _, unpacked in found))
 
@@ -252,4 +257,4 @@ class Apt:
 
 
 def _words(requests: Iterable[Request]) -> list[str]:
-    return [f"{each.name}={each.version}" for each in requests]
+    return [each.file or f"{each.name}={each.version}" for each in requests]

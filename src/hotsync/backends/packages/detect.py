@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt import Apt
+from hotsync.backends.packages.deb_files import DebFiles
 from hotsync.backends.packages.dnf import Dnf
+from hotsync.backends.packages.rpm_files import RpmFiles
+from hotsync.model.ports.package_files import PackageFiles
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.system.paths import Paths
+
+_DPKG = "/var/lib/dpkg/status"
 
 
 def manager_of(paths: Paths) -> PackageManager:
     """Return this host's package manager: dpkg's where both databases lie (rpm can be a package like others there)."""
-    if rpm_state.is_here(paths) and not paths.at("/var/lib/dpkg/status").exists():
-        return Dnf(paths)
-    return Apt(paths)
+    return Dnf(paths) if has_rpms(paths) else Apt(paths)
+
+
+def files_of(paths: Paths) -> PackageFiles:
+    """Return what is known of the files that this host's packages come in."""
+    return RpmFiles(paths) if has_rpms(paths) else DebFiles(paths)
+
+
+def is_known(paths: Paths) -> bool:
+    """Return whether this host has a package database at all."""
+    return has_rpms(paths) or paths.at(_DPKG).exists()
+
+
+def has_rpms(paths: Paths) -> bool:
+    """Return whether this host's packages are rpm's: dpkg's where both databases lie."""
+    return rpm_state.is_here(paths) and not paths.at(_DPKG).exists()

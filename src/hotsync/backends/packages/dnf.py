@@ -195,4 +195,4 @@ def _locked(line: str) -> frozenset[str]:
 
 
 def _specs(requests: Iterable[Request]) -> list[str]:
-    return [rpm_text.spec(each.name, each.version) for each in requests]
+    return [each.file or rpm_text.spec(each.name, each.version) for each in requests]
