@@ -135,8 +135,8 @@ def stage_commands(tree: Path) -> None:
 
 def units() -> list[str]:
     """Return the names of our units, timers first: the order in which they are stopped."""
-    found = [path for kind in ("timer", "socket", "service") for path in (ROOT / "systemd").glob(f"*.{kind}")]
-    return [path.name for path in sorted(found, key=lambda path: (-len(path.suffix), path.suffix != ".timer"))]
+    found = [path for kind in ("timer", "path", "socket", "service") for path in (ROOT / "systemd").glob(f"*.{kind}")]
+    return [path.name for path in sorted(found, key=lambda path: path.suffix not in (".timer", ".path"))]
 
 
 def stage_data(tree: Path, seconds: int, site: Path) -> None:

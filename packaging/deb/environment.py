@@ -14,7 +14,7 @@ PYTHON = "/usr/bin/python3.11"
 INSTALLED = "/usr/lib/hotsync/venv/lib/python3.11/site-packages"
 """Where the libraries lie on the servers; bytecode names this place in tracebacks."""
 
-INTERNAL = frozenset({"hotsyncd", "hotsync-receive", "hotsync-stream", "hotsync-watch"})
+INTERNAL = frozenset({"hotsyncd", "hotsync-receive", "hotsync-stream", "hotsync-watch", "hotsync-guard"})
 """Commands that only units and the package's own scripts call: not in anybody's PATH, and without a page."""
 
 OLD = 315532800

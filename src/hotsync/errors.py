@@ -133,7 +133,7 @@ class StaleEpoch(Refused):
     """This MASTER was superseded: it is at epoch {ours}, its peer at epoch {theirs}."""
 
     code = "refused.epoch"
-    hint = "Do not start its services: switch it off and keep it off. Install it anew to set it up as the SLAVE."
+    hint = "It holds itself: leave it so, or switch it off. Install it anew to set it up as the SLAVE."
 
 
 class PeerStillAlive(Refused):

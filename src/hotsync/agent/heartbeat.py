@@ -11,6 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from hotsync.agent.here import Here, Surroundings
 from hotsync.errors import HotSyncError, NotPaired, PairingSlowed, PeerRefused, StaleEpoch
+from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role
 from hotsync.state.loss import load_loss
 from hotsync.state.runbook import digest_of, load_runbook, save_runbook
@@ -144,6 +145,7 @@ class Heartbeat:
             self._around.book.gone()
 
     def _heard(self, answer: Alive) -> None:
+        self._around.heard(answer.epoch, HeardBy.CALLING)
         self._around.book.seen(epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
 
     def _keep_runbook(self, link: PeerLink, digest: str) -> None:
@@ -186,9 +188,8 @@ class Heartbeat:
         if self._stop.is_set():
             return
         address = self._here.settings.slave_host if self._here else ""
-        if isinstance(error, StaleEpoch):
-            theirs = error.facts.get("theirs")
-            self._around.book.note(superseded_by=theirs if isinstance(theirs, int) else 0)
+        if isinstance(error, StaleEpoch) and isinstance(theirs := error.facts.get("theirs"), int):
+            self._around.heard(theirs, HeardBy.CALLING)
         self._around.book.troubled(address, error)
         if error.code != self._told:  # once, not with every attempt
             self._told = error.code

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from hotsync import __version__
 from hotsync.config.schema import Settings
+from hotsync.model.hold import HeardBy, is_superseded
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
+from hotsync.state.hold import note_superseded
 from hotsync.state.settings import load_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -103,6 +105,21 @@ class Surroundings(Reader):
         self.identity: Identity = load_identity(paths)
         self.guard = Guard(paths, clock)
         self.book = PresenceBook(paths, clock, _log.warning)
+
+    def heard(self, epoch: int, by: HeardBy) -> None:
+        """The paired server said which epoch it has: if that is above ours, this MASTER holds itself from now on.
+
+        It is only written down: the daemon has no right to stop anything, and hotsync-hold.service has.
+        """
+        record = self.here().record
+        if not is_superseded(record, epoch):
+            return
+        self.book.note(superseded_by=epoch)
+        try:
+            if note_superseded(self.paths, record, epoch, by, self.clock.now()):
+                _log.error("Superseded: the other server is at epoch %d. This server holds itself.", epoch)
+        except OSError as error:  # it is tried again with whatever is heard next
+            _log.error("That this server is superseded cannot be written down: %s", error)
 
     def pin(self, peer: Peer) -> None:
         """Make this the paired server."""

@@ -27,6 +27,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import EMPTY_DIGEST, render_change
 from hotsync.model.entry import Change, Verb
 from hotsync.model.generation import Generation
+from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role
 from hotsync.state import store as roles
 from hotsync.state.loss import save_loss
@@ -123,8 +124,7 @@ class Session:
             clock_difference=round(first.clock - self._around.clock.now(), 3),
             interval_minutes=first.interval_minutes,
         )
-        if here.role is Role.MASTER and first.epoch > here.record.highest_epoch:
-            self._book.note(superseded_by=first.epoch)
+        self._around.heard(first.epoch, HeardBy.CALLED)
 
     def _adopt(self, epoch: int) -> Here:
         """Take over the MASTER's higher epoch, so that a promotion of this SLAVE claims a higher one still."""
@@ -171,6 +171,7 @@ class Session:
         here = self._around.here()
         check_role(here, self._first)
         self._book.seen(epoch=message.epoch)
+        self._around.heard(message.epoch, HeardBy.CALLED)
         if isinstance(message, Alive):
             self._channel.send(self._alive(here, self._applied(here) if message.asks else {}), _QUIET)
             return

@@ -83,7 +83,7 @@ class Mute:
             order = sorted(running, key=lambda unit: unit.endswith(".service"))
             self._ask(["stop", "--", *order])
             for unit in order:
-                _log.info("stopped %s: it is production's, and this server is a SLAVE", unit)
+                _log.info("stopped %s: it is production's", unit)
         return tuple(fresh)
 
     def release(self, units: Iterable[str]) -> None:

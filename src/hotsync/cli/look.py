@@ -45,6 +45,9 @@ def status_document(status: Status) -> dict[str, object]:
         "role": status.role.role.value,
         "epoch": status.role.epoch,
         "claim": status.role.claim,
+        "held": None
+        if status.hold is None
+        else {"epoch": status.hold.epoch, "since": utc(status.hold.since), "heard_by": status.hold.heard_by.value},
         "enabled": status.settings.enabled,
         "peer": None
         if peer is None

@@ -17,6 +17,7 @@ _COMMANDS = {
     "coverage": "hotsync.cli.coverage:coverage_command",
     "runbook": "hotsync.cli.runbook:runbook_command",
     "doctor": "hotsync.cli.doctor:doctor_command",
+    "rejoin": "hotsync.cli.rejoin:rejoin_command",
     "pair": "hotsync.cli.pair:pair_command",
     "history": "hotsync.cli.past:history_command",
     "diff": "hotsync.cli.past:diff_command",

@@ -18,21 +18,24 @@ from hotsync.changes.detect import Detection, detect, mount_table
 from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
+from hotsync.engine.hold import refuse_if_held
 from hotsync.engine.preview import Preview, rows_of
 from hotsync.engine.select import Selected, build_selection
 from hotsync.engine.streaming import tend_all
-from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy
+from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy, StaleEpoch
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Entry
 from hotsync.model.generation import Generation
 from hotsync.model.guard import GuardRule
+from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.shadows import Shadows
+from hotsync.state.hold import note_superseded
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -76,6 +79,7 @@ class SyncHost:
         A person at the keyboard (`by_hand`) does not wait for what failed before.
         """
         settings = self.settings
+        refuse_if_held(self.paths)
         try:
             check_may_sync(self.role, settings.role, settings.enabled, self.peer, settings.slave_host)
         except NotPaired:
@@ -119,10 +123,16 @@ class SyncHost:
         assert self.peer is not None
         settings = self.settings
         limits = Limits(settings.stall_seconds, settings.clock_skew_seconds, settings.bandwidth_limit)
-        with PeerLink.connect(
-            self.paths, settings.slave_host, settings.slave_port, load_identity(self.paths), self.peer, self._ours,
-            self.clock, limits,
-        ) as link:  # fmt: skip
+        try:
+            link = PeerLink.connect(
+                self.paths, settings.slave_host, settings.slave_port, load_identity(self.paths), self.peer, self._ours,
+                self.clock, limits,
+            )  # fmt: skip
+        except StaleEpoch as error:
+            if isinstance(theirs := error.facts.get("theirs"), int):
+                note_superseded(self.paths, self.role, theirs, HeardBy.CALLING, self.clock.now())
+            raise
+        with link:
             yield link
 
     # --- where both sides stand ---------------------------------------------------------------------------------------

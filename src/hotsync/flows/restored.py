@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hotsync.backends import production_units, rebuild
 from hotsync.engine import promotion_host
+from hotsync.engine.hold import refuse_if_held
 from hotsync.engine.promotion_facts import check_names
 from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.roles import settle_role
@@ -26,6 +27,7 @@ from hotsync.system.paths import Paths
 def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
     """Complete a promotion on this MASTER; raise WrongRole elsewhere, NotReady while a promotion is unfinished."""
     role = store.load_role(paths)
+    refuse_if_held(paths)
     if role.claim is not None or document.unfinished_promotion(paths, role) is not None:
         raise NotReady(
             reason="a promotion is not finished", hint="Run hotsync-promote: it goes on where it stopped; then this."

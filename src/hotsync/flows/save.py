@@ -9,6 +9,7 @@ from hotsync.backends import yum_plugin
 from hotsync.backends.timers import write_intervals
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
+from hotsync.engine.hold import refuse_if_held
 from hotsync.engine.streaming import set_up, tend_all
 from hotsync.errors import HotSyncError, Refused
 from hotsync.model.identity import Peer, Role, RoleRecord
@@ -34,6 +35,7 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
     """Put the settings into force; raise ConfigError with every fault, or Refused, before anything is changed."""
     with lock.held(here.paths.run / "save.lock", "signal-event nethserver-hotsync-save", wait=True):
         settings = _checked_settings(here.paths)
+        refuse_if_held(here.paths)
         record = plan_role(settings, store.load_role(here.paths), store.load_peer(here.paths), here.clock.now())
         if record != store.load_role(here.paths):
             store.save_role_and_flag(here.paths, record)

@@ -21,6 +21,7 @@ from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
+from hotsync.state.hold import held
 from hotsync.state.loss import load_loss
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
@@ -76,6 +77,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         coverage=None if is_slave else tried(lambda: load_coverage(paths), None),
         loss=None if newest is None else against(load_loss(paths.loss_told if is_slave else paths.loss_seen), newest),
         watching=not watches or tried(lambda: ask.is_active(WATCH), True),
+        hold=held(paths),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

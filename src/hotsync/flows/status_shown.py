@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hotsync.config.schema import Settings
 from hotsync.model.coverage import Coverage
 from hotsync.model.generation import Generation, data_moment
+from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.loss import LossStatement
 from hotsync.model.report import Check, RunReport
@@ -25,7 +26,7 @@ class Status:
     `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
-    `watching`: on a MASTER, who finds that out runs.
+    `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself.
     """
 
     host: str
@@ -49,6 +50,7 @@ class Status:
     coverage: Coverage | None = None
     loss: LossStatement | None = None
     watching: bool = True
+    hold: Hold | None = None
 
     @property
     def age(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotsync.flows.status_shown import Status
+from hotsync.model.hold import HINT, sentence_of
 from hotsync.model.identity import Role
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
@@ -16,6 +17,8 @@ _MISSED_CHECKS = 3
 def warnings_of(status: Status) -> Iterator[str]:
     """Given a status, return what is wrong with it, each as a sentence that says what to do."""
     yield from _of_role(status)
+    if status.hold is not None:
+        return  # nothing is meant to run here
     if status.settings.enabled and status.role.role is not Role.NONE:
         yield from _of_work(status)
         yield from _of_peer(status)
@@ -36,7 +39,9 @@ def _of_role(status: Status) -> Iterator[str]:
     role, presence = status.role, status.presence
     if role.claim is not None and role.claim > role.epoch:
         yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
-    if presence.superseded_by > role.epoch:
+    if status.hold is not None:
+        yield f"{sentence_of(status.hold)} {HINT}"
+    elif presence.superseded_by > role.epoch:
         yield (
             f"This MASTER was superseded by epoch {presence.superseded_by}: switch it off and keep it off; install it "
             "anew to make it the SLAVE."

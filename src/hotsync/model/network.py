@@ -51,6 +51,11 @@ def is_name(text: str) -> bool:
     return bool(text) and not set(text) & set("*?[]! \t")
 
 
+def is_made_by_programs(name: str) -> bool:
+    """Given an interface, return whether a container program or hypervisor made it for itself, by its name."""
+    return name.startswith(("docker", "virbr", "lxcbr", "lxdbr", "podman", "cni", "br-"))
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """One interface as it is configured to be.

@@ -6,11 +6,10 @@ import ipaddress
 from dataclasses import replace
 
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import Address, NetworkState, is_name
+from hotsync.model.network import Address, NetworkState, is_made_by_programs, is_name
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 
 _NOT_OURS = frozenset({"veth", "tun", "wireguard", "dummy"})
-_MADE_BY_PROGRAMS = ("docker", "virbr", "lxcbr", "lxdbr", "podman", "cni", "br-")
 
 
 def plan_network(
@@ -27,7 +26,7 @@ def plan_network(
     used = {
         (address.address, address.prefix): interface.name
         for interface in told.interfaces
-        if interface.kind not in _NOT_OURS and not interface.name.startswith(_MADE_BY_PROGRAMS)
+        if interface.kind not in _NOT_OURS and not is_made_by_programs(interface.name)
         for address in interface.addresses
         if not address.dynamic
     }

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import ConfigError
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.state.hold import held
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
@@ -48,7 +49,8 @@ def forget_peer(paths: Paths) -> None:
 
 
 def set_production(paths: Paths, allowed: bool) -> None:
-    """Set or take away the flag without which muted units do not start."""
+    """Set or take away the flag without which muted units do not start; a server that holds itself gets none."""
+    allowed = allowed and held(paths) is None
     if allowed == paths.production_flag.exists():
         return
     if allowed:

@@ -55,6 +55,16 @@ class Paths:
         return self.state / "peer.json"
 
     @property
+    def hold_file(self) -> Path:
+        """There while this server, a MASTER that was superseded, holds itself: since when and why."""
+        return self.state / "held.json"
+
+    @property
+    def held_flag(self) -> Path:
+        """There, in this boot, while the network is not to be set up: addresses of production are given up."""
+        return self.run / "held"
+
+    @property
     def tls(self) -> Path:
         """Our certificate and key."""
         return self.state / "tls"

@@ -11,12 +11,15 @@ from hotsync.engine import roles as engine_roles
 from hotsync.engine.roles import PromotionRoles
 from hotsync.errors import ExitCode, StaleEpoch
 from hotsync.manifest.store import Manifest
+from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state.hold import held
 from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, save_peer, save_role
+from hotsync.transport.dial import Callee, hail
 from hotsync.transport.presence import load_presence
-from tests.contract.agent.pair import SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
+from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
 
 pytestmark = pytest.mark.contract
 
@@ -118,6 +121,30 @@ def test_a_running_master_hears_that_it_was_superseded(hosts: Pair) -> None:
     until(lambda: load_presence(hosts.master.paths).connected, "they meet")
     save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
     until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the MASTER hears of the claim")
+
+
+def test_a_master_that_hears_of_a_claim_writes_down_that_it_holds_itself(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    assert held(hosts.master.paths) is None
+    save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    until(lambda: held(hosts.master.paths) is not None, "the MASTER writes it down")
+    hold = held(hosts.master.paths)
+    assert hold is not None
+    assert (hold.epoch, hold.heard_by, hold.begun) == (1, HeardBy.CALLING, False)
+
+
+def test_a_master_that_is_called_by_a_higher_epoch_holds_itself_too(paired: Pair) -> None:
+    paired.master.start()
+    save_role(paired.slave.paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    paired.slave.stop()
+    there = paired.slave.here
+    assert there.peer is not None
+    callee = Callee(MASTER_ADDRESS, PORT, there.ours, paired.slave.around.identity, there.peer.fingerprint)
+    hail(callee, paired.slave.clock, 5.0)
+    hold = held(paired.master.paths)
+    assert hold is not None
+    assert hold.epoch == 1
 
 
 def test_a_slave_that_became_master_stops_serving_and_starts_to_call(hosts: Pair) -> None:

@@ -1,0 +1,42 @@
+"""What the units of a MASTER run so that there is only one: hold this server, tell of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from hotsync.errors import HotSyncError
+from hotsync.flows.hold import hold, mail_held
+from hotsync.system import log, paths
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.hold")
+
+
+def _hold(places: Paths, clock: Clock) -> int:
+    hold(places, clock)
+    return 0
+
+
+def _mail(places: Paths, clock: Clock) -> int:
+    # the unit is started again after a while, as long as nobody takes the mail
+    return 0 if mail_held(places, clock) else 1
+
+
+_VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {"hold": _hold, "mail": _mail}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the one word says; return the exit status."""
+    log.set_up("hotsync-guard")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if len(words) != 1 or words[0] not in _VERBS:
+        print(f"usage: hotsync-guard {'|'.join(_VERBS)}", file=sys.stderr)
+        return 2
+    try:
+        return _VERBS[words[0]](paths.from_environment(), SystemClock())
+    except (HotSyncError, OSError) as error:
+        _log.error("%s", error)
+        return 9

@@ -1,0 +1,73 @@
+"""The network of a server that holds itself: production's addresses go, nothing brings them back, links stay up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from hotsync.backends.network import addresses as live
+from hotsync.model.network import Address
+from hotsync.system import command
+
+MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service")
+"""What would give an interface its addresses back, for instance when its cable is pulled and put in again."""
+
+
+def stop_managers() -> None:
+    """Stop what looks after interfaces; the flag in /run keeps it from starting. What it set up stays for now."""
+    known = [unit for unit in MANAGERS if _is_active(unit)]
+    if known:
+        command.run(["systemctl", "stop", "--", *known], ok=range(256), timeout=60)
+
+
+def start_managers() -> None:
+    """Start what this server uses to look after its interfaces."""
+    wanted = [unit for unit in (*MANAGERS, "networking.service") if _is_enabled(unit)]
+    if wanted:
+        command.run(["systemctl", "start", "--", *wanted], ok=range(256), timeout=120)
+
+
+def give_up(addresses: Iterable[Address]) -> None:
+    """Take these addresses from their interfaces; one that is gone already is fine."""
+    for address in addresses:
+        # with the first address of a network the kernel takes those that were added to it later
+        command.run(["ip", "address", "del", str(address), "dev", address.interface], ok=range(256))
+
+
+def links_up(names: Iterable[str]) -> None:
+    """Bring interfaces up: each has its link-local address then, and no other."""
+    for name in names:
+        command.run(["ip", "link", "set", "dev", name, "up"], ok=range(256))
+
+
+def parse_cards(text: str) -> tuple[str, ...]:
+    """Given the output of `ip -j -d link show`, return the cards: what is Ethernet and no program or file has made."""
+    links: list[dict[str, Any]] = json.loads(text or "[]")
+    return tuple(
+        str(link["ifname"])
+        for link in links
+        if link.get("link_type") == "ether" and not link.get("linkinfo", {}).get("info_kind")
+    )
+
+
+def read_cards() -> tuple[str, ...]:
+    """Return the names of this server's cards."""
+    return parse_cards(command.run(["ip", "-j", "-d", "link", "show"]).text)
+
+
+def restore(addresses: Iterable[Address]) -> None:
+    """Give interfaces their addresses again, and tell the neighbours."""
+    here = live.read_interfaces()
+    back = [address for address in addresses if address.interface in here]
+    for address in back:
+        live.add(address)
+    live.announce(back)
+
+
+def _is_active(unit: str) -> bool:
+    return command.run(["systemctl", "is-active", "--quiet", unit], ok=range(256)).returncode == 0
+
+
+def _is_enabled(unit: str) -> bool:
+    return command.run(["systemctl", "is-enabled", "--quiet", unit], ok=range(256)).returncode == 0

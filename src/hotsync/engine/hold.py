@@ -1,0 +1,172 @@
+"""Makes true what held.json says: a MASTER that was superseded serves nothing, and lets its addresses go.
+
+Addresses go first: that takes a moment, however long a database needs to stop. Cut anywhere, doing it again does the
+rest, in this boot or the next one: what ran is written down before it is stopped, and nothing starts without the
+production flag.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from hotsync.backends import production_units
+from hotsync.backends.mute import Mute
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network import giving_up
+from hotsync.backends.production_units import ProductionUnits
+from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
+from hotsync.errors import CommandFailed, StaleEpoch
+from hotsync.model.facts import UnitFact
+from hotsync.model.hold import HINT, Hold, to_give_up
+from hotsync.model.mute import ALWAYS_MUTED, covers, of_master
+from hotsync.model.network import Address
+from hotsync.sources.facts import read_units
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.state.hold import drop_hold, held, load_hold, save_hold
+from hotsync.system import files
+from hotsync.system.paths import Paths
+
+RUN = "hotsync.service"
+_log = logging.getLogger("hotsync.hold")
+
+
+class Lines(Protocol):
+    """What a hold asks of the network."""
+
+    def fixed(self) -> tuple[Address, ...]:
+        """Return the addresses that were given to interfaces, but for those that were lent."""
+        ...
+
+    def gateways(self) -> tuple[Address, ...]:
+        """Return the default gateways in use."""
+        ...
+
+    def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
+        """Take addresses away so that nothing brings them back, keeping the standby ones and every link up."""
+        ...
+
+    def restore(self, addresses: tuple[Address, ...], gateways: tuple[Address, ...]) -> None:
+        """Give them back, and let the network manager look after them again."""
+        ...
+
+
+class LiveLines:
+    """This server's network."""
+
+    def fixed(self) -> tuple[Address, ...]:
+        """Return the addresses that were given to interfaces, but for those that were lent."""
+        return live.read_addresses(fixed_only=True)
+
+    def gateways(self) -> tuple[Address, ...]:
+        """Return the default gateways in use."""
+        return live.read_gateways()
+
+    def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
+        """Take addresses away so that nothing brings them back, keeping the standby ones and every link up."""
+        giving_up.stop_managers()
+        giving_up.give_up(addresses)
+        giving_up.links_up(giving_up.read_cards())
+        here = live.read_interfaces()
+        for address in standby:
+            if address.interface in here:
+                live.add(address)
+
+    def restore(self, addresses: tuple[Address, ...], gateways: tuple[Address, ...]) -> None:
+        """Give them back, and let the network manager look after them again."""
+        giving_up.start_managers()
+        giving_up.restore(addresses)
+        for gateway in gateways:
+            try:
+                live.set_gateway(gateway, None, on_link=True)
+            except CommandFailed as error:  # the network manager may have set one of its own
+                _log.warning("%s", error.sentence)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """This server, as far as holding it goes."""
+
+    paths: Paths
+    mute: Mute
+    lines: Lines = field(default_factory=LiveLines)
+    own: Units = field(default_factory=Units)
+    read_units: Callable[[Paths], tuple[UnitFact, ...]] = read_units
+    active_units: Callable[[], frozenset[str]] = production_units.active_units
+
+    def apply(self) -> Hold | None:
+        """Make true what held.json says, and return it; None if this server does not hold itself.
+
+        Raise OSError or CommandFailed; doing it again does the rest.
+        """
+        hold = held(self.paths)
+        if hold is None:
+            return None
+        self.paths.run.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(self.paths.held_flag, b"", mode=0o644)
+        store.set_production(self.paths, False)
+        standby = self._standby()
+        production = self._production()
+        if not hold.begun:
+            hold = replace(
+                hold,
+                begun=True,
+                ran=tuple(sorted(unit for unit in self.active_units() if covers(production, unit))),
+                addresses=to_give_up(self.lines.fixed(), standby),
+                gateways=self.lines.gateways(),
+            )
+            save_hold(self.paths, hold)
+        self.lines.give_up(to_give_up(self.lines.fixed(), standby), standby)
+        self._stop_own()
+        self.mute.apply(production)
+        return hold
+
+    def _standby(self) -> tuple[Address, ...]:
+        """Return the addresses that were this server's own before it was promoted: nobody else takes them."""
+        promotion = document.load_promotion(self.paths)
+        return promotion.network.standby if promotion is not None else ()
+
+    def _production(self) -> frozenset[str]:
+        """Return the units that must not run here, as a SLAVE of this server would hold them."""
+        return self.mute.related({*ALWAYS_MUTED, *of_master(self.read_units(self.paths))})
+
+    def _stop_own(self) -> None:
+        """No run starts any more; the daemon stays, and goes on asking the other server."""
+        for unit in (MASTER_TIMER, COVERAGE_TIMER, STREAM, WATCH):
+            self.own.disable(unit)
+            self.own.stop(unit)
+        self.own.stop(RUN)
+
+    def release(self, epoch: int, units: ProductionUnits, now: float) -> Iterator[str]:
+        """Let this server serve again, at `epoch`; return what is done, in words, as it is done.
+
+        Cut anywhere, doing it again does the rest.
+        """
+        hold = load_hold(self.paths)
+        if hold is None:
+            return
+        record = store.load_role(self.paths)
+        if record.epoch < epoch:
+            why = "made MASTER again by hotsync rejoin --as-master"
+            store.save_role(self.paths, replace(record, epoch=epoch, claim=None, since=now, why=why))
+        save_hold(self.paths, replace(hold, released=True))
+        yield f"this server is MASTER at epoch {epoch}"
+        store.set_production(self.paths, True)
+        units.unmute()
+        self.paths.held_flag.unlink(missing_ok=True)
+        self.lines.restore(hold.addresses, hold.gateways)
+        yield "its addresses are taken again"
+        units.start("default.target")
+        units.start_all(hold.ran)
+        drop_hold(self.paths)
+        yield "what ran is started"
+
+
+def refuse_if_held(paths: Paths) -> None:
+    """Raise StaleEpoch if this server holds itself."""
+    hold = held(paths)
+    if hold is not None:
+        raise StaleEpoch(ours=store.load_role(paths).highest_epoch, theirs=hold.epoch, hint=HINT)

@@ -1,0 +1,149 @@
+"""A superseded MASTER: what hotsync-hold.service does, whom it tells, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from hotsync.backends.mute import Mute
+from hotsync.backends.production_units import ProductionUnits
+from hotsync.config.schema import Settings
+from hotsync.engine.hold import Holding
+from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongRole
+from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
+from hotsync.flows.promote_notice import announce
+from hotsync.model.hold import HINT, Hold, sentence_of
+from hotsync.model.identity import Peer, Role
+from hotsync.report.letters import Trouble
+from hotsync.report.mail import LocalMailServer
+from hotsync.state import store
+from hotsync.state.alerts import AlertBook
+from hotsync.state.hold import held, load_hold
+from hotsync.state.settings import read_settings
+from hotsync.system import command, lock
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from hotsync.transport.client import hail
+from hotsync.transport.dial import Callee, Ours
+from hotsync.transport.tls import load_identity
+
+MAIL_UNIT = "hotsync-held-mail.service"
+ANSWER_SECONDS = 5.0
+_ABOUT = "production on this server"
+_log = logging.getLogger("hotsync.hold")
+
+
+def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
+    """Stop production here if this server was superseded, and tell everybody; return whether it is held."""
+    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+        seen = held(paths)
+        if seen is None:
+            announce(paths, "")
+            return False
+        announce(paths, f"{sentence_of(seen)} {HINT}")
+        _log.error("%s", sentence_of(seen))
+        if not seen.begun:
+            _tell_by_own_mail_server(paths, clock, seen)  # while it runs: it is production's
+        (holding or Holding(paths, Mute(paths))).apply()
+        _log.error("Production's addresses are given up, its units are stopped.")
+        command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))
+        return True
+
+
+def _trouble(hold: Hold) -> Trouble:
+    meaning = "The other server serves. What was written here since its promotion is on this server alone."
+    return Trouble(_ABOUT, sentence_of(hold), HINT, meaning, "superseded")
+
+
+def _tell_by_own_mail_server(paths: Paths, clock: Clock, hold: Hold) -> None:
+    settings, _ = read_settings(paths)
+    who = addressee_of(settings, Role.MASTER)
+    local = tuple(carrier for carrier in who.carriers if isinstance(carrier, LocalMailServer))
+    _tell(paths, clock, hold, Addressee(who.to, who.sender, local))
+
+
+def mail_held(paths: Paths, clock: Clock) -> bool:
+    """Tell by the relay that this server is held; return False if that should be tried again."""
+    seen = held(paths)
+    if seen is None:
+        return True
+    settings, _ = read_settings(paths)
+    # its own mail server is production's: it would keep the mail
+    return _tell(paths, clock, seen, addressee_of(settings, Role.SLAVE))
+
+
+def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee) -> bool:
+    """Write the mail once by each kind of way; return False if one is due that nobody took."""
+    book, now = AlertBook(paths), clock.now()
+    about = f"{_ABOUT} ({'own mail server' if _is_local(who) else 'relay'})"
+    trouble = replace(_trouble(hold), about=_ABOUT)
+    try:
+        if who.carriers:
+            tell(book, who, about, trouble, now)
+        return not who.carriers or not is_due(book, about, trouble, now)
+    except (HotSyncError, OSError) as error:
+        _log.warning("nobody was told by mail: %s", error)
+        return False
+
+
+def _is_local(who: Addressee) -> bool:
+    return any(isinstance(carrier, LocalMailServer) for carrier in who.carriers)
+
+
+def may_rejoin_as_master(paths: Paths, clock: Clock) -> Hold:
+    """Return the hold of this server if it may become the MASTER again.
+
+    Raise WrongRole on a SLAVE, UsageError if it is not held, Refused while the other server answers with its epoch.
+    """
+    record = store.load_role(paths)
+    if record.role is not Role.MASTER:
+        role = record.role.name or "not configured"
+        raise WrongRole(role=role, command="hotsync rejoin --as-master", wanted="a MASTER")
+    hold = load_hold(paths)
+    if hold is None:
+        raise UsageError(reason="This MASTER is not held: it serves already.", hint="`hotsync status` shows it.")
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    for address in _addresses(settings, peer):
+        assert peer is not None
+        if _says_that_we_are_superseded(paths, clock, settings, peer, address):
+            raise Refused(
+                reason=f"the other server answers at {address}, and it is the MASTER",
+                hint="Leave this one held; or switch the other one off first, and keep it off.",
+            )
+    return hold
+
+
+def _addresses(settings: Settings, peer: Peer | None) -> tuple[str, ...]:
+    if peer is None:
+        return ()
+    return tuple(dict.fromkeys(each for each in (peer.link_local, settings.slave_host, peer.address) if each))
+
+
+def _says_that_we_are_superseded(paths: Paths, clock: Clock, settings: Settings, peer: Peer, address: str) -> bool:
+    ours = Ours(store.load_role(paths).highest_epoch, Role.MASTER, "localhost", "0")
+    callee = Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint)
+    try:
+        hail(callee, clock, ANSWER_SECONDS)
+    except StaleEpoch:
+        return True
+    except HotSyncError:
+        return False
+    return False
+
+
+def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], holding: Holding | None = None) -> int:
+    """Let this server serve again, by the administrator's word; return its epoch.
+
+    It is above the one that held it: the other server yields when it comes back.
+    """
+    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+        hold = may_rejoin_as_master(paths, clock)
+        record = store.load_role(paths)
+        epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
+        command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
+        for done in (holding or Holding(paths, Mute(paths))).release(epoch, ProductionUnits(paths), clock.now()):
+            say(done)
+        announce(paths, "")
+        return epoch

@@ -1,0 +1,66 @@
+"""A MASTER that was superseded holds itself: it serves nothing and has none of production's addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.network import Address, is_made_by_programs
+
+
+class HeardBy(StrEnum):
+    """How a MASTER heard that it must not serve."""
+
+    CALLING = "calling"  # it called the other server, as it does all the time
+    CALLED = "called"  # the other server called it
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why this server holds itself: the epoch that the other one has, since when, and how that was heard.
+
+    `ran` are the units of production that ran, `addresses` and `gateways` those that were given up: they come back if
+    the administrator makes this server the MASTER again. `begun`: they are written down, so what is missing now is not
+    what was missing then. `released`: the administrator wants this server to serve again, and it is under way.
+    """
+
+    epoch: int
+    since: float
+    heard_by: HeardBy = HeardBy.CALLING
+    begun: bool = False
+    ran: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    gateways: tuple[Address, ...] = ()
+    released: bool = False
+
+
+def is_superseded(record: RoleRecord, theirs: int) -> bool:
+    """Given this server's role and an epoch that the paired server says it has, return whether that ends our time."""
+    return record.role is Role.MASTER and theirs > record.highest_epoch
+
+
+def sentence_of(hold: Hold) -> str:
+    """Return what is to be said of it wherever somebody looks at this server."""
+    return (
+        f"This server is HELD: it was superseded by epoch {hold.epoch}, the other server is the MASTER now. "
+        "Nothing of production runs here, and production's addresses are given up."
+    )
+
+
+HINT = (
+    "Leave it so: the other server serves. To set it up as the SLAVE, install it anew. If that promotion was given up "
+    "and the other server is off: `hotsync rejoin --as-master` here."
+)
+
+
+def to_give_up(live: Iterable[Address], standby: Iterable[Address]) -> tuple[Address, ...]:
+    """Given this server's fixed addresses and its standby ones, return those of production.
+
+    Bridges of container programs and the like are no part of the network that a promotion takes over.
+    """
+    kept = {address.address for address in standby}
+    return tuple(
+        address for address in live if address.address not in kept and not is_made_by_programs(address.interface)
+    )

@@ -1,0 +1,67 @@
+"""That this server holds itself, on disk: it is written before anything is stopped, and holds over every boot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from hotsync.model.hold import HeardBy, Hold, is_superseded
+from hotsync.model.identity import RoleRecord
+from hotsync.system import files
+from hotsync.system.paths import Paths
+
+SCHEMA = 1
+_HOLD = TypeAdapter(Hold)
+
+
+def load_hold(paths: Paths) -> Hold | None:
+    """Return why this server holds itself, None if it does not. A document that cannot be read holds all the same."""
+    try:
+        data = paths.hold_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return Hold(0, 0.0)
+    try:
+        fields = dict(cast("dict[str, object]", json.loads(data)))
+        return _HOLD.validate_python(fields) if fields.pop("schema", None) == SCHEMA else Hold(0, 0.0)
+    except (ValueError, TypeError, ValidationError):
+        return Hold(0, 0.0)
+
+
+def held(paths: Paths) -> Hold | None:
+    """Return the hold that is in force, None if there is none or its release is under way."""
+    hold = load_hold(paths)
+    return None if hold is None or hold.released else hold
+
+
+def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, now: float) -> bool:
+    """The paired server said that it is at this epoch: if that ends our time as MASTER, write down that we hold.
+
+    Return whether that is news. hotsync-hold.path sees the document and starts what stops production; raise OSError.
+    """
+    known = load_hold(paths)
+    if not is_superseded(record, epoch) or (known is not None and known.epoch >= epoch):
+        return False
+    if known is None or known.released:
+        save_hold(paths, Hold(epoch, now, by))
+    else:
+        save_hold(paths, replace(known, epoch=epoch))
+    return True
+
+
+def save_hold(paths: Paths, hold: Hold) -> None:
+    """Write down that this server holds itself, durably; raise OSError."""
+    paths.hold_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = json.dumps({"schema": SCHEMA, **asdict(hold)}, indent=2) + "\n"
+    files.write_atomic(paths.hold_file, text.encode("ascii"), mode=0o600)
+
+
+def drop_hold(paths: Paths) -> None:
+    """Forget it; nothing happens if this server does not hold itself."""
+    paths.hold_file.unlink(missing_ok=True)
+    if paths.state.is_dir():
+        files.sync_directory(paths.state)

@@ -1,0 +1,272 @@
+"""A superseded MASTER: what it lets go, in which order, after any cut, and how it comes back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotsync.backends.mute import Mute
+from hotsync.backends.production_units import ProductionUnits
+from hotsync.backends.units import ALL, DAEMON, Units
+from hotsync.engine import hold as engine
+from hotsync.engine.hold import Holding, refuse_if_held
+from hotsync.errors import StaleEpoch
+from hotsync.model.facts import UnitFact
+from hotsync.model.hold import HeardBy, Hold, is_superseded, to_give_up
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.state.hold import drop_hold, held, load_hold, note_superseded, save_hold
+from hotsync.system.command import Completed
+from hotsync.system.paths import Paths
+from tests.support.sizes import examples
+
+OURS = Address("eth0", "192.0.2.10", 24)
+OTHER = Address("eth1", "198.51.100.10", 24)
+STANDBY = Address("eth0", "192.0.2.20", 24)
+BRIDGE = Address("docker0", "172.17.0.1", 16)
+GATEWAY = Address("eth0", "192.0.2.1", 32)
+UNITS = (
+    UnitFact("dovecot.service", "enabled", True),
+    UnitFact("shop.timer", "enabled", False),
+    UnitFact("ssh.service", "enabled", True),
+    UnitFact("hotsyncd.service", "enabled", True),
+)
+
+
+class PowerCut(BaseException):
+    """The machine dies here."""
+
+
+@dataclass
+class Machine:
+    """A MASTER: its network, its units, and a number of doings after which it dies."""
+
+    addresses: list[Address] = field(default_factory=lambda: [OURS, OTHER, STANDBY, BRIDGE])
+    active: set[str] = field(default_factory=lambda: {"dovecot.service", "ssh.service", *ALL, "ran-by-hand.service"})
+    enabled: set[str] = field(default_factory=lambda: set(ALL))
+    done: list[str] = field(default_factory=list)
+    dies_after: int = -1
+
+    def does(self, what: str) -> None:
+        if len(self.done) == self.dies_after:
+            self.dies_after = -1
+            raise PowerCut
+        self.done.append(what)
+
+    def fixed(self) -> tuple[Address, ...]:
+        return tuple(self.addresses)
+
+    def gateways(self) -> tuple[Address, ...]:
+        return (GATEWAY,)
+
+    def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
+        for address in addresses:
+            self.does(f"address {address}")
+            self.addresses.remove(address)
+        assert set(standby) <= set(self.addresses)
+
+    def restore(self, addresses: tuple[Address, ...], gateways: tuple[Address, ...]) -> None:
+        self.does("restore")
+        self.addresses += [address for address in addresses if address not in self.addresses]
+        assert gateways == (GATEWAY,)
+
+    def own(self, argv: Sequence[str]) -> Completed:
+        self.does(f"{argv[1]} {argv[-1]}")
+        {"disable": self.enabled, "stop": self.active}[argv[1]].discard(argv[-1])
+        return Completed(0, b"", b"")
+
+    def systemctl(self, words: Sequence[str]) -> str:
+        if words[0] == "list-units":
+            return "".join(f"{unit} loaded active running x\n" for unit in sorted(self.active))
+        if words[0] == "stop":
+            self.does("stop units")
+            self.active -= set(words[2:])
+        elif words[0] == "daemon-reload":
+            self.does("reload")
+        return ""
+
+
+def holding(paths: Paths, machine: Machine) -> Holding:
+    return Holding(
+        paths,
+        Mute(paths, machine.systemctl),
+        machine,
+        Units(machine.own, machine.own),
+        lambda _: UNITS,
+        lambda: frozenset(machine.active),
+    )
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return make(tmp_path / "host")
+
+
+def make(root: Path) -> Paths:
+    shutil.rmtree(root, ignore_errors=True)
+    paths = Paths(root)
+    paths.state.mkdir(parents=True)
+    store.save_role_and_flag(paths, RoleRecord(Role.MASTER, epoch=3))
+    network = NetworkPlan(standby=(STANDBY,))
+    document.save_promotion(paths, Promotion(3, 7, "d", 1.0, 1.0, 1.0, network, (), finished_at=2.0))
+    return paths
+
+
+def is_held(paths: Paths, machine: Machine) -> bool:
+    """Return whether nothing of production is left, and what the machine needs is."""
+    assert {"ssh.service", DAEMON, "ran-by-hand.service"} <= machine.active
+    gone = set(machine.addresses) == {STANDBY, BRIDGE}
+    stopped = not machine.active & {"dovecot.service", "hotsync.timer", "hotsync-watch.service"}
+    muted = {"dovecot.service", "shop.timer"} <= Mute(paths, machine.systemctl).muted()
+    return gone and stopped and muted and not paths.production_flag.exists() and paths.held_flag.exists()
+
+
+def test_a_superseded_master_gives_up_its_addresses_first_and_then_stops_and_holds_its_units(paths: Paths) -> None:
+    machine = Machine()
+    save_hold(paths, Hold(4, 5.0))
+    done = holding(paths, machine).apply()
+    assert is_held(paths, machine)
+    assert [line for line in machine.done if line.startswith("address")] == machine.done[:2]
+    assert done is not None
+    assert done.ran == ("dovecot.service",)
+    assert (done.addresses, done.gateways) == ((OURS, OTHER), (GATEWAY,))
+    assert load_hold(paths) == done
+
+
+def test_a_server_that_was_not_superseded_is_left_alone(paths: Paths) -> None:
+    machine = Machine()
+    assert holding(paths, machine).apply() is None
+    assert machine.done == []
+    assert paths.production_flag.exists()
+
+
+@settings(max_examples=examples(12), deadline=None)
+@given(cut=st.integers(min_value=0, max_value=16), second=st.integers(min_value=0, max_value=16))
+def test_a_hold_that_is_cut_anywhere_is_finished_by_doing_it_again(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, second: int
+) -> None:
+    paths = make(tmp_path_factory.getbasetemp() / "cut")
+    machine = Machine(dies_after=cut)
+    save_hold(paths, Hold(4, 5.0))
+    for again in (second, -1):
+        try:
+            holding(paths, machine).apply()
+        except PowerCut:
+            assert not paths.production_flag.exists()  # nothing that is muted starts from here on
+            machine.done, machine.dies_after = [], again
+    machine.dies_after = -1
+    holding(paths, machine).apply()
+    assert is_held(paths, machine)
+    hold = load_hold(paths)
+    assert hold is not None
+    assert (hold.ran, hold.addresses) == (("dovecot.service",), (OURS, OTHER))
+
+
+def release(paths: Paths, machine: Machine, epoch: int) -> Iterator[str]:
+    class Started(ProductionUnits):
+        def start(self, unit: str) -> None:
+            machine.does(f"start {unit}")
+
+        def start_all(self, units: Sequence[str]) -> None:
+            machine.does("start what ran")
+            machine.active |= set(units)
+
+        def reload(self) -> None:
+            machine.does("reload")
+
+    yield from holding(paths, machine).release(epoch, Started(paths), 9.0)
+
+
+@settings(max_examples=examples(8), deadline=None)
+@given(cut=st.integers(min_value=0, max_value=5))
+def test_by_the_administrators_word_it_serves_again_above_the_other_servers_epoch(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
+    paths = make(tmp_path_factory.getbasetemp() / "back")
+    machine = Machine()
+    save_hold(paths, Hold(4, 5.0))
+    holding(paths, machine).apply()
+    machine.done, machine.dies_after = [], cut
+    try:
+        list(release(paths, machine, 5))
+    except PowerCut:
+        list(release(paths, machine, 5))
+    assert store.load_role(paths) == RoleRecord(
+        Role.MASTER, 5, None, 9.0, "made MASTER again by hotsync rejoin --as-master"
+    )
+    assert set(machine.addresses) == {OURS, OTHER, STANDBY, BRIDGE}
+    assert "dovecot.service" in machine.active
+    assert paths.production_flag.exists()
+    assert not paths.held_flag.exists()
+    assert Mute(paths, machine.systemctl).muted() == frozenset()
+    assert load_hold(paths) is None
+
+
+def test_who_is_held_may_neither_sync_nor_save(paths: Paths) -> None:
+    refuse_if_held(paths)
+    save_hold(paths, Hold(4, 5.0))
+    with pytest.raises(StaleEpoch) as raised:
+        refuse_if_held(paths)
+    assert "epoch 4" in raised.value.sentence
+    assert "rejoin --as-master" in raised.value.hint
+
+
+def test_nothing_gives_a_held_server_the_production_flag(paths: Paths) -> None:
+    save_hold(paths, Hold(4, 5.0))
+    store.set_production(paths, True)
+    assert not paths.production_flag.exists()
+    save_hold(paths, Hold(4, 5.0, released=True))
+    store.set_production(paths, True)
+    assert paths.production_flag.exists()
+
+
+@pytest.mark.parametrize(
+    ("record", "theirs", "ends"),
+    [
+        (RoleRecord(Role.MASTER, 3), 4, True),
+        (RoleRecord(Role.MASTER, 3), 3, False),
+        (RoleRecord(Role.MASTER, 3), 2, False),
+        (RoleRecord(Role.SLAVE, 3), 4, False),
+        (RoleRecord(Role.SLAVE, 3, claim=4), 5, False),
+        (RoleRecord(Role.NONE), 1, False),
+    ],
+)
+def test_a_higher_epoch_ends_the_time_of_a_master_only(record: RoleRecord, theirs: int, ends: bool) -> None:
+    assert is_superseded(record, theirs) is ends
+
+
+def test_what_is_heard_again_is_no_news_and_keeps_what_was_written_down(paths: Paths) -> None:
+    record = RoleRecord(Role.MASTER, 3)
+    assert note_superseded(paths, record, 4, HeardBy.CALLED, 5.0)
+    first = load_hold(paths)
+    assert first == Hold(4, 5.0, HeardBy.CALLED)
+    save_hold(paths, replace(first, begun=True, ran=("dovecot.service",)))
+    assert not note_superseded(paths, record, 4, HeardBy.CALLING, 6.0)
+    assert note_superseded(paths, record, 5, HeardBy.CALLING, 7.0)
+    assert load_hold(paths) == Hold(5, 5.0, HeardBy.CALLED, begun=True, ran=("dovecot.service",))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"schema": 9}', b'{"schema": 1, "epoch": "x"}'])
+def test_a_document_that_cannot_be_read_holds_all_the_same(paths: Paths, text: bytes) -> None:
+    paths.hold_file.write_bytes(text)
+    assert held(paths) is not None
+    drop_hold(paths)
+    assert held(paths) is None
+
+
+def test_bridges_of_containers_and_standby_addresses_stay() -> None:
+    assert to_give_up((OURS, STANDBY, BRIDGE), (STANDBY,)) == (OURS,)
+
+
+def test_the_real_parts_are_what_is_used_by_itself(paths: Paths) -> None:
+    made = Holding(paths, Mute(paths))
+    assert isinstance(made.lines, engine.LiveLines)

@@ -1,0 +1,235 @@
+"""What a held server tells, whom, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hotsync.agent import guard
+from hotsync.cli.rejoin import rejoin_command
+from hotsync.errors import PeerUnreachable, Refused, StaleEpoch, UsageError, WrongRole
+from hotsync.flows import hold as flow
+from hotsync.flows.notify import Addressee
+from hotsync.flows.save import Surroundings, save
+from hotsync.flows.status import read_status
+from hotsync.model.hold import Hold
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.report.mail import LocalMailServer, MailNotSent
+from hotsync.state import store
+from hotsync.state.configdb import configuration, ensure_records
+from hotsync.state.hold import held, save_hold
+from hotsync.system.command import Completed
+from hotsync.system.paths import Paths
+from hotsync.transport.dial import Callee
+from tests.fakes.clock import TickingClock
+from tests.support.system_log import KeptLog
+
+HOLD = Hold(4, 5.0)
+PEER = Peer("slave", "192.0.2.20", "f" * 64, "", "fe80::1%eth0")
+
+
+@dataclass
+class Box:
+    mails: list[EmailMessage] = field(default_factory=list[EmailMessage])
+    full: bool = False
+
+    def send(self, message: EmailMessage) -> None:
+        if self.full:
+            raise MailNotSent("no route to host")
+        self.mails.append(message)
+
+    def probe(self, sender: str, to: str) -> None:
+        """It would take any."""
+
+
+@dataclass
+class Held:
+    """What is done to the machine, in order."""
+
+    done: list[str] = field(default_factory=list[str])
+
+    def apply(self) -> None:
+        self.done.append("held")
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setattr("hotsync.state.configdb.SystemLog", KeptLog([]).made)
+    paths = Paths(tmp_path)
+    paths.databases.mkdir(parents=True)
+    ensure_records(paths)
+    props = {"role": "master", "SlaveHost": "192.0.2.20"}
+    configuration(paths).set_props("hotsync", props)
+    configuration(paths).set_props("rsyncd", {"password": "x"})
+    store.save_role_and_flag(paths, RoleRecord(Role.MASTER, 3))
+    store.save_peer(paths, PEER)
+    return paths
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Held:
+    machine = Held()
+
+    def run(argv: Sequence[str], **_: object) -> Completed:
+        machine.done.append(" ".join(argv))
+        return Completed(0, b"", b"")
+
+    def send(_: LocalMailServer, message: EmailMessage) -> None:
+        machine.done.append(f"sendmail: {message['Subject']}")
+
+    monkeypatch.setattr("hotsync.flows.hold.command.run", run)
+    monkeypatch.setattr(LocalMailServer, "send", send)
+    return machine
+
+
+def test_a_held_server_says_so_at_every_login_and_its_own_mail_server_is_used_while_it_runs(
+    paths: Paths, machine: Held
+) -> None:
+    save_hold(paths, HOLD)
+    assert flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    subject, *then = machine.done
+    assert subject.startswith("sendmail: [HotSync] ")
+    assert "production on this server failed" in subject
+    assert then == ["held", "systemctl start --no-block hotsync-held-mail.service"]
+    for place in ("/run/issue.d/hotsync.issue", "/run/motd.d/hotsync"):
+        said = paths.at(place).read_text()
+        assert "HELD" in said
+        assert "epoch 4" in said
+        assert "rejoin --as-master" in said
+
+
+def test_at_the_next_boot_it_is_said_again_without_the_mail_server_that_is_held(paths: Paths, machine: Held) -> None:
+    save_hold(paths, replace(HOLD, begun=True))
+    flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == ["held", "systemctl start --no-block hotsync-held-mail.service"]
+    assert paths.at("/run/motd.d/hotsync").exists()
+
+
+def test_a_server_that_is_not_held_does_nothing_and_takes_the_word_away(paths: Paths, machine: Held) -> None:
+    paths.at("/run/motd.d").mkdir(parents=True)
+    paths.at("/run/motd.d/hotsync").write_text("old")
+    assert not flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == []
+    assert not paths.at("/run/motd.d/hotsync").exists()
+
+
+def test_the_relay_is_tried_until_it_takes_the_mail(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box(full=True)
+    monkeypatch.setattr(flow, "addressee_of", lambda *_: Addressee("root", "root@master", (box,)))
+    clock = TickingClock()
+    assert flow.mail_held(paths, clock)
+    assert box.mails == []
+    save_hold(paths, HOLD)
+    assert not flow.mail_held(paths, clock)
+    box.full = False
+    assert flow.mail_held(paths, clock)
+    assert flow.mail_held(paths, clock)
+    assert len(box.mails) == 1
+    body = box.mails[0].get_content()
+    assert "epoch 4" in body
+    assert "What was written here since its promotion is on this server alone" in body
+
+
+def test_status_of_a_held_server_says_that_and_not_what_does_not_run(paths: Paths) -> None:
+    class Down:
+        def is_active(self, unit: str) -> bool:
+            del unit
+            return False
+
+    save_hold(paths, HOLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hotsync.flows.status.next_run", lambda _: 0.0)
+        status = read_status(paths, TickingClock(), Down())  # type: ignore[arg-type]
+    assert status.hold == HOLD
+    assert len(status.warnings) == 1
+    assert "HELD" in status.warnings[0]
+
+
+def test_settings_are_not_put_into_force_on_a_held_server(paths: Paths) -> None:
+    save_hold(paths, HOLD)
+    with pytest.raises(StaleEpoch):
+        save(Surroundings(paths), lambda _: None)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *, superseded: bool) -> list[str]:
+    asked: list[str] = []
+
+    def hail(callee: Callee, *_: object) -> None:
+        asked.append(callee.address)
+        assert callee.ours.epoch in (3, 5)  # to ask claims nothing: what role.json says, and no more
+        if superseded:
+            raise StaleEpoch(ours=3, theirs=4)
+        raise PeerUnreachable(address=callee.address, port=273, reason="no route")
+
+    monkeypatch.setattr(flow, "hail", hail)
+    monkeypatch.setattr(flow, "load_identity", lambda _: None)
+    return asked
+
+
+def test_a_server_whose_peer_answers_as_master_stays_held(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, superseded=True)
+    save_hold(paths, HOLD)
+    with pytest.raises(Refused, match="it is the MASTER"):
+        flow.rejoin_as_master(paths, TickingClock(), lambda _: None)
+    assert held(paths) == HOLD
+    assert store.load_role(paths).epoch == 3
+
+
+def test_a_server_whose_peer_is_off_may_come_back_after_every_address_was_asked(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answers(monkeypatch, superseded=False)
+    save_hold(paths, HOLD)
+    assert flow.may_rejoin_as_master(paths, TickingClock()) == HOLD
+    assert asked == ["fe80::1%eth0", "192.0.2.20"]
+
+
+def test_it_comes_back_above_the_epoch_that_held_it(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, superseded=False)
+    save_hold(paths, HOLD)
+
+    class Back(Held):
+        def release(self, epoch: int, *_: object) -> list[str]:
+            return [f"epoch {epoch}"]
+
+    said: list[str] = []
+    assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
+    assert said == ["epoch 5"]
+    store.save_role(paths, RoleRecord(Role.MASTER, 5))
+    save_hold(paths, replace(HOLD, released=True))  # it was cut in the middle
+    assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
+
+
+def test_who_is_no_held_master_cannot_come_back_as_one(paths: Paths) -> None:
+    with pytest.raises(UsageError, match="serves already"):
+        flow.may_rejoin_as_master(paths, TickingClock())
+    store.save_role(paths, RoleRecord(Role.SLAVE, 3))
+    with pytest.raises(WrongRole):
+        flow.may_rejoin_as_master(paths, TickingClock())
+
+
+def test_the_command_asks_for_this_servers_name(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(paths.root))
+    monkeypatch.setattr("hotsync.cli.rejoin.log.set_up", lambda _: None)
+    answers(monkeypatch, superseded=False)
+    save_hold(paths, HOLD)
+    said = CliRunner().invoke(rejoin_command, ["--as-master"], input="some other\n")
+    assert said.exit_code != 0
+    assert held(paths) == HOLD
+    assert CliRunner().invoke(rejoin_command, []).exit_code != 0
+
+
+def test_the_unit_runs_one_of_its_words(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(paths.root))
+    monkeypatch.setattr("hotsync.agent.guard.log.set_up", lambda _: None)
+    assert guard.main(["mail"]) == 0
+    assert guard.main(["hold"]) == 0
+    assert guard.main([]) == 2
+    assert guard.main(["dance"]) == 2
