@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.promote_render import (
     outcome_document,
@@ -23,25 +24,31 @@ from hotsync.cli.render import print_json, say
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
+from hotsync.flows.cards import cards_of
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_look import ages_now, internet_reached
 from hotsync.flows.promote_past import Past, go_back, look_back
+from hotsync.model.cards import parse_pairs
 from hotsync.model.data_age import ServerAge
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.readable import readable
+from hotsync.model.report import Verdict
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
 
 MENU = """
-No Internet connection was found. What about the network?
+{why} What about the network?
 
   1. Restore the MASTER's network configuration
      (IMPORTANT: only if the two servers are identical: number, names and positions of the network cards)
   2. Fix the network configuration first (when restoring on different hardware), then run this command again
   3. Continue without Internet, with this server's own network configuration (not recommended)
+  4. Map the MASTER's network cards to this server's (different hardware): what is proposed is shown first
 """
+_NO_INTERNET = "No Internet connection was found."
+_OTHER_CARDS = "This server has other network cards than the MASTER."
 
 
 @click.command(cls=GuardedCommand)
@@ -49,9 +56,17 @@ No Internet connection was found. What about the network?
 @click.option("--yes", is_flag=True, help="Do not ask. It does not mean --force.")
 @click.option(
     "--network",
-    type=click.IntRange(1, 3),
+    type=click.IntRange(1, 4),
     help="Answer the menu about the network beforehand: 1 takes the MASTER's addresses, 2 stops so that you can set the"
-    " network up first, 3 keeps this server's own network.",
+    " network up first, 3 keeps this server's own network, 4 gives the MASTER's to other cards: those of --map, or as"
+    " it was confirmed.",
+)
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Let this server's card NEW take the place of the MASTER's card OLD (none: no card does). For each card.",
 )
 @click.option(
     "--at",
@@ -68,6 +83,7 @@ def promote(
     dry_run: bool,
     yes: bool,
     network: int | None,
+    maps: tuple[str, ...],
     at: str | None,
     force: bool,
     as_json: bool,
@@ -93,7 +109,7 @@ def promote(
         return ExitCode.DONE if mail_unfinished(paths, SystemClock()) else ExitCode.WARNINGS
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
-    answers = Answers(_checked(network), force)
+    answers = _answers(network, maps, force)
     if as_json and not (yes or dry_run) and not unit.is_running():
         raise UsageError(
             reason="--json shows no plan, and nobody should agree to what was not shown",
@@ -107,7 +123,8 @@ def promote(
         if past is not None:
             answers = _gone_back(paths, answers, past, yes)
         seen = _settled_prospect(paths, answers, yes, as_json)
-        answers = replace(answers, network=seen.promotion.network.choice)
+        plan = seen.promotion.network
+        answers = replace(answers, network=plan.choice, pairs=plan.pairs)
         if not yes:
             _confirm(seen)
         unit.start(paths, answers)
@@ -124,19 +141,36 @@ def _checked(network: int | None) -> NetworkChoice | None:
     return choice
 
 
+def _answers(network: int | None, maps: tuple[str, ...], force: bool) -> Answers:
+    pairs = parse_pairs(maps)
+    if pairs and network not in (None, NetworkChoice.MAPPED):
+        raise UsageError(reason=f"--map belongs to choice 4 of the network menu, not to {network}")
+    return Answers(NetworkChoice.MAPPED if pairs else _checked(network), force, pairs)
+
+
 def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) -> Prospect:
     """Return what will be done, with the network's menu answered where it must be."""
     if answers.network is None and not yes and sys.stdin.isatty():
         # looked at first, so that a server that must not be promoted says so before it asks anything
-        seen = flow.prospect(paths, answers)
-        if not seen.resumed and not internet_reached(paths):
-            click.echo(MENU)
-            answer = click.prompt("Your choice", type=click.IntRange(1, 3))
-            answers = replace(answers, network=_checked(int(answer)))
+        seen = flow.prospect(paths, replace(answers, undecided=True))
+        if not seen.resumed and (why := _why_asked(paths, seen)):
+            click.echo(MENU.format(why=why))
+            choice = _checked(int(click.prompt("Your choice", type=click.IntRange(1, 4))))
+            pairs = ask_pairs(cards_of(paths)) if choice is NetworkChoice.MAPPED else ()
+            answers = replace(answers, network=choice, pairs=pairs)
     seen = flow.prospect(paths, answers)
     if not as_json:
         show_plan(paths, seen, _ages(paths, seen))
     return seen
+
+
+def _why_asked(paths: Paths, seen: Prospect) -> str:
+    """Return why the menu is shown, "" if it need not be."""
+    if seen.promotion.network.choice is NetworkChoice.MAPPED:
+        return ""  # it was confirmed beforehand
+    if any(check.name == "network.cards" and check.verdict is not Verdict.GREEN for check in seen.checks):
+        return _OTHER_CARDS
+    return "" if internet_reached(paths) else _NO_INTERNET
 
 
 def _ages(paths: Paths, seen: Prospect) -> tuple[ServerAge, ...]:
@@ -156,7 +190,7 @@ def _confirm(seen: Prospect) -> None:
 
 def _past(paths: Paths, answers: Answers, at: str) -> Past | None:
     """Return what going back to that moment means, None if that is the newest; refuse where nothing may be promoted."""
-    if unit.is_running() or flow.prospect(paths, answers).resumed:
+    if unit.is_running() or flow.prospect(paths, replace(answers, undecided=True)).resumed:
         raise Refused(
             reason="a promotion has begun already, with the newest generation",
             hint="Run hotsync-promote without --at to go on with it.",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 import click
 
+from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, say, say_error, table, utc
 from hotsync.engine.slave_repositories import Keyring
 from hotsync.errors import Busy, ExitCode, NotReady, Refused
 from hotsync.flows import slave as flow
+from hotsync.flows.cards import cards_of, confirm, is_open
+from hotsync.model.cards import NONE, Pairs, parse_pairs
 from hotsync.model.report import Verdict
 from hotsync.planning.slave import COMMAND
 from hotsync.system import log
@@ -27,6 +31,14 @@ _TOLD = ("packages.updates",)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--accept-repositories", is_flag=True, help="Show the MASTER's repositories with their keys, and ask.")
 @click.option("--accept-packages", is_flag=True, help="Show the MASTER's packages of no repository, and ask.")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Confirm for a promotion that this server's network card NEW takes the place of the MASTER's OLD; nothing else"
+    " is done.",
+)
 @click.option("--timer", is_flag=True, hidden=True, help="The timer calls: another run going on is no failure.")
 def slave(
     what: Literal["fixperm"] | None,
@@ -34,6 +46,7 @@ def slave(
     as_json: bool,
     accept_repositories: bool,
     accept_packages: bool,
+    maps: tuple[str, ...],
     timer: bool,
 ) -> int:
     """Keep this SLAVE ready: the MASTER's packages and accounts, nothing of production running, readiness known.
@@ -49,6 +62,9 @@ def slave(
         return _accept(paths)
     if accept_packages:
         return _accept_packages(paths)
+    if maps:
+        _keep(paths, parse_pairs(maps))
+        return ExitCode.DONE
     if dry_run:
         _show_plan(flow.prospect(paths, only_permissions=only_permissions), as_json)
         return ExitCode.DONE
@@ -123,7 +139,15 @@ def _run(paths: Paths, only_permissions: bool, as_json: bool, timer: bool) -> in
         print_json(_document(done))
     else:
         _show(done)
+        if done.run is not None and not timer and sys.stdin.isatty() and is_open(paths):
+            click.echo("This server has other network cards than the MASTER. For a promotion, say which is which.")
+            _keep(paths, ask_pairs(cards_of(paths)))
     return done.report.exit_code
+
+
+def _keep(paths: Paths, pairs: Pairs) -> None:
+    listed = ", ".join(f"{old} -> {new or NONE}" for old, new in confirm(paths, pairs))
+    say(f"Kept for a promotion: {listed}. The next run of hotsync-slave counts with it.")
 
 
 def _document(done: flow.Done) -> dict[str, object]:

@@ -15,7 +15,7 @@ from hotsync.backends import selinux
 from hotsync.errors import ReplicaError
 from hotsync.model.accounts_merge import FILES, merge_accounts
 from hotsync.model.etc_files import ALWAYS_OWN, OWN_NETWORK, files_that_stay
-from hotsync.model.promotion import ETC, NetworkChoice, Promotion
+from hotsync.model.promotion import ETC, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -25,8 +25,11 @@ PREPARED = ".hotsync-etc"
 PART = ".hotsync-etc.part"
 """What holds it while it is built: a root of its own, in which it has its final name."""
 
-Generate = Callable[[Path, Promotion], Mapping[str, str]]
-"""Given the folder that will be /etc, return further files of it: path below /etc -> text."""
+Generate = Callable[[Path, Promotion], Mapping[str, str | None]]
+"""Given the folder that will be /etc, return further files of it: path below /etc -> text (None: without it)."""
+
+_FOR_ROOT = ("NetworkManager/system-connections/", "netplan/")
+"""Where what is written may hold keys and passwords; NetworkManager takes no file that others may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,14 @@ class PreparedEtc:
             remove(leftover)
         root.mkdir(mode=0o700)
         copy_exactly(self._paths.replica / "tree" / ETC, self._part)
-        kept_network = promotion.network.choice is not NetworkChoice.MASTERS
+        kept_network = promotion.network.keeps_own_files
         self._keep_own(own, (*ALWAYS_OWN, *OWN_NETWORK) if kept_network else ALWAYS_OWN)
         self._merge_accounts(promotion)
         for path, text in self._generate(self._part, promotion).items():
-            self._write(path, text)
+            if text is None:
+                remove(self._part / path)
+            else:
+                self._write(path, text)
         self._label(root)
         files.sync_filesystem(self._part)
         os.rename(self._part, self._ready)
@@ -153,8 +159,19 @@ class PreparedEtc:
         existed = target.exists()
         with open(target, "wb") as file:
             if not existed:
-                os.fchmod(file.fileno(), 0o600 if path.endswith("shadow") else 0o644)
+                self._protect(file.fileno(), path)
             file.write(text.encode("utf-8", "surrogateescape"))
+
+    def _protect(self, descriptor: int, path: str) -> None:
+        """Give a new file the mode that its program asks for."""
+        if path.endswith(".netdev"):  # a tunnel's has its key, and networkd is not root
+            lines = (line.split(":") for line in _text(self._part / "group").splitlines())
+            number = next((int(line[2]) for line in lines if line[0] == "systemd-network" and len(line) > 2), 0)
+            os.fchown(descriptor, 0, number)
+            os.fchmod(descriptor, 0o640)
+            return
+        secret = path.endswith("shadow") or path.startswith(_FOR_ROOT)
+        os.fchmod(descriptor, 0o600 if secret else 0o644)
 
 
 def _texts(folder: Path) -> dict[str, str]:

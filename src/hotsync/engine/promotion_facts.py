@@ -16,7 +16,7 @@ from hotsync.engine.warm import bytes_left
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.production import is_own, units_to_restart, units_to_start
-from hotsync.model.promotion import How, NetworkChoice, Promotion, PromotionFacts
+from hotsync.model.promotion import How, Promotion, PromotionFacts
 from hotsync.state import store
 from hotsync.system.paths import Paths
 
@@ -35,7 +35,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
     left = units_left(promotion, paths)
     exchanged = etc.is_exchanged(promotion)
-    takes_network = promotion.network.choice is NetworkChoice.MASTERS
+    takes_network = promotion.network.choice.takes_addresses
     with Manifest(paths.manifest) as manifest:
         tree_live = manifest.meta("state") == LIVE
         copied = [unit.path for unit in left if unit.how is How.COPY and promotion.copy_of(unit.path) is None]

@@ -25,7 +25,7 @@ from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.data_age import given_up, taken_over
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
-from hotsync.model.promotion import DatabaseDump, NetworkChoice, Promotion
+from hotsync.model.promotion import ETC, DatabaseDump, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.model.standby import StandbyShown
 from hotsync.sources import (
@@ -65,7 +65,7 @@ class PromotionParts:
 def build(paths: Paths, clock: Clock | None = None) -> PromotionParts:
     """Given the places of this host, return its ground and its ports."""
     ground = Ground(paths)
-    etc = PreparedEtc(paths, ground.own_etc, network_files)
+    etc = PreparedEtc(paths, ground.own_etc, partial(network_files, paths.replica / "tree" / ETC))
     units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
         roles=PromotionRoles(paths, clock or SystemClock()),
@@ -233,7 +233,7 @@ class PromotionChecks:
     def _check_addresses(self) -> Check:
         title = "this server has the addresses of production"
         plan = _claimed(self._paths).network
-        if plan.choice is not NetworkChoice.MASTERS:
+        if not plan.choice.takes_addresses:
             hint = "Give it the MASTER's addresses by hand; until then nobody finds it."
             return Check(ADDRESSES_CHECK, title, Verdict.AMBER, "its own network was kept", hint)
         missing = missing_addresses(plan)

@@ -13,9 +13,10 @@ from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith
 from hotsync.backends.network.detect import network_system
+from hotsync.engine.network_writing import written
 from hotsync.errors import CommandFailed, ConfigError
 from hotsync.model.network import Address, NetworkState, is_on_link
-from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state.configdb import find_database
 from hotsync.system.paths import Paths
 
@@ -67,7 +68,7 @@ class PromotionNetwork:
             self._keep_standby()
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
-        if self._promotion().network.choice is NetworkChoice.MASTERS:
+        if self._promotion().network.choice.takes_addresses:
             self.take_addresses()
 
     def _keep_standby(self) -> None:
@@ -106,13 +107,16 @@ def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:
     return None
 
 
-def network_files(etc: Path, promotion: Promotion) -> dict[str, str]:
-    """Given the folder that will be /etc, return the files that keep this server's network over a boot.
+def network_files(tree_etc: Path, etc: Path, promotion: Promotion) -> dict[str, str | None]:
+    """Given the MASTER's /etc and the folder that will be ours, return the files that keep this server's network over a
+    boot (None: to be removed).
 
     They name the MASTER's cards as this server does, and give it the standby address.
     """
-    system = network_system(etc)
-    if system is None or promotion.network.choice is not NetworkChoice.MASTERS:
+    system, plan = network_system(etc), promotion.network
+    if plan.choice.takes_addresses and plan.system:
+        return written(tree_etc, etc, plan)
+    if system is None or not plan.choice.takes_addresses:
         return {}
     try:
         configured = set(system.read(etc).addresses)
@@ -121,7 +125,7 @@ def network_files(etc: Path, promotion: Promotion) -> dict[str, str]:
         configured = set[Address]()
     named = system.by_name(etc, dict(promotion.network.cards))
     standby = [address for address in promotion.network.standby if address not in configured]
-    return named | system.standby(etc, standby, named)
+    return {**named, **system.standby(etc, standby, named)}
 
 
 def read_master_network(tree_etc: Path) -> NetworkState | None:

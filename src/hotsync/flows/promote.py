@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units
-from hotsync.backends.network import addresses as live
 from hotsync.engine import promotion_host
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
@@ -29,17 +28,17 @@ from hotsync.engine.status import holdings
 from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady
 from hotsync.flows import promote_look as look
+from hotsync.flows.promote_network import plan_for
+from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
-from hotsync.model.network import NetworkState
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
-from hotsync.planning.addresses import plan_network
 from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
-from hotsync.planning.preflight import PreflightFacts, check_all, refuse
+from hotsync.planning.preflight import NetworkFound, PreflightFacts, check_all, refuse
 from hotsync.planning.promote import plan_promote
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -55,13 +54,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the administrator said beforehand; no network choice means: the MASTER's, if it fits.
-
-    `generation`: it must be this one, which was made for the promotion (0: the newest).
-    """
+    """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
+    fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
+    must be this one, which was made for the promotion (0: the newest)."""
 
     network: NetworkChoice | None = None
     force: bool = False
+    pairs: Pairs = ()
+    undecided: bool = False
     generation: int = 0
 
 
@@ -112,7 +112,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     if claimed := document.unfinished_promotion(paths, role):
         if role.role is not Role.MASTER:
             check_spool(paths)  # what cannot be read would be no databases, and no rules
-        claimed = _with_answer(parts, claimed, answers.network)
+        claimed = _with_answer(parts, claimed, answers)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), (), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
@@ -128,21 +128,20 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     return _fresh(parts, generation, answers, clock)
 
 
-def _with_answer(parts: PromotionParts, claimed: Promotion, choice: NetworkChoice | None) -> Promotion:
+def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) -> Promotion:
     """Return a claimed promotion with another answer about the network, where one is given; raise NotReady if /etc
     has been exchanged with this server's own network in it."""
-    if choice is None or choice is claimed.network.choice:
+    choice, pairs = answers.network, answers.pairs
+    if choice is None or (choice is claimed.network.choice and pairs in ((), claimed.network.pairs)):
         return claimed
-    if choice is not NetworkChoice.MASTERS:
+    if not choice.takes_addresses:
         return replace(claimed, network=NetworkPlan(choice))
     if parts.etc.is_exchanged(claimed):
         raise NotReady(
-            reason="its own network was chosen, and is part of /etc already",
+            reason="the network that was chosen before is part of /etc already",
             hint="Run hotsync-promote without --network; then give this server the MASTER's addresses by hand.",
         )
-    network, _ = look.master_network(parts.ground.tree / ETC)
-    own = live.read_addresses(fixed_only=True)
-    return replace(claimed, network=plan_network(choice, network, parts.ground.master.network, own))
+    return replace(claimed, network=plan_for(parts, choice, pairs, asked=True).plan)
 
 
 def _keep_answer(paths: Paths, seen: Prospect) -> None:
@@ -152,7 +151,7 @@ def _keep_answer(paths: Paths, seen: Prospect) -> None:
     if before is None or before.network == network:
         return
     document.set_network(paths, network)
-    if network.choice is not NetworkChoice.MASTERS and seen.facts.etc_exchanged:
+    if not network.choice.takes_addresses and seen.facts.etc_exchanged:
         document.add_note(
             paths,
             "The network files in /etc are the MASTER's: they were in place when this server's network was chosen. "
@@ -174,10 +173,10 @@ def readiness(paths: Paths, clock: Clock) -> Prospect:
 def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None, clock: Clock) -> Prospect:
     """Read, check and plan; without answers nothing is refused, and the MASTER is not asked for signs of life."""
     paths, ground = parts.paths, parts.ground
-    choice = (wanted.network if wanted else None) or NetworkChoice.MASTERS
-    network, fault = look.master_network(ground.tree / ETC)
+    answers = wanted or Answers()
+    asked = wanted is not None and not answers.undecided
+    network = plan_for(parts, answers.network, answers.pairs, asked=asked)
     difference = load_presence(paths).clock_difference
-    plan = plan_network(choice, network, ground.master.network, live.read_addresses(fixed_only=True))
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
     promotion = Promotion(
@@ -187,13 +186,13 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         started_at=clock.now(),
         collected_at=generation.collected_at,
         confirmed_at=data_moment(generation, difference),
-        network=plan,
+        network=network.plan,
         units=layout.units,
         folders=layout.folders,
         running=tuple(sorted(production_units.active_units())),
         servers=ages_of_dumps(generation, difference),
     )
-    preflight = _preflight(parts, promotion, layout, network, fault, asked=wanted is not None)
+    preflight = _preflight(parts, promotion, layout, network.found, asked=wanted is not None)
     if wanted:
         refuse(preflight, force=wanted.force)
     facts = read_facts(paths, promotion, ground, parts.etc)
@@ -204,8 +203,7 @@ def _preflight(
     parts: PromotionParts,
     promotion: Promotion,
     layout: Layout,
-    network: NetworkState | None,
-    fault: str,
+    network: NetworkFound,
     *,
     asked: bool,
 ) -> PreflightFacts:
@@ -225,11 +223,7 @@ def _preflight(
         room_missing=room_missing(
             paths, promotion, loads(ground.tree, ground.master.dumps, partial(bytes_left, paths))
         ),
-        network=plan.choice,
-        network_fault=fault,
-        network_known=bool(plan.addresses),
-        interfaces_missing=tuple(sorted(look.cards_missing(plan, network))),
-        dhcp=network.uses_dhcp if network else (),
+        network=network,
         dumps_fault=dumps_fault(paths),
         servers_lacking=servers_lacking(ground.master.dumps),
         servers_newer=servers_newer(ground.master.dumps),

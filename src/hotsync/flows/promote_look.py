@@ -21,6 +21,7 @@ from hotsync.model.entry import Kind, parent_of
 from hotsync.model.generation import Generation
 from hotsync.model.loss import LossStatement, against
 from hotsync.model.network import NetworkState
+from hotsync.model.network_rename import names_after
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
 from hotsync.state import store
 from hotsync.state.loss import load_loss
@@ -46,7 +47,8 @@ def master_network(tree_etc: Path) -> tuple[NetworkState | None, str]:
 
 def cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
     """Return the interfaces that are to get an address, are not here, and are not made by the configuration itself."""
-    made = state.made if state else frozenset[str]()
+    made = state.made | set(names_after(state, plan.pairs).values()) if state else frozenset[str]()
+    made -= {new for _, new in plan.pairs}
     return {address.interface for address in plan.addresses} - made - live.read_interfaces()
 
 

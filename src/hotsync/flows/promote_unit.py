@@ -56,7 +56,12 @@ def start(paths: Paths, answers: Answers) -> None:
     started."""
     paths.run.mkdir(parents=True, exist_ok=True)
     network = int(answers.network) if answers.network else 0
-    document = {"network": network, "force": answers.force, "generation": answers.generation}
+    document = {
+        "network": network,
+        "force": answers.force,
+        "map": answers.pairs,
+        "generation": answers.generation,
+    }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
             return
@@ -109,8 +114,12 @@ def _read_request(paths: Paths) -> Answers:
     except (FileNotFoundError, ValueError):
         return Answers()  # started by itself, at boot: everything was said at the claim
     network = int(document.get("network", 0))
-    generation = int(document.get("generation", 0))
-    return Answers(NetworkChoice(network) if network else None, bool(document.get("force")), generation)
+    return Answers(
+        NetworkChoice(network) if network else None,
+        bool(document.get("force")),
+        tuple((str(old), str(new)) for old, new in document.get("map", ())),
+        generation=int(document.get("generation", 0)),
+    )
 
 
 def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -> Ended:

@@ -59,7 +59,10 @@ class AddressFact:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceFact:
-    """An interface: its hardware address, what kind it is ("" = a card), the bridge or bond that it is part of."""
+    """An interface: its hardware address, what kind it is ("" = a card), the bridge or bond that it is part of.
+
+    `speed` is that of its wire in Mbit/s, 0 where it has none.
+    """
 
     name: str
     mac: str = ""
@@ -67,6 +70,7 @@ class InterfaceFact:
     master: str = ""
     up: bool = False
     addresses: tuple[AddressFact, ...] = ()
+    speed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

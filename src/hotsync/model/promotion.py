@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.identity import Role, RoleRecord
@@ -22,6 +23,12 @@ class NetworkChoice(IntEnum):
     MASTERS = 1
     BY_HAND = 2
     KEEP = 3
+    MAPPED = 4
+
+    @property
+    def takes_addresses(self) -> bool:
+        """Return whether this server gets the MASTER's addresses."""
+        return self in (NetworkChoice.MASTERS, NetworkChoice.MAPPED)
 
 
 class How(StrEnum):
@@ -51,7 +58,10 @@ class ExchangeUnit:
 class NetworkPlan:
     """The addresses that production has, and the standby ones that this server keeps beside them.
 
-    `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either.
+    `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either. `pairs`
+    say which card of this server takes the place of which of the MASTER's; `leases` are addresses that were lent to it
+    (by its own names), `servers` the name servers it had. Where `system` is said the files are written anew, for that
+    system; `own_system`: it is another one than the MASTER's, so this server's own goes on running.
     """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -60,6 +70,16 @@ class NetworkPlan:
     gateways: tuple[Address, ...] = ()
     standby: tuple[Address, ...] = ()
     cards: tuple[tuple[str, str], ...] = ()
+    pairs: Pairs = ()
+    system: str = ""
+    own_system: bool = False
+    leases: tuple[Address, ...] = ()
+    servers: tuple[str, ...] = ()
+
+    @property
+    def keeps_own_files(self) -> bool:
+        """Return whether /etc keeps what says by which system this server's network is configured."""
+        return self.own_system or not self.choice.takes_addresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,27 @@ OLD_DATA_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkFound:
+    """What was found out about the network that this server would get.
+
+    `known`: there are addresses to take; `missing` are the MASTER's cards that are not here, `proposal` the options
+    that would map them; `mapping` says how they are mapped, `stale` what is wrong with a mapping that was confirmed;
+    `dhcp` are interfaces that ask for their address, `leases` addresses that were lent; `asked`: a person wants it now.
+    """
+
+    choice: NetworkChoice = NetworkChoice.MASTERS
+    fault: str = ""
+    known: bool = True
+    missing: tuple[str, ...] = ()
+    dhcp: tuple[str, ...] = ()
+    leases: tuple[str, ...] = ()
+    proposal: str = ""
+    mapping: str = ""
+    stale: str = ""
+    asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightFacts:
     """What was found out before anything is planned; texts are empty where all is well."""
 
@@ -28,11 +49,7 @@ class PreflightFacts:
     immutable: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     room_missing: str = ""
-    network: NetworkChoice = NetworkChoice.MASTERS
-    network_fault: str = ""
-    network_known: bool = True
-    interfaces_missing: tuple[str, ...] = ()
-    dhcp: tuple[str, ...] = ()
+    network: NetworkFound = NetworkFound()
     dumps_fault: str = ""
     servers_lacking: tuple[str, ...] = ()
     servers_newer: tuple[str, ...] = ()
@@ -46,7 +63,7 @@ class PreflightFacts:
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
     """Given the facts, return every check."""
-    return (*_basics(facts), *_packages(facts), *_data(facts), *_databases(facts), *_network(facts))
+    return (*_basics(facts), *_packages(facts), *_data(facts), *_databases(facts), *_network(facts.network))
 
 
 def refuse(facts: PreflightFacts, *, force: bool) -> None:
@@ -189,30 +206,51 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
     )
 
 
-def _network(facts: PreflightFacts) -> Iterator[Check]:
-    if facts.network is not NetworkChoice.MASTERS:
+def _network(found: NetworkFound) -> Iterator[Check]:
+    if not found.choice.takes_addresses:
         return
     without = "Run hotsync-promote --network 3 to keep this server's network, and set it up by hand."
     yield _check(
         "network.read",
         "the MASTER's network is understood",
-        facts.network_fault,
-        "Its files are taken as they are, its addresses are those it last had." if facts.network_known else without,
-        Verdict.AMBER if facts.network_known else Verdict.RED,
+        found.fault,
+        "Its files are taken as they are, its addresses are those it last had." if found.known else without,
+        Verdict.AMBER if found.known else Verdict.RED,
     )
+    yield _cards(found, without)
     yield _check(
-        "network.cards",
-        "this server has the MASTER's network cards",
-        _listed("not on this server", facts.interfaces_missing),
-        without,
+        "network.mapping",
+        "the confirmed mapping of network cards fits",
+        found.stale,
+        "Confirm it anew: hotsync-slave --map OLD=NEW for each card.",
+        Verdict.AMBER,
     )
+    lent = _listed("lent by DHCP, and taken as fixed", found.leases)
+    asked = _listed("asks a DHCP server for its address", found.dhcp)
     yield _check(
         "network.dhcp",
         "the MASTER's addresses are fixed",
-        _listed("got its address by DHCP", facts.dhcp),
-        "This server will get another address there, unless the DHCP server knows its card.",
+        "; ".join(said for said in (lent, asked) if said),
+        "Reserve what is taken as fixed on the DHCP server, or it may lend it to somebody else."
+        if lent
+        else "This server will get another address there, unless the DHCP server knows its card.",
         Verdict.AMBER,
     )
+
+
+def _cards(found: NetworkFound, without: str) -> Check:
+    """Return whether it is clear which card takes which one's place."""
+    name, title = "network.cards", "this server has the MASTER's network cards"
+    if not found.missing:
+        return Check(name, title, Verdict.GREEN, found.mapping)
+    bad = _listed("not on this server", found.missing)
+    if not found.proposal:
+        return Check(name, title, Verdict.RED, bad, without)
+    if found.asked:
+        hint = f"Say which is which, as it is proposed or otherwise: hotsync-promote {found.proposal}"
+        return Check(name, title, Verdict.RED, bad, hint)
+    hint = f"Confirm which is which: hotsync-slave {found.proposal} (run on a terminal, hotsync-slave asks)."
+    return Check(name, title, Verdict.AMBER, bad, hint)
 
 
 def _listed(what: str, paths: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hotsync.model.plan import Plan, Step, in_order
 from hotsync.model.production import start_waves
-from hotsync.model.promotion import How, NetworkChoice, PromotionFacts
+from hotsync.model.promotion import How, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
 from hotsync.steps.files import (
@@ -47,7 +47,7 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     promotion, done = facts.promotion, facts.promotion.done
     if not facts.claimed:
         yield Claim(promotion)
-    if promotion.network.choice is NetworkChoice.MASTERS and facts.addresses_missing:
+    if promotion.network.choice.takes_addresses and facts.addresses_missing:
         yield TakeAddresses(tuple(str(address) for address in promotion.network.addresses))
     if promotion.network.host_name and facts.host_name != promotion.network.host_name:
         yield SetHostName(promotion.network.host_name)

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.backends.quotas import read_quotas
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
+from hotsync.model.cards import is_card
 from hotsync.model.facts import (
     AccountFact,
     AddressFact,
@@ -44,6 +46,7 @@ IS_DATABASE: bool = False
 
 _DPKG = r"${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${db:Status-Want}\n"
 _APT_STATES = Path("/var/lib/apt/extended_states")
+_STUB = "127.0.0.53"
 _HOST = Paths(Path("/"))
 _KINDS = ("service", "socket", "timer", "path")
 _PROPERTIES = "Id,ActiveState,Transient,WantedBy,RequiredBy"
@@ -240,12 +243,27 @@ def read_units(paths: Paths) -> tuple[UnitFact, ...]:
     return parse_units(shown, listed)
 
 
+def read_interfaces(paths: Paths = _HOST) -> tuple[InterfaceFact, ...]:
+    """Return the interfaces of this host with their addresses and the speed of their wires; raise CommandFailed."""
+    found = parse_interfaces(run(["ip", "-j", "-d", "address", "show"]).text)
+    return tuple(replace(each, speed=_speed(paths, each.name)) if is_card(each) else each for each in found)
+
+
+def _speed(paths: Paths, name: str) -> int:
+    try:
+        return max(0, int(_read(paths.at(f"/sys/class/net/{name}/speed"))))
+    except (OSError, ValueError):
+        return 0  # what has no wire, or no link, tells none
+
+
 def read_network(paths: Paths) -> NetworkFacts:
     """Return the network as it is now; raise CommandFailed."""
-    interfaces = parse_interfaces(run(["ip", "-j", "-d", "address", "show"]).text)
+    interfaces = read_interfaces(paths)
     routes = {route for version in ("-4", "-6") for route in parse_routes(run(["ip", "-j", version, "route"]).text)}
     try:
         dns, domains = parse_resolver(_read(paths.at("/etc/resolv.conf")))
+        if dns == (_STUB,):  # the file of systemd-resolved, which has another with those that it asks
+            dns, _ = parse_resolver(_read(paths.at("/run/systemd/resolve/resolv.conf")))
     except OSError:
         dns, domains = (), ()
     return NetworkFacts(

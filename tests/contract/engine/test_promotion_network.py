@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.promotion_network import PromotionNetwork, network_files
 from hotsync.errors import NotReady
 from hotsync.flows import promote
+from hotsync.flows.promote import Answers
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
@@ -72,8 +73,11 @@ def test_what_the_network_does_not_take_is_noted_and_the_rest_is_taken(tmp_path:
     assert "10.77.0.1/24" in shown
 
 
-def put(etc: Path, texts: dict[str, str]) -> None:
+def put(etc: Path, texts: Mapping[str, str | None]) -> None:
     for path, text in texts.items():
+        if text is None:
+            (etc / path).unlink()
+            continue
         (etc / path).parent.mkdir(parents=True, exist_ok=True)
         (etc / path).write_text(text)
 
@@ -89,7 +93,7 @@ def test_files_that_name_the_masters_hardware_address_name_the_interface_in_the_
     text = "[Match]\nMACAddress=02:00:00:00:00:01\n\n[Network]\nAddress=10.77.0.1/24\n"
     put(tmp_path, {"systemd/network/10-lan.network": text})
     plan = replace(PLAN, cards=(("02:00:00:00:00:01", "eth7"),))
-    put(tmp_path, network_files(tmp_path, replace(PROMOTION, network=plan)))
+    put(tmp_path, network_files(tmp_path, tmp_path, replace(PROMOTION, network=plan)))
     (card,) = networkd.read(tmp_path).interfaces
     assert (card.name, card.mac) == ("eth7", "")
     assert [str(address) for address in card.addresses] == ["10.77.0.1/24", "10.77.0.2/24"]
@@ -105,9 +109,9 @@ def claimed(tmp_path: Path) -> tuple[Paths, PromotionParts]:
 def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: Path) -> None:
     paths, parts = claimed(tmp_path)
     paths.at("/etc").mkdir()
-    assert promote._with_answer(parts, PROMOTION, None) is PROMOTION
-    assert promote._with_answer(parts, PROMOTION, NetworkChoice.MASTERS) is PROMOTION
-    kept = promote._with_answer(parts, PROMOTION, NetworkChoice.KEEP)
+    assert promote._with_answer(parts, PROMOTION, Answers()) is PROMOTION
+    assert promote._with_answer(parts, PROMOTION, Answers(NetworkChoice.MASTERS)) is PROMOTION
+    kept = promote._with_answer(parts, PROMOTION, Answers(NetworkChoice.KEEP))
     assert kept.network == NetworkPlan(NetworkChoice.KEEP)
     seen = SimpleNamespace(promotion=kept, facts=SimpleNamespace(etc_exchanged=True))
     promote._keep_answer(paths, cast("promote.Prospect", seen))
@@ -115,10 +119,14 @@ def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: P
     assert noted is not None
     assert noted.network == kept.network
     assert "The network files in /etc are the MASTER's" in noted.notes[0]
+    # one that goes on with the cards that it was claimed with is asked nothing
+    mapped = replace(PROMOTION, network=replace(PLAN, choice=NetworkChoice.MAPPED, pairs=(("eth0", "eth7"),)))
+    again = Answers(NetworkChoice.MAPPED, pairs=mapped.network.pairs)
+    assert promote._with_answer(parts, mapped, again) is mapped
     # back again: as long as /etc is not the one that was prepared with the own network
     inode = os.lstat(paths.at("/etc")).st_ino
     with pytest.raises(NotReady, match="part of /etc"):
-        promote._with_answer(parts, replace(kept, etc_inode=inode), NetworkChoice.MASTERS)
+        promote._with_answer(parts, replace(kept, etc_inode=inode), Answers(NetworkChoice.MASTERS))
 
 
 @pytest.mark.usefixtures("card")

@@ -39,7 +39,7 @@ def run(*words: str) -> BaseException | None:
 
 def test_the_help_says_what_the_numbers_of_the_menu_mean() -> None:
     shown = " ".join(CliRunner().invoke(promote, ["--help"]).output.split())
-    assert "1<=x<=3" in shown
+    assert "1<=x<=4" in shown
     assert "3 keeps this server's own network" in shown
 
 
@@ -97,6 +97,12 @@ def test_an_older_generation_cannot_be_asked_for_once_a_promotion_has_begun(monk
     error = run("--at", "41", "--yes")
     assert isinstance(error, Refused)
     assert "--at" in error.hint
+
+
+def test_a_mapping_that_is_none_or_goes_with_another_choice_is_a_fault_of_the_command_line() -> None:
+    for words in (["--map", "eth0"], ["--map", "=eth0"], ["--map", "eth0=eth1", "--network", "1"]):
+        error = run("--dry-run", *words)
+        assert isinstance(error, UsageError)
 
 
 def test_where_no_terminal_is_the_plan_is_in_columns() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hotsync.errors import ConfigError
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
 from hotsync.model.network import Address, Interface, NetworkState, is_on_link
+from hotsync.model.network_leases import with_leases
+from hotsync.model.network_links import Bridge
+from hotsync.model.network_rename import resolved
 from hotsync.model.promotion import NetworkChoice
 from hotsync.planning.addresses import plan_network
 
@@ -59,3 +65,53 @@ def test_a_gateway_is_on_the_wire_only_without_a_network_of_ours_around_it() -> 
     assert is_on_link(Address("eth0", "fe80::1", 128), OWN)
     assert not is_on_link(Address("eth1", "10.77.0.254", 32), OWN)
     assert not is_on_link(Address("eth0", "192.0.2.1", 32), OWN)
+
+
+def test_on_other_cards_the_addresses_are_those_of_the_cards_that_take_their_places() -> None:
+    cards = (
+        Interface("eth0", addresses=(Address("eth0", "10.77.0.1", 24),), gateways=(Address("eth0", "10.77.0.9", 32),)),
+        Interface("eth1", addresses=(Address("eth1", "192.0.2.1", 24),)),
+    )
+    pairs = (("eth0", "eth1"), ("eth1", "eth0"))
+    plan = plan_network(NetworkChoice.MAPPED, NetworkState(cards), TOLD, OWN, pairs)
+    assert plan.addresses == (Address("eth1", "10.77.0.1", 24), Address("eth0", "192.0.2.1", 24))
+    assert plan.gateways == (Address("eth1", "10.77.0.9", 32),)
+    assert (plan.standby, plan.pairs) == (OWN, pairs)
+
+
+def test_the_standby_address_goes_where_its_card_becomes_a_port() -> None:
+    bridge = Interface("br0", addresses=(Address("br0", "10.77.0.1", 24),), link=Bridge())
+    state = NetworkState((Interface("eth0", master="br0"), bridge))
+    plan = plan_network(NetworkChoice.MASTERS, state, TOLD, OWN)
+    assert plan.standby == (Address("br0", "10.77.0.2", 24),)
+
+
+def test_what_was_lent_to_the_master_is_taken_as_fixed_with_its_gateway() -> None:
+    told = NetworkFacts(
+        "master",
+        (
+            InterfaceFact("eth1", "02:01", addresses=(AddressFact("192.0.2.7", 24, dynamic=True),)),
+            InterfaceFact("eth2", "02:02", addresses=(AddressFact("2001:db8::7", 64, dynamic=True),)),
+        ),
+        (RouteFact("default", "eth1", "192.0.2.1", 100),),
+        ("127.0.0.1", "192.0.2.53"),
+    )
+    state = NetworkState((Interface("", "02:01", dhcp4=True), Interface("eth2", accept_ra=True)))
+    plan = plan_network(NetworkChoice.MASTERS, state, told, ())
+    assert plan.leases == plan.addresses == (Address("eth1", "192.0.2.7", 24),)
+    assert plan.gateways == (Address("eth1", "192.0.2.1", 32),)
+    assert plan.servers == ("192.0.2.53",)
+    mapped = plan_network(NetworkChoice.MAPPED, state, told, (), (("eth1", "enp3s0"), ("eth2", "")))
+    assert mapped.addresses == (Address("enp3s0", "192.0.2.7", 24),)
+    assert mapped.leases == plan.leases
+    fixed = with_leases(resolved(state, plan.cards), plan.leases, plan.gateways, plan.servers)
+    assert fixed.interfaces[0] == Interface(
+        "eth1", addresses=plan.leases, gateways=plan.gateways, dns=("192.0.2.53",), dhcp4=False
+    )
+
+
+def test_a_card_that_nobody_knows_is_no_reason_to_stop_where_the_files_are_taken_as_they_are() -> None:
+    state = NetworkState((Interface("", "02:99", dhcp4=True),))
+    assert plan_network(NetworkChoice.MASTERS, state, TOLD, OWN).leases == ()
+    with pytest.raises(ConfigError, match="02:99"):
+        plan_network(NetworkChoice.MAPPED, state, TOLD, OWN, (("eth0", "eth1"),))

@@ -10,7 +10,7 @@ from hotsync.errors import ExitCode, HotSyncError, NotReady, PeerStillAlive, Wro
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.report import Verdict
-from hotsync.planning.preflight import PreflightFacts, check_all, refuse
+from hotsync.planning.preflight import NetworkFound, PreflightFacts, check_all, refuse
 
 READY = PreflightFacts(RoleRecord(Role.SLAVE, 1), generation=7, slave_ran=True)
 
@@ -40,10 +40,11 @@ def test_a_slave_that_is_ready_is_not_refused() -> None:
         (replace(READY, blocked=("srv",)), NotReady, "srv"),
         (replace(READY, etc_mounts=("/etc/resolv.conf",)), NotReady, "/etc/resolv.conf"),
         (replace(READY, immutable=("/home",)), NotReady, "/home"),
-        (replace(READY, network_fault="line 3", network_known=False), NotReady, "line 3"),
+        (replace(READY, network=NetworkFound(fault="line 3", known=False)), NotReady, "line 3"),
         (replace(READY, etc_missing=True), NotReady, "no /etc"),
         (replace(READY, room_missing="/srv lacks 5 GiB"), NotReady, "5 GiB"),
-        (replace(READY, interfaces_missing=("eth7",)), NotReady, "eth7"),
+        (replace(READY, network=NetworkFound(missing=("eth7",))), NotReady, "eth7"),
+        (replace(READY, network=NetworkFound(missing=("eth8",), proposal="--map a=b")), NotReady, "eth8"),
         (replace(READY, dumps_fault="cannot be read"), NotReady, "cannot be read"),
         (replace(READY, servers_lacking=("mariadb/default: none here",)), NotReady, "none here"),
         (replace(READY, locales_lacking=("it_IT.UTF-8",)), NotReady, "it_IT"),
@@ -68,18 +69,39 @@ def test_force_overrules_a_living_master_and_nothing_else() -> None:
 
 
 def test_a_network_that_is_kept_asks_nothing_of_the_masters() -> None:
-    refuse(replace(READY, network=NetworkChoice.KEEP, network_fault="odd", interfaces_missing=("x",)), force=False)
+    refuse(replace(READY, network=NetworkFound(NetworkChoice.KEEP, "odd", missing=("x",))), force=False)
 
 
 def test_old_data_copies_and_dhcp_are_told_and_do_not_refuse() -> None:
-    facts = replace(
-        READY, data_age=7200, copied=tuple(f"/srv/{n}" for n in range(9)), dhcp=("eth0",), packages_missing=("x",)
-    )
-    facts = replace(facts, network_fault="line 3", nodes_differing=("ejabberd/ejabberd: a, b",))
+    facts = replace(READY, data_age=7200, copied=tuple(f"/srv/{n}" for n in range(9)), packages_missing=("x",))
+    found = NetworkFound(fault="line 3", dhcp=("eth0",), leases=("192.0.2.7/24 of eth1",), stale="eth9 is no card")
+    facts = replace(facts, network=found, nodes_differing=("ejabberd/ejabberd: a, b",))
     facts = replace(facts, servers_newer=("postgresql/15-main: into PostgreSQL 17",))
     refuse(facts, force=False)
     amber = {check.name: check for check in check_all(facts) if check.verdict is Verdict.AMBER}
     told = {"data.age", "data.copied", "data.nodes", "data.versions", "network.dhcp", "network.read"}
+    told |= {"network.mapping"}
     assert set(amber) == {*told, "packages.missing"}
     assert "120 minutes" in amber["data.age"].detail
     assert "and 4 more" in amber["data.copied"].detail
+
+
+def test_cards_that_nobody_mapped_are_told_to_a_waiting_slave_with_the_command_that_confirms_them() -> None:
+    found = NetworkFound(missing=("eth0",), proposal="--map eth0=enp3s0", asked=False)
+    (check,) = (check for check in check_all(replace(READY, network=found)) if check.name == "network.cards")
+    assert check.verdict is Verdict.AMBER
+    assert "hotsync-slave --map eth0=enp3s0" in check.hint
+    (check,) = (
+        check
+        for check in check_all(replace(READY, network=replace(found, asked=True)))
+        if check.name == "network.cards"
+    )
+    assert check.verdict is Verdict.RED
+    assert "hotsync-promote --map eth0=enp3s0" in check.hint
+
+
+def test_what_was_lent_is_said_with_a_thing_to_do() -> None:
+    found = NetworkFound(leases=("192.0.2.7/24 of eth1",))
+    (check,) = (check for check in check_all(replace(READY, network=found)) if check.name == "network.dhcp")
+    assert check.detail == "lent by DHCP, and taken as fixed: 192.0.2.7/24 of eth1"
+    assert "Reserve" in check.hint

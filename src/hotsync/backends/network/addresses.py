@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -119,6 +120,21 @@ def holders(addresses: Iterable[Address], seconds: float) -> dict[str, str]:
     finally:
         for channel, _ in sockets.values():
             channel.close()
+    return found
+
+
+def heard(interfaces: Iterable[str], addresses: Iterable[str], seconds: float) -> dict[str, tuple[str, ...]]:
+    """Given interfaces that are up, ask on the wire of each for every IPv4 address; return which answered where."""
+    wanted = [address for address in addresses if ipaddress.ip_address(address).version == 4]
+    found: dict[str, tuple[str, ...]] = {}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        asking = {
+            name: pool.submit(holders, [Address(name, address, 32) for address in wanted], seconds)
+            for name in interfaces
+            if wanted
+        }
+        for name, answer in asking.items():
+            found[name] = tuple(answer.result())
     return found
 
 

@@ -14,22 +14,41 @@ from hotsync.model.network import Address, NetworkState
 class NetworkSystem:
     """One way to configure a network, as functions over an /etc.
 
-    `by_name` takes hardware address -> interface and returns the files (path below /etc -> text) that say the name in
-    its place; `standby` takes such changed files, too, and returns those that give further addresses.
+    `files` are the paths below /etc that `read` reads; `parse` takes such files (path -> text), `render` makes them.
+    `by_name` takes hardware address -> interface and returns the files that say the name in its place; `standby` takes
+    such changed files, too, and returns those that give further addresses.
     """
 
     name: str
     available: Callable[[Path], bool]
     read: Callable[[Path], NetworkState]
+    files: Callable[[Path], Iterable[str]]
+    parse: Callable[[Mapping[str, str]], NetworkState]
+    render: Callable[[NetworkState], dict[str, str]]
     by_name: Callable[[Path, Mapping[str, str]], dict[str, str]]
     standby: Callable[[Path, Iterable[Address], Mapping[str, str]], dict[str, str]]
     activate: Callable[[Path], None]
 
 
 SYSTEMS = tuple(
-    NetworkSystem(way.NAME, way.available, way.read, way.by_name, way.standby, way.activate)
+    NetworkSystem(
+        way.NAME,
+        way.available,
+        way.read,
+        way.files,
+        way.parse,
+        way.render,
+        way.by_name,
+        way.standby,
+        way.activate,
+    )
     for way in (esmith, netplan, networkd, ifupdown, networkmanager)
 )
+
+
+def system_named(name: str) -> NetworkSystem:
+    """Given the name of a system, return it."""
+    return next(system for system in SYSTEMS if system.name == name)
 
 
 def network_system(etc: Path) -> NetworkSystem | None:

@@ -64,6 +64,12 @@ def render(state: NetworkState) -> dict[str, str]:
     return {FILE: esmith.to_text(esmith.render_document(document, "by HotSync"))}
 
 
+def files(etc: Path) -> Iterable[str]:
+    """Return nothing: no file of /etc says it."""
+    del etc
+    return ()
+
+
 def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:
     """Return nothing: its records name interfaces only (NethServer does not look at `hwaddr`)."""
     del etc, cards

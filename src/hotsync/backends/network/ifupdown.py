@@ -14,7 +14,7 @@ from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "ifupdown"
-__all__ = ["FILE", "NAME", "activate", "available", "by_name", "parse", "read", "render", "standby"]
+__all__ = ["FILE", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
 _MOST_FILES = 100
 _BEGIN = "# HotSync: this server's standby address, kept until the other server has rejoined."
 _END = "# HotSync: end of the standby address."
@@ -32,6 +32,13 @@ def read(etc: Path) -> NetworkState:
     texts: dict[str, str] = {}
     _gather(etc, FILE, texts)
     return parse(texts)
+
+
+def files(etc: Path) -> Iterable[str]:
+    """Given an /etc, return the paths (below it) of the files that `read` reads."""
+    texts: dict[str, str] = {}
+    _gather(etc, FILE, texts)
+    return texts
 
 
 def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:

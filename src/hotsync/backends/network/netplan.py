@@ -15,7 +15,7 @@ from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "netplan"
-__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "parse", "read", "render", "standby"]
+__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
 
 _STANDBY = f"{FOLDER}/99-hotsync-standby.yaml"
 
@@ -38,6 +38,11 @@ def _files(etc: Path) -> dict[str, str]:
         if text is not None:
             found[f"{FOLDER}/{name}"] = text
     return found
+
+
+def files(etc: Path) -> Iterable[str]:
+    """Given an /etc, return the paths (below it) of the files that `read` reads."""
+    return _files(etc)
 
 
 def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:

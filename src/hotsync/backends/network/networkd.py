@@ -15,7 +15,7 @@ from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "networkd"
-__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "parse", "read", "render", "standby"]
+__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
 _STANDBY = "zz-hotsync-standby.conf"
 
 
@@ -46,6 +46,11 @@ def _parts(etc: Path, suffix: str = ".network") -> dict[str, dict[str, str]]:
         drop_ins = [f"{path}.d/{each}" for each in names_in(etc, f"{path}.d") if each.endswith(".conf")]
         found[path] = {path: text, **{each: read_text(etc, each) or "" for each in drop_ins}}
     return found
+
+
+def files(etc: Path) -> Iterable[str]:
+    """Given an /etc, return the paths (below it) of the files that `read` reads."""
+    return [path for suffix in (".netdev", ".network") for parts in _parts(etc, suffix).values() for path in parts]
 
 
 def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "NetworkManager"
-__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "parse", "read", "render", "standby"]
+__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
 
 _UNIT = "systemd/system/multi-user.target.wants/NetworkManager.service"
 _OLD_FILES = "sysconfig/network-scripts"
@@ -45,6 +45,11 @@ def _files(etc: Path) -> dict[str, str]:
 def _old_files(etc: Path) -> list[str]:
     names = (name for name in names_in(etc, _OLD_FILES) if name.startswith("ifcfg-") and name != "ifcfg-lo")
     return [f"{_OLD_FILES}/{name}" for name in names]
+
+
+def files(etc: Path) -> Iterable[str]:
+    """Given an /etc, return the paths (below it) of the files that `read` reads."""
+    return _files(etc)
 
 
 def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:

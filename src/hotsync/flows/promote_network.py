@@ -1,0 +1,114 @@
+"""Which network a promotion gives this server: the answer, or what was confirmed, or the MASTER's as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network.detect import network_system
+from hotsync.engine.network_writing import writer, written
+from hotsync.engine.promotion_host import PromotionParts
+from hotsync.errors import ConfigError, NotReady
+from hotsync.flows import promote_look as look
+from hotsync.flows.network_cards import CardsFacts, read_cards
+from hotsync.model.cards import Pairs, complete, is_same, shown
+from hotsync.model.facts import NetworkFacts
+from hotsync.model.network import NetworkState
+from hotsync.model.promotion import ETC, NetworkChoice, NetworkPlan
+from hotsync.planning.addresses import plan_network
+from hotsync.planning.preflight import NetworkFound
+
+_KEEP = "Run hotsync-promote --network 3 to keep this server's network, and set it up by hand."
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """What a promotion would make of this server's network, and what was found out about that."""
+
+    plan: NetworkPlan
+    found: NetworkFound
+
+
+def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, *, asked: bool) -> NetworkView:
+    """Given the answer about the network (None: none was given) and the pairs of cards, return what comes of it.
+
+    Raise NotReady where a mapping is asked for and cannot be had, ConfigError where it has faults.
+    """
+    ground = parts.ground
+    network, fault = look.master_network(ground.tree / ETC)
+    cards = read_cards(ground)
+    choice, pairs = _decide(choice, pairs, cards)
+    plan = _mapped(parts, network, pairs) if choice is NetworkChoice.MAPPED else _unmapped(parts, choice, network)
+    missing = look.cards_missing(plan, network)
+    if choice is NetworkChoice.MASTERS:
+        missing |= {card.name for card in cards.theirs if card.used and card.name not in cards.names}
+    lent = {address.interface for address in plan.leases}
+    found = NetworkFound(
+        choice,
+        fault,
+        known=bool(plan.addresses),
+        missing=tuple(sorted(missing)),
+        dhcp=tuple(name for name in network.uses_dhcp if name not in lent) if network else (),
+        leases=tuple(f"{address} of {address.interface}" for address in plan.leases),
+        proposal=_proposal(cards) if missing and choice is NetworkChoice.MASTERS else "",
+        mapping=", ".join(f"{old} -> {new or 'none'}" for old, new in plan.pairs),
+        stale=cards.stale,
+        asked=asked,
+    )
+    return NetworkView(plan, found)
+
+
+def _decide(choice: NetworkChoice | None, pairs: Pairs, cards: CardsFacts) -> tuple[NetworkChoice, Pairs]:
+    """Return the choice, with the pairs where it is that of a mapping."""
+    if pairs or choice is NetworkChoice.MAPPED:
+        if cards.fault:
+            raise NotReady(reason=f"the MASTER's network cards are not known ({cards.fault})", hint=_KEEP)
+        if not pairs and not cards.confirmed:
+            raise NotReady(
+                reason="nobody said which of its network cards takes the place of which of the MASTER's",
+                hint=f"Say it: hotsync-promote {_proposal(cards) or '--map OLD=NEW'}",
+            )
+        return NetworkChoice.MAPPED, complete(pairs, cards.theirs, cards.names) if pairs else cards.confirmed
+    if choice is None and cards.confirmed and not is_same(cards.confirmed):
+        return NetworkChoice.MAPPED, cards.confirmed
+    return choice or NetworkChoice.MASTERS, ()
+
+
+def _mapped(parts: PromotionParts, network: NetworkState | None, pairs: Pairs) -> NetworkPlan:
+    told, tree_etc, own_etc = parts.ground.master.network, parts.ground.tree / ETC, parts.paths.at("/etc")
+    own = live.read_addresses(fixed_only=True)
+    try:
+        plan = plan_network(NetworkChoice.MAPPED, network, told, own, pairs)
+        system, is_own = writer(tree_etc, own_etc)
+        plan = replace(plan, system=system, own_system=is_own)
+        written(tree_etc, own_etc, plan)  # tried now: after the claim it would be too late to say no
+    except ConfigError as error:
+        raise NotReady(reason=error.sentence, hint=_KEEP) from error
+    return plan
+
+
+def _unmapped(parts: PromotionParts, choice: NetworkChoice, network: NetworkState | None) -> NetworkPlan:
+    told, tree_etc = parts.ground.master.network, parts.ground.tree / ETC
+    own = live.read_addresses(fixed_only=True)
+    plan = plan_network(choice, network, told, own)
+    if not plan.leases:
+        return plan
+    try:
+        system = network_system(tree_etc)
+        plan = replace(plan, system=system.name if system else "")
+        written(tree_etc, tree_etc, plan)
+    except ConfigError:
+        return plan_network(choice, network, _without_leases(told), own)  # its files stay as they are, and ask again
+    return plan
+
+
+def _without_leases(told: NetworkFacts) -> NetworkFacts:
+    kept = (
+        replace(each, addresses=tuple(one for one in each.addresses if not one.dynamic)) for each in told.interfaces
+    )
+    return replace(told, interfaces=tuple(kept))
+
+
+def _proposal(cards: CardsFacts) -> str:
+    """Return the options that say what is proposed, "" where the MASTER's cards are not known."""
+    return shown(tuple((each.card, each.here) for each in cards.proposal() if each.used))

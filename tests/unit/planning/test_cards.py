@@ -1,0 +1,117 @@
+"""Which of this server's cards is proposed for which of the MASTER's, by the surest sign first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotsync.model.cards import Card
+from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
+from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network_links import Bond, Bridge, Vlan
+from hotsync.planning.cards import master_cards, propose
+
+STATE = NetworkState(
+    (
+        Interface("lo"),
+        Interface("eth0", master="bond0"),
+        Interface("bond0", link=Bond()),
+        Interface("br0", addresses=(Address("br0", "192.0.2.10", 24),), link=Bridge()),
+        Interface("eth1", dhcp4=True),
+        Interface("eth3.5", link=Vlan("eth3", 5)),
+        Interface("eth4", dhcp4=True),
+        Interface("tun0", addresses=(Address("tun0", "10.8.0.1", 24),)),
+    )
+)
+TOLD = NetworkFacts(
+    "master",
+    (
+        InterfaceFact("eth0", "02:00:00:00:00:0A", up=True, speed=1000),
+        InterfaceFact("bond0", "02:00:00:00:00:0a", "bond", addresses=(AddressFact("198.51.100.1", 24),)),
+        InterfaceFact("eth1", "02:00:00:00:00:0b", addresses=(AddressFact("203.0.113.7", 24, dynamic=True),)),
+        InterfaceFact("eth3", "02:00:00:00:00:0d"),
+        InterfaceFact("tun0", "", "tun"),
+    ),
+    (RouteFact("default", "eth1", "203.0.113.1"),),
+)
+
+
+def test_the_masters_cards_are_what_is_plugged_in_with_what_is_on_their_wires() -> None:
+    eth0, eth1, eth4, eth3 = master_cards(STATE, TOLD)
+    assert eth0 == Card("eth0", "02:00:00:00:00:0a", True, 1000, ("198.51.100.0/24",), ("198.51.100.1",))
+    assert (eth1.networks, eth1.living) == (("203.0.113.0/24",), ("203.0.113.7", "203.0.113.1"))
+    assert (eth4.name, eth4.used) == ("eth4", False)  # configured, and not plugged in
+    assert (eth3.name, eth3.used) == ("eth3", True)  # a VLAN stands on it
+
+
+def said(theirs: list[Card], here: list[Card]) -> list[tuple[str, str]]:
+    return [(each.card, each.here) for each in propose(theirs, here)]
+
+
+def test_the_surest_sign_decides() -> None:
+    theirs = [
+        Card("eth0", "02:0a", networks=("192.0.2.0/24",)),
+        Card("eth1", "02:0b", living=("198.51.100.1",)),
+        Card("eth2", "02:0c", networks=("203.0.113.0/24",)),
+        Card("eth3", "02:0d", speed=10000, link=True),
+        Card("eth4", "02:0e"),
+        Card("eth5", "02:0f"),
+    ]
+    here = [
+        Card("eth0", networks=("203.0.113.0/24",)),
+        Card("eth1", "02:0a"),
+        Card("enp1", living=("198.51.100.1",)),
+        Card("enp2", speed=1000, link=True),
+        Card("enp3", speed=10000, link=True),
+        Card("eth4"),
+    ]
+    found = propose(theirs, here)
+    assert [(each.card, each.here) for each in found] == [
+        ("eth0", "eth1"),
+        ("eth1", "enp1"),
+        ("eth2", "eth0"),
+        ("eth3", "enp3"),
+        ("eth4", "eth4"),
+        ("eth5", "enp2"),
+    ]
+    reasons = [each.reason for each in found]
+    assert reasons[0] == "it is the MASTER's card (02:0a)"
+    assert reasons[1] == "198.51.100.1 answers on its wire"
+    assert reasons[2] == "it is in the network 203.0.113.0/24"
+    assert "10000" in reasons[3]
+    assert reasons[4] == "it has the same name"
+
+
+def test_two_ports_of_one_network_keep_their_names_where_they_can() -> None:
+    net = ("192.0.2.0/24",)
+    theirs = [Card("eth0", networks=net), Card("eth1", networks=net)]
+    assert said(theirs, [Card("eth1", networks=net), Card("eno9", networks=net)]) == [
+        ("eth0", "eno9"),
+        ("eth1", "eth1"),
+    ]
+
+
+def test_a_card_too_few_is_said_and_one_that_nothing_needs_gets_none() -> None:
+    theirs = [Card("spare", used=False), Card("eth0"), Card("eth1")]
+    found = propose(theirs, [Card("enp1")])
+    assert [(each.card, each.here) for each in found] == [("spare", ""), ("eth0", "enp1"), ("eth1", "")]
+    assert found[2].reason == "this server has no further card"
+
+
+MACS = st.sampled_from(["", "02:01", "02:02", "02:03"])
+NETS = st.lists(st.sampled_from(["192.0.2.0/24", "198.51.100.0/24"]), max_size=2, unique=True).map(tuple)
+CARDS = st.lists(
+    st.builds(Card, st.sampled_from(["eth0", "eth1", "ens3", "eno1"]), MACS, st.booleans(), networks=NETS),
+    unique_by=lambda card: card.name,
+)
+
+
+@given(CARDS, CARDS)
+def test_no_card_is_proposed_twice_and_none_is_left_where_one_is_needed(theirs: list[Card], here: list[Card]) -> None:
+    found = propose(theirs, here)
+    assert [each.card for each in found] == [card.name for card in theirs]
+    used = [each.here for each in found if each.here]
+    assert len(set(used)) == len(used)
+    assert set(used) <= {card.name for card in here}
+    assert len(used) == min(len(theirs), len(here))
+    assert all(each.reason for each in found)
