@@ -10,7 +10,7 @@ import click
 from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, say, say_error, table, utc
-from hotsync.engine.slave_repositories import Keyring
+from hotsync.engine.repository_offer import Keyring
 from hotsync.errors import Busy, ExitCode, NotReady, Refused
 from hotsync.flows import slave as flow
 from hotsync.flows.cards import cards_of, confirm, is_open
@@ -79,7 +79,7 @@ def _accept(paths: Paths) -> int:
         click.echo("The MASTER has no repository or pin that this server lacks and could take over.")
         return ExitCode.DONE
     for repository, keyrings in offer.repositories:
-        say(f"{repository.uri} {repository.suite} {' '.join(repository.components)}")
+        say(repository.shown)
         for keyring in keyrings:
             _show_keyring(keyring)
         if not keyrings:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.engine.execute import execute
+from hotsync.engine.repository_offer import Offer
 from hotsync.engine.slave_host import SlaveHost
 from hotsync.engine.slave_local_packages import LocalOffer, accept_local, read_local_offer
 from hotsync.engine.slave_readiness import read_readiness
-from hotsync.engine.slave_repositories import Offer, accept, read_offer
+from hotsync.engine.slave_repositories import accept, read_offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.failure import Terminated, named, noticing_the_end
@@ -81,7 +82,7 @@ def accept_repositories(paths: Paths, clock: Clock, shown: Offer) -> None:
                 hint="Run hotsync-slave --accept-repositories again and compare anew.",
             )
         accept(paths, shown, clock.now())
-        _log.warning("accepted repositories of the MASTER: %s", "; ".join(each.uri for each, _ in shown.repositories))
+        _log.warning("accepted repositories of the MASTER: %s", "; ".join(each.shown for each, _ in shown.repositories))
 
 
 def offered_packages(paths: Paths) -> LocalOffer:

@@ -33,6 +33,11 @@ class Repository:
         return self.uri.rstrip("/"), self.suite, self.components
 
     @property
+    def shown(self) -> str:
+        """Return it in a person's words."""
+        return f"{self.uri} {self.suite} {' '.join(self.components)}"
+
+    @property
     def has_inline_key(self) -> bool:
         """Return whether the keys are in the source file itself."""
         return self.keyring.startswith("-----BEGIN")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.slave_repositories import PINS_FILE, SOURCE_FILE, accept, read_offer, unsettled
+from hotsync.engine.repositories_apt import PINS_FILE, SOURCE_FILE
+from hotsync.engine.slave_repositories import accept, read_offer, unsettled
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract
@@ -49,7 +50,7 @@ def test_what_is_shown_is_only_what_is_new_here_with_the_fingerprint_of_its_key(
     paths: Paths, key: tuple[bytes, str]
 ) -> None:
     offer = read_offer(paths)
-    assert [each.uri for each, _ in offer.repositories] == ["https://apps.example/deb"]
+    assert [each.shown for each, _ in offer.repositories] == ["https://apps.example/deb stable app"]
     assert [each.keys for each in offer.keyrings] == [(f"{key[1]} Packages of a Test <packages@example.org>",)]
 
 

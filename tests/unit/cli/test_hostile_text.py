@@ -19,8 +19,8 @@ from hotsync.cli.promote_render import show_step
 from hotsync.cli.render import say, table
 from hotsync.config.schema import Settings
 from hotsync.engine.preview import Preview, PreviewRow
+from hotsync.engine.repository_offer import Keyring, Offer
 from hotsync.engine.slave_local_packages import LocalOffer
-from hotsync.engine.slave_repositories import Keyring, Offer
 from hotsync.flows import history
 from hotsync.flows import slave as flow
 from hotsync.flows.status_shown import Status
@@ -80,7 +80,7 @@ def test_repositories_and_keys_are_shown_before_they_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer = Offer(
-        ((Repository(f"http://{EVIL}", EVIL, (EVIL,)), (Keyring(f"/etc/{EVIL}", b"", (EVIL,)),)),),
+        ((Repository(f"http://{EVIL}", EVIL, (EVIL,)), (Keyring(f"/etc/{EVIL}", b"", (EVIL,), "/etc"),)),),
         (Refusal(EVIL, EVIL),),
         "0" * 64,
     )
