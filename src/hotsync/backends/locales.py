@@ -1,4 +1,4 @@
-"""The locales of this host: what is there, and how one is made from the definitions of the package `locales`."""
+"""The locales of this host: what is there, and how one is made from the definitions that a package brings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make(paths: Paths, names: Iterable[str]) -> dict[str, str]:
     try:
         known = parse_locale_gen(paths.at(SUPPORTED).read_text(encoding="utf-8"))
     except OSError:
-        return dict.fromkeys(names, "the package `locales` is not installed here")
+        return dict.fromkeys(names, f"{SUPPORTED} is not here: no package brought what locales are made of")
     failed: dict[str, str] = {}
     for name in names:
         found = supported(name, known)

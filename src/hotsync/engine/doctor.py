@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hotsync.backends import firewall, nftables
+from hotsync.backends.packages import detect
 from hotsync.errors import HotSyncError
 from hotsync.system import command
 from hotsync.system.paths import Paths
@@ -15,6 +16,7 @@ from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.rsync import OLDEST, lacking
 
 _LISTEN = "0A"
+_ABSENT = "the package hotsync is not installed"
 
 
 def listening_ports(tables: Iterable[str]) -> frozenset[int]:
@@ -73,18 +75,34 @@ def is_guarded() -> bool | None:
     return firewall.is_guarded() if nftables.available() else None
 
 
-def package_faults() -> tuple[str, ...]:
-    """Return what is wrong with HotSync's own package and those that are half installed."""
+def package_faults(paths: Paths) -> tuple[str, ...]:
+    """Return what is wrong with HotSync's own package and with the package database."""
+    return _faults_by_rpm(paths) if detect.has_rpms(paths) else _faults_by_dpkg()
+
+
+def _faults_by_rpm(paths: Paths) -> tuple[str, ...]:
+    root = ["--root", os.fspath(paths.root)] if os.fspath(paths.root) != "/" else []
+    try:
+        broken = detect.manager_of(paths).broken()
+        verify = command.run(["rpm", *root, "--verify", "hotsync"], ok=range(256), timeout=300)
+    except HotSyncError as error:
+        return (error.sentence,)
+    found = [_ABSENT] if "is not installed" in verify.text else changed_files(verify.text)
+    return (*([broken] if broken else []), *found)
+
+
+def _faults_by_dpkg() -> tuple[str, ...]:
     try:
         audit = command.run(["dpkg", "--audit"], ok=range(256)).text.strip().splitlines()
         verify = command.run(["dpkg", "--verify", "hotsync"], ok=range(256), timeout=300)
     except HotSyncError as error:
         return (error.sentence,)
-    missing = ["the package hotsync is not installed"] if "not installed" in verify.errors else []
+    missing = [_ABSENT] if "not installed" in verify.errors else []
     return (*audit[:1], *missing, *changed_files(verify.text))
 
 
 def changed_files(verified: str) -> list[str]:
-    """Given what `dpkg --verify` says, return each file that is not what its package brought, settings aside."""
+    """Given what `dpkg --verify` or `rpm --verify` says, return each file that its package did not bring like that,
+    settings aside."""
     rows = [line.split(maxsplit=2) for line in verified.splitlines() if line.strip()]
     return [f"{row[-1]} is not what the package brought" for row in rows if not (len(row) == 3 and row[1] == "c")]

@@ -43,7 +43,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
         yield from read_package_checks(host.packages(), facts, host.outcome, now, not_older)
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield _drift(host)
-    yield checks.check_locales(host.outcome.locales_failed)
+    yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
     yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())

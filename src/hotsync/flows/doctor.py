@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotsync.backends.packages import detect
 from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, Units
 from hotsync.engine import doctor as machine
 from hotsync.errors import HotSyncError
@@ -29,6 +30,7 @@ def read_facts(paths: Paths, units: Units) -> DoctorFacts:
     total, free = machine.room(paths)
     return DoctorFacts(
         role=role,
+        hints=detect.manager_of(paths).hints,
         enabled=settings.enabled,
         alone=role is Role.MASTER and not settings.slave_host,
         identity_fault=identity_fault,
@@ -45,7 +47,7 @@ def read_facts(paths: Paths, units: Units) -> DoctorFacts:
         mail_fault=mail_fault(addressee_of(settings, role)) if working else "",
         clock=machine.clock_is_right() if working else True,
         guarded=machine.is_guarded() if working else True,
-        package_faults=machine.package_faults(),
+        package_faults=machine.package_faults(paths),
     )
 
 

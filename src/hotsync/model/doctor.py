@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hotsync.model.identity import Role
+from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Check, Verdict
 from hotsync.model.slave_checks import check_room, listed
 
@@ -17,10 +18,11 @@ class DoctorFacts:
     """What was read of this server; texts are what is wrong ("" if nothing), None that it could not be found out.
 
     `faults` are those of the settings, each with its hint; `listening`: something listens on our port; `guarded`: the
-    port is open for the peer only, by nftables.
+    port is open for the peer only, by nftables; `hints` are what a person types on this platform.
     """
 
     role: Role
+    hints: Hints
     enabled: bool = True
     alone: bool = False
     identity_fault: str = ""
@@ -73,9 +75,9 @@ def _disk(facts: DoctorFacts) -> Iterator[Check]:
 
 
 def _programs(facts: DoctorFacts) -> Iterator[Check]:
-    hint = "apt install rsync (3.2 or newer, with ACLs and extended attributes)."
+    hint = f"{facts.hints.install} rsync (3.2 or newer, with ACLs and extended attributes)."
     yield _check("rsync", "rsync can do what a true copy needs", Verdict.RED, facts.rsync_fault, hint)
-    hint = "dpkg --configure -a; apt install --reinstall hotsync."
+    hint = f"{facts.hints.repair}; {facts.hints.reinstall} hotsync."
     title = "the packages that HotSync is made of are sound"
     yield _check("packages.own", title, Verdict.AMBER, listed(facts.package_faults), hint)
 
@@ -107,5 +109,5 @@ def _surroundings(facts: DoctorFacts) -> Iterator[Check]:
         False: "the table of HotSync's own is not there",
         None: "nftables is not installed; hotsyncd itself turns strangers away",
     }[facts.guarded]
-    hint = "systemctl reload hotsyncd" if facts.guarded is False else "apt install nftables"
+    hint = "systemctl reload hotsyncd" if facts.guarded is False else f"{facts.hints.install} nftables"
     yield _check("firewall", "the port is open for the other server only", Verdict.AMBER, fault, hint)

@@ -137,7 +137,7 @@ def _packages(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterat
 def _version(name: str, there: str, here: str, ground: Ground, order: Order) -> Difference:
     older = order(here, there) < 0
     if older and (is_database_server(name) or name in ground.not_older):
-        why = "an older server may refuse the MASTER's data: apt-get upgrade"
+        why = "an older server may refuse the MASTER's data: update it here"
         return Difference(Topic.VERSION, name, there, here, True, why)
     why = "each server has its own updates" if older else "newer here: it reads what the older one wrote"
     return Difference(Topic.VERSION, name, there, here, False, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Check, Verdict
 from hotsync.model.standby import StandbyFacts
 
@@ -37,10 +38,10 @@ def check_listening(said: Sequence[str]) -> Check:
     return judged("mute.listening", title, Verdict.AMBER, said, hint)
 
 
-def check_locales(failed: Mapping[str, str]) -> Check:
+def check_locales(failed: Mapping[str, str], hints: Hints) -> Check:
     """Given the locales of the MASTER that could not be made, with reasons, return whether all are here."""
     said = [f"{name} ({reason})" for name, reason in sorted(failed.items())]
-    hint = "apt-get install locales (or locales-all), then hotsync-slave: programs of the MASTER may ask for them."
+    hint = f"{hints.install} {hints.locales}, then hotsync-slave: programs of the MASTER may ask for them."
     return judged("packages.locales", "the MASTER's locales are here", Verdict.AMBER, said, hint)
 
 

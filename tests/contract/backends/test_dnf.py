@@ -15,6 +15,7 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import Apt
 from hotsync.backends.packages.detect import manager_of
 from hotsync.backends.packages.dnf import Dnf
+from hotsync.engine.doctor import package_faults
 from hotsync.engine.package_facts import Standing, read_package_checks, read_package_facts
 from hotsync.engine.slave_packages import SlavePackages
 from hotsync.model.facts import PackageFact
@@ -228,6 +229,14 @@ def test_what_is_installed_without_what_it_needs_is_told_as_broken(world: DnfRoo
     file = world.offer("needy", Requires="nowhere")
     command.run(["rpm", "--root", str(world.root), "--nodeps", "-i", str(file)])
     assert "nowhere" in slave.dnf.broken()
+
+
+def test_doctor_asks_rpm_for_hotsyncs_own_files(world: DnfRoot) -> None:
+    assert package_faults(world.paths) == ("the package hotsync is not installed",)
+    world.install("hotsync")
+    assert package_faults(world.paths) == ()
+    (world.root / "usr/share/hotsync").rmdir()
+    assert package_faults(world.paths) == ("/usr/share/hotsync is not what the package brought",)
 
 
 def test_marks_and_holds_are_taken_and_let_go_and_a_hold_of_ours_lets_the_masters_versions_in(world: DnfRoot) -> None:

@@ -28,8 +28,8 @@ def test_a_locale_is_made_and_one_that_nobody_knows_is_told(tmp_path: Path) -> N
     assert lacking(["it_IT.UTF-8", "it_IT@euro"], listed) == ()
 
 
-def test_without_the_definitions_the_package_is_named(tmp_path: Path) -> None:
-    assert "`locales`" in locales.make(Paths(tmp_path), ["it_IT.UTF-8"])["it_IT.UTF-8"]
+def test_without_the_definitions_it_is_said_what_is_not_here(tmp_path: Path) -> None:
+    assert locales.SUPPORTED in locales.make(Paths(tmp_path), ["it_IT.UTF-8"])["it_IT.UTF-8"]
 
 
 def test_what_is_installed_here_is_listed() -> None:

@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from hotsync.backends.packages.apt import Apt
+from hotsync.backends.packages.dnf import Dnf
 from hotsync.model.doctor import DoctorFacts, examine
 from hotsync.model.identity import Role
+from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict, worst
+from hotsync.system.paths import Paths
 
-WELL = DoctorFacts(Role.MASTER, timer="hotsync.timer", total=100, free=50)
+APT, DNF = Apt(Paths()).hints, Dnf(Paths()).hints
+WELL = DoctorFacts(Role.MASTER, APT, timer="hotsync.timer", total=100, free=50)
 
 
 @pytest.mark.parametrize("role", [Role.MASTER, Role.SLAVE])
@@ -53,3 +58,13 @@ def test_a_master_without_a_slave_needs_no_timer() -> None:
 def test_a_server_that_is_switched_off_is_not_asked_for_its_daemon() -> None:
     names = {check.name for check in examine(replace(WELL, enabled=False, daemon=False, listening=False))}
     assert "daemon" not in names
+
+
+@pytest.mark.parametrize(("hints", "ours", "theirs"), [(APT, ("apt-get", "dpkg"), "dnf"), (DNF, ("dnf",), "apt-get")])
+def test_what_is_to_be_typed_is_of_this_servers_own_package_manager(
+    hints: Hints, ours: tuple[str, ...], theirs: str
+) -> None:
+    bad = replace(WELL, hints=hints, rsync_fault="old", guarded=None, package_faults=("half installed",))
+    found = [check.hint for check in examine(bad) if check.verdict is not Verdict.GREEN]
+    assert len(found) == 3
+    assert all(hint.startswith(ours) and theirs not in hint for hint in found)

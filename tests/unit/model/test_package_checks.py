@@ -14,7 +14,7 @@ from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 
-HINTS = Hints("repair it", "list them", "upgrade it")
+HINTS = Hints("repair it", "list them", "upgrade it", "install it", "reinstall it", "locales")
 HERE = Machine(DEBIAN, "amd64")
 FACTS = SlaveFacts(RoleRecord(Role.SLAVE), generation=1)
 

@@ -27,7 +27,7 @@ from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
 from hotsync.planning.slave import check_family, check_may_run, plan_slave
 
-HINTS = Hints("repair", "lists", "upgrade")
+HINTS = Hints("repair", "lists", "upgrade", "install", "reinstall", "locales")
 FACTS = SlaveFacts(
     RoleRecord(Role.SLAVE, epoch=2),
     generation=5,
@@ -142,7 +142,8 @@ def test_locales_are_made_after_the_packages_that_bring_what_they_are_made_of() 
     facts = replace(FACTS, locales=("it_IT.UTF-8",))
     assert keys(facts)[-2:] == ["packages.marks", "packages.locales"]
     assert "packages.locales" not in keys(facts, only_permissions=True)
-    assert check_locales({"xx_XX": "unknown"}).verdict is Verdict.AMBER
+    assert check_locales({"xx_XX": "unknown"}, HINTS).hint.startswith("install locales, then")
+    assert check_locales({"xx_XX": "unknown"}, HINTS).verdict is Verdict.AMBER
 
 
 def test_little_room_is_said_before_there_is_none() -> None:

@@ -60,7 +60,10 @@ class Apt:
     @property
     def hints(self) -> Hints:
         """Return what a person types."""
-        return Hints("dpkg --configure -a; apt-get -f install", "apt-get update", "apt-get upgrade")
+        return Hints(
+            "dpkg --configure -a; apt-get -f install", "apt-get update", "apt-get upgrade", "apt-get install",
+            "apt-get install --reinstall", "locales (or locales-all)",
+        )  # fmt: skip
 
     def machine(self) -> Machine:
         """Return of which architectures this host's packages are."""

@@ -54,7 +54,10 @@ class Dnf:
     @property
     def hints(self) -> Hints:
         """Return what a person types."""
-        return Hints("dnf check; dnf remove --duplicates; dnf distro-sync", "dnf makecache", "dnf upgrade")
+        return Hints(
+            "dnf check; dnf remove --duplicates; dnf distro-sync", "dnf makecache", "dnf upgrade", "dnf install",
+            "dnf reinstall", "glibc-locale-source (or glibc-all-langpacks)",
+        )  # fmt: skip
 
     def machine(self) -> Machine:
         """Return of which architectures this host's packages are; those of a second one need no word beforehand."""

@@ -12,11 +12,14 @@ from hotsync.model.packages import Package, Request, Space, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a person types on this platform."""
+    """What a person types on this platform, and what brings locales there."""
 
     repair: str
     lists: str
     upgrade: str
+    install: str
+    reinstall: str
+    locales: str
 
 
 class PackageManager(Protocol):
