@@ -36,6 +36,22 @@ FOLDERS = {
     "etc/backup-config.d": 0o755,
 }
 
+HELD_NETWORK = (
+    "networking.service", "ifup@.service", "ifupdown-wait-online.service",
+    "NetworkManager.service", "NetworkManager-wait-online.service",
+    "systemd-networkd.service", "systemd-networkd.socket", "systemd-networkd-wait-online.service",
+    "dhcpcd.service", "network.service",
+)  # fmt: skip
+"""What sets up a network: on a MASTER that holds itself it does not start. The flag is of one boot, and in /run."""
+
+HELD_TEXT = """# Written by HotSync: a MASTER that was superseded takes none of its addresses (docs/decisions/0122).
+[Unit]
+ConditionPathExists=!/run/hotsync/held
+"""
+
+AT_BOOT = {"hotsync-guard.service": "sysinit.target"}
+"""Units that every boot runs, whatever is enabled: their own conditions say whether there is something to do."""
+
 DEPENDS = (
     "python3.11",  # the venv's interpreter, by exactly this name
     "libpython3.11-stdlib",
@@ -143,6 +159,12 @@ def stage_data(tree: Path, seconds: int, site: Path) -> None:
     """Put units, documents, man pages, completion and the empty folders into the tree."""
     for name in units():
         write(tree / "lib/systemd/system" / name, (ROOT / "systemd" / name).read_text())
+    for name in HELD_NETWORK:
+        write(tree / f"lib/systemd/system/{name}.d/hotsync-held.conf", HELD_TEXT)
+    for name, target in AT_BOOT.items():
+        link = tree / f"lib/systemd/system/{target}.wants/{name}"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(f"../{name}")
     for name, mode in FOLDERS.items():
         (tree / name).mkdir(parents=True)
         (tree / name).chmod(mode)

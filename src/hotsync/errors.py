@@ -7,7 +7,7 @@ HotSyncError
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
 │   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
-│   └── StreamRefused
+│   └── StreamRefused  NotServing
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
@@ -134,6 +134,13 @@ class StaleEpoch(Refused):
 
     code = "refused.epoch"
     hint = "It holds itself: leave it so, or switch it off. Install it anew to set it up as the SLAVE."
+
+
+class NotServing(Refused):
+    """This MASTER holds itself: {reason}"""
+
+    code = "refused.hold"
+    hint = "Look at the other server. If this one is to serve, run `hotsync rejoin --as-master`."
 
 
 class PeerStillAlive(Refused):

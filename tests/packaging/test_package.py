@@ -113,6 +113,13 @@ def test_the_readmes_first_lines_work_as_typed(clean_root: Root) -> None:
     clean_root.run("hotsync", "--version")
 
 
+def test_every_boot_asks_before_it_has_a_network_and_what_sets_it_up_heeds_the_answer(seen: Root) -> None:
+    units = seen.at("/lib/systemd/system")
+    assert os.readlink(units / "sysinit.target.wants/hotsync-guard.service") == "../hotsync-guard.service"
+    for name in ("networking.service", "ifup@.service", "NetworkManager.service", "systemd-networkd.socket"):
+        assert "ConditionPathExists=!/run/hotsync/held" in (units / f"{name}.d/hotsync-held.conf").read_text()
+
+
 def test_its_state_is_for_root_alone(seen: Root) -> None:
     assert seen.at(STATE).stat().st_mode & 0o777 == 0o700
     assert seen.at(f"{STATE}/db/configuration").stat().st_mode & 0o777 == 0o600

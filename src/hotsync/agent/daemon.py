@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 
 from hotsync.agent.gate import Gate
-from hotsync.agent.heartbeat import Heartbeat
+from hotsync.agent.heartbeat import Heartbeat, is_alone
 from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.quiet import QuietWatch
 from hotsync.agent.rounds import Complaint, notify
@@ -161,7 +161,7 @@ class Daemon:
             self._complaint.say(f"The commit that was cut cannot be finished yet: {reason}")
 
     def _beat_as(self, here: Here) -> None:
-        wanted = here.role is Role.MASTER and here.settings.enabled and bool(here.peer_host)
+        wanted = here.role is Role.MASTER and here.settings.enabled and (bool(here.peer_host) or is_alone(here))
         if wanted and self._heartbeat is None:
             self._heartbeat = Heartbeat(self._around)
             self._heartbeat.start()

@@ -74,7 +74,7 @@ class Gate:
     def _serve(self, raw: socket.socket, address: str) -> None:
         try:
             here = self._around.here()
-            if address not in here.peer_addresses:
+            if not here.may_call(address):
                 self._turn_away(raw, address, "it is not the other server's address")
                 return
             keep_alive(raw, here.settings.stall_seconds)

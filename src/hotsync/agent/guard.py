@@ -1,4 +1,4 @@
-"""What the units of a MASTER run so that there is only one: hold this server, tell of it."""
+"""What the units of a MASTER run so that there is only one: ask at boot, hold this server, tell of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from hotsync.errors import HotSyncError
+from hotsync.flows.boot_guard import guard_boot
 from hotsync.flows.hold import hold, mail_held
 from hotsync.system import log, paths
 from hotsync.system.clock import Clock, SystemClock
@@ -20,12 +21,17 @@ def _hold(places: Paths, clock: Clock) -> int:
     return 0
 
 
+def _boot(places: Paths, clock: Clock) -> int:
+    guard_boot(places, clock)
+    return 0
+
+
 def _mail(places: Paths, clock: Clock) -> int:
     # the unit is started again after a while, as long as nobody takes the mail
     return 0 if mail_held(places, clock) else 1
 
 
-_VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {"hold": _hold, "mail": _mail}
+_VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {"boot": _boot, "hold": _hold, "mail": _mail}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,14 +16,14 @@ from hotsync.model.identity import Peer, Role
 from hotsync.state.loss import load_loss
 from hotsync.state.runbook import digest_of, load_runbook, save_runbook
 from hotsync.transport.client import HEARTBEAT_SECONDS, PeerLink
-from hotsync.transport.dial import Callee
+from hotsync.transport.dial import Callee, hail
 from hotsync.transport.messages import Alive
 from hotsync.transport.pairing import Caller, pair
 
 _log = logging.getLogger("hotsync.agent")
 
 FIRST_RETRY = 1.0
-LONGEST_RETRY = 60.0
+LONGEST_RETRY = 20.0
 ENDING_SECONDS = 10.0
 LOSS_SECONDS = 1.0
 
@@ -37,6 +37,7 @@ class Heartbeat:
         self._here: Here | None = None
         self._link: PeerLink | None = None
         self._told = ""
+        self._alone = False
         self._loss_told: object = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -85,6 +86,9 @@ class Heartbeat:
 
     def _connect(self) -> PeerLink:
         here = self._around.here()
+        self._alone = here.role is Role.MASTER and here.settings.enabled and is_alone(here)
+        if self._alone:
+            self._ask_alone(here)
         if here.role is not Role.MASTER or not here.settings.enabled or not here.settings.slave_host:
             raise PeerRefused(reason="this server is no configured MASTER")
         peer = here.peer or self._pair(here, "")
@@ -95,6 +99,15 @@ class Heartbeat:
                 raise
             # it has forgotten us, but is still the server that we pinned: the password can bring it back
             return self._call(self._around.here(), self._pair(here, peer.fingerprint))
+
+    def _ask_alone(self, here: Here) -> None:
+        """A promoted MASTER has no SLAVE yet, but there is the one it took the place of: what each hears of the other
+        ends the time of the lower epoch. It raises StaleEpoch, or that nobody is there."""
+        assert here.peer is not None
+        callee = Callee(
+            here.peer.link_local, here.settings.slave_port, here.ours, self._around.identity, here.peer.fingerprint
+        )
+        hail(callee, self._around.clock, here.settings.stall_seconds)
 
     def _call(self, here: Here, peer: Peer) -> PeerLink:
         settings = here.settings
@@ -190,10 +203,17 @@ class Heartbeat:
         address = self._here.settings.slave_host if self._here else ""
         if isinstance(error, StaleEpoch) and isinstance(theirs := error.facts.get("theirs"), int):
             self._around.heard(theirs, HeardBy.CALLING)
+        if self._alone:
+            return  # nobody is missed
         self._around.book.troubled(address, error)
         if error.code != self._told:  # once, not with every attempt
             self._told = error.code
             _log.warning("The SLAVE: %s. %s", error.sentence.rstrip("."), error.hint)
+
+
+def is_alone(here: Here) -> bool:
+    """Return whether this server knows of no SLAVE to call, but of the server that was its peer, at its own address."""
+    return not here.settings.slave_host and here.peer is not None and bool(here.peer.link_local)
 
 
 _backoff = wait_exponential_jitter(initial=FIRST_RETRY, max=LONGEST_RETRY)

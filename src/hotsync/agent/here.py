@@ -19,7 +19,7 @@ from hotsync.state.hold import note_superseded
 from hotsync.state.settings import load_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.transport.addresses import addresses_of
+from hotsync.transport.addresses import addresses_of, is_link_local
 from hotsync.transport.dial import Limits, Ours
 from hotsync.transport.guessing import Guard
 from hotsync.transport.presence import PresenceBook
@@ -53,6 +53,14 @@ class Here:
         if self.peer is not None:
             known += [self.peer.address, self.peer.link_local]
         return frozenset(address for host in known if host for address in addresses_of(host))
+
+    def may_call(self, address: str) -> bool:
+        """Given where a connection comes from (without a scope), return whether the peer may call from there.
+
+        At boot an old MASTER asks from whatever link-local address its cards have then: once paired, the certificate
+        must tell.
+        """
+        return address in self.peer_addresses or (self.peer is not None and is_link_local(address))
 
     @property
     def ours(self) -> Ours:

@@ -41,7 +41,7 @@ def open_for_peer(here: Here) -> None:
         _log.warning("%s has no address now: hotsyncd itself turns strangers away.", here.peer_host or "The peer")
         close()
         return
-    firewall.open_port(here.settings.slave_port, addresses)
+    firewall.open_port(here.settings.slave_port, addresses, neighbours=here.peer is not None)
 
 
 def close() -> None:

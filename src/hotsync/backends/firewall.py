@@ -13,8 +13,10 @@ from hotsync.backends.nftables import Nft, apply, available, is_there, render_re
 TABLE = "inet hotsync"
 
 
-def render_rules(port: int, addresses: Collection[str]) -> str:
+def render_rules(port: int, addresses: Collection[str], *, neighbours: bool = False) -> str:
     """Given the port and the peer's addresses, return what `nft -f -` makes the table of, in one transaction.
+
+    `neighbours`: any link-local address of IPv6 may, too.
 
     Raise ValueError for what is no address: nothing else may get into the rules.
     """
@@ -24,6 +26,8 @@ def render_rules(port: int, addresses: Collection[str]) -> str:
     allowed = [
         f"    tcp dport {port:d} {'ip' if item.version == 4 else 'ip6'} saddr {item} accept\n" for item in parsed
     ]
+    if neighbours:
+        allowed.append(f"    tcp dport {port:d} ip6 saddr fe80::/10 accept\n")
     return (
         f"{render_removal(TABLE)}table {TABLE} {{\n"
         "  chain input {\n"
@@ -36,9 +40,9 @@ def render_rules(port: int, addresses: Collection[str]) -> str:
     )
 
 
-def open_port(port: int, addresses: Collection[str], nft: Nft = apply) -> None:
+def open_port(port: int, addresses: Collection[str], nft: Nft = apply, *, neighbours: bool = False) -> None:
     """Let only these addresses reach the port; raise CommandFailed if nftables does not take it."""
-    nft(render_rules(port, addresses))
+    nft(render_rules(port, addresses, neighbours=neighbours))
 
 
 def close_port(nft: Nft = apply) -> None:

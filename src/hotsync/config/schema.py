@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from hotsync.config.values import (
     DATABASES,
+    NO_ANSWER,
     ROLE,
     SWITCH,
     YES_NO,
@@ -283,6 +284,24 @@ class Settings(BaseModel):
         YES_NO,
         "no",
         "whether a promotion that a power cut interrupted goes on by itself at boot",
+    )
+    guard_seconds: int = _setting(
+        "hotsync",
+        "GuardSeconds",
+        Number(0, 600),
+        "20",
+        "on a MASTER: how long a boot waits at most for the other server to say whether it was promoted meanwhile; 0: "
+        "it does not ask",
+        unit="seconds",
+    )
+    start_without_answer: bool = _setting(
+        "hotsync",
+        "OnNoAnswer",
+        NO_ANSWER,
+        "start",
+        "on a MASTER: what a boot does if the other server does not answer within `GuardSeconds`. `start`: production "
+        "starts; `hold`: it does not, and no address of production is taken, until the administrator says so",
+        example="hold",
     )
     internet_probe: str = _setting(
         "hotsync",

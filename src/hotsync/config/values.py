@@ -150,6 +150,7 @@ class Databases(StrEnum):
 SWITCH = Word({"enabled": True, "disabled": False})
 DATABASES = Word({"enabled": Databases.ENABLED, "disabled": Databases.DISABLED, "streaming": Databases.STREAMING})
 YES_NO = Word({"yes": True, "no": False})
+NO_ANSWER = Word({"start": True, "hold": False})
 ROLE = Word({"": Role.NONE, "master": Role.MASTER, "slave": Role.SLAVE})
 
 

@@ -18,9 +18,9 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
-from hotsync.errors import CommandFailed, StaleEpoch
+from hotsync.errors import CommandFailed, NotServing, StaleEpoch
 from hotsync.model.facts import UnitFact
-from hotsync.model.hold import HINT, Hold, to_give_up
+from hotsync.model.hold import Hold, hint_of, to_give_up
 from hotsync.model.mute import ALWAYS_MUTED, covers, of_master
 from hotsync.model.network import Address
 from hotsync.sources.facts import read_units
@@ -164,9 +164,23 @@ class Holding:
         drop_hold(self.paths)
         yield "what ran is started"
 
+    def forget(self, units: ProductionUnits) -> None:
+        """At a boot, before anything has started: this server is not held any more, and starts as it always does."""
+        hold = load_hold(self.paths)
+        if hold is None:
+            return
+        save_hold(self.paths, replace(hold, released=True))
+        store.set_production(self.paths, True)
+        units.unmute()
+        self.paths.held_flag.unlink(missing_ok=True)
+        drop_hold(self.paths)
+
 
 def refuse_if_held(paths: Paths) -> None:
-    """Raise StaleEpoch if this server holds itself."""
+    """Raise StaleEpoch, or NotServing where no epoch is known, if this server holds itself."""
     hold = held(paths)
-    if hold is not None:
-        raise StaleEpoch(ours=store.load_role(paths).highest_epoch, theirs=hold.epoch, hint=HINT)
+    if hold is None:
+        return
+    if not hold.is_certain:
+        raise NotServing(reason=hold.why or "held.json cannot be read", hint=hint_of(hold))
+    raise StaleEpoch(ours=store.load_role(paths).highest_epoch, theirs=hold.epoch, hint=hint_of(hold))

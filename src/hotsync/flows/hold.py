@@ -13,7 +13,7 @@ from hotsync.engine.hold import Holding
 from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongRole
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
-from hotsync.model.hold import HINT, Hold, sentence_of
+from hotsync.model.hold import Hold, hint_of, sentence_of
 from hotsync.model.identity import Peer, Role
 from hotsync.report.letters import Trouble
 from hotsync.report.mail import LocalMailServer
@@ -41,7 +41,7 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
         if seen is None:
             announce(paths, "")
             return False
-        announce(paths, f"{sentence_of(seen)} {HINT}")
+        announce(paths, f"{sentence_of(seen)} {hint_of(seen)}")
         _log.error("%s", sentence_of(seen))
         if not seen.begun:
             _tell_by_own_mail_server(paths, clock, seen)  # while it runs: it is production's
@@ -53,7 +53,7 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
 
 def _trouble(hold: Hold) -> Trouble:
     meaning = "The other server serves. What was written here since its promotion is on this server alone."
-    return Trouble(_ABOUT, sentence_of(hold), HINT, meaning, "superseded")
+    return Trouble(_ABOUT, sentence_of(hold), hint_of(hold), meaning, "superseded")
 
 
 def _tell_by_own_mail_server(paths: Paths, clock: Clock, hold: Hold) -> None:

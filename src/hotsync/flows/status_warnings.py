@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotsync.flows.status_shown import Status
-from hotsync.model.hold import HINT, sentence_of
+from hotsync.model.hold import hint_of, sentence_of
 from hotsync.model.identity import Role
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
@@ -40,7 +40,7 @@ def _of_role(status: Status) -> Iterator[str]:
     if role.claim is not None and role.claim > role.epoch:
         yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
     if status.hold is not None:
-        yield f"{sentence_of(status.hold)} {HINT}"
+        yield f"{sentence_of(status.hold)} {hint_of(status.hold)}"
     elif presence.superseded_by > role.epoch:
         yield (
             f"This MASTER was superseded by epoch {presence.superseded_by}: switch it off and keep it off; install it "

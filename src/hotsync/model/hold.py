@@ -15,6 +15,7 @@ class HeardBy(StrEnum):
 
     CALLING = "calling"  # it called the other server, as it does all the time
     CALLED = "called"  # the other server called it
+    BOOT = "boot"  # it asked before the network was up
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Hold:
     `ran` are the units of production that ran, `addresses` and `gateways` those that were given up: they come back if
     the administrator makes this server the MASTER again. `begun`: they are written down, so what is missing now is not
     what was missing then. `released`: the administrator wants this server to serve again, and it is under way.
+    `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that boot.
     """
 
     epoch: int
@@ -34,6 +36,12 @@ class Hold:
     addresses: tuple[Address, ...] = ()
     gateways: tuple[Address, ...] = ()
     released: bool = False
+    why: str = ""
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether the other server said that it took over; else a boot may find out something else."""
+        return bool(self.epoch)
 
 
 def is_superseded(record: RoleRecord, theirs: int) -> bool:
@@ -43,6 +51,8 @@ def is_superseded(record: RoleRecord, theirs: int) -> bool:
 
 def sentence_of(hold: Hold) -> str:
     """Return what is to be said of it wherever somebody looks at this server."""
+    if not hold.is_certain:
+        return f"This server is HELD: {hold.why or 'held.json cannot be read'}. Nothing of production runs here."
     return (
         f"This server is HELD: it was superseded by epoch {hold.epoch}, the other server is the MASTER now. "
         "Nothing of production runs here, and production's addresses are given up."
@@ -53,6 +63,16 @@ HINT = (
     "Leave it so: the other server serves. To set it up as the SLAVE, install it anew. If that promotion was given up "
     "and the other server is off: `hotsync rejoin --as-master` here."
 )
+
+HINT_UNCERTAIN = (
+    "Look at the other server. If that is the MASTER now, leave this one held; if not, remove the cause and reboot "
+    "this one, or `hotsync rejoin --as-master` here."
+)
+
+
+def hint_of(hold: Hold) -> str:
+    """Return what to do about it."""
+    return HINT if hold.is_certain else HINT_UNCERTAIN
 
 
 def to_give_up(live: Iterable[Address], standby: Iterable[Address]) -> tuple[Address, ...]:

@@ -24,6 +24,15 @@ def plain_address(address: str) -> str:
     return str(mapped or parsed)
 
 
+def is_link_local(address: str) -> bool:
+    """Given an address in its one form, return whether it is one of IPv6 that only neighbours can have."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return parsed.version == 6 and parsed.is_link_local
+
+
 def addresses_of(host: str) -> frozenset[str]:
     """Given an address or a name, return all its addresses in their one form (none if the name is not known)."""
     try:

@@ -24,6 +24,14 @@ def network() -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("network")
+def test_once_paired_neighbours_reach_the_port_from_any_link_local_address() -> None:
+    firewall.open_port(PORT, [MASTER_ADDRESS], neighbours=True)
+    assert f"tcp dport {PORT} ip6 saddr fe80::/10 accept" in rules()
+    firewall.open_port(PORT, [MASTER_ADDRESS])
+    assert "fe80" not in rules()
+
+
 def rules() -> str:
     return command.run(["nft", "list", "ruleset"]).text
 

@@ -200,3 +200,18 @@ def test_a_master_that_cannot_reach_its_slave_asks_by_the_link_local_address_whe
     assert load_presence(hosts.master.paths).superseded_by == 0
     promoted(hosts, monkeypatch)
     until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")
+
+
+def test_a_promoted_master_without_a_slave_asks_its_former_peer_and_each_hears_who_is_newer(
+    hosts: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    hosts.master.set("hotsync", SlaveHost=STRANGER_ADDRESS)  # it cannot call any more, only be called
+    peer = hosts.slave.here.peer
+    assert peer is not None
+    save_peer(hosts.slave.paths, replace(peer, link_local=MASTER_ADDRESS))  # lo has none of its own
+    promoted(hosts, monkeypatch)
+    assert not hosts.slave.here.settings.slave_host
+    until(lambda: held(hosts.master.paths) is not None, "the old MASTER is called and holds itself")
+    assert held(hosts.slave.paths) is None

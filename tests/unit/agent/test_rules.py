@@ -81,6 +81,19 @@ def test_the_peer_may_call_from_its_set_paired_and_link_local_address() -> None:
     assert Here(settings, RoleRecord(Role.SLAVE), peer).peer_addresses == {"10.0.0.1", "10.0.0.7", "fe80::7"}
 
 
+def test_once_paired_a_neighbour_may_knock_from_any_link_local_address_and_a_stranger_never() -> None:
+    settings = Settings(master_host="10.0.0.1")
+    peer = Peer("master", "10.0.0.7", "ff", "", "fe80::7%eth0")
+    paired, alone = (Here(settings, RoleRecord(Role.SLAVE), each) for each in (peer, None))
+    assert paired.may_call("fe80::9")
+    assert paired.may_call("10.0.0.7")
+    assert not paired.may_call("10.0.0.9")
+    assert not paired.may_call("2001:db8::9")
+    assert not paired.may_call("169.254.0.9")
+    assert not paired.may_call("nonsense")
+    assert not alone.may_call("fe80::9")
+
+
 @pytest.mark.parametrize(("name", "shown"), [("a.b-c_1", "a.b-c_1"), ("-x", "x"), ("é$(id)", "id"), ("", "localhost")])
 def test_any_host_name_becomes_one_that_fits_a_message(name: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: name)

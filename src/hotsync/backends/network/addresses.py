@@ -13,11 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from hotsync.backends.network.arp import BROADCAST, ETHERTYPE, decode, encode, encode_probe, rival
 from hotsync.model.network import Address
 from hotsync.system import command
 
-_ETH_P_ARP = 0x0806
-_BROADCAST = b"\xff" * 6
 _NA_OVERRIDE = 0x20000000
 
 
@@ -109,13 +108,11 @@ def holders(addresses: Iterable[Address], seconds: float) -> dict[str, str]:
     try:
         for interface in {address.interface for address in wanted}:
             with suppress(OSError):
-                channel, own = _arp_socket(interface)
+                channel, own = arp_socket(interface)
                 sockets[channel.fileno()] = (channel, own)
                 for address in (each for each in wanted if each.interface == interface):
-                    target = socket.inet_aton(address.address)
-                    # sender 0.0.0.0: a probe changes nobody's neighbour table
                     for _ in range(2):
-                        channel.send(_arp(own, b"\0" * 4, b"\0" * 6, target, request=True))
+                        channel.send(encode_probe(own, address.address))
         _collect({address.address for address in wanted}, sockets, found, seconds)
     finally:
         for channel, _ in sockets.values():
@@ -146,37 +143,30 @@ def _collect(
         ready, _, _ = select.select(list(sockets), [], [], left)
         for descriptor in ready:
             channel, own = sockets[descriptor]
-            frame = channel.recv(2048)
-            if len(frame) < 42 or frame[12:14] != b"\x08\x06":
-                continue
-            sender, address = frame[22:28], socket.inet_ntoa(frame[28:32])
-            if sender != own and address in wanted:
-                found[address] = sender.hex(":")
+            seen = decode(channel.recv(2048))
+            if seen is not None and (address := rival(seen, frozenset({own.hex(":")}), frozenset(wanted))):
+                found[address] = seen.sender_mac
 
 
-def _arp_socket(interface: str) -> tuple[socket.socket, bytes]:
-    channel = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP))
-    channel.bind((interface, _ETH_P_ARP))
+def arp_socket(interface: str) -> tuple[socket.socket, bytes]:
+    """Given an interface, return a socket that hears its ARP, and its hardware address; raise OSError."""
+    channel = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
+    channel.bind((interface, ETHERTYPE))
     return channel, channel.getsockname()[4]
 
 
-def _arp(own: bytes, source: bytes, target_mac: bytes, target: bytes, *, request: bool) -> bytes:
-    head = _BROADCAST + own + struct.pack("!H", _ETH_P_ARP)
-    return head + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1 if request else 2) + own + source + target_mac + target
-
-
 def _announce_4(address: Address) -> None:
-    channel, own = _arp_socket(address.interface)
+    channel, own = arp_socket(address.interface)
     try:
         packed = socket.inet_aton(address.address)
         for request in (True, False, True):  # some listen to one kind only
-            channel.send(_arp(own, packed, _BROADCAST if not request else b"\0" * 6, packed, request=request))
+            channel.send(encode(own, packed, BROADCAST if not request else b"\0" * 6, packed, request=request))
     finally:
         channel.close()
 
 
 def _announce_6(address: Address) -> None:
-    _, own = _closed(_arp_socket(address.interface))
+    _, own = _closed(arp_socket(address.interface))
     target = socket.inet_pton(socket.AF_INET6, address.address)
     message = struct.pack("!BBHI", 136, 0, 0, _NA_OVERRIDE) + target + b"\x02\x01" + own
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as channel:

@@ -42,13 +42,17 @@ def links_up(names: Iterable[str]) -> None:
 
 
 def parse_cards(text: str) -> tuple[str, ...]:
-    """Given the output of `ip -j -d link show`, return the cards: what is Ethernet and no program or file has made."""
+    """Given the output of `ip -j -d link show`, return the cards: what is Ethernet and no program or file has made.
+
+    In a container the card is one end of a pair (link_netnsid: the other end is outside).
+    """
     links: list[dict[str, Any]] = json.loads(text or "[]")
-    return tuple(
-        str(link["ifname"])
-        for link in links
-        if link.get("link_type") == "ether" and not link.get("linkinfo", {}).get("info_kind")
-    )
+    return tuple(str(link["ifname"]) for link in links if link.get("link_type") == "ether" and _is_card(link))
+
+
+def _is_card(link: dict[str, Any]) -> bool:
+    made = bool(link.get("linkinfo", {}).get("info_kind"))
+    return not made or ("link_netnsid" in link and not str(link["ifname"]).startswith("veth"))
 
 
 def read_cards() -> tuple[str, ...]:

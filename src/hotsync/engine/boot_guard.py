@@ -1,0 +1,119 @@
+"""Asks, before the network is up and without taking an address, whether this MASTER was superseded.
+
+On every card at once: the paired server at its link-local address, by TLS; and whether anybody has an address of ours.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network.arp import decode, encode_probe, rival
+from hotsync.backends.network.quiet_links import QuietLinks, settled_cards
+from hotsync.errors import HotSyncError, StaleEpoch
+from hotsync.model.boot_guard import Answers
+from hotsync.system.clock import Clock
+from hotsync.transport.client import hail
+from hotsync.transport.dial import Callee
+
+LOOK_SECONDS = 0.25
+PROBE_SECONDS = 1.0
+ARP_SECONDS = 6.0
+"""How long is waited where the other server cannot be asked: a cable needs some of it, an answer none."""
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whom to ask (the callee's address is link-local, without a card; "": nobody), and which addresses are ours."""
+
+    callee: Callee
+    addresses: frozenset[str]
+    seconds: float
+
+
+class Asking:
+    """One boot's question; whoever answers first with certainty ends it."""
+
+    def __init__(self, question: Question, clock: Clock, links: QuietLinks) -> None:
+        self._question = question
+        self._clock = clock
+        self._links = links
+        self._done = threading.Event()
+        self._superseded_by = 0
+        self._confirmed = False
+        self._sockets: dict[socket.socket, bytes] = {}
+        self._conflicts: dict[str, str] = {}
+        self._asked: list[str] = []
+
+    def ask(self, cards: Callable[[], Iterable[str]] = settled_cards) -> Answers:
+        """Ask on every card, also one that appears meanwhile, until there is an answer or the time is over."""
+        question, clock = self._question, self._clock
+        peer = bool(question.callee.address)
+        began, probed = clock.monotonic(), 0.0
+        end = began + (question.seconds if peer else min(question.seconds, ARP_SECONDS))
+        with ExitStack() as stack:
+            while not self._done.is_set() and (now := clock.monotonic()) < end:
+                for card in cards():
+                    if card not in self._asked:
+                        self._begin(card, stack, peer)
+                if now - probed >= PROBE_SECONDS:
+                    probed = now
+                    self._probe()
+                self._listen(min(LOOK_SECONDS, end - now))
+            self._done.set()
+        conflicts = tuple(sorted(self._conflicts.items()))
+        return Answers(self._superseded_by, self._confirmed, conflicts, tuple(self._asked), clock.monotonic() - began)
+
+    def _begin(self, card: str, stack: ExitStack, peer: bool) -> None:
+        self._asked.append(card)
+        self._links.up(card)
+        with suppress(OSError):
+            channel, own = live.arp_socket(card)
+            self._sockets[stack.enter_context(channel)] = own
+        if peer:
+            threading.Thread(target=self._ask_peer, args=(card,), name=f"asks on {card}", daemon=True).start()
+
+    def _ask_peer(self, card: str) -> None:
+        callee = self._question.callee
+        there = Callee(f"{callee.address}%{card}", callee.port, callee.ours, callee.identity, callee.fingerprint)
+        while not self._done.is_set():
+            try:
+                self._heard(hail(there, self._clock, ANSWER_SECONDS).role)
+            except StaleEpoch as error:
+                if isinstance(theirs := error.facts.get("theirs"), int) and theirs > callee.ours.epoch:
+                    self._superseded_by = theirs
+                    self._done.set()
+            except HotSyncError:
+                pass  # no cable yet, no daemon there yet, or something that tells us nothing
+            self._done.wait(LOOK_SECONDS)
+
+    def _heard(self, role: str) -> None:
+        if role == "slave":
+            self._confirmed = True
+            self._done.set()
+
+    def _probe(self) -> None:
+        for channel, own in self._sockets.items():
+            for address in self._question.addresses:
+                with suppress(OSError):  # no cable yet
+                    channel.send(encode_probe(own, address))
+
+    def _listen(self, seconds: float) -> None:
+        if not self._sockets:
+            self._done.wait(seconds)
+            return
+        own = frozenset(mac.hex(":") for mac in self._sockets.values())
+        ready, _, _ = select.select(list(self._sockets), [], [], seconds)
+        for channel in ready:
+            try:
+                seen = decode(channel.recv(2048))
+            except OSError:
+                continue  # the card went down
+            if seen is not None and (address := rival(seen, own, self._question.addresses)):
+                self._conflicts[address] = seen.sender_mac
