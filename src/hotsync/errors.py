@@ -24,6 +24,7 @@ HotSyncError
 ├── RunEnded               130    somebody ended it
 ├── Bug                     70    what nobody foresaw
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
+├── NetworkSilent            9    nobody answered with the new network, so the old one is back
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
 The message of an error is its docstring, formatted with the facts it was raised with.
@@ -402,6 +403,17 @@ class StepFailed(HotSyncError):
     code = "step"
     exit_code = ExitCode.STEP
     hint = "Remove the cause, then run the same command again: it goes on where it stopped."
+
+
+class NetworkSilent(HotSyncError):
+    """Nobody answered with the new network (asked: {asked}), so the one from before is back after {seconds} seconds"""
+
+    code = "network"
+    exit_code = ExitCode.STEP
+    hint = (
+        "If there is nobody who could answer: config setprop hotsync RollbackSeconds 0. Else look at cables and cards, "
+        "then run hotsync-promote again: --map OLD=NEW for other cards, --network 3 for this server's own network."
+    )
 
 
 class CommandFailed(HotSyncError):

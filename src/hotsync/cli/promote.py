@@ -21,6 +21,7 @@ from hotsync.cli.promote_render import (
     show_step,
 )
 from hotsync.cli.render import print_json, say
+from hotsync.engine.network_rollback import VERB, confirmed_path, load_before, put_back
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
@@ -31,10 +32,12 @@ from hotsync.flows.promote_look import ages_now, internet_reached
 from hotsync.flows.promote_past import Past, go_back, look_back
 from hotsync.model.cards import parse_pairs
 from hotsync.model.data_age import ServerAge
+from hotsync.model.plan import Outcome
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.readable import readable
 from hotsync.model.report import Verdict
-from hotsync.system import log
+from hotsync.steps.network import TAKE
+from hotsync.system import files, log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
 
@@ -48,6 +51,7 @@ MENU = """
   4. Map the MASTER's network cards to this server's (different hardware): what is proposed is shown first
 """
 _NO_INTERNET = "No Internet connection was found."
+_SILENT = "Nobody answered with the network that was chosen, so this server has its own again."
 _OTHER_CARDS = "This server has other network cards than the MASTER."
 
 
@@ -75,6 +79,12 @@ _OTHER_CARDS = "This server has other network cards than the MASTER."
     " so that what is the newest now is still held.",
 )
 @click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
+@click.option(
+    "--confirm-network",
+    is_flag=True,
+    help="Say to a promotion that runs: this server is reached with its new network, do not put the old one back.",
+)
+@click.option(VERB, "back", is_flag=True, hidden=True, help="The rollback's timer calls: put the old network back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
 @click.option("--at-boot", "boot", is_flag=True, hidden=True, help="The boot calls: say what is unfinished.")
@@ -86,6 +96,8 @@ def promote(
     maps: tuple[str, ...],
     at: str | None,
     force: bool,
+    confirm_network: bool,
+    back: bool,
     as_json: bool,
     in_unit: bool,
     boot: bool,
@@ -107,6 +119,11 @@ def promote(
     if mail:
         # the unit is started again after a while, as long as nobody takes the mail
         return ExitCode.DONE if mail_unfinished(paths, SystemClock()) else ExitCode.WARNINGS
+    if back:
+        put_back(paths)
+        return ExitCode.DONE
+    if confirm_network:
+        return _confirm_network(paths)
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
     answers = _answers(network, maps, force)
@@ -141,6 +158,14 @@ def _checked(network: int | None) -> NetworkChoice | None:
     return choice
 
 
+def _confirm_network(paths: Paths) -> int:
+    if load_before(paths) is None:
+        raise Refused(reason="no promotion waits for a word about its network", hint="Nothing was changed.")
+    files.write_atomic(confirmed_path(paths), b"", mode=0o600)
+    click.echo("The network stays as it is now.")
+    return ExitCode.DONE
+
+
 def _answers(network: int | None, maps: tuple[str, ...], force: bool) -> Answers:
     pairs = parse_pairs(maps)
     if pairs and network not in (None, NetworkChoice.MAPPED):
@@ -153,7 +178,7 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
     if answers.network is None and not yes and sys.stdin.isatty():
         # looked at first, so that a server that must not be promoted says so before it asks anything
         seen = flow.prospect(paths, replace(answers, undecided=True))
-        if not seen.resumed and (why := _why_asked(paths, seen)):
+        if why := _why_asked(paths, seen):
             click.echo(MENU.format(why=why))
             choice = _checked(int(click.prompt("Your choice", type=click.IntRange(1, 4))))
             pairs = ask_pairs(cards_of(paths)) if choice is NetworkChoice.MAPPED else ()
@@ -166,6 +191,10 @@ def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) 
 
 def _why_asked(paths: Paths, seen: Prospect) -> str:
     """Return why the menu is shown, "" if it need not be."""
+    if seen.resumed:
+        last = seen.promotion.records[-1:]
+        silent = any(each.key == TAKE and each.outcome is Outcome.FAILED for each in last)
+        return _SILENT if silent else ""
     if seen.promotion.network.choice is NetworkChoice.MAPPED:
         return ""  # it was confirmed beforehand
     if any(check.name == "network.cards" and check.verdict is not Verdict.GREEN for check in seen.checks):

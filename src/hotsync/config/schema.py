@@ -311,6 +311,23 @@ class Settings(BaseModel):
         "what must answer for hotsync-promote to say that there is Internet; empty: the default gateway",
         example="deb.example.org:443",
     )
+    network_probe: str = _setting(
+        "hotsync",
+        "NetworkProbe",
+        Text("an address that answers ping"),
+        "",
+        "what must answer once a promotion has taken the MASTER's addresses, or the old network is put back; empty: "
+        "whoever answered before, or the MASTER's gateway",
+        example="192.0.2.1",
+    )
+    rollback_seconds: int = _setting(
+        "hotsync",
+        "RollbackSeconds",
+        Number(0, 3600),
+        "120",
+        "how long a promotion waits for that before it puts the old network back; 0: it never does",
+        unit="seconds",
+    )
     check_user: str = _setting(
         "hotsync",
         "CheckUser",

@@ -5,25 +5,32 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import esmith
+from hotsync.backends.network import esmith, live_links
 from hotsync.backends.network.detect import network_system
-from hotsync.engine.network_writing import written
-from hotsync.errors import CommandFailed, ConfigError
-from hotsync.model.network import Address, NetworkState, is_on_link
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.engine.network_rollback import Rollback
+from hotsync.engine.network_writing import master_state, written
+from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
+from hotsync.model.network import Address, Interface, NetworkState, is_on_link
+from hotsync.model.promotion import ETC, NetworkPlan, Promotion
 from hotsync.state.configdb import find_database
+from hotsync.state.settings import read_settings
+from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.network")
 _NOT_HELD = (
     "Clients could reach the database servers while they were loaded (nftables is not usable here): look whether "
     "anybody wrote into them in those seconds."
+)
+_NOT_BY_FILES = (
+    "With the network as its files configure it nobody answered, so the addresses were put back as they were before "
+    "they were read, which lasts until the next boot. Look at the network's files in /etc before."
 )
 
 
@@ -33,14 +40,52 @@ class PromotionNetwork:
     What the network does not take is noted and stops nothing: the other addresses are worth having, and a check is red.
     """
 
-    def __init__(self, paths: Paths, promotion: Callable[[], Promotion], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        promotion: Callable[[], Promotion],
+        note: Callable[[str], None],
+        rollback: Rollback | None = None,
+    ) -> None:
         self._paths = paths
         self._promotion = promotion
         self._note = note
+        self._given = rollback
 
     def take_addresses(self) -> None:
-        """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away."""
-        plan = self._promotion().network
+        """Bring up the MASTER's addresses and gateways, on bonds, bridges and VLANs that are made for it, and tell the
+        neighbours; none is taken away.
+
+        Raise NetworkSilent, with the network as it was, if nobody answers who did before.
+        """
+        plan, state = self._promotion().network, self._state()
+        made = live_links.to_make(state, live.read_interfaces())
+        rollback = self._rollback()
+        before = rollback.arm(each.name for each in made)
+        self._take(plan, state, made)
+        if before is not None:
+            rollback.prove(before, self._gateways_here(plan))
+
+    def _state(self) -> NetworkState:
+        """Return the network that this server is to have, empty where its files are not understood."""
+        try:
+            return master_state(self._paths.replica / "tree" / ETC, self._promotion().network)
+        except ConfigError:
+            return NetworkState()  # told before the claim
+
+    def _rollback(self) -> Rollback:
+        settings, _ = read_settings(self._paths)
+        return self._given or Rollback(self._paths, SystemClock(), settings.rollback_seconds, settings.network_probe)
+
+    def _gateways_here(self, plan: NetworkPlan) -> tuple[Address, ...]:
+        here = live.read_interfaces()
+        return tuple(gateway for gateway in plan.gateways if gateway.interface in here)
+
+    def _take(self, plan: NetworkPlan, state: NetworkState, made: Iterable[Interface]) -> None:
+        for interface in made:
+            self._try(f"interface {interface.name}", partial(live_links.make, interface))
+        for port, master in live_links.to_join(state, live_links.read_masters()):
+            self._try(f"port {port} of {master.name}", partial(live_links.join, port, master))
         here = live.read_interfaces()
         for address in (*plan.addresses, *plan.standby):
             if address.interface in here:
@@ -66,10 +111,22 @@ class PromotionNetwork:
         system = network_system(etc)
         if system is not None and system.name == esmith.NAME:
             self._keep_standby()
+        plan = self._promotion().network
+        rollback = self._rollback()
+        before = rollback.arm(()) if plan.choice.takes_addresses else None
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
-        if self._promotion().network.choice.takes_addresses:
-            self.take_addresses()
+        if not plan.choice.takes_addresses:
+            return
+        state = self._state()
+        self._take(plan, state, live_links.to_make(state, live.read_interfaces()))
+        if before is None:
+            return
+        try:
+            rollback.prove(before, self._gateways_here(plan))
+        except NetworkSilent as error:
+            _log.warning("%s", error.sentence)
+            self._note(_NOT_BY_FILES)
 
     def _keep_standby(self) -> None:
         """Let NethServer's database name the standby addresses: its event writes all files of the network anew."""
@@ -144,6 +201,5 @@ def missing_addresses(plan: NetworkPlan) -> tuple[Address, ...]:
 
 
 def addresses_missing(plan: NetworkPlan) -> bool:
-    """Return whether an address of production is missing that could be up: its interface exists."""
-    here = live.read_interfaces()
-    return any(address.interface in here for address in missing_addresses(plan))
+    """Return whether an address of production is missing."""
+    return bool(missing_addresses(plan))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from hotsync.model.plan import Phase
 from hotsync.model.ports import Host
 
+TAKE = "network.take"
+"""The key of the step that takes the MASTER's addresses."""
+
 
 @dataclass(frozen=True, slots=True)
 class TakeAddresses:
@@ -14,7 +17,7 @@ class TakeAddresses:
 
     addresses: tuple[str, ...]
     phase: Phase = Phase.NETWORK
-    key: str = "network.take"
+    key: str = TAKE
 
     @property
     def title(self) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hotsync.cli.promote import promote
+from hotsync.cli.promote import _why_asked, promote
 from hotsync.cli.promote_render import aligned, outcome_document, plan_document, show_outcome, show_plan
 from hotsync.cli.render import local, utc
+from hotsync.engine.network_rollback import before_path, confirmed_path
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Prospect
@@ -103,6 +104,26 @@ def test_a_mapping_that_is_none_or_goes_with_another_choice_is_a_fault_of_the_co
     for words in (["--map", "eth0"], ["--map", "=eth0"], ["--map", "eth0=eth1", "--network", "1"]):
         error = run("--dry-run", *words)
         assert isinstance(error, UsageError)
+
+
+def test_a_word_about_the_network_is_taken_only_while_a_promotion_waits_for_it(tmp_path: Path) -> None:
+    assert isinstance(run("--confirm-network"), Refused)
+    paths = Paths(tmp_path)
+    paths.run.mkdir(parents=True)
+    before_path(paths).write_text('{"addresses": [], "masters": [], "routes": []}')
+    assert run("--confirm-network") is None
+    assert confirmed_path(paths).exists()
+
+
+@pytest.mark.parametrize(("outcome", "asked"), [(Outcome.FAILED, "Nobody answered"), (Outcome.DONE, "")])
+def test_a_promotion_whose_network_was_put_back_asks_about_it_again(
+    tmp_path: Path, outcome: Outcome, asked: str
+) -> None:
+    taken = StepRecord("network.take", "take", Phase.NETWORK.value, BEGAN, BEGAN + 1, outcome)
+    facts = PromotionFacts(RoleRecord(Role.SLAVE, 2), replace(PROMOTION, records=(taken,)))
+    why = _why_asked(Paths(tmp_path), Prospect(facts, (), (), resumed=True))
+    assert why.startswith(asked)
+    assert bool(why) is bool(asked)
 
 
 def test_where_no_terminal_is_the_plan_is_in_columns() -> None:

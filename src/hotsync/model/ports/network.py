@@ -7,7 +7,10 @@ class Network(Protocol):
     """Takes production's addresses, keeping the standby address as a second one."""
 
     def take_addresses(self) -> None:
-        """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away."""
+        """Bring up the MASTER's addresses and gateways and tell the neighbours; none is taken away.
+
+        Raise NetworkSilent, with the network as it was, if nobody answers any more.
+        """
         ...
 
     def set_host_name(self, name: str) -> None:
