@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.backends import selinux
+from hotsync.backends.network.files import access_for
 from hotsync.errors import ReplicaError
 from hotsync.model.accounts_merge import FILES, merge_accounts
 from hotsync.model.etc_files import ALWAYS_OWN, OWN_NETWORK, files_that_stay
@@ -27,9 +28,6 @@ PART = ".hotsync-etc.part"
 
 Generate = Callable[[Path, Promotion], Mapping[str, str | None]]
 """Given the folder that will be /etc, return further files of it: path below /etc -> text (None: without it)."""
-
-_FOR_ROOT = ("NetworkManager/system-connections/", "netplan/")
-"""Where what is written may hold keys and passwords; NetworkManager takes no file that others may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +157,10 @@ class PreparedEtc:
         existed = target.exists()
         with open(target, "wb") as file:
             if not existed:
-                self._protect(file.fileno(), path)
+                mode, group = (0o600, 0) if path.endswith("shadow") else access_for(path, self._part)
+                os.fchown(file.fileno(), 0, group)
+                os.fchmod(file.fileno(), mode)
             file.write(text.encode("utf-8", "surrogateescape"))
-
-    def _protect(self, descriptor: int, path: str) -> None:
-        """Give a new file the mode that its program asks for."""
-        if path.endswith(".netdev"):  # a tunnel's has its key, and networkd is not root
-            lines = (line.split(":") for line in _text(self._part / "group").splitlines())
-            number = next((int(line[2]) for line in lines if line[0] == "systemd-network" and len(line) > 2), 0)
-            os.fchown(descriptor, 0, number)
-            os.fchmod(descriptor, 0o640)
-            return
-        secret = path.endswith("shadow") or path.startswith(_FOR_ROOT)
-        os.fchmod(descriptor, 0o600 if secret else 0o644)
 
 
 def _texts(folder: Path) -> dict[str, str]:

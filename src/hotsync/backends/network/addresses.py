@@ -143,7 +143,11 @@ def _collect(
         ready, _, _ = select.select(list(sockets), [], [], left)
         for descriptor in ready:
             channel, own = sockets[descriptor]
-            seen = decode(channel.recv(2048))
+            try:
+                seen = decode(channel.recv(2048))
+            except OSError:  # the interface is down: nobody will be heard there
+                sockets.pop(descriptor)[0].close()
+                continue
             if seen is not None and (address := rival(seen, frozenset({own.hex(":")}), frozenset(wanted))):
                 found[address] = seen.sender_mac
 

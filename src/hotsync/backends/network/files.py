@@ -10,6 +10,7 @@ from hotsync.system.trees import opened
 
 _LARGEST = 1024 * 1024
 _MOST = 500
+_FOR_ROOT = ("NetworkManager/system-connections/", "netplan/")
 
 
 def read_text(etc: Path, path: str) -> str | None:
@@ -23,6 +24,19 @@ def read_text(etc: Path, path: str) -> str | None:
                 return file.read(_LARGEST).decode("utf-8", "surrogateescape")
     except OSError:
         return None
+
+
+def access_for(path: str, etc: Path) -> tuple[int, int]:
+    """Given the path below /etc of a file that is written, return the mode and group that its program asks for.
+
+    NetworkManager takes no profile that others may read; a tunnel of networkd's has its key, and networkd is not root.
+    """
+    if path.startswith(_FOR_ROOT):
+        return 0o600, 0
+    if not path.endswith(".netdev"):
+        return 0o644, 0
+    lines = (line.split(":") for line in (read_text(etc, "group") or "").splitlines())
+    return 0o640, next((int(line[2]) for line in lines if line[0] == "systemd-network" and len(line) > 2), 0)
 
 
 def names_in(etc: Path, folder: str) -> list[str]:
