@@ -54,6 +54,7 @@ def _gather(paths: Paths, seen: Prospect, checks: Iterable[Check], now: float) -
         taken=_on_cards(network.addresses),
         gateways=tuple(f"{gateway.address} on {gateway.interface}" for gateway in network.gateways),
         kept=_on_cards(network.standby),
+        mapped=tuple(f"{new or 'none'} for {old}" for old, new in network.pairs if old != new),
         phases=tuple(Counter(step.phase.value for step in seen.plan).items()),
         applications=_applications(ground),
         open=tuple(check for check in checks if check.verdict is not Verdict.GREEN),

@@ -36,8 +36,9 @@ class Application:
 class Runbook:
     """All of it, as it was when hotsync-slave last ran.
 
-    `taken` are the addresses that a promotion takes, `kept` those that this SLAVE keeps beside them; `phases` its parts
-    in their order, each with how many steps it has; `open` what is not green; `phone` the lines of the phone book.
+    `taken` are the addresses that a promotion takes, `kept` those that this SLAVE keeps too, `mapped` which card
+    takes which one's place where the names differ; `phases` are its parts in their order, each with how many steps it
+    has; `open` is what is not green; `phone` the lines of the phone book.
     """
 
     made_at: float
@@ -51,6 +52,7 @@ class Runbook:
     taken: tuple[str, ...]
     gateways: tuple[str, ...]
     kept: tuple[str, ...]
+    mapped: tuple[str, ...]
     phases: tuple[tuple[str, int], ...]
     applications: tuple[Application, ...]
     open: tuple[Check, ...]

@@ -64,6 +64,7 @@ def _lines(page: Runbook) -> Iterator[str]:
     yield from _listed("It takes these addresses", page.taken, "none is known: it will ask about the network")
     yield from _listed("Gateways", page.gateways, "none is known")
     yield from _listed("It keeps beside them", page.kept, "")
+    yield from _listed("Cards in the place of the MASTER's", page.mapped, "")
     yield from _listed("Its parts", (f"{name} ({_steps(count)})" for name, count in page.phases), "")
     yield from _ticks(
         "A closed terminal or a lost connection changes nothing: run hotsync-promote again, it shows where it is.",
