@@ -29,7 +29,7 @@ COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "ldapsearch", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
-OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota"}
+OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota", "yumdb"}
 """Asked only where the server is managed by them, or has quotas."""
 RECOMMENDED = {"dpkg-repack"}
 """Asked only for what cannot be had otherwise; what it lacks then is said."""

@@ -165,5 +165,6 @@ def render_repo(repositories: Iterable[tuple[RpmRepository, tuple[str, ...]]]) -
                 lines.append(f"{kind}={' '.join(urls)}")
         if keys:
             lines.append(f"gpgkey={' '.join(f'file://{key}' for key in keys)}")
-        lines += [f"{name}={value}" for name, value in repository.settings]
+        # by the name that yum 3 knows, too
+        lines += [f"{'exclude' if name == 'excludepkgs' else name}={value}" for name, value in repository.settings]
     return "".join(f"{line}\n" for line in lines)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hotsync.backends.packages import rpm_state
+from hotsync.backends.packages import rpm_state, yum_state
 from hotsync.backends.packages.apt import Apt
 from hotsync.backends.packages.deb_files import DebFiles
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.backends.packages.rpm_files import RpmFiles
+from hotsync.backends.packages.yum import Yum
 from hotsync.model.ports.package_files import PackageFiles
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.system.paths import Paths
@@ -16,7 +17,9 @@ _DPKG = "/var/lib/dpkg/status"
 
 def manager_of(paths: Paths) -> PackageManager:
     """Return this host's package manager: dpkg's where both databases lie (rpm can be a package like others there)."""
-    return Dnf(paths) if has_rpms(paths) else Apt(paths)
+    if not has_rpms(paths):
+        return Apt(paths)
+    return Yum(paths) if yum_state.is_here(paths) else Dnf(paths)
 
 
 def files_of(paths: Paths) -> PackageFiles:

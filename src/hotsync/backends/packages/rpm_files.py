@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hotsync.backends.packages import rpm_text
+from hotsync.backends.packages import rpm_text, yum_state
 from hotsync.errors import CommandFailed
 from hotsync.model.local_packages import NO_FILE
 from hotsync.model.packages import Package
@@ -14,7 +14,7 @@ from hotsync.system import command
 from hotsync.system.paths import Paths
 
 _IDENTITY = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n"
-_CONTENT = r"%{SHA256HEADER}\n"
+_CACHES = ("var/cache/dnf/*/packages", "var/cache/yum/**/packages")
 
 
 class RpmFiles:
@@ -25,17 +25,20 @@ class RpmFiles:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
+        # the rpm beside yum 3 knows no other sum of a header
+        self._content = r"%{SHA1HEADER}\n" if yum_state.is_here(paths) else r"%{SHA256HEADER}\n"
         self._root = ["--root", os.fspath(paths.root)] if os.fspath(paths.root) != "/" else []
 
     def seen(self, package: Package) -> str:
         """Given an installed package, return what changes when it is installed again; raise CommandFailed."""
-        return self._installed(package, r"%{INSTALLTIME} %{SHA256HEADER}\n").strip()
+        return self._installed(package, r"%{INSTALLTIME} " + self._content).strip()
 
     def find(self, package: Package) -> Iterator[Path]:
         """Given an installed package, return the files from which it may have been installed: of the same header."""
         name = self.file_name(package.name, package.version, package.architecture)
-        for file in (self._paths.package_files / name, *self._paths.root.glob(f"var/cache/dnf/*/packages/{name}")):
-            if file.is_file() and self._asked(file, _CONTENT) == self._installed(package, _CONTENT):
+        cached = (file for place in _CACHES for file in self._paths.root.glob(f"{place}/{name}"))
+        for file in (self._paths.package_files / name, *cached):
+            if file.is_file() and self._asked(file, self._content) == self._installed(package, self._content):
                 yield file
 
     def _installed(self, package: Package, what: str) -> str:

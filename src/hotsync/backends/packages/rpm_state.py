@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from hotsync.backends.packages import yum_state
 from hotsync.backends.packages.rpm_text import INSTALLED, is_wanted_by_a_person, parse_installed
 from hotsync.model.packages import Package
 from hotsync.system import command
@@ -39,10 +40,12 @@ def read_installed(paths: Paths) -> list[Package]:
     root = os.fspath(paths.root)
     argv = ["rpm", *(["--root", root] if root != "/" else []), "-qa", "--qf", INSTALLED]
     listed = command.run(argv).text
-    dependencies = _dependencies(paths)
+    dependencies = yum_state.dependencies(paths) if yum_state.is_here(paths) else _dependencies(paths)
+    locks = yum_state.read_locks(paths) if yum_state.is_here(paths) else read_locks(paths)
+    protected = (*_protected(paths.root), *yum_state.protected(paths.root))
     return [
         replace(each, manual=(each.name, each.architecture) not in dependencies)
-        for each in parse_installed(listed, read_locks(paths), _protected(paths.root))
+        for each in parse_installed(listed, locks, protected)
     ]
 
 
@@ -96,4 +99,6 @@ def digest(paths: Paths) -> str:
             status = file.stat()
             changed = 0 if place.endswith("-wal") else status.st_mtime_ns  # a reader touches a log of writes
             found.update(f"{place}\0{status.st_size}\0{changed}\n".encode())
+    if yum_state.is_here(paths):
+        found.update(yum_state.digest(paths).encode())
     return found.hexdigest()

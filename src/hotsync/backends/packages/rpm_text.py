@@ -39,9 +39,12 @@ def parse_installed(text: str, locks: Iterable[str] = (), protected: Iterable[st
 
 
 def locked_names(lines: Iterable[str]) -> Iterable[str]:
-    """Given the list of locks (`name-epoch:version-release.arch`), return the names, which may have wildcards."""
+    """Given the list of locks, return the names, which may have wildcards.
+
+    dnf writes `name-epoch:version-release.arch`, yum 3 has the epoch in front.
+    """
     for line in lines:
-        if found := re.match(r"^([^\s#!][^\s:]*?)-(?:\d+:)?[^\s-]+-[^\s-]+$", line.strip()):
+        if found := re.match(r"^(?:\d+:)?([^\s#!:][^\s:]*?)-(?:\d+:)?[^\s-]+-[^\s-]+$", line.strip()):
             yield found[1]
 
 
