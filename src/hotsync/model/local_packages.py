@@ -13,13 +13,16 @@ from hotsync.model.packages import Package
 LARGEST_FILE = 1024**3
 LARGEST_SUM = 4 * 1024**3
 
-NO_TOOL, NO_FILE, FAILED, TOO_LARGE, NO_ROOM = "no-tool", "no-file", "failed", "too-large", "no-room"
+NO_TOOL, NO_FILE, FAILED, TOO_LARGE, NO_ROOM, TOO_MANY = (
+    "no-tool", "no-file", "failed", "too-large", "no-room", "too-many",
+)  # fmt: skip
 _LACKS = {
     NO_TOOL: "the MASTER has its file no more: install dpkg-repack there, or lay it into /var/lib/hotsync/packages",
     NO_FILE: "the MASTER has its file no more: lay it into /var/lib/hotsync/packages there",
     FAILED: "the MASTER could not build its file anew (its system log has more)",
     TOO_LARGE: "its file is larger than what is carried of such packages",
     NO_ROOM: "the MASTER has no room to build its file anew",
+    TOO_MANY: "the MASTER has too many such packages to carry: set up the repositories there that they are from",
 }
 
 
@@ -61,6 +64,12 @@ def find_local(
         and (here.held or not any(order(version, here.version) > 0 for version in offered.get(name, ())))
         and not own_reason(name)
     )
+
+
+def are_too_many(found: int, installed: int, most: int = 50) -> bool:
+    """Given how many packages are of no repository, of how many, return whether these are more than a person would have
+    installed from files: then it is the lists of repositories that are incomplete."""
+    return found > max(most, installed // 10)
 
 
 def carried_here(told: Iterable[LocalPackage], machine: Machine) -> tuple[LocalPackage, ...]:

@@ -22,7 +22,9 @@ from hotsync.model.local_packages import (
     LARGEST_SUM,
     NO_ROOM,
     TOO_LARGE,
+    TOO_MANY,
     LocalPackage,
+    are_too_many,
     find_local,
 )
 from hotsync.model.packages import Package, Room, lacks_room
@@ -127,14 +129,17 @@ def _bring_up_to_date(paths: Paths, manager: PackageManager, last: tuple[LocalPa
     installed = manager.installed()
     if offered := manager.available(installed):
         found = [package for _, package in find_local(installed, offered, manager.machine().family.order)]
-        return not any(each.lack for each in _carry(paths, found, last))
+        only_known = are_too_many(len(found), len(installed))
+        return not any(each.lack for each in _carry(paths, found, last, only_known=only_known))
     if not _lie_there(paths, last):
         _carry(paths, [], last)
     return False
 
 
-def _carry(paths: Paths, found: list[Package], last: tuple[LocalPackage, ...]) -> list[LocalPackage]:
-    """Bring the spool to exactly these packages; return what is told of them."""
+def _carry(
+    paths: Paths, found: list[Package], last: tuple[LocalPackage, ...], *, only_known: bool = False
+) -> list[LocalPackage]:
+    """Bring the spool to exactly these packages, or those of them that it has already; return what is told of them."""
     known = {(each.name, each.version, each.architecture): each for each in last}
     told: list[LocalPackage] = []
     left = LARGEST_SUM
@@ -142,10 +147,13 @@ def _carry(paths: Paths, found: list[Package], last: tuple[LocalPackage, ...]) -
         carrier = _Carrier(paths, collection, detect.files_of(paths))
         for package in found:
             before = known.get((package.name, package.version, package.architecture))
-            told.append(carrier.take(package, before, min(left, LARGEST_FILE)))
+            told.append(carrier.take(package, before, min(left, LARGEST_FILE), only_known=only_known))
             left -= told[-1].size
         collection.put(DOCUMENT, render_local(told))
         collection.publish()
+    if only_known:
+        _log.warning("%d packages are of no repository: too many to carry; are all repositories set up?", len(found))
+        return told
     for each in told:
         if each.lack and known.get((each.name, each.version, each.architecture)) != each:
             _log.warning("%s %s is of no repository and is not carried: %s", each.name, each.version, each.reason)
@@ -156,7 +164,7 @@ class _Carrier:
     def __init__(self, paths: Paths, collection: Collection, files: PackageFiles) -> None:
         self._paths, self._collection, self._files = paths, collection, files
 
-    def take(self, package: Package, before: LocalPackage | None, most: int) -> LocalPackage:
+    def take(self, package: Package, before: LocalPackage | None, most: int, *, only_known: bool) -> LocalPackage:
         """Take a package's file along if it can be had; one that is there already stays."""
         told = LocalPackage(package.name, package.version, package.architecture, seen=self._files.seen(package))
         if before is not None and before.sha256 and before.seen == told.seen and before.size <= most:
@@ -164,6 +172,8 @@ class _Carrier:
             if file.is_file() and file.stat().st_size == before.size:
                 self._collection.keep(file.name)
                 return before
+        if only_known:
+            return replace(told, lack=TOO_MANY)
         for file in self._files.find(package):
             return self._put(told, file, most)
         if lack := self._files.lack or self._hindrance(package, most):

@@ -14,7 +14,7 @@ import pytest
 
 from hotsync.backends.packages.deb_files import DebFiles
 from hotsync.errors import SourceError
-from hotsync.model.local_packages import FAILED, NO_FILE, NO_ROOM, NO_TOOL, TOO_LARGE, LocalPackage
+from hotsync.model.local_packages import FAILED, NO_FILE, NO_ROOM, NO_TOOL, TOO_LARGE, TOO_MANY, LocalPackage
 from hotsync.model.packages import Package
 from hotsync.model.report import Verdict
 from hotsync.sources import local_packages as source
@@ -176,6 +176,20 @@ def test_without_lists_nothing_is_known_and_what_was_carried_stays(master: Maste
     (world.root / "etc/apt/sources.list").write_text("")
     assert master.collect() == told
     assert not load_seen(world.paths).whole
+
+
+def test_so_many_that_lists_must_be_incomplete_are_told_and_only_what_was_carried_before_is(
+    master: Master, world: AptRoot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = master.collect()["mine"]
+    world.install("another", "1.0")
+    world.withdraw("another")
+    monkeypatch.setattr(source, "are_too_many", lambda found, installed: (found, installed) == (2, 3))
+    found = master.collect()
+    assert found["mine"] == told
+    assert (found["another"].sha256, found["another"].lack) == ("", TOO_MANY)
+    assert "dpkg-repack" not in master.programs
+    assert [record.message.split(":")[0] for record in caplog.records] == ["2 packages are of no repository"]
 
 
 def test_what_cannot_be_built_is_told_and_not_tried_in_every_run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotsync.model.local_packages import NO_TOOL, LocalPackage, carried_here, find_local, to_accept
+from hotsync.model.local_packages import NO_TOOL, LocalPackage, are_too_many, carried_here, find_local, to_accept
 from hotsync.model.package_family import DEBIAN
 from hotsync.model.package_wants import Machine
 from hotsync.model.packages import Package
@@ -22,6 +22,13 @@ def test_what_no_repository_has_or_only_older_is_of_none_and_what_waits_for_an_u
     offered = {"patched": ["1"], "waits": ["2"], "held": ["2"], "offered": ["2", "1"]}
     found = find_local(here, offered, DEBIAN.order)
     assert [name for name, _ in found] == ["held", "nowhere", "patched"]
+
+
+def test_more_than_a_person_installs_from_files_are_a_sign_of_lists_that_are_incomplete() -> None:
+    assert not are_too_many(50, 60)
+    assert are_too_many(51, 300)
+    assert not are_too_many(200, 2000)
+    assert are_too_many(201, 2000)
 
 
 def test_what_is_no_package_of_this_server_is_never_asked_for() -> None:
