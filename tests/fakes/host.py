@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from hotsync.model.entry import Kind
+from hotsync.model.fence import FenceResult, Tier, tiers_left
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.plan import StepRecord
@@ -96,6 +97,7 @@ class World:
         return PromotionFacts(
             role=self.role,
             promotion=document,
+            fences=tiers_left("", "", document.fences),
             addresses_missing="10.77.0.1/24" not in self.addresses,
             host_name=self.host_name,
             accounts_differ=self.accounts_differ,
@@ -145,6 +147,13 @@ class FakeHost:
         assert self.world.role.claim == epoch
         assert self.world.etc == "exchanged", "MASTER before its configuration is there"
         self.world.role = RoleRecord(Role.MASTER, epoch)
+
+    def fence(self) -> None:
+        assert self.world.role.claim is not None, "a fence before the claim"
+        assert "10.77.0.1/24" not in self.world.addresses, "a fence after the MASTER's addresses are ours"
+        assert self.world.document is not None
+        result = FenceResult(Tier.AGENT, True)
+        self.world.document = replace(self.world.document, fences=(result,))
 
     def settle(self) -> None:
         assert self.world.role.role is Role.MASTER, "production before the role"

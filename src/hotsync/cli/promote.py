@@ -144,6 +144,7 @@ def promote(
         answers = replace(answers, network=plan.choice, pairs=plan.pairs)
         if not yes:
             _confirm(seen)
+            answers = replace(answers, typed=_typed_that_it_cannot_serve(seen))
         unit.start(paths, answers)
     return _follow(paths, as_json)
 
@@ -215,6 +216,18 @@ def _confirm(seen: Prospect) -> None:
     typed = click.prompt(question, err=True, default="")
     if typed.strip() not in (socket.gethostname(), name):
         raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
+
+
+def _typed_that_it_cannot_serve(seen: Prospect) -> bool:
+    """Have a person who forces a promotion beside a living MASTER say so in words; return whether that was due."""
+    alive = next((c for c in seen.checks if c.name == "master.silent" and c.verdict is not Verdict.GREEN), None)
+    if alive is None:
+        return False
+    click.echo(f"The MASTER still answers: {readable(alive.detail)}.", err=True)
+    typed = click.prompt("Type CANNOT SERVE if you made sure that it cannot", err=True, default="")
+    if typed.strip() != "CANNOT SERVE":
+        raise Refused(reason="the MASTER may serve", hint="Nothing was changed. Switch the MASTER off first.")
+    return True
 
 
 def _past(paths: Paths, answers: Answers, at: str) -> Past | None:

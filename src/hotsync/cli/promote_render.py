@@ -17,6 +17,7 @@ from hotsync.flows.promote_look import loss_of
 from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.data_age import ServerAge
+from hotsync.model.fence import sentence_of
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
@@ -162,6 +163,9 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
             ],
             "checks": [check_document(check) for check in promotion.checks],
             "notes": list(promotion.notes),
+            "fences": [
+                {"tier": each.tier.value, "reached": each.reached, "detail": each.detail} for each in promotion.fences
+            ],
         }
     return document
 
@@ -178,6 +182,8 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
     for check in promotion.checks:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
+    if promotion.fences:
+        say(sentence_of(promotion.fences))
     for note in promotion.notes:
         say(note, mark=click.style("Note:", fg="yellow"))
     if promotion.servers:

@@ -303,6 +303,33 @@ class Settings(BaseModel):
         "starts; `hold`: it does not, and no address of production is taken, until the administrator says so",
         example="hold",
     )
+    fence_ssh: str = _setting(
+        "hotsync",
+        "FenceSsh",
+        Host(),
+        "",
+        "on the SLAVE: the MASTER as root's `ssh` knows it (a name of `/root/.ssh/config`, or an address), with a key "
+        "that asks nobody: a promotion switches it off so, if its HotSync does not answer",
+        example="<MASTER_IP>",
+    )
+    fence_command: str = _setting(
+        "hotsync",
+        "FenceCommand",
+        Text("the absolute path of a program"),
+        "",
+        "on the SLAVE: a program of yours that switches the MASTER off (IPMI, power strip, hypervisor, switch); a "
+        "promotion runs it with the MASTER's name and address if neither HotSync nor ssh reached it; it ends with 0 if "
+        "the MASTER is off",
+        example="/usr/local/sbin/fence-master",
+    )
+    fence_seconds: int = _setting(
+        "hotsync",
+        "FenceSeconds",
+        Number(1, 600),
+        "30",
+        "on the SLAVE: how long `FenceCommand` may take",
+        unit="seconds",
+    )
     internet_probe: str = _setting(
         "hotsync",
         "InternetProbe",

@@ -6,6 +6,7 @@ import socket
 
 from hotsync.backends import loading_guard, production_units, selinux
 from hotsync.backends.production_units import permit_flag
+from hotsync.engine.fence import fences_left
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
 from hotsync.engine.promotion_files import LIVE, units_left
@@ -44,6 +45,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     return PromotionFacts(
         role=store.load_role(paths),
         promotion=promotion,
+        fences=fences_left(paths, promotion),
         addresses_missing=takes_network and addresses_missing(promotion.network),
         host_name=socket.gethostname(),
         accounts_differ=not exchanged and PromotionAccounts(paths).differ,

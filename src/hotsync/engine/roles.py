@@ -10,6 +10,7 @@ from pathlib import Path
 from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
 from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
+from hotsync.engine.fence import fence
 from hotsync.engine.open_replica import open_replica
 from hotsync.errors import CommandFailed, NotReady, StaleEpoch, WrongRole
 from hotsync.model.identity import Role, RoleRecord
@@ -56,6 +57,10 @@ class PromotionRoles:
             why = f"promotion from generation {promotion.generation} claimed"
             store.save_role(paths, replace(role, claim=promotion.epoch, since=self._clock.now(), why=why))
             replica.close(why)
+
+    def fence(self) -> None:
+        """Keep the old MASTER from serving, by every way that is left; what came of each is written down."""
+        fence(self._paths, self._clock)
 
     def become_master(self, epoch: int) -> None:
         """Write role MASTER at `epoch` and end the claim: one rename."""

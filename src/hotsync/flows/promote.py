@@ -31,6 +31,7 @@ from hotsync.flows import promote_look as look
 from hotsync.flows.promote_network import plan_for
 from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ages_of_dumps
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Progress
@@ -56,13 +57,15 @@ Say = Callable[[str], None]
 class Answers:
     """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
     fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
-    must be this one, which was made for the promotion (0: the newest)."""
+    must be this one, which was made for the promotion (0: the newest). `typed`: a person typed that the MASTER, which
+    still answers, cannot serve."""
 
     network: NetworkChoice | None = None
     force: bool = False
     pairs: Pairs = ()
     undecided: bool = False
     generation: int = 0
+    typed: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         folders=layout.folders,
         running=tuple(sorted(production_units.active_units())),
         servers=ages_of_dumps(generation, difference),
+        fences=(FenceResult(Tier.PERSON, True, "typed before the promotion"),) if wanted and wanted.typed else (),
     )
     preflight = _preflight(parts, promotion, layout, network.found, asked=wanted is not None)
     if wanted:

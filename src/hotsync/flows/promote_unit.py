@@ -61,6 +61,7 @@ def start(paths: Paths, answers: Answers) -> None:
         "force": answers.force,
         "map": answers.pairs,
         "generation": answers.generation,
+        "typed": answers.typed,
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
@@ -119,6 +120,7 @@ def _read_request(paths: Paths) -> Answers:
         bool(document.get("force")),
         tuple((str(old), str(new)) for old, new in document.get("map", ())),
         generation=int(document.get("generation", 0)),
+        typed=bool(document.get("typed")),
     )
 
 

@@ -16,6 +16,7 @@ class Phase(StrEnum):
 
     PREPARE = "prepare"
     CLAIM = "claim"
+    FENCE = "fence"
     NETWORK = "network"
     ACCOUNTS = "accounts"
     PACKAGES = "packages"

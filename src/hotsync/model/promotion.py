@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.plan import Outcome, StepRecord
@@ -89,7 +90,8 @@ class Promotion:
     `folders` are selected folders that stay in place while their children move; they take the MASTER's attributes.
     `running` are the units that were active here at the claim. `etc_inode` is that of the prepared /etc (0: not
     prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
-    of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is.
+    of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is;
+    `fences` what was done to keep the old MASTER from serving.
     """
 
     epoch: int
@@ -109,6 +111,7 @@ class Promotion:
     notes: tuple[str, ...] = ()
     servers: tuple[ServerAge, ...] = ()
     finished_at: float = 0.0
+    fences: tuple[FenceResult, ...] = ()
 
     @property
     def done(self) -> frozenset[str]:
@@ -168,11 +171,13 @@ class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
 
     `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
-    are not yet. `labels`: files have to be labelled for SELinux here. `quotas`: so many have limits.
+    are not yet. `labels`: files have to be labelled for SELinux here. `quotas`: so many have limits. `fences`: ways to
+    keep the old MASTER from serving that were not tried yet.
     """
 
     role: RoleRecord
     promotion: Promotion
+    fences: tuple[Tier, ...] = ()
     addresses_missing: bool = False
     host_name: str = ""
     accounts_differ: bool = False

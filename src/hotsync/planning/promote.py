@@ -9,6 +9,7 @@ from hotsync.model.production import start_waves
 from hotsync.model.promotion import How, PromotionFacts
 from hotsync.steps.checks import RunCheck
 from hotsync.steps.databases import LoadDatabases, StartServer
+from hotsync.steps.fence import Fence
 from hotsync.steps.files import (
     Exchange,
     ExchangeEtc,
@@ -47,6 +48,8 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
     promotion, done = facts.promotion, facts.promotion.done
     if not facts.claimed:
         yield Claim(promotion)
+    if facts.fences:
+        yield Fence(facts.fences)  # before this server has the MASTER's addresses: they are where it is reached
     if promotion.network.choice.takes_addresses and facts.addresses_missing:
         yield TakeAddresses(tuple(str(address) for address in promotion.network.addresses))
     if promotion.network.host_name and facts.host_name != promotion.network.host_name:

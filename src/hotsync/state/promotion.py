@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import ConfigError
 from hotsync.model.data_age import ServerAge
+from hotsync.model.fence import FenceResult
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
@@ -88,6 +89,12 @@ def add_check(paths: Paths, check: Check) -> None:
     if promotion := load_promotion(paths):
         others = tuple(known for known in promotion.checks if known.name != check.name)
         save_promotion(paths, replace(promotion, checks=(*others, check)))
+
+
+def add_fence(paths: Paths, result: FenceResult) -> None:
+    """Keep what came of one way to keep the old MASTER from serving."""
+    if promotion := load_promotion(paths):
+        save_promotion(paths, replace(promotion, fences=(*promotion.fences, result)))
 
 
 def add_note(paths: Paths, note: str) -> None:

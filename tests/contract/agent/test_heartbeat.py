@@ -8,12 +8,15 @@ from dataclasses import replace
 import pytest
 
 from hotsync.engine import roles as engine_roles
+from hotsync.engine.fence import fence
 from hotsync.engine.roles import PromotionRoles
 from hotsync.errors import ExitCode, StaleEpoch
 from hotsync.manifest.store import Manifest
+from hotsync.model.fence import Tier
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import promotion as document
 from hotsync.state.hold import held
 from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, save_peer, save_role
@@ -215,3 +218,30 @@ def test_a_promoted_master_without_a_slave_asks_its_former_peer_and_each_hears_w
     assert not hosts.slave.here.settings.slave_host
     until(lambda: held(hosts.master.paths) is not None, "the old MASTER is called and holds itself")
     assert held(hosts.slave.paths) is None
+
+
+def test_a_promotion_asks_the_masters_daemon_to_hold_it_and_names_a_program_that_is_not_needed_then(
+    paired: Pair,
+) -> None:
+    paired.master.start()
+    paths = paired.slave.paths
+    paired.slave.set("hotsync", FenceCommand="/usr/bin/false")
+    save_role(paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    document.save_promotion(paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    fence(paths, paired.slave.clock)
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    assert [(result.tier, result.reached) for result in promotion.fences] == [(Tier.AGENT, True)]
+    until(lambda: held(paired.master.paths) is not None, "the MASTER holds itself")
+
+
+def test_the_sites_program_is_run_for_a_master_that_is_dead(paired: Pair) -> None:
+    paths = paired.slave.paths
+    paired.slave.set("hotsync", FenceCommand="/usr/bin/false")
+    document.save_promotion(paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    fence(paths, paired.slave.clock)
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    agent, site = promotion.fences
+    assert (agent.reached, site.tier, site.reached) == (False, Tier.COMMAND, False)
+    assert "exit 1" in site.detail

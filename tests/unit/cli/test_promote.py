@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from hotsync.cli.render import local, utc
 from hotsync.engine.network_rollback import before_path, confirmed_path
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
-from hotsync.flows.promote import Prospect
+from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import Fate, LossStatement, Lost
 from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.report import Check, Verdict
 from hotsync.state.loss import save_loss
 from hotsync.state.promotion import save_promotion
 from hotsync.system.paths import Paths
@@ -194,3 +197,46 @@ def test_without_a_word_of_the_master_nothing_is_known_since_the_generation_was_
     places.loss_told.unlink()
     show_plan(places, PROSPECT, ())
     assert f"no change is known; nothing is known after {local(BEGAN - 205)}." in capsys.readouterr().out
+
+
+def forced(monkeypatch: pytest.MonkeyPatch, detail: str, typed: str) -> tuple[BaseException | None, list[Answers]]:
+    """Return how `hotsync-promote --force` ended, and with what the unit was started."""
+    promotion = Promotion(3, 7, "d", BEGAN, BEGAN, BEGAN, NetworkPlan(), ())
+    verdict = Verdict.RED if detail else Verdict.GREEN
+    checks = (Check("master.silent", "the MASTER is silent", verdict, detail),)
+    seen = Prospect(PromotionFacts(RoleRecord(Role.SLAVE), promotion), (), checks, resumed=False)
+    started: list[Answers] = []
+    monkeypatch.setattr(unit, "is_running", lambda: False)
+    monkeypatch.setattr(unit, "start", lambda _, answers: started.append(answers))
+    monkeypatch.setattr("hotsync.cli.promote._settled_prospect", lambda *_: seen)
+    monkeypatch.setattr("hotsync.cli.promote._follow", lambda *_: 0)
+    done = CliRunner().invoke(promote, ["--force"], input=f"{socket.gethostname()}\n{typed}\n", standalone_mode=False)
+    return done.exception, started
+
+
+def test_who_forces_beside_a_living_master_types_that_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, started = forced(monkeypatch, "192.0.2.10 answers ping", "yes")
+    assert isinstance(error, Refused)
+    assert started == []
+    error, (answers,) = forced(monkeypatch, "192.0.2.10 answers ping", "CANNOT SERVE")
+    assert error is None
+    assert (answers.force, answers.typed) == (True, True)
+    error, (answers,) = forced(monkeypatch, "", "")
+    assert error is None
+    assert not answers.typed
+
+
+def test_the_report_says_how_the_old_master_was_fenced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    done = StepRecord("fence", "fence", "keep it from serving", BEGAN, BEGAN + 1, Outcome.DONE)
+    fences = (FenceResult(Tier.AGENT, False, "nobody is there"), FenceResult(Tier.COMMAND, True, "0"))
+    made = Promotion(3, 7, "d", BEGAN, BEGAN, BEGAN, NetworkPlan(), (), records=(done,), fences=fences)
+    save_promotion(paths, made)
+    ended = Ended(0, "done", None)
+    assert outcome_document(paths, ended)["fences"] == [
+        {"tier": "agent", "reached": False, "detail": "nobody is there"},
+        {"tier": "command", "reached": True, "detail": "0"},
+    ]
+    show_outcome(paths, ended)
+    assert "The old MASTER was fenced: the site's command ended it." in capsys.readouterr().out

@@ -15,6 +15,10 @@ class Roles(Protocol):
         """
         ...
 
+    def fence(self) -> None:
+        """Keep the old MASTER from serving, by every way that is left; what came of each is written down."""
+        ...
+
     def become_master(self, epoch: int) -> None:
         """Write role MASTER at `epoch` and end the claim: one rename."""
         ...

@@ -1,0 +1,122 @@
+"""Fences the old MASTER after the claim: its agent, ssh, a command of the site. Each is tried once, whatever comes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hotsync.config.schema import Settings
+from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable
+from hotsync.model.fence import FenceResult, Tier, tiers_left
+from hotsync.model.identity import Peer, Role
+from hotsync.model.promotion import Promotion
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.state.settings import read_settings
+from hotsync.system import command
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from hotsync.transport.client import hail
+from hotsync.transport.dial import Callee, Ours
+from hotsync.transport.tls import load_identity
+
+KNOCK_SECONDS = 1.5
+ANSWER_SECONDS = 10.0
+SSH_SECONDS = 20.0
+SWITCH_OFF = ("systemctl", "--no-block", "poweroff")
+_log = logging.getLogger("hotsync.fence")
+
+
+def fences_left(paths: Paths, promotion: Promotion) -> tuple[Tier, ...]:
+    """Return the ways that are still to be tried; none where nobody is known who would have to be kept from it."""
+    settings, _ = read_settings(paths)
+    if store.load_peer(paths) is None:
+        return ()
+    return tiers_left(settings.fence_ssh, settings.fence_command, promotion.fences)
+
+
+def fence(paths: Paths, clock: Clock) -> None:
+    """Try every way that is left, write down what came of each, and stop after one that reached the MASTER."""
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    promotion = document.load_promotion(paths)
+    if peer is None or promotion is None:
+        return
+    ways: Mapping[Tier, Callable[[], str]] = {
+        Tier.AGENT: lambda: _agent(paths, clock, settings, peer, promotion.epoch),
+        Tier.SSH: lambda: _ssh(settings),
+        Tier.COMMAND: lambda: _command(settings, peer),
+    }
+    results = promotion.fences
+    while left := tiers_left(settings.fence_ssh, settings.fence_command, results):
+        tier = left[0]
+        try:
+            result = FenceResult(tier, True, ways[tier]())
+        except HotSyncError as error:
+            result = FenceResult(tier, False, error.sentence)
+        _log.warning("Fence %s: %s", tier, result.detail)
+        document.add_fence(paths, result)
+        results = (*results, result)
+
+
+def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
+    """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
+    ours = Ours(epoch, Role.SLAVE, "localhost", "0")
+    last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
+    for address in dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each):
+        if not _knock(address, settings.slave_port):
+            continue
+        try:
+            hail(
+                Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint),
+                clock,
+                ANSWER_SECONDS,
+            )
+        except HotSyncError as error:
+            last = error
+        else:
+            return f"it heard of epoch {epoch} at {address}, and holds itself"
+    raise last
+
+
+def _knock(address: str, port: int) -> bool:
+    """Return whether somebody answers there, within a moment: a dead MASTER must not cost the promotion its time."""
+    with suppress(OSError), socket.create_connection((address, port), timeout=KNOCK_SECONDS):
+        return True
+    return False
+
+
+def _ssh(settings: Settings) -> str:
+    """Switch the MASTER off by ssh: with a key that needs no person, and to a host whose key is known."""
+    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=yes"]
+    command.run(["ssh", *options, "--", settings.fence_ssh, *SWITCH_OFF], timeout=SSH_SECONDS)
+    return f"{settings.fence_ssh} switches itself off"
+
+
+def _command(settings: Settings, peer: Peer) -> str:
+    """Run the site's program with the MASTER's name and address; its exit status 0 says that the MASTER is off."""
+    program = Path(settings.fence_command)
+    if fault := fault_of(program):
+        raise CommandFailed(program=str(program), status="not run", detail=fault, line=f"ls -l {program}")
+    command.run([os.fspath(program), peer.name, peer.address], timeout=float(settings.fence_seconds))
+    return f"{program} ended with 0"
+
+
+def fault_of(program: Path) -> str:
+    """Given the site's program, return why root should not run it, "" if it may."""
+    if not program.is_absolute():
+        return "it is no absolute path"
+    try:
+        status = program.stat()
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o100:
+        return "it is no program that can be run"
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+        return "somebody else than root may change it"
+    return ""

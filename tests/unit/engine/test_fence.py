@@ -1,0 +1,139 @@
+"""Which ways to keep an old MASTER from serving are tried, in which order, and what the report says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotsync.config.schema import Settings
+from hotsync.engine import fence as engine
+from hotsync.engine.fence import fault_of
+from hotsync.errors import CommandFailed, PeerUnreachable
+from hotsync.model.fence import FenceResult, Tier, sentence_of, tiers_left
+from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.system.command import Completed
+from hotsync.system.paths import Paths
+from tests.fakes.clock import TickingClock
+
+PEER = Peer("master", "192.0.2.10", "f" * 64, "", "fe80::1%eth0")
+BY_HAND = FenceResult(Tier.PERSON, True)
+
+
+@given(st.lists(st.booleans(), min_size=3, max_size=3), st.booleans(), st.booleans(), st.booleans())
+def test_ways_are_tried_from_the_gentlest_on_until_one_reaches_the_master(
+    works: list[bool], ssh: bool, program: bool, by_hand: bool
+) -> None:
+    would = dict(zip((Tier.AGENT, Tier.SSH, Tier.COMMAND), works, strict=True))
+    results = [BY_HAND] if by_hand else []
+    while left := tiers_left("master" if ssh else "", "/fence" if program else "", results):
+        results.append(FenceResult(left[0], would[left[0]], "said"))
+    tried = [result.tier for result in results if result.tier is not Tier.PERSON]
+    wanted = [Tier.AGENT, *([Tier.SSH] if ssh else []), *([Tier.COMMAND] if program else [])]
+    assert tried == wanted[: len(tried)]
+    reached = [tier for tier in tried if would[tier]]
+    assert reached == tried[-1:] if reached else tried == wanted
+    assert ("not fenced" in sentence_of(results)) is not bool(reached or by_hand)
+
+
+def test_nothing_is_said_of_a_fence_before_there_was_one() -> None:
+    assert sentence_of(()) == ""
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, claim=1))
+    store.save_peer(paths, PEER)
+    document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    monkeypatch.setattr(engine, "load_identity", lambda _: None)
+    return paths
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, **props: str) -> None:
+    made = Settings.model_validate(props)
+    monkeypatch.setattr(engine, "read_settings", lambda _: (made, ()))
+
+
+def results(paths: Paths) -> tuple[FenceResult, ...]:
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    return promotion.fences
+
+
+def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "fence"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    settings(monkeypatch, fence_ssh="old-master", fence_command=str(program))
+    monkeypatch.setattr(engine, "_knock", lambda *_: False)
+    ran: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> Completed:
+        ran.append(argv)
+        if argv[0] == "ssh":
+            raise CommandFailed(program="ssh", status="exit 255", detail="no route to host", line="ssh")
+        return Completed(0, b"", b"")
+
+    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    engine.fence(paths, TickingClock())
+    agent, ssh, site = results(paths)
+    assert (agent.tier, agent.reached, ssh.tier, ssh.reached) == (Tier.AGENT, False, Tier.SSH, False)
+    assert (site.tier, site.reached) == (Tier.COMMAND, True)
+    assert ran[0][-5:] == ["--", "old-master", "systemctl", "--no-block", "poweroff"]
+    assert "BatchMode=yes" in ran[0]
+    assert ran[1] == [str(program), "master", "192.0.2.10"]
+    engine.fence(paths, TickingClock())  # a promotion that was cut after it
+    assert len(ran) == 2
+    assert engine.fences_left(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ())) == tuple(Tier)[:3]
+
+
+def test_a_master_whose_hotsync_answers_is_not_switched_off(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, master_host="192.0.2.10", fence_ssh="old-master")
+    monkeypatch.setattr(engine, "_knock", lambda *_: True)
+    monkeypatch.setattr(engine, "hail", lambda *_: None)
+    engine.fence(paths, TickingClock())
+    (agent,) = results(paths)
+    assert agent == FenceResult(Tier.AGENT, True, "it heard of epoch 1 at 192.0.2.10, and holds itself")
+
+
+def test_one_that_answers_nonsense_is_not_counted_as_reached(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch, master_host="192.0.2.10")
+    monkeypatch.setattr(engine, "_knock", lambda *_: True)
+
+    def refuse(*_: object) -> None:
+        raise PeerUnreachable(address="192.0.2.10", port=273, reason="reset")
+
+    monkeypatch.setattr(engine, "hail", refuse)
+    engine.fence(paths, TickingClock())
+    (agent,) = results(paths)
+    assert not agent.reached
+    assert "reset" in agent.detail
+
+
+def test_without_a_peer_there_is_nobody_to_fence(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings(monkeypatch)
+    store.forget_peer(paths)
+    engine.fence(paths, TickingClock())
+    assert results(paths) == ()
+
+
+def test_a_program_that_somebody_else_may_change_is_not_run(tmp_path: Path) -> None:
+    program = tmp_path / "fence"
+    assert "no absolute path" in fault_of(Path("fence"))
+    assert fault_of(program)
+    program.write_text("")
+    assert "run" in fault_of(program)
+    program.chmod(0o777)
+    assert "somebody else" in fault_of(program)
+    program.chmod(0o755)
+    assert fault_of(program) == ""
+    assert "run" in fault_of(tmp_path)
