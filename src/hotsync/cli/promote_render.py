@@ -16,6 +16,7 @@ from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_look import loss_of
 from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
+from hotsync.model.cards import NONE
 from hotsync.model.data_age import ServerAge
 from hotsync.model.fence import sentence_of
 from hotsync.model.promotion import How, Promotion
@@ -52,6 +53,8 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
     rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
     _table(title, ("", "phase", "step"), rows)
+    if promotion.network.pairs:
+        say(f"Network cards: {', '.join(f'{old} -> {new or NONE}' for old, new in promotion.network.pairs)}.")
     for check in seen.checks:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
@@ -82,6 +85,7 @@ def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> di
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
+        "cards": dict(promotion.network.pairs),
         "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
     }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from hotsync.backends.network import esmith
+from hotsync.backends.network import esmith, netplan
 from hotsync.backends.network.detect import NetworkSystem, network_system, system_named
 from hotsync.errors import ConfigError
+from hotsync.model.cards import Card
 from hotsync.model.network import Interface, NetworkState
 from hotsync.model.network_leases import with_leases
 from hotsync.model.network_rename import names_after, renamed, resolved, with_standby
 from hotsync.model.promotion import NetworkPlan
 
+_LINKS = "systemd/network"
+_HEAD = "# HotSync: this card had its name from the netplan of this server, before it was promoted."
 _OF_ITS_SYSTEM = frozenset((
     "auto", "hotplug", "inet loopback", "inet6 loopback", "its id", "renderer", "NetDev:only",
     "[connection] id", "[connection] uuid", "[connection] timestamp",
@@ -51,6 +55,20 @@ def written(tree_etc: Path, etc: Path, plan: NetworkPlan) -> dict[str, str | Non
             hint="Take this server's own network (hotsync-promote --network 3) and set it up by hand.",
         )
     return {**dict.fromkeys(system.files(etc)), **texts}
+
+
+def link_files(plan: NetworkPlan) -> dict[str, str]:
+    """Given the plan, return the files of udev's that keep the names of this server's cards."""
+    return {
+        f"{_LINKS}/10-hotsync-{name}.link": f"{_HEAD}\n[Match]\nPermanentMACAddress={mac}\n\n[Link]\nName={name}\n"
+        for mac, name in plan.own_names
+    }
+
+
+def own_names(own_etc: Path, cards: Iterable[Card]) -> tuple[tuple[str, str], ...]:
+    """Given this server's /etc and its cards, return those that have their name from its netplan, by address."""
+    given = netplan.names_given(own_etc) if netplan.available(own_etc) else ()
+    return tuple((card.mac, card.name) for card in cards if card.name in given and card.mac)
 
 
 def writer(tree_etc: Path, own_etc: Path) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith, live_links
 from hotsync.backends.network.detect import network_system
 from hotsync.engine.network_rollback import Rollback
-from hotsync.engine.network_writing import master_state, written
+from hotsync.engine.network_writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
 from hotsync.model.network import Address, Interface, NetworkState, is_on_link
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion
@@ -86,6 +86,8 @@ class PromotionNetwork:
             self._try(f"interface {interface.name}", partial(live_links.make, interface))
         for port, master in live_links.to_join(state, live_links.read_masters()):
             self._try(f"port {port} of {master.name}", partial(live_links.join, port, master))
+        for lease in plan.leases:
+            self._note(f"{lease} was lent to the MASTER by DHCP; it is fixed here: reserve it on the DHCP server.")
         here = live.read_interfaces()
         for address in (*plan.addresses, *plan.standby):
             if address.interface in here:
@@ -172,7 +174,7 @@ def network_files(tree_etc: Path, etc: Path, promotion: Promotion) -> dict[str, 
     """
     system, plan = network_system(etc), promotion.network
     if plan.choice.takes_addresses and plan.system:
-        return written(tree_etc, etc, plan)
+        return {**written(tree_etc, etc, plan), **link_files(plan)}
     if system is None or not plan.choice.takes_addresses:
         return {}
     try:
@@ -182,7 +184,7 @@ def network_files(tree_etc: Path, etc: Path, promotion: Promotion) -> dict[str, 
         configured = set[Address]()
     named = system.by_name(etc, dict(promotion.network.cards))
     standby = [address for address in promotion.network.standby if address not in configured]
-    return {**named, **system.standby(etc, standby, named)}
+    return {**named, **system.standby(etc, standby, named), **link_files(plan)}
 
 
 def read_master_network(tree_etc: Path) -> NetworkState | None:

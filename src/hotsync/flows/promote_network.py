@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
-from hotsync.engine.network_writing import writer, written
+from hotsync.engine.network_writing import own_names, writer, written
 from hotsync.engine.promotion_host import PromotionParts
 from hotsync.errors import ConfigError, NotReady
 from hotsync.flows import promote_look as look
@@ -39,6 +39,8 @@ def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, 
     cards = read_cards(ground)
     choice, pairs = _decide(choice, pairs, cards)
     plan = _mapped(parts, network, pairs) if choice is NetworkChoice.MAPPED else _unmapped(parts, choice, network)
+    if choice.takes_addresses:
+        plan = replace(plan, own_names=own_names(parts.paths.at("/etc"), cards.here))
     missing = look.cards_missing(plan, network)
     if choice is NetworkChoice.MASTERS:
         missing |= {card.name for card in cards.theirs if card.used and card.name not in cards.names}

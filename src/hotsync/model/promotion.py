@@ -62,7 +62,8 @@ class NetworkPlan:
     `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either. `pairs`
     say which card of this server takes the place of which of the MASTER's; `leases` are addresses that were lent to it
     (by its own names), `servers` the name servers it had. Where `system` is said the files are written anew, for that
-    system; `own_system`: it is another one than the MASTER's, so this server's own goes on running.
+    system; `own_system`: it is another one than the MASTER's, so this server's own goes on running. `own_names` are
+    hardware addresses and names of this server's cards that only its own files call so.
     """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -76,6 +77,7 @@ class NetworkPlan:
     own_system: bool = False
     leases: tuple[Address, ...] = ()
     servers: tuple[str, ...] = ()
+    own_names: tuple[tuple[str, str], ...] = ()
 
     @property
     def keeps_own_files(self) -> bool:

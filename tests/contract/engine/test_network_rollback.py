@@ -148,6 +148,14 @@ def test_an_address_that_must_answer_is_asked_and_nobody_else(paths: Paths) -> N
             bad.prove(before, (GATEWAY,))
 
 
+def test_what_was_lent_is_said_in_the_report(paths: Paths) -> None:
+    leased = replace(PROMOTION, network=replace(PLAN, leases=(Address("eth0", "10.77.0.1", 24),)))
+    notes: list[str] = []
+    rollback = Rollback(paths, SystemClock(), 0, timer=Calls())
+    PromotionNetwork(paths, lambda: leased, notes.append, rollback).take_addresses()
+    assert "10.77.0.1/24 was lent to the MASTER by DHCP" in notes[0]
+
+
 def test_where_nobody_could_tell_the_change_stands(paths: Paths) -> None:
     command.run(["ip", "link", "add", "eth7", "type", "veth", "peer", "name", "far7"])
     command.run(["ip", "link", "set", "eth7", "up"])

@@ -174,6 +174,15 @@ def test_who_is_asked_to_agree_sees_what_is_lost_and_after_when_nothing_is_known
     assert "and 10 more: with --json" in out
 
 
+def test_the_plan_says_which_card_takes_whose_place(places: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = (("eth0", "enp3s0"), ("eth1", ""))
+    promotion = replace(PROMOTION, network=replace(NetworkPlan(), pairs=pairs))
+    seen = replace(PROSPECT, facts=replace(PROSPECT.facts, promotion=promotion))
+    show_plan(places, seen, ())
+    assert "Network cards: eth0 -> enp3s0, eth1 -> none." in capsys.readouterr().out
+    assert plan_document(places, seen, ())["cards"] == dict(pairs)
+
+
 def test_programs_see_every_path_before_and_after(places: Paths) -> None:
     before = plan_document(places, PROSPECT, ())["loss"]
     save_promotion(places, PROMOTION)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network.detect import network_system, system_named
-from hotsync.engine.network_writing import master_state, writer, written
+from hotsync.engine.network_writing import link_files, master_state, own_names, writer, written
 from hotsync.errors import ConfigError
+from hotsync.model.cards import Card
 from hotsync.model.network import Address, NetworkState
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 
@@ -151,3 +152,14 @@ def test_a_network_that_no_system_configures_cannot_be_mapped(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="no network system"):
         master_state(tmp_path / "etc", NetworkPlan())
     assert system_named("netplan").name == "netplan"
+
+
+def test_a_card_that_only_this_servers_netplan_calls_so_keeps_its_name(tmp_path: Path) -> None:
+    own = server(tmp_path, "netplan")
+    here = (Card("eth0", "02:00:00:00:00:0a"), Card("eth1", "02:00:00:00:00:0b"))
+    assert own_names(own, here) == (("02:00:00:00:00:0a", "eth0"),)
+    assert own_names(server(tmp_path / "other", "ifupdown"), here) == ()
+    (text,) = link_files(NetworkPlan(own_names=own_names(own, here))).values()
+    assert text.splitlines()[1:] == ["[Match]", "PermanentMACAddress=02:00:00:00:00:0a", "", "[Link]", "Name=eth0"]
+    (own / "netplan/60-odd.yaml").write_text("network: &a {}\n")
+    assert own_names(own, here) == ()

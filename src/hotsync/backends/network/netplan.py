@@ -11,11 +11,24 @@ from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.netplan_read import definitions, parse
 from hotsync.backends.network.netplan_words import SECTIONS
 from hotsync.backends.network.netplan_write import FOLDER, render
+from hotsync.errors import ConfigError
 from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "netplan"
-__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
+__all__ = [
+    "FOLDER",
+    "NAME",
+    "activate",
+    "available",
+    "by_name",
+    "files",
+    "names_given",
+    "parse",
+    "read",
+    "render",
+    "standby",
+]
 
 _STANDBY = f"{FOLDER}/99-hotsync-standby.yaml"
 
@@ -78,6 +91,14 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
         lines.append(f"  {section}:")
         lines += [f"    {json.dumps(key)}: {{addresses: {json.dumps(words)}}}" for key, words in owners.items()]
     return {_STANDBY: "\n".join(lines) + "\n"}
+
+
+def names_given(etc: Path) -> tuple[str, ...]:
+    """Given an /etc, return the names that its files give to cards: without them a card has its kernel's."""
+    try:
+        return tuple(each.name for each in definitions(_files(etc)) if "set-name" in each.said)
+    except ConfigError:
+        return ()  # what is not understood is said where it is read
 
 
 def activate(etc: Path) -> None:
