@@ -24,7 +24,7 @@ from tests.packaging.root import Root
 pytestmark = pytest.mark.contract
 
 SCRIPTS: dict[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-INTERNAL = {"hotsyncd", "hotsync-receive", "hotsync-stream", "hotsync-watch"}
+INTERNAL = {"hotsyncd", "hotsync-receive", "hotsync-stream", "hotsync-watch", "hotsync-guard"}
 COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
