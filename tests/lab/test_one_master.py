@@ -67,6 +67,18 @@ def mac_of(host: Host) -> str:
     return host.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip()
 
 
+def wait_for_page(lab: Lab) -> None:
+    """The web server of the MASTER answers at production's address, after a moment."""
+    end = time.monotonic() + 60
+    while (got := lab.client.run(["curl", "-sf", f"http://{MASTER}/"], check=False)).returncode:
+        units = lab.master.run(
+            "systemctl --failed --no-legend; systemctl list-jobs; systemctl status apache2", check=False
+        )
+        assert time.monotonic() < end, units.stdout
+        time.sleep(1)
+    assert got.stdout == "page of the master\n"
+
+
 def check_held(master: Host) -> None:
     """It has no address of production, runs nothing of it, and says why and what to do."""
     assert f"{MASTER}/" not in master.run(["ip", "-4", "address", "show"]).stdout
@@ -132,9 +144,9 @@ def test_a_master_that_is_switched_on_again_takes_no_address_for_a_moment(prepar
     slave.kill()
     done = master.run(["hotsync", "rejoin", "--as-master", "--yes"], timeout=300)
     assert "is the MASTER again, at epoch 2" in " ".join((done.stdout + done.stderr).split())
-    assert prepared.client.run(["curl", "-sf", f"http://{MASTER}/"]).stdout == "page of the master\n"
+    wait_for_page(prepared)
     role = json.loads(master.read("/var/lib/hotsync/role.json"))
     assert (role["role"], role["epoch"]) == ("master", 2)
     master.kill()
     master.boot()
-    assert prepared.client.run(["curl", "-sf", f"http://{MASTER}/"]).stdout == "page of the master\n"
+    wait_for_page(prepared)

@@ -37,6 +37,13 @@ def active_units() -> frozenset[str]:
     )
 
 
+def wanted_at_boot() -> frozenset[str]:
+    """Return the services, sockets, timers and paths that a boot of this host starts: what its target wants."""
+    tree = command.run(["systemctl", "list-dependencies", "--plain", "--full", "default.target"], ok=range(256)).text
+    names = (line.strip() for line in tree.splitlines())
+    return frozenset(name for name in names if name.endswith((".service", ".socket", ".timer", ".path")))
+
+
 def known_units(units: Iterable[str]) -> frozenset[str]:
     """Given units, return those that this host has a file for (for an instance: its template's)."""
     wanted = sorted(set(units))

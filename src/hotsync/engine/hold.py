@@ -96,6 +96,7 @@ class Holding:
     own: Units = field(default_factory=Units)
     read_units: Callable[[Paths], tuple[UnitFact, ...]] = read_units
     active_units: Callable[[], frozenset[str]] = production_units.active_units
+    wanted_units: Callable[[], frozenset[str]] = production_units.wanted_at_boot
 
     def apply(self) -> Hold | None:
         """Make true what held.json says, and return it; None if this server does not hold itself.
@@ -159,10 +160,12 @@ class Holding:
         self.paths.held_flag.unlink(missing_ok=True)
         self.lines.restore(hold.addresses, hold.gateways)
         yield "its addresses are taken again"
-        units.start("default.target")
-        units.start_all(hold.ran)
+        production = self._production()
+        # a server that was held as it booted ran nothing: what that boot would have started is due
+        wanted = {unit for unit in self.wanted_units() if covers(production, unit)}
+        units.start_all(sorted(wanted.union(hold.ran)))
         drop_hold(self.paths)
-        yield "what ran is started"
+        yield "production is started"
 
     def forget(self, units: ProductionUnits) -> None:
         """At a boot, before anything has started: this server is not held any more, and starts as it always does."""

@@ -13,6 +13,7 @@ from hotsync.engine.hold import Holding
 from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongRole
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
+from hotsync.flows.save import Surroundings, save
 from hotsync.model.hold import Hold, hint_of, sentence_of
 from hotsync.model.identity import Peer, Role
 from hotsync.report.letters import Trouble
@@ -146,4 +147,13 @@ def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], hol
         for done in (holding or Holding(paths, Mute(paths))).release(epoch, ProductionUnits(paths), clock.now()):
             say(done)
         announce(paths, "")
-        return epoch
+    _arrange(paths, say)
+    return epoch
+
+
+def _arrange(paths: Paths, say: Callable[[str], None]) -> None:
+    """Start HotSync's own timers of a MASTER again; a fault in the settings is told, and stops nothing."""
+    try:
+        save(Surroundings(paths), say)
+    except HotSyncError as error:
+        say(f"HotSync does not run yet: {error.sentence} {error.hint}")
