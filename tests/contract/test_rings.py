@@ -197,6 +197,27 @@ def test_a_part_of_the_second_ring_writes_no_table_and_is_not_done_again(project
     assert "| 3 | 2 | 1 | 0 |" in (project / "docs/second-ring.md").read_text()
 
 
+def test_a_ring_of_hours_may_be_run_in_parts_each_with_its_commit(project: Path) -> None:
+    write(project, "tests/lab/test_one.py", "def test_one() -> None: ...\n")
+    write(project, "tests/lab/test_two.py", "def test_two() -> None:\n    assert False\n")
+    write(project, "tests/contract/room/test_three.py", "def test_three() -> None: ...\n")
+    commit(project)
+    checked(project, "--ring=2", "tests/lab")
+    page = (project / "docs/second-ring.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| tests/")}
+    assert rows.keys() == {"tests/lab/test_one.py", "tests/lab/test_two.py"}
+    assert "- `tests/lab/test_two.py::test_two`" in page
+    write(project, "tests/lab/test_two.py", "def test_two() -> None: ...\n")
+    commit(project)
+    checked(project, "--ring=2", "tests/lab/test_two.py", "tests/contract")
+    page = (project / "docs/second-ring.md").read_text()
+    again = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| tests/")}
+    assert again.keys() == {*rows, "tests/contract/room"}
+    assert again["tests/lab/test_one.py"] == rows["tests/lab/test_one.py"], "it keeps the commit that it ran at"
+    assert again["tests/lab/test_two.py"].split("|")[3] != rows["tests/lab/test_two.py"].split("|")[3]
+    assert "None." in page
+
+
 def test_what_a_second_ring_left_behind_is_in_its_table_until_it_starts_over(project: Path) -> None:
     body = "import subprocess\ndef test_it() -> None:\n    subprocess.run('setsid sleep 987655 &', shell=True)\n"
     write(project, "tests/contract/test_leak.py", body)

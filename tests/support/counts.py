@@ -1,7 +1,9 @@
 """What became of each test, kept in build/ while the run goes on, the counts that script/test ends with, and its table.
 
-The table tells of whole second rings only: nothing was selected, and every case has an outcome, of this run or of an
-earlier one at the same state of the code. script/lib/run_tests.py has it written when it knows what was left behind.
+The table of the second ring has a row for each part of it (the labs file by file, the contracts room by room, and the
+other folders): of the newest run in which nothing of that part was left out. So a ring of hours can be run in pieces,
+each named on the command line, and the table says of each piece at which state of the code it ran.
+script/lib/run_tests.py has it written when it knows what was left behind.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ _SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", 
 
 HEAD = """# The second ring
 
-Everything at full size: `script/test --all`, which writes this page. The newest run comes first.
+Everything at full size: `script/test --all`, which writes this page; `script/test --all tests/lab/test_promote.py` runs
+a part of it. A row is of the newest run of that part in which none of its cases was left out.
 
-| date (UTC) | commit | cases | passed | failed | skipped | left behind |
-|---|---|---|---|---|---|---|
+| part | date (UTC) | commit | cases | passed | failed | skipped | left behind |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -54,24 +57,49 @@ def merge(earlier: str | None, now: str) -> str:
     return now if earlier is None else max(earlier, now, key=order.index)
 
 
-def render_row(outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
-    """Return the row of the table for one run."""
+def part_of(nodeid: str) -> str:
+    """Given a test, return the part of the second ring that it belongs to."""
+    folders = nodeid.partition("::")[0].split("/")
+    if folders[1:2] == ["lab"]:
+        return "/".join(folders)
+    return "/".join(folders[: 3 if folders[1:2] == ["contract"] and len(folders) > 3 else 2])
+
+
+def whole_parts(cases: Collection[str], outcomes: Outcomes, paths: Collection[str]) -> list[str]:
+    """Given all cases, what became of them, and the paths that were asked for (none: everything), return the parts of
+    which nothing was left out."""
+    found: dict[str, bool] = {}
+    for case in cases:
+        part = part_of(case)
+        asked = not paths or any(f"{part}/".startswith(f"{path.rstrip('/')}/") for path in paths)
+        found[part] = found.get(part, True) and asked and case in outcomes
+    return sorted(part for part, whole in found.items() if whole)
+
+
+def render_row(part: str, outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
+    """Given what became of the cases of a part, return its row of the table."""
     count = Counter(outcomes.values())
     numbers = (len(outcomes), count["passed"], count["failed"], count["skipped"], len(left))
-    return f"| {date} | {commit} | {' | '.join(map(str, numbers))} |"
+    return f"| {part} | {date} | {commit} | {' | '.join(map(str, numbers))} |"
 
 
-def render_page(old: str, outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
-    """Given the page as it was, return it with this run on top and the list of this run's failures."""
-    rows = [line for line in old.splitlines() if line.startswith("| 2") and f"| {commit} |" not in line]
-    failed = [f"- `{name}`" for name, outcome in sorted(outcomes.items()) if outcome == "failed"]
+def render_page(old: str, parts: Collection[str], outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
+    """Given the page as it was and the parts that are whole now, return it with their rows and their failures."""
+    lines = old.splitlines()
+    rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| tests/")}
+    failed = [line for line in lines if line.startswith("- `") and part_of(line[3:-1]) not in parts]
+    for part in parts:
+        mine = {name: outcome for name, outcome in outcomes.items() if part_of(name) == part}
+        rows[part] = render_row(part, mine, left, commit, date)
+        failed += [f"- `{name}`" for name, outcome in mine.items() if outcome == "failed"]
+    failed.sort()
     failed += [f"- left behind: `{line}`" for line in left]
-    failures = "\n## Failures of the newest run\n\n" + ("\n".join(failed) if failed else "None.") + "\n"
-    return HEAD + "\n".join([render_row(outcomes, left, commit, date), *rows]) + "\n" + failures
+    failures = "\n## Failures\n\n" + ("\n".join(failed) if failed else "None.") + "\n"
+    return HEAD + "\n".join(rows[part] for part in sorted(rows)) + "\n" + failures
 
 
 def close_second_ring(root: Path, left: list[str]) -> None:
-    """Given a checkout and what a run left behind, note that, and write the table if that run was a whole second ring.
+    """Given a checkout and what a run left behind, note that, and write the rows of the parts that are whole.
 
     What was left behind stays counted until the ring starts over: no later run can show that it was nothing.
     """
@@ -79,12 +107,13 @@ def close_second_ring(root: Path, left: list[str]) -> None:
     record = json.loads(file.read_text())
     record["left"] = [*record["left"], *left]
     file.write_text(json.dumps(record, indent=1))
-    if record["whole"]:
+    if record["parts"]:
         page = root / TABLE
         page.parent.mkdir(exist_ok=True)
         old = page.read_text() if page.exists() else ""
         date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        page.write_text(render_page(old, record["outcomes"], record["left"], record["commit"], date))
+        outcomes, commit = record["outcomes"], record["commit"]
+        page.write_text(render_page(old, record["parts"], outcomes, record["left"], commit, date))
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], done: Collection[str]) -> None:
@@ -133,19 +162,20 @@ class Recorder:
         """Keep what a phase of a test came to."""
         self.outcomes[nodeid] = merge(self.outcomes.get(nodeid), outcome)
 
-    def save(self, *, whole: bool = False) -> None:
-        """Write what is known to the disk."""
+    def save(self, parts: Collection[str] = ()) -> None:
+        """Write what is known to the disk, with the parts that are whole."""
         self.file.parent.mkdir(exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        record = {"commit": self.commit, "whole": whole, "left": self.left, "outcomes": self.outcomes}
+        record = {"commit": self.commit, "parts": list(parts), "left": self.left, "outcomes": self.outcomes}
         fresh.write_text(json.dumps(record, indent=1))
         fresh.replace(self.file)
 
-    @property
-    def everything_was_asked_for(self) -> bool:
-        """Whether no word on the command line left tests out."""
+    def whole(self) -> list[str]:
+        """Return the parts of which nothing was left out by a word on the command line, or by an end before the end."""
+        if any(self.config.getoption(name, None) for name in _SELECTING):
+            return []
         named = self.config.args_source is pytest.Config.ArgsSource.ARGS
-        return not named and not any(self.config.getoption(name, None) for name in _SELECTING)
+        return whole_parts(self.cases, self.outcomes, self.config.args if named else ())
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -182,8 +212,7 @@ class Recorder:
         if target := os.environ.get("HOTSYNC_COUNTS"):
             Path(target).write_text(json.dumps(Counter(self.outcomes.values())))
         if self.second:
-            ended = bool(self.cases) and self.cases <= self.outcomes.keys()
-            self.save(whole=ended and self.everything_was_asked_for)
+            self.save(self.whole())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
