@@ -77,7 +77,7 @@ def take(paths: Paths, wanted: Wanted, clock: Clock) -> None:
         live.set_gateway(wanted.gateway, wanted.address if on_link else None, on_link=on_link)
     live.announce([wanted.address])
     if before is not None:
-        rollback.prove(before, [wanted.gateway] if wanted.gateway else [])
+        rollback.prove(before, [wanted.gateway] if wanted.gateway else [], [wanted.address])
 
 
 def keep(paths: Paths, seen: Seen, wanted: Wanted, now: float) -> Path | None:

@@ -6,6 +6,7 @@ gone. So a server that lost its network by a promotion is reachable again where 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 from collections.abc import Iterable
@@ -104,15 +105,17 @@ class Rollback:
             _log.warning("the network would not be put back by itself: %s", error.sentence)
         return before
 
-    def prove(self, before: Before, gateways: Iterable[Address]) -> None:
-        """Given what was before, wait until somebody answers; then, or if nobody could tell, let the change stand.
+    def prove(self, before: Before, gateways: Iterable[Address], taken: Iterable[Address]) -> None:
+        """Given what was before and what was taken, wait until somebody answers; then, or if nobody could tell, let the
+        change stand.
 
-        Raise NetworkSilent, with the network as it was before, if nobody does in time.
+        Who is in a network that was taken must answer on the wire that has it now: cards that changed places would be
+        noticed by nobody else. Raise NetworkSilent, with the network as it was before, if nobody does in time.
         """
-        asked = tuple(gateways)
+        asked, here = tuple(gateways), tuple(taken)
         if self.probe or before.neighbours:
             end = self.clock.monotonic() + self.seconds
-            while not (confirmed_path(self.paths).exists() or self._answers(before, asked)):
+            while not (confirmed_path(self.paths).exists() or self._answers(before, asked, here)):
                 if self.clock.monotonic() >= end:
                     put_back(self.paths)
                     self.timer.stop()
@@ -122,15 +125,25 @@ class Rollback:
         self.timer.stop()
         before_path(self.paths).unlink(missing_ok=True)
 
-    def _answers(self, before: Before, gateways: tuple[Address, ...]) -> bool:
+    def _answers(self, before: Before, gateways: tuple[Address, ...], taken: tuple[Address, ...]) -> bool:
         if self.probe:
-            return reaches(self.probe)
+            wire = wire_of(self.probe, taken)
+            return bool(live.holders([Address(wire, self.probe, 32)], _ASK_SECONDS)) if wire else reaches(self.probe)
         masters = read_masters()
-        asked = [Address(top_here(each.interface, masters), each.address, each.prefix) for each in before.neighbours]
+        asked = [
+            Address(wire_of(each.address, taken) or top_here(each.interface, masters), each.address, each.prefix)
+            for each in before.neighbours
+        ]
         groups = ([each for each in some if each.interface in masters] for some in (asked, gateways))
         return any(live.holders(group, _ASK_SECONDS) for group in groups) or any(
             reaches(each.address) for each in gateways
         )
+
+
+def wire_of(address: str, taken: Iterable[Address]) -> str:
+    """Given an IPv4 address and those that were taken, return the interface whose network it is in, "" if none is."""
+    asked = ipaddress.ip_address(address)
+    return next((each.interface for each in taken if asked in ipaddress.ip_interface(str(each)).network), "")
 
 
 def load_before(paths: Paths) -> Before | None:

@@ -64,7 +64,7 @@ class PromotionNetwork:
         before = rollback.arm(each.name for each in made)
         self._take(plan, state, made)
         if before is not None:
-            rollback.prove(before, self._gateways_here(plan))
+            rollback.prove(before, self._gateways_here(plan), plan.addresses)
 
     def _state(self) -> NetworkState:
         """Return the network that this server is to have, empty where its files are not understood."""
@@ -125,7 +125,7 @@ class PromotionNetwork:
         if before is None:
             return
         try:
-            rollback.prove(before, self._gateways_here(plan))
+            rollback.prove(before, self._gateways_here(plan), plan.addresses)
         except NetworkSilent as error:
             _log.warning("%s", error.sentence)
             self._note(_NOT_BY_FILES)

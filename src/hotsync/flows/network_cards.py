@@ -12,7 +12,7 @@ from hotsync.errors import ConfigError, HotSyncError
 from hotsync.model.cards import Card, Pairs, Proposed, complete, is_card
 from hotsync.model.network_rename import resolved
 from hotsync.model.promotion import ETC
-from hotsync.planning.cards import master_cards, networks_of, propose
+from hotsync.planning.cards import master_cards, networks_of, on_its_wire, propose
 from hotsync.sources.facts import read_interfaces
 from hotsync.state.cards import load_pairs
 
@@ -82,4 +82,4 @@ def _listening(here: Iterable[Card], theirs: Iterable[Card]) -> tuple[Card, ...]
     asked = tuple(dict.fromkeys(address for card in theirs for address in card.living))
     cards = tuple(here)
     heard = live.heard([card.name for card in cards if card.link], asked, SECONDS)
-    return tuple(replace(card, living=heard.get(card.name, ())) for card in cards)
+    return tuple(replace(card, living=on_its_wire(heard.get(card.name, {}), theirs)) for card in cards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hotsync.model.cards import Card, Proposed, is_card
 from hotsync.model.facts import InterfaceFact, NetworkFacts
@@ -57,6 +57,17 @@ def networks_of(addresses: Iterable[str]) -> tuple[str, ...]:
     """Given addresses with their length, return the networks that they are in, without those of one host."""
     found = (ipaddress.ip_interface(address).network for address in addresses)
     return tuple(dict.fromkeys(str(network) for network in found if network.num_addresses > 1))
+
+
+def on_its_wire(answers: Mapping[str, str], theirs: Iterable[Card]) -> tuple[str, ...]:
+    """Given who answered on a wire (address -> hardware address), return the addresses that are on that wire.
+
+    A Linux server answers on every wire for all of its addresses: of the MASTER's own ones only the answer of the very
+    card counts that has the address.
+    """
+    owner = {address: card.mac for card in theirs for address in card.living}
+    macs = {card.mac for card in theirs if card.mac}
+    return tuple(address for address, mac in answers.items() if mac not in macs or mac == owner.get(address))
 
 
 def propose(theirs: Sequence[Card], here: Sequence[Card]) -> tuple[Proposed, ...]:

@@ -132,7 +132,7 @@ def test_a_person_may_say_that_the_server_is_reached(paths: Paths) -> None:
         before = rollback.arm(())
         assert before is not None
         confirmed_path(paths).touch()
-        rollback.prove(before, ())
+        rollback.prove(before, (), ())
     assert not before_path(paths).exists()
 
 
@@ -141,11 +141,11 @@ def test_an_address_that_must_answer_is_asked_and_nobody_else(paths: Paths) -> N
         good = Rollback(paths, SystemClock(), 30, "10.77.0.254", Calls())
         before = good.arm(())
         assert before is not None
-        good.prove(before, ())
+        good.prove(before, (), ())
         bad = replace(good, probe="192.0.2.99", seconds=0)
         assert bad.arm(()) is None
         with pytest.raises(NetworkSilent, match=r"192\.0\.2\.99"):
-            bad.prove(before, (GATEWAY,))
+            bad.prove(before, (GATEWAY,), ())
 
 
 def test_what_was_lent_is_said_in_the_report(paths: Paths) -> None:

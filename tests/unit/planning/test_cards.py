@@ -9,7 +9,7 @@ from hotsync.model.cards import Card
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
 from hotsync.model.network import Address, Interface, NetworkState
 from hotsync.model.network_links import Bond, Bridge, Vlan
-from hotsync.planning.cards import master_cards, propose
+from hotsync.planning.cards import master_cards, on_its_wire, propose
 
 STATE = NetworkState(
     (
@@ -115,3 +115,12 @@ def test_no_card_is_proposed_twice_and_none_is_left_where_one_is_needed(theirs: 
     assert set(used) <= {card.name for card in here}
     assert len(used) == min(len(theirs), len(here))
     assert all(each.reason for each in found)
+
+
+def test_a_server_that_answers_on_every_wire_for_all_its_addresses_is_told_apart_by_its_cards() -> None:
+    lan = Card("eth0", "aa:00:00:00:00:01", living=("10.77.0.1", "10.77.0.254"))
+    dmz = Card("eth1", "aa:00:00:00:00:02", living=("10.78.0.1",))
+    on_lan = {"10.77.0.1": "aa:00:00:00:00:01", "10.78.0.1": "aa:00:00:00:00:01", "10.77.0.254": "cc:00:00:00:00:03"}
+    on_dmz = {"10.77.0.1": "aa:00:00:00:00:02", "10.78.0.1": "aa:00:00:00:00:02"}
+    assert on_its_wire(on_lan, (lan, dmz)) == ("10.77.0.1", "10.77.0.254")
+    assert on_its_wire(on_dmz, (lan, dmz)) == ("10.78.0.1",)

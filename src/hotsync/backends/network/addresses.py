@@ -120,10 +120,11 @@ def holders(addresses: Iterable[Address], seconds: float) -> dict[str, str]:
     return found
 
 
-def heard(interfaces: Iterable[str], addresses: Iterable[str], seconds: float) -> dict[str, tuple[str, ...]]:
-    """Given interfaces that are up, ask on the wire of each for every IPv4 address; return which answered where."""
+def heard(interfaces: Iterable[str], addresses: Iterable[str], seconds: float) -> dict[str, dict[str, str]]:
+    """Given interfaces that are up, ask on the wire of each for every IPv4 address; return by interface which answered
+    there, with the hardware address that did."""
     wanted = [address for address in addresses if ipaddress.ip_address(address).version == 4]
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, str]] = {}
     with ThreadPoolExecutor(max_workers=8) as pool:
         asking = {
             name: pool.submit(holders, [Address(name, address, 32) for address in wanted], seconds)
@@ -131,7 +132,7 @@ def heard(interfaces: Iterable[str], addresses: Iterable[str], seconds: float) -
             if wanted
         }
         for name, answer in asking.items():
-            found[name] = tuple(answer.result())
+            found[name] = answer.result()
     return found
 
 
