@@ -94,6 +94,7 @@ def check_held(master: Host) -> None:
     assert "HELD" in master.run(["cat", "/run/issue.d/hotsync.issue", "/run/motd.d/hotsync"], check=False).stdout
 
 
+@pytest.mark.full
 def test_a_master_whose_cable_was_cut_holds_itself_when_it_is_joined_again(
     prepared: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:

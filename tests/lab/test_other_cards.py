@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from subprocess import DEVNULL
 
 import pytest
 
@@ -53,6 +54,7 @@ def reached(lab: Lab, address: str) -> bool:
     return lab.client.run(["timeout", "10", sys.executable, "-Ic", knock], check=False).returncode == 0
 
 
+@pytest.mark.full
 def test_the_readiness_proposes_which_card_takes_the_place_of_which(prepared: Lab) -> None:
     prepared.revert("ready")
     record = json.loads(prepared.slave.run(["hotsync-slave", "--json"], check=False, timeout=600).stdout)
@@ -81,6 +83,7 @@ def test_by_a_mapping_it_has_the_masters_network_now_and_after_a_boot(prepared: 
         slave.boot()
 
 
+@pytest.mark.full
 def test_a_wrong_mapping_is_taken_back_by_itself_and_the_promotion_can_go_on(prepared: Lab) -> None:
     prepared.revert("dead")
     slave = prepared.slave
@@ -95,11 +98,12 @@ def test_a_wrong_mapping_is_taken_back_by_itself_and_the_promotion_can_go_on(pre
     assert reached(prepared, MASTER)
 
 
+@pytest.mark.full
 def test_the_old_network_comes_back_also_when_everything_of_hotsync_is_killed(prepared: Lab) -> None:
     prepared.revert("dead")
     slave = prepared.slave
     slave.run(["config", "setprop", "hotsync", "RollbackSeconds", "20", "NetworkProbe", "10.77.0.100"])
-    watching = slave.spawn(["hotsync-promote", "--yes", "--json", *WRONG])
+    watching = slave.spawn(["hotsync-promote", "--yes", "--json", *WRONG], stdout=DEVNULL)
     wait_for(slave, f"ip -4 address show dev enp1s0 | grep -qF {MASTER}/", 120)
     slave.run("systemctl kill -s KILL hotsync-promote hotsyncd; systemctl stop hotsyncd", check=False)
     watching.wait()

@@ -140,6 +140,7 @@ def test_a_cut_cable_costs_nothing_and_one_cut_for_too_long_a_new_copy(streaming
     assert slave.run(follower, input=question).stdout.strip().split("|") == rows
 
 
+@pytest.mark.full
 def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None:
     master, slave = streaming.master, streaming.slave
     for host in (master, slave):
@@ -155,6 +156,7 @@ def test_a_standby_goes_on_after_a_boot_of_either_server(streaming: Lab) -> None
     assert checks["databases.streamed"]["verdict"] == "green", checks["databases.streamed"]
 
 
+@pytest.mark.full
 def test_switched_off_nothing_of_it_stays_on_the_master(streaming: Lab) -> None:
     master, slave = streaming.master, streaming.slave
     assert psql(master, SLOTS) == ["1"]
@@ -222,6 +224,7 @@ def test_at_most_a_second_of_mariadb_is_lost_when_the_master_dies(
         print(f"\nat most {lost:.2f} s of MariaDB's transfers lost; promoted in {took:.1f} s")
 
 
+@pytest.mark.full
 def test_switched_off_nothing_of_it_stays_on_the_masters_mariadb(mariadb: Lab) -> None:
     master = mariadb.master
     look_after(mariadb.slave)
