@@ -76,26 +76,31 @@ def whole_parts(cases: Collection[str], outcomes: Outcomes, paths: Collection[st
     return sorted(part for part, whole in found.items() if whole)
 
 
-def render_row(part: str, outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
-    """Given what became of the cases of a part, return its row of the table."""
+def render_row(part: str, outcomes: Outcomes, left: list[str], about: str) -> str:
+    """Given what became of the cases of a part, and the date and the commit, return its row of the table."""
     count = Counter(outcomes.values())
     numbers = (len(outcomes), count["passed"], count["failed"], count["skipped"], len(left))
-    return f"| {part} | {date} | {commit} | {' | '.join(map(str, numbers))} |"
+    return f"| {part} | {about} | {' | '.join(map(str, numbers))} |"
 
 
-def render_page(old: str, parts: Collection[str], outcomes: Outcomes, left: list[str], commit: str, date: str) -> str:
-    """Given the page as it was and the parts that are whole now, return it with their rows and their failures."""
+def render_page(
+    old: str, parts: Collection[str], known: Collection[str], outcomes: Outcomes, left: list[str], about: str
+) -> str:
+    """Given the page as it was, the parts that are whole now and all that are known, return it with their rows and
+    their failures; `about` is the date and the commit, as two cells."""
     lines = old.splitlines()
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| tests/")}
     failed = [line for line in lines if line.startswith("- `") and part_of(line[3:-1]) not in parts]
     for part in parts:
         mine = {name: outcome for name, outcome in outcomes.items() if part_of(name) == part}
-        rows[part] = render_row(part, mine, left, commit, date)
+        rows[part] = render_row(part, mine, left, about)
         failed += [f"- `{name}`" for name, outcome in mine.items() if outcome == "failed"]
     failed.sort()
     failed += [f"- left behind: `{line}`" for line in left]
+    missing = sorted({*known, *(line[2:] for line in lines if line.startswith("- tests/"))} - rows.keys())
+    more = "\n## Never run whole\n\n" + "".join(f"- {part}\n" for part in missing) if missing else ""
     failures = "\n## Failures\n\n" + ("\n".join(failed) if failed else "None.") + "\n"
-    return HEAD + "\n".join(rows[part] for part in sorted(rows)) + "\n" + failures
+    return HEAD + "\n".join(rows[part] for part in sorted(rows)) + "\n" + failures + more
 
 
 def close_second_ring(root: Path, left: list[str]) -> None:
@@ -112,8 +117,8 @@ def close_second_ring(root: Path, left: list[str]) -> None:
         page.parent.mkdir(exist_ok=True)
         old = page.read_text() if page.exists() else ""
         date = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
-        outcomes, commit = record["outcomes"], record["commit"]
-        page.write_text(render_page(old, record["parts"], outcomes, record["left"], commit, date))
+        about = f"{date} | {record['commit']}"
+        page.write_text(render_page(old, record["parts"], record["known"], record["outcomes"], record["left"], about))
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item], done: Collection[str]) -> None:
@@ -166,7 +171,14 @@ class Recorder:
         """Write what is known to the disk, with the parts that are whole."""
         self.file.parent.mkdir(exist_ok=True)
         fresh = self.file.with_suffix(".new")
-        record = {"commit": self.commit, "parts": list(parts), "left": self.left, "outcomes": self.outcomes}
+        known = sorted({part_of(case) for case in self.cases})
+        record = {
+            "commit": self.commit,
+            "parts": list(parts),
+            "known": known,
+            "left": self.left,
+            "outcomes": self.outcomes,
+        }
         fresh.write_text(json.dumps(record, indent=1))
         fresh.replace(self.file)
 
