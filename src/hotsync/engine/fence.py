@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,9 +69,8 @@ def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: in
     """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
     ours = Ours(epoch, Role.SLAVE, "localhost", "0")
     last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
-    for address in dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each):
-        if not _knock(address, settings.slave_port):
-            continue
+    addresses = tuple(dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each))
+    for address in _answering(addresses, settings.slave_port):
         try:
             hail(
                 Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint),
@@ -82,6 +82,13 @@ def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: in
         else:
             return f"it heard of epoch {epoch} at {address}, and holds itself"
     raise last
+
+
+def _answering(addresses: tuple[str, ...], port: int) -> tuple[str, ...]:
+    """Given addresses, return those where somebody answers; all are asked at once."""
+    with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
+        there = pool.map(lambda address: _knock(address, port), addresses)
+        return tuple(address for address, answers in zip(addresses, there, strict=True) if answers)
 
 
 def _knock(address: str, port: int) -> bool:
