@@ -70,7 +70,8 @@ def _lines(page: Runbook) -> Iterator[str]:
         "A closed terminal or a lost connection changes nothing: run hotsync-promote again, it shows where it is.",
         "If it stops with an error: read the hint, remove the cause, run hotsync-promote again. It goes on.",
         "If power fails in the middle: switch on, log in, run hotsync-promote again. Until then it serves nothing.",
-        "If it asks about the network because the cards differ: 3 goes on without; then give it the addresses above.",
+        "If it asks about the network because the cards differ: 4 shows which card takes which one's place, and asks.",
+        "If nobody answers with the new network, the old one is back in two minutes: look at the cables, run it again.",
     )
 
     yield from _heading("5. Afterwards")
@@ -85,15 +86,17 @@ def _lines(page: Runbook) -> Iterator[str]:
 
     yield from _heading(f"6. When {master} can be switched on again")
     yield from _said(
-        "Not in this network: it would serve at the same addresses. Work that it did after the last generation is on "
-        f"its disks only. Install it anew and make it the SLAVE of {slave}; the manual says how (A new spare)."
+        f"Keep it off if you can. If it boots beside {slave}, it asks, hears that it was replaced, and holds itself: "
+        "it takes no address of production and serves nothing (hotsync status there says HELD). Work that it did after "
+        f"the last generation is on its disks only. Install it anew and make it the SLAVE of {slave}; the manual says "
+        "how (A new spare)."
     )
 
     yield from _heading("7. What was not in order when this page was made")
     if not page.open:
         yield "   Nothing."
     for check in page.open:
-        text = f"{check.verdict.value}: {readable(check.title)}: {readable(check.detail)} {readable(check.hint)}"
+        text = f"{check.verdict.value}: {readable(check.title)}: {readable(check.detail)}. {readable(check.hint)}"
         yield from _item(text.strip())
 
 
@@ -108,17 +111,21 @@ def _heading(text: str) -> Iterator[str]:
     yield "-" * len(text)
 
 
+def _wrapped(text: str, first: str, further: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=further, break_on_hyphens=False)
+
+
 def _said(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   ")
+    yield from _wrapped(text, "   ", "   ")
 
 
 def _ticks(*lines: str) -> Iterator[str]:
     for line in lines:
-        yield from textwrap.wrap(line, WIDTH, initial_indent="   [ ] ", subsequent_indent="       ")
+        yield from _wrapped(line, "   [ ] ", "       ")
 
 
 def _item(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, WIDTH, initial_indent="   - ", subsequent_indent="     ")
+    yield from _wrapped(text, "   - ", "     ")
 
 
 def _listed(title: str, items: Iterable[str], none: str) -> Iterator[str]:

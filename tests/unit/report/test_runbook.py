@@ -63,7 +63,7 @@ def test_it_tells_what_to_do_in_order_and_what_only_a_person_can_see() -> None:
     assert all(line in page for line in ONLY_A_PERSON)
     assert "Postfix mail server: it accepts mail for postmaster" in page
     assert "Bare: nothing: look yourself" in page
-    assert "amber: a card is missing: eth0 is not here Map it." in page
+    assert "amber: a card is missing: eth0 is not here. Map it." in page
 
 
 def test_the_phone_book_is_the_administrators_or_lines_to_be_filled_in() -> None:
