@@ -29,8 +29,8 @@ COMMANDS = sorted(set(SCRIPTS) - INTERNAL)
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("hotsync*.*"))
 STATE = "/var/lib/hotsync"
 OF_APPLICATIONS = {"doveadm", "ldapsearch", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_dumpall", "smbclient"}
-OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota", "yumdb"}
-"""Asked only where the server is managed by them, or has quotas."""
+OF_SYSTEMS = {"netplan", "nmcli", "repquota", "rpm", "setquota", "ssh", "yumdb"}
+"""Asked only where the server is managed by them, has quotas, or was told to use them (`FenceSsh`)."""
 RECOMMENDED = {"dpkg-repack"}
 """Asked only for what cannot be had otherwise; what it lacks then is said."""
 SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selections"
@@ -83,7 +83,7 @@ def test_the_same_source_gives_the_same_bytes_from_scratch_too(tmp_path: Path, m
 
 
 def test_a_mail_server_is_suggested_and_never_comes_along(package: Path) -> None:
-    assert field(package, "Suggests") == "default-mta | mail-transport-agent"
+    assert field(package, "Suggests") == "default-mta | mail-transport-agent, openssh-client"
     # one on a SLAVE would be in the way of its MASTER's: hotsync-slave removes nothing (docs/decisions/0071, 0084)
     for name in ("Depends", "Pre-Depends", "Recommends"):
         assert not re.search(r"\b(default-mta|mail-transport-agent|exim4\S*|postfix)\b", field(package, name)), name

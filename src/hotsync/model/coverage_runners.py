@@ -42,8 +42,9 @@ def runner_of(pid: int, name: str, program: str, cgroup: str) -> Runner:
 
 
 def _path_of(cgroup: str) -> str:
+    """Return where systemd has put the process: of two hierarchies the one that it uses, the other is at its root."""
     for line in cgroup.splitlines():
         controllers, _, path = line.partition(":")[2].partition(":")
-        if controllers in ("", "name=systemd"):
+        if controllers in ("", "name=systemd") and path != "/":
             return path
     return ""

@@ -127,6 +127,7 @@ def test_databases_that_the_settings_leave_out_are_not_protected() -> None:
 @pytest.mark.parametrize(
     ("cgroup", "said"),
     [
+        ("9:name=systemd:/\n8:pids:/\n0::/system.slice/ssh.service\n", "app of ssh.service"),
         ("0::/system.slice/app.service\n", "app of app.service"),
         ("12:pids:/x\n1:name=systemd:/system.slice/system-app.slice/app@1.service\n", "app of app@1.service"),
         ("0::/user.slice/user-0.slice/session-3.scope\n", "app, started by hand"),
