@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 
 from hotsync.config.schema import Settings
@@ -87,7 +88,7 @@ def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: in
 def _answering(addresses: tuple[str, ...], port: int) -> tuple[str, ...]:
     """Given addresses, return those where somebody answers; all are asked at once."""
     with ThreadPoolExecutor(max_workers=max(1, len(addresses))) as pool:
-        there = pool.map(lambda address: _knock(address, port), addresses)
+        there = pool.map(_knock, addresses, repeat(port))
         return tuple(address for address, answers in zip(addresses, there, strict=True) if answers)
 
 
