@@ -10,7 +10,7 @@ from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.quiet_links import QuietLinks, quiet_links
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.config.schema import Settings
-from hotsync.engine.boot_guard import Asking, Question
+from hotsync.engine.boot_guard import ARP_SECONDS, Asking, Question
 from hotsync.engine.hold import Holding
 from hotsync.errors import ConfigError
 from hotsync.model.boot_guard import Answers, Decision, decide
@@ -74,7 +74,10 @@ def _decision(
     ours = Ours(record.highest_epoch, Role.MASTER, "localhost", "0")
     address = peer.link_local.partition("%")[0]
     callee = Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint)
-    answers = ask(Question(callee, own_addresses(paths), float(settings.guard_seconds)))
+    seconds = float(settings.guard_seconds)
+    if not settings.slave_host:
+        seconds = min(seconds, ARP_SECONDS)  # whoever has no SLAVE was superseded by none: only a rejoin could have
+    answers = ask(Question(callee, own_addresses(paths), seconds))
     return decide(answers, start_without_answer=settings.start_without_answer)
 
 

@@ -77,6 +77,7 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boot:
     paths = Paths(tmp_path)
     paths.databases.mkdir(parents=True)
     ensure_records(paths)
+    configuration(paths).set_props("hotsync", {"SlaveHost": "192.0.2.2"})
     store.save_role_and_flag(paths, RoleRecord(Role.MASTER, 3))
     store.save_peer(paths, PEER)
     interfaces = paths.at("/etc/network/interfaces")
@@ -88,6 +89,12 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boot:
     network = NetworkPlan(standby=(Address("eth0", "192.0.2.20", 24),))
     document.save_promotion(paths, Promotion(3, 7, "d", 1.0, 1.0, 1.0, network, (), finished_at=2.0))
     return Boot(paths)
+
+
+def test_a_master_without_a_slave_waits_no_longer_than_for_a_neighbour(boot: Boot) -> None:
+    configuration(boot.paths).set_props("hotsync", {"SlaveHost": ""})
+    assert boot.run(CONFIRMED)
+    assert [question.seconds for question in boot.asked] == [6.0]
 
 
 def test_a_master_whose_slave_confirms_it_starts_and_nothing_is_left_behind(boot: Boot) -> None:
