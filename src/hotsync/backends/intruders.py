@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hotsync.backends import waiting_servers
 from hotsync.errors import CommandFailed
+from hotsync.model.coverage_runners import paths_of_cgroup
 from hotsync.model.machine_units import base_reason, is_watcher
 from hotsync.model.mute import Kept, covers
 from hotsync.system import command
@@ -182,12 +183,10 @@ def unit_of_cgroup(text: str) -> str:
 
     What a service makes below itself (a user's or a container's own units) has names that it chose itself.
     """
-    for line in text.splitlines():
-        controllers, _, path = line.partition(":")[2].partition(":")
-        if controllers in ("", "name=systemd"):
-            units = [part for part in path.split("/") if part.endswith((".service", ".scope"))]
-            if units and units[0].endswith(".service"):
-                return units[0]
+    for path in paths_of_cgroup(text):
+        units = [part for part in path.split("/") if part.endswith((".service", ".scope"))]
+        if units and units[0].endswith(".service"):
+            return units[0]
     return ""
 
 

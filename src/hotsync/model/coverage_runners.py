@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CONTAINER = re.compile(r"(?:^|/)(?:docker-|libpod-|crio-|cri-containerd-|machine-|lxc[./]|docker/|lxc\.payload)")
@@ -32,7 +33,7 @@ class Runner:
 
 def runner_of(pid: int, name: str, program: str, cgroup: str) -> Runner:
     """Given what /proc says of a process, return whose it is."""
-    path = _path_of(cgroup)
+    path = next(paths_of_cgroup(cgroup), "")
     services = [part for part in path.split("/") if part.endswith(".service")]
     person = _PERSON.search(path) is not None
     unit = services[-1] if services else ""
@@ -41,10 +42,10 @@ def runner_of(pid: int, name: str, program: str, cgroup: str) -> Runner:
     return Runner(pid, name, program, unit, person, _CONTAINER.search(path) is not None)
 
 
-def _path_of(cgroup: str) -> str:
-    """Return where systemd has put the process: of two hierarchies the one that it uses, the other is at its root."""
-    for line in cgroup.splitlines():
+def paths_of_cgroup(text: str) -> Iterator[str]:
+    """Given /proc/PID/cgroup, return where systemd has put the process, in each hierarchy in which it is below the
+    root: of two, systemd uses one and leaves the other at its root."""
+    for line in text.splitlines():
         controllers, _, path = line.partition(":")[2].partition(":")
         if controllers in ("", "name=systemd") and path != "/":
-            return path
-    return ""
+            yield path

@@ -5,7 +5,6 @@ So nothing is lost by it: the generation that was the newest is in the history o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -64,7 +63,7 @@ def stage_back(layout: Layout, history: History, number: int, base: tuple[int, s
     found = Back()
     restoring = Restoring(layout, history, number, "", None)
     with Folders(layout.staging(target), _HELD) as staging, ChangesetWriter(work / "back", base[1]) as writer:
-        for change in _changes(history, number, restoring, staging, found):
+        for change in _changes(history, number, restoring, staging, found, effects):
             writer.write(change)
         restoring.finish_staging(staging)
     summary = writer.summary()
@@ -72,7 +71,9 @@ def stage_back(layout: Layout, history: History, number: int, base: tuple[int, s
     return found
 
 
-def _changes(history: History, number: int, restoring: Restoring, staging: Folders, found: Back) -> Iterator[Change]:
+def _changes(
+    history: History, number: int, restoring: Restoring, staging: Folders, found: Back, effects: Effects
+) -> Iterator[Change]:
     """Stage what was, path by path, and return the changes that name it."""
     for was, now in history.since(number):
         if _same(was, now):
@@ -81,7 +82,7 @@ def _changes(history: History, number: int, restoring: Restoring, staging: Folde
             assert now is not None
             yield Change(Verb.DELETE, now.path)
             continue
-        _make_folders(parent_of(was.path), staging)
+        staging.make(parent_of(was.path), effects)
         missing = restoring.stage(was, staging)
         if missing is not None:
             found.notices.append(missing)
@@ -95,11 +96,3 @@ def _same(was: Was | None, now: Entry | None) -> bool:
     if was is None or now is None:
         return was is None and now is None
     return was.number == 0 and was.attributes is None and was.entry == now
-
-
-def _make_folders(folder: str, staging: Folders) -> None:
-    if folder and staging.stat(folder) is None:
-        _make_folders(parent_of(folder), staging)
-        staging.make(folder, Effects())
-        descriptor, name = staging.at(folder)
-        os.chmod(name, 0o700, dir_fd=descriptor)

@@ -92,8 +92,7 @@ class History:
     def path_as_of(self, number: int, path: str) -> Was | None:
         """Given a generation and a path, return what it was, or None if it did not exist."""
         items = [item for item in self._records(number, path) if item[2].path == path]
-        entry = self._manifest.get(path)
-        return self._resolve([*items, *([] if entry is None else [(sort_key(path), _TREE, entry)])])
+        return self._resolve([*items, *self._in_tree(path)])
 
     def diff(self, old: int, new: int) -> Iterator[Difference]:
         """Given two generations, return what differs, in order; the newer one first, what would undo it."""
@@ -106,9 +105,7 @@ class History:
             items = list(group)
             if items[0][1] > new:
                 continue
-            entry = self._manifest.get(items[0][2].path)
-            if entry is not None:
-                items.append((items[0][0], _TREE, entry))
+            items += self._in_tree(items[0][2].path)
             before = self._resolve(items)
             after = self._resolve([item for item in items if item[1] > new])
             difference = _difference(items[0][2].path, before, after)
@@ -120,14 +117,17 @@ class History:
         self.held(number)
         for _, group in groupby(self._records(number, ""), key=_key):
             items = list(group)
-            entry = self._manifest.get(items[0][2].path)
-            if entry is not None:
-                items.append((items[0][0], _TREE, entry))
-            yield self._resolve(items), entry
+            now = self._in_tree(items[0][2].path)
+            yield self._resolve([*items, *now]), now[0][2] if now else None
 
     def changed_in(self, path: str) -> list[int]:
         """Return the generations that are held and whose changes named a path; what the oldest changed is not known."""
         return [item[1] for item in self._records(0, path) if item[2].path == path]
+
+    def _in_tree(self, path: str) -> list[tuple[bytes, int, Entry]]:
+        """Return what the tree has of a path, as the last item of its history; none if it has nothing."""
+        entry = self._manifest.get(path)
+        return [] if entry is None else [(sort_key(path), _TREE, entry)]
 
     def _records(self, after: int, below: str) -> Iterator[Item]:
         streams = [

@@ -29,6 +29,13 @@ def render(page: Runbook) -> str:
 
 def _lines(page: Runbook) -> Iterator[str]:
     master, slave = readable(page.master.name) or "the MASTER", readable(page.slave.name)
+    yield from _before(page, master, slave)
+    yield from _promotion(page, slave)
+    yield from _afterwards(page, master, slave)
+
+
+def _before(page: Runbook, master: str, slave: str) -> Iterator[str]:
+    """Whom to call, which servers these are, and whether the MASTER is dead at all."""
     yield from _title(f"Runbook: {master} is dead, {slave} takes over")
     yield from _said(
         f"Made by hotsync-slave on {slave}, {local_time(page.made_at)}. It is made anew with every run and is on both "
@@ -53,6 +60,9 @@ def _lines(page: Runbook) -> Iterator[str]:
         f"Switch {master} off, pull its power or network cable, and see to it that nobody switches it on again.",
     )
 
+
+def _promotion(page: Runbook, slave: str) -> Iterator[str]:
+    """The command, what it takes, and what to do when it stops."""
     yield from _heading(f"4. Promote {slave}")
     yield from _said(f"On the console of {slave}, or by ssh, as root:")
     yield from ("", "       hotsync-promote", "")
@@ -74,6 +84,9 @@ def _lines(page: Runbook) -> Iterator[str]:
         "If nobody answers with the new network, the old one is back in two minutes: look at the cables, run it again.",
     )
 
+
+def _afterwards(page: Runbook, master: str, slave: str) -> Iterator[str]:
+    """What to look at, what becomes of the old MASTER, and what was not in order beforehand."""
     yield from _heading("5. Afterwards")
     yield from _said("What a promotion asks by itself, and shows in its report:")
     for one in page.applications:

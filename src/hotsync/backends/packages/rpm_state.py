@@ -41,7 +41,7 @@ def read_installed(paths: Paths) -> list[Package]:
     argv = ["rpm", *(["--root", root] if root != "/" else []), "-qa", "--qf", INSTALLED]
     listed = command.run(argv).text
     dependencies = yum_state.dependencies(paths) if yum_state.is_here(paths) else _dependencies(paths)
-    locks = yum_state.read_locks(paths) if yum_state.is_here(paths) else read_locks(paths)
+    locks = read_locks(paths)
     protected = (*_protected(paths.root), *yum_state.protected(paths.root))
     return [
         replace(each, manual=(each.name, each.architecture) not in dependencies)
@@ -50,19 +50,23 @@ def read_installed(paths: Paths) -> list[Package]:
 
 
 def read_locks(paths: Paths) -> list[str]:
-    """Return the lines of the list of locks."""
+    """Return the lines of the list of locks: yum's where it looks after the packages, else dnf's."""
     try:
-        return paths.at(LOCKS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return _locks(paths).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
 
 
 def write_locks(paths: Paths, lines: Iterable[str]) -> None:
     """Make these the lines of the list of locks."""
-    place = paths.at(LOCKS)
+    place = _locks(paths)
     place.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{line}\n" for line in lines)
     write_atomic(place, text.encode("utf-8", "surrogateescape"), mode=0o644)
+
+
+def _locks(paths: Paths) -> Path:
+    return paths.at(yum_state.LOCKS if yum_state.is_here(paths) else LOCKS)
 
 
 def _protected(root: Path) -> Iterator[str]:

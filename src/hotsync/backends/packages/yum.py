@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 
-from hotsync.backends.packages import rpm_text, yum_state, yum_text
+from hotsync.backends.packages import rpm_state, rpm_text, yum_text
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.backends.packages.kept import lay_beside
 from hotsync.errors import CommandFailed
@@ -128,10 +128,10 @@ class Yum(Dnf):
         installed = self.installed()
         gone = {name.partition(":")[0] for name in marks.release}
         lines = [
-            line for line in yum_state.read_locks(self._paths) if not gone.intersection(rpm_text.locked_names([line]))
+            line for line in rpm_state.read_locks(self._paths) if not gone.intersection(rpm_text.locked_names([line]))
         ]
         lines += [yum_text.lock(name, installed[name].version) for name in marks.hold]
-        yum_state.write_locks(self._paths, lines)
+        rpm_state.write_locks(self._paths, lines)
 
 
 def _specs(requests: Sequence[Request]) -> list[str]:

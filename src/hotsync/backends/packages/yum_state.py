@@ -1,13 +1,12 @@
-"""yum 3's own state on a host: locks, reasons, and what its answers depend on."""
+"""yum 3's own state on a host: reasons, the list of locks, and what its answers depend on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from hotsync.backends.packages.yum_text import package_of
-from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
 LOCKS = "/etc/yum/pluginconf.d/versionlock.list"
@@ -19,21 +18,6 @@ _STAMPS = ("var/lib/yum/history/*.sqlite", "var/lib/yum/yumdb/*")
 def is_here(paths: Paths) -> bool:
     """Return whether this host's packages are looked after by yum 3: where there is dnf, yum is a name of it."""
     return paths.at("/usr/bin/yum").exists() and not paths.at("/usr/bin/dnf").exists()
-
-
-def read_locks(paths: Paths) -> list[str]:
-    """Return the lines of the list of locks."""
-    try:
-        return paths.at(LOCKS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def write_locks(paths: Paths, lines: Iterable[str]) -> None:
-    """Make these the lines of the list of locks."""
-    paths.at(LOCKS).parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{line}\n" for line in lines)
-    write_atomic(paths.at(LOCKS), text.encode("utf-8", "surrogateescape"), mode=0o644)
 
 
 def dependencies(paths: Paths) -> frozenset[tuple[str, str]]:
