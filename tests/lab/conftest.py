@@ -28,7 +28,8 @@ for n in $(seq 1 200); do echo "file $n" >/srv/files/$n; done
 
 
 def own_name(what: str) -> str:
-    """Return a lab's name that no other run of the tests on this machine has."""
+    """Return a lab's name that no other run of the tests on this machine has; seven signs are room for any process."""
+    assert len(what) <= 7, what
     return f"test-{what}-{os.getpid()}"
 
 

@@ -112,5 +112,5 @@ def test_at_whatever_instant_the_slave_loses_its_power_it_holds_a_complete_gener
 @pytest.mark.full
 @pytest.mark.parametrize("fs", ["xfs", "btrfs"])
 def test_the_same_on_other_file_systems(fs: str, dice: random.Random, capsys: pytest.CaptureFixture[str]) -> None:
-    with paired_lab(f"cut-{fs}", fs) as lab:
+    with paired_lab(fs, fs) as lab:
         cut_power(lab, dice, 8, 4000, capsys)
