@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from hotsync.backends import checks, login_checks
 from hotsync.backends.login_checks import CheckAccount
@@ -50,6 +51,27 @@ def _is_expected(profile: Profile, spec: CheckSpec, ran: frozenset[str]) -> bool
         return spec.unit in ran
     ours = frozenset((*services.start, *services.mute))
     return any(covers(ours, unit) for unit in ran)
+
+
+def ports_of(specs: Iterable[CheckSpec]) -> frozenset[int]:
+    """Given checks, return the TCP ports at which the services that they ask can be reached from outside."""
+    found: set[int] = set()
+    for spec in specs:
+        match spec:
+            case PortCheck() | SmtpCheck() | ImapCheck():
+                found.add(spec.port)
+            case HttpCheck():
+                parts = urlsplit(spec.url)
+                found.add(parts.port or (443 if parts.scheme == "https" else 80))
+            case SmbCheck():
+                found.add(445)
+            case LdapCheck():
+                found.add(389)
+            case UnitCheck() | MariadbCheck() | PostgresqlCheck() | RedisCheck() | EjabberdCheck():
+                pass  # asked by a socket of the host
+            case _:
+                assert_never(spec)
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Is the MASTER really silent? Its agent, ping, and who holds its addresses, all asked at once."""
+"""Is the MASTER really silent? Its agent, its services, ping, and who holds its addresses, all asked at once."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from hotsync.system import command
 SECONDS = 1.5
 
 
-def signs_of_life(peer: str, port: int, master: Iterable[Address], seconds: float = SECONDS) -> tuple[str, ...]:
-    """Given the MASTER's address, port and production addresses, return what of it answers, in words."""
+_MOST_AT_ONCE = 64
+
+
+def signs_of_life(
+    peer: str, port: int, master: Iterable[Address], services: Iterable[int] = (), seconds: float = SECONDS
+) -> tuple[str, ...]:
+    """Given the MASTER's address, port, production addresses and its services' TCP ports, return what of it answers,
+    in words."""
     own = {address.address for address in live.read_addresses()}
     theirs = [address for address in master if address.address not in own]
     asked = {address.address for address in theirs} | {address for address in (peer,) if address and address not in own}
     questions: list[Callable[[], str]] = [partial(_arp, theirs, seconds)]
     for address in sorted(asked):
         questions += [partial(_agent, address, port, seconds), partial(_ping, address, seconds)]
-    with ThreadPoolExecutor(max_workers=len(questions)) as pool:
+        # who drops ping and keeps HotSync's port to itself may serve all the same
+        questions += [partial(_service, address, each, seconds) for each in sorted({*services} - {port})]
+    with ThreadPoolExecutor(max_workers=min(len(questions), _MOST_AT_ONCE)) as pool:
         asking = [pool.submit(question) for question in questions]
         return tuple(sorted({answer for each in asking if (answer := each.result())}))
 
@@ -36,6 +44,14 @@ def _agent(address: str, port: int, seconds: float) -> str:
         return f"{address} refuses connections to port {port}, so it is on"
     except OSError:
         return ""
+
+
+def _service(address: str, port: int, seconds: float) -> str:
+    try:
+        with socket.create_connection((address, port), timeout=seconds):
+            return f"a service answers at {address} port {port}"
+    except OSError:
+        return ""  # that it is refused is said once, of HotSync's port
 
 
 def _ping(address: str, seconds: float) -> str:

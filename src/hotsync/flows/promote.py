@@ -217,7 +217,7 @@ def _preflight(
         store.load_role(paths),
         promotion.generation,
         slave_ran=True,
-        signs_of_life=look.life_of_master(paths, plan) if asked else (),
+        signs_of_life=look.life_of_master(paths, ground, plan) if asked else (),
         data_age=promotion.started_at - promotion.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),

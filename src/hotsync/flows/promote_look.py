@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hotsync.backends.network import addresses as live
 from hotsync.engine import standbys
+from hotsync.engine.checks import ports_of
 from hotsync.engine.listing import DiskListing
 from hotsync.engine.master_facts import spool_of_tree
 from hotsync.engine.node_names import control_text, nodes_differing
@@ -58,12 +59,12 @@ def packages_missing(paths: Paths) -> tuple[str, ...]:
     return tuple(package.name for package in last.missing) if last else ()
 
 
-def life_of_master(paths: Paths, network: NetworkPlan) -> tuple[str, ...]:
+def life_of_master(paths: Paths, ground: Ground, network: NetworkPlan) -> tuple[str, ...]:
     """Return what of the MASTER answers now, in words."""
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     address = peer.address if peer else settings.master_host
-    return signs_of_life(address, settings.slave_port, network.addresses)
+    return signs_of_life(address, settings.slave_port, network.addresses, ports_of(ground.checks.values()))
 
 
 def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
