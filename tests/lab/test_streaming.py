@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 
 SOCKET = "/run/hotsync/stream/15-main/.s.PGSQL.5432"
 MARIADB = "/run/hotsync/stream/mariadb@default/mysqld.sock"
+STANDBY = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-h", "/run/hotsync/warm/postgresql@15-main/socket"]
+"""How the copy itself is asked; SOCKET is the way to the MASTER's server, which takes no questions."""
 OPTIONS = "/etc/mysql/mariadb.conf.d/zz-hotsync-streaming.cnf"
 FOLLOWS = "hotsync status --json | grep -q '\"lag_seconds\": [0-2]\\.'"
 SLOTS = "SELECT count(*) FROM pg_replication_slots"
@@ -101,8 +103,8 @@ def test_at_most_a_second_is_lost_when_the_master_dies(
 
 def copy_of(slave: Host) -> str:
     """Return what tells one copy of the MASTER's cluster from the next: the number of a file that never changes."""
-    ask = ["runuser", "-u", "postgres", "--", "psql", "-XAtqh", SOCKET.rpartition("/")[0], "-c", "SHOW data_directory"]
-    return slave.run(["stat", "-c", "%i", f"{slave.run(ask).stdout.strip()}/PG_VERSION"]).stdout
+    folder = slave.run(STANDBY, input="SHOW data_directory").stdout.strip()
+    return slave.run(["stat", "-c", "%i", f"{folder}/PG_VERSION"]).stdout
 
 
 @pytest.mark.full
@@ -132,7 +134,7 @@ def test_a_cut_cable_costs_nothing_and_one_cut_for_too_long_a_new_copy(streaming
     assert copy_of(slave) != first, "the log between is gone: it was copied anew"
     master.run("systemctl stop teller")
     rows = psql(master, "SELECT count(*) FROM more; SELECT count(*) FROM pgbench_history")
-    follower = ["runuser", "-u", "postgres", "--", "psql", "-XAtqh", SOCKET.rpartition("/")[0], "-d", "bank"]
+    follower = [*STANDBY, "-d", "bank"]
     question = "SELECT count(*) FROM more; SELECT count(*) FROM pgbench_history"
     end = time.monotonic() + 60
     while slave.run(follower, input=question).stdout.strip().split("|") != rows and time.monotonic() < end:
