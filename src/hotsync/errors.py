@@ -11,7 +11,7 @@ HotSyncError
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
-│   ├── AlreadyPaired  PairingSlowed  OtherProtocol
+│   ├── AlreadyPaired  PairingSlowed  OtherProtocol  EpochReleased
 │   ├── ClockSkew  PeerSilent  ProtocolError  PeerBusy
 ├── TransferError            6    rsync said no
 │   └── OtherRsync
@@ -273,6 +273,13 @@ class PairingSlowed(PeerError):
 
     code = "peer.slowed"
     hint = "Set the same password on both; `hotsync pair` opens the next attempt at once."
+
+
+class EpochReleased(PeerError):
+    """The other server gave its promotion to epoch {theirs} up; this one is at epoch {ours} and takes the next one."""
+
+    code = "peer.released"
+    hint = "This MASTER does so by itself within half a minute; run the command again then."
 
 
 class OtherProtocol(PeerError):

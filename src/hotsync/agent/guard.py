@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hotsync.errors import HotSyncError
 from hotsync.flows.boot_guard import guard_boot
-from hotsync.flows.hold import hold, mail_held
+from hotsync.flows.hold import hold, mail_held, serve_again
 from hotsync.system import log, paths
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
@@ -26,12 +26,22 @@ def _boot(places: Paths, clock: Clock) -> int:
     return 0
 
 
+def _released(places: Paths, clock: Clock) -> int:
+    serve_again(places, clock)
+    return 0
+
+
 def _mail(places: Paths, clock: Clock) -> int:
     # the unit is started again after a while, as long as nobody takes the mail
     return 0 if mail_held(places, clock) else 1
 
 
-_VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {"boot": _boot, "hold": _hold, "mail": _mail}
+_VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
+    "boot": _boot,
+    "hold": _hold,
+    "mail": _mail,
+    "released": _released,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
 from hotsync.agent.here import Here, Surroundings
-from hotsync.errors import HotSyncError, NotPaired, PairingSlowed, PeerRefused, StaleEpoch
+from hotsync.errors import EpochReleased, HotSyncError, NotPaired, PairingSlowed, PeerRefused, StaleEpoch
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role
 from hotsync.state.loss import load_loss
@@ -203,6 +203,8 @@ class Heartbeat:
         address = self._here.settings.slave_host if self._here else ""
         if isinstance(error, StaleEpoch) and isinstance(theirs := error.facts.get("theirs"), int):
             self._around.heard(theirs, HeardBy.CALLING)
+        if isinstance(error, EpochReleased) and isinstance(theirs := error.facts.get("theirs"), int):
+            self._around.heard(theirs, HeardBy.CALLING, theirs)
         if self._alone:
             return  # nobody is missed
         self._around.book.troubled(address, error)

@@ -15,7 +15,7 @@ from hotsync.config.schema import Settings
 from hotsync.model.hold import HeardBy, is_superseded
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
-from hotsync.state.hold import note_superseded
+from hotsync.state.hold import note_released, note_superseded
 from hotsync.state.settings import load_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -66,7 +66,8 @@ class Here:
     def ours(self) -> Ours:
         """Return who we are, for messages."""
         every = self.settings.interval_minutes
-        return Ours(self.record.highest_epoch, self.role, host_name(), __version__, every)
+        released = self.record.released if self.record.has_released else 0
+        return Ours(self.record.highest_epoch, self.role, host_name(), __version__, every, released)
 
     @property
     def limits(self) -> Limits:
@@ -114,12 +115,17 @@ class Surroundings(Reader):
         self.guard = Guard(paths, clock)
         self.book = PresenceBook(paths, clock, _log.warning)
 
-    def heard(self, epoch: int, by: HeardBy) -> None:
+    def heard(self, epoch: int, by: HeardBy, released: int = 0) -> None:
         """The paired server said which epoch it has: if that is above ours, this MASTER holds itself from now on.
 
-        It is only written down: the daemon has no right to stop anything, and hotsync-hold.service has.
+        If it has released that epoch, this MASTER takes the one above it, and serves again where it held itself. It is
+        only written down: the daemon has no right to stop or start anything; hotsync-hold.service and
+        hotsync-released.service have.
         """
         record = self.here().record
+        if released and released >= epoch:
+            self._released(record, released)
+            return
         if not is_superseded(record, epoch):
             return
         self.book.note(superseded_by=epoch)
@@ -128,6 +134,13 @@ class Surroundings(Reader):
                 _log.error("Superseded: the other server is at epoch %d. This server holds itself.", epoch)
         except OSError as error:  # it is tried again with whatever is heard next
             _log.error("That this server is superseded cannot be written down: %s", error)
+
+    def _released(self, record: RoleRecord, epoch: int) -> None:
+        try:
+            if note_released(self.paths, record, epoch):
+                _log.warning("The other server was promoted to epoch %d, and has given that up.", epoch)
+        except OSError as error:
+            _log.error("That epoch %d is released cannot be written down: %s", epoch, error)
 
     def pin(self, peer: Peer) -> None:
         """Make this the paired server."""

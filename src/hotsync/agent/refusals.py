@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from hotsync.agent.here import Here
-from hotsync.errors import Busy, HotSyncError, NoSpace, PeerBusy, PeerRefused, ReplicaError, StaleEpoch
+from hotsync.errors import Busy, EpochReleased, HotSyncError, NoSpace, PeerBusy, PeerRefused, ReplicaError, StaleEpoch
 from hotsync.model.identity import Role
 from hotsync.system.paths import Paths
 from hotsync.transport.messages import Open
@@ -37,7 +37,7 @@ def role_word(here: Here) -> Literal["master", "slave"]:
 
 
 def check_role(here: Here, first: Open) -> None:
-    """Raise StaleEpoch or PeerRefused if this server, as it is now, must not serve that peer."""
+    """Raise StaleEpoch, EpochReleased or PeerRefused if this server, as it is now, must not serve that peer."""
     record = here.record
     if not here.settings.enabled:
         raise PeerRefused(reason="HotSync is disabled there", hint="config setprop hotsync status enabled, there.")
@@ -47,6 +47,8 @@ def check_role(here: Here, first: Open) -> None:
             hint="Set role and addresses there, then signal-event nethserver-hotsync-save.",
         )
     if first.role == "master" and (record.claim is not None or record.highest_epoch > first.epoch):
+        if record.has_released:
+            raise EpochReleased(ours=first.epoch, theirs=record.released)
         raise StaleEpoch(ours=first.epoch, theirs=record.highest_epoch)
     if role_word(here) == first.role:
         raise PeerRefused(

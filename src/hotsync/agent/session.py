@@ -124,7 +124,7 @@ class Session:
             clock_difference=round(first.clock - self._around.clock.now(), 3),
             interval_minutes=first.interval_minutes,
         )
-        self._around.heard(first.epoch, HeardBy.CALLED)
+        self._around.heard(first.epoch, HeardBy.CALLED, first.released)
 
     def _adopt(self, epoch: int) -> Here:
         """Take over the MASTER's higher epoch, so that a promotion of this SLAVE claims a higher one still."""
@@ -135,7 +135,7 @@ class Session:
             with lock.held(self._around.paths.sync_lock, "run of HotSync"):
                 record = roles.load_role(self._around.paths)
                 if record.role is Role.SLAVE and record.claim is None and epoch > record.epoch:
-                    roles.save_role(self._around.paths, replace(record, epoch=epoch))
+                    roles.save_role(self._around.paths, replace(record, epoch=epoch, released=0))
         except Busy as error:
             raise PeerBusy(reason="a run on that server must end before it takes over the epoch") from error
         return self._around.here()

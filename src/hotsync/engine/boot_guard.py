@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.arp import decode, encode_probe, rival
 from hotsync.backends.network.quiet_links import QuietLinks, settled_cards
-from hotsync.errors import HotSyncError, StaleEpoch
+from hotsync.errors import EpochReleased, HotSyncError, StaleEpoch
 from hotsync.model.boot_guard import Answers
 from hotsync.system.clock import Clock
 from hotsync.transport.client import hail
@@ -89,6 +89,8 @@ class Asking:
                 if isinstance(theirs := error.facts.get("theirs"), int) and theirs > callee.ours.epoch:
                     self._superseded_by = theirs
                     self._done.set()
+            except EpochReleased:
+                self._heard("slave")  # it gave its promotion up: this MASTER takes a higher epoch once it runs
             except HotSyncError:
                 pass  # no cable yet, no daemon there yet, or something that tells us nothing
             self._done.wait(LOOK_SECONDS)

@@ -141,8 +141,8 @@ class Holding:
             self.own.stop(unit)
         self.own.stop(RUN)
 
-    def release(self, epoch: int, units: ProductionUnits, now: float) -> Iterator[str]:
-        """Let this server serve again, at `epoch`; return what is done, in words, as it is done.
+    def release(self, epoch: int, why: str, units: ProductionUnits, now: float) -> Iterator[str]:
+        """Let this server serve again, at `epoch`, and say why; return what is done, in words, as it is done.
 
         Cut anywhere, doing it again does the rest.
         """
@@ -151,7 +151,6 @@ class Holding:
             return
         record = store.load_role(self.paths)
         if record.epoch < epoch:
-            why = "made MASTER again by hotsync rejoin --as-master"
             store.save_role(self.paths, replace(record, epoch=epoch, claim=None, since=now, why=why))
         save_hold(self.paths, replace(hold, released=True))
         yield f"this server is MASTER at epoch {epoch}"

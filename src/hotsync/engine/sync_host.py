@@ -22,7 +22,7 @@ from hotsync.engine.hold import refuse_if_held
 from hotsync.engine.preview import Preview, rows_of
 from hotsync.engine.select import Selected, build_selection
 from hotsync.engine.streaming import tend_all
-from hotsync.errors import Held, HotSyncError, NotPaired, PeerBusy, StaleEpoch
+from hotsync.errors import EpochReleased, Held, HotSyncError, NotPaired, PeerBusy, StaleEpoch
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Entry
@@ -35,7 +35,7 @@ from hotsync.model.selection import Action, Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.shadows import Shadows
-from hotsync.state.hold import note_superseded
+from hotsync.state.hold import note_released, note_superseded
 from hotsync.state.sent import load_sent, save_sent
 from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
@@ -131,6 +131,10 @@ class SyncHost:
         except StaleEpoch as error:
             if isinstance(theirs := error.facts.get("theirs"), int):
                 note_superseded(self.paths, self.role, theirs, HeardBy.CALLING, self.clock.now())
+            raise
+        except EpochReleased as error:
+            if isinstance(theirs := error.facts.get("theirs"), int):
+                note_released(self.paths, self.role, theirs)
             raise
         with link:
             yield link

@@ -14,13 +14,13 @@ from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongR
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.flows.save import Surroundings, save
-from hotsync.model.hold import Hold, hint_of, sentence_of
+from hotsync.model.hold import Hold, hint_of, next_after_release, sentence_of
 from hotsync.model.identity import Peer, Role
 from hotsync.report.letters import Trouble
 from hotsync.report.mail import LocalMailServer
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
-from hotsync.state.hold import held, load_hold
+from hotsync.state.hold import drop_released, held, load_hold, load_released
 from hotsync.state.settings import read_settings
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
@@ -30,6 +30,7 @@ from hotsync.transport.dial import Callee, Ours
 from hotsync.transport.tls import load_identity
 
 MAIL_UNIT = "hotsync-held-mail.service"
+HOLD_UNIT = "hotsync-hold.service"
 ANSWER_SECONDS = 5.0
 _ABOUT = "production on this server"
 _log = logging.getLogger("hotsync.hold")
@@ -77,7 +78,7 @@ def mail_held(paths: Paths, clock: Clock) -> bool:
 def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee) -> bool:
     """Write the mail once by each kind of way; return False if one is due that nobody took."""
     book, now = AlertBook(paths), clock.now()
-    about = f"{_ABOUT} ({'own mail server' if _is_local(who) else 'relay'})"
+    about = _about(who)
     trouble = replace(_trouble(hold), about=_ABOUT)
     try:
         if who.carriers:
@@ -86,6 +87,10 @@ def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee) -> bool:
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)
         return False
+
+
+def _about(who: Addressee) -> str:
+    return f"{_ABOUT} ({'own mail server' if _is_local(who) else 'relay'})"
 
 
 def _is_local(who: Addressee) -> bool:
@@ -144,11 +149,60 @@ def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], hol
         record = store.load_role(paths)
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
         command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
-        for done in (holding or Holding(paths, Mute(paths))).release(epoch, ProductionUnits(paths), clock.now()):
-            say(done)
-        announce(paths, "")
+        why = "made MASTER again by hotsync rejoin --as-master"
+        _release(paths, clock, epoch, why, say, holding)
     _arrange(paths, say)
     return epoch
+
+
+def _release(
+    paths: Paths, clock: Clock, epoch: int, why: str, say: Callable[[str], None], holding: Holding | None
+) -> None:
+    holding = holding or Holding(paths, Mute(paths))
+    for done in holding.release(epoch, why, ProductionUnits(paths), clock.now()):
+        say(done)
+    # it stays active after its work, and would not be started by a later hold in this boot
+    command.run(["systemctl", "stop", HOLD_UNIT], ok=range(256))
+    announce(paths, "")
+
+
+def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
+    """The other server gave its promotion up: take the epoch above it; where this server is held, serve, and tell.
+
+    Return whether anything changed. Cut anywhere, doing it again does the rest.
+    """
+    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+        released, record, hold = load_released(paths), store.load_role(paths), load_hold(paths)
+        epoch = next_after_release(record, hold.epoch if hold is not None else 0, released) if released else None
+        if epoch is None:
+            drop_released(paths)
+            return False
+        why = f"the other server gave its promotion to epoch {released} up"
+        if hold is None and record.epoch != epoch:
+            store.save_role(paths, replace(record, epoch=epoch, since=clock.now(), why=why))
+            _log.warning("This MASTER is at epoch %d: %s.", epoch, why)
+        elif hold is not None:
+            command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
+            _log.warning("This server serves again: %s.", why)
+            _release(paths, clock, epoch, why, _log.warning, holding)
+    if hold is not None:
+        _arrange(paths, _log.warning)
+        _tell_that_it_serves(paths, clock)
+    drop_released(paths)
+    return True
+
+
+def _tell_that_it_serves(paths: Paths, clock: Clock) -> None:
+    """Mail that what was mailed of the hold is over, by the ways that were used."""
+    settings, _ = read_settings(paths)
+    every, relay = addressee_of(settings, Role.MASTER), addressee_of(settings, Role.SLAVE)
+    local = tuple(carrier for carrier in every.carriers if isinstance(carrier, LocalMailServer))
+    for who in (Addressee(every.to, every.sender, local), relay):
+        try:
+            if who.carriers:
+                tell(AlertBook(paths), who, _about(who), None, clock.now())
+        except (HotSyncError, OSError) as error:
+            _log.warning("nobody was told by mail: %s", error)
 
 
 def _arrange(paths: Paths, say: Callable[[str], None]) -> None:

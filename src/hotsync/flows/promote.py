@@ -183,7 +183,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
     promotion = Promotion(
-        epoch=store.load_role(paths).highest_epoch + 1,
+        epoch=store.load_role(paths).next_epoch,
         generation=generation.number,
         digest=generation.digest,
         started_at=clock.now(),

@@ -49,6 +49,18 @@ def is_superseded(record: RoleRecord, theirs: int) -> bool:
     return record.role is Role.MASTER and theirs > record.highest_epoch
 
 
+MOST_AHEAD = 1000
+"""So far above ours may an epoch be that the other server says it has released."""
+
+
+def next_after_release(record: RoleRecord, held_by: int, released: int) -> int | None:
+    """Given this server's role, the epoch that holds it (0: none), and one that the other server says it has released,
+    return the epoch that it has from now on, or None if that word changes nothing here."""
+    if record.role is not Role.MASTER or held_by > released:
+        return None
+    return released + 1 if record.highest_epoch <= released + 1 <= record.highest_epoch + MOST_AHEAD else None
+
+
 def sentence_of(hold: Hold) -> str:
     """Return what is to be said of it wherever somebody looks at this server."""
     if not hold.is_certain:

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from hotsync.model.hold import HeardBy, Hold, is_superseded
+from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -51,6 +51,39 @@ def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, n
     else:
         save_hold(paths, replace(known, epoch=epoch))
     return True
+
+
+def note_released(paths: Paths, record: RoleRecord, epoch: int) -> bool:
+    """The paired server said that it gave its promotion to this epoch up: if that changes anything, write it down.
+
+    Return whether that is news. hotsync-released.path sees it and starts what lets this server serve; raise OSError.
+    """
+    hold = load_hold(paths)
+    held_by = hold.epoch if hold is not None else 0
+    wanted = next_after_release(record, held_by, epoch)
+    if wanted is None or (hold is None and record.epoch == wanted) or load_released(paths) >= epoch:
+        return False
+    paths.released_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = json.dumps({"schema": SCHEMA, "epoch": epoch}) + "\n"
+    files.write_atomic(paths.released_file, text.encode("ascii"), mode=0o600)
+    return True
+
+
+def load_released(paths: Paths) -> int:
+    """Return the epoch that the other server said it has released, 0 if none waits to be acted upon."""
+    try:
+        document: object = json.loads(paths.released_file.read_bytes())
+    except (OSError, ValueError):
+        return 0
+    epoch: object = cast("dict[str, object]", document).get("epoch") if isinstance(document, dict) else None
+    return epoch if isinstance(epoch, int) else 0
+
+
+def drop_released(paths: Paths) -> None:
+    """It was acted upon."""
+    paths.released_file.unlink(missing_ok=True)
+    if paths.state.is_dir():
+        files.sync_directory(paths.state)
 
 
 def save_hold(paths: Paths, hold: Hold) -> None:

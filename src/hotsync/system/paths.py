@@ -60,6 +60,11 @@ class Paths:
         return self.state / "held.json"
 
     @property
+    def released_file(self) -> Path:
+        """On a MASTER: there from hearing that the other server gave its promotion up until it is acted upon."""
+        return self.state / "released.json"
+
+    @property
     def held_flag(self) -> Path:
         """There, in this boot, while the network is not to be set up: addresses of production are given up."""
         return self.run / "held"

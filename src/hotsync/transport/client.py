@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from hotsync.errors import HotSyncError, PeerUnreachable, StaleEpoch, TransferError
+from hotsync.errors import EpochReleased, HotSyncError, PeerUnreachable, StaleEpoch, TransferError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Peer, Role
 from hotsync.model.loss import LossStatement
@@ -97,7 +97,8 @@ class PeerLink:
     ) -> Self:
         """Given the paired server, return an open control connection (a context manager).
 
-        Raise PeerUnreachable, WrongPeer, NotTrusted, NotPaired, OtherProtocol, ClockSkew, StaleEpoch or PeerRefused.
+        Raise PeerUnreachable, WrongPeer, NotTrusted, NotPaired, OtherProtocol, ClockSkew, StaleEpoch,
+        EpochReleased or PeerRefused.
         """
         del paths  # nothing of a connection is kept on disk
         callee = Callee(address, port, ours, identity, peer.fingerprint)
@@ -314,7 +315,7 @@ class PeerLink:
 
 
 def _ask_whether_superseded(callee: Callee, clock: Clock, limits: Limits) -> None:
-    """Raise StaleEpoch if the peer says so at its link-local address; whatever else comes of it is no answer.
+    """Raise StaleEpoch or EpochReleased if the peer says so at its link-local address; all else is no answer.
 
     A SLAVE that was promoted has our addresses, and takes nothing that comes from them: only this way is left.
     """
@@ -322,7 +323,7 @@ def _ask_whether_superseded(callee: Callee, clock: Clock, limits: Limits) -> Non
         return
     try:
         hail(callee, clock, limits.stall_seconds)
-    except StaleEpoch:
+    except (StaleEpoch, EpochReleased):
         raise
     except HotSyncError:
         return

@@ -24,7 +24,8 @@ CONNECT_SECONDS = 10.0
 class Ours:
     """Who calls: what every message of this side says of it. `epoch` is the highest that it knows of.
 
-    `interval_minutes` is how often it syncs, which only control connections tell.
+    `interval_minutes` is how often it syncs, which only control connections tell. `released` is the epoch of an undone
+    promotion of ours (0: none).
     """
 
     epoch: int
@@ -32,6 +33,7 @@ class Ours:
     host: str
     version: str
     interval_minutes: int = 0
+    released: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def opening(
         again=again,
         stream=stream,
         interval_minutes=ours.interval_minutes if connection == "control" and ours.role is Role.MASTER else 0,
+        released=ours.released,
     )
 
 

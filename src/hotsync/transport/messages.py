@@ -49,7 +49,7 @@ class Open(Message):
     """The first message of a connection: what it is for and who calls; `again`: a transfer repeats what changed.
 
     `interval_minutes`: on a control connection, how often the MASTER means to send (0: not told). `stream`: the dataset
-    that a stream is for.
+    that a stream is for. `released`: the epoch of a promotion of the caller's that was undone (0: none).
     """
 
     type: Literal["open"] = "open"
@@ -62,6 +62,7 @@ class Open(Message):
     again: bool = False
     interval_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
     stream: StreamName = ""
+    released: Number = 0
 
 
 class Welcome(Message):

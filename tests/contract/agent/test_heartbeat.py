@@ -10,16 +10,17 @@ import pytest
 from hotsync.engine import roles as engine_roles
 from hotsync.engine.fence import fence
 from hotsync.engine.roles import PromotionRoles
-from hotsync.errors import ExitCode, StaleEpoch
+from hotsync.errors import EpochReleased, ExitCode, StaleEpoch
+from hotsync.flows.hold import serve_again
 from hotsync.manifest.store import Manifest
 from hotsync.model.fence import Tier
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
-from hotsync.state.hold import held
+from hotsync.state.hold import held, load_released
 from hotsync.state.runbook import load_runbook, save_runbook
-from hotsync.state.store import forget_peer, save_peer, save_role
+from hotsync.state.store import forget_peer, load_role, save_peer, save_role
 from hotsync.transport.dial import Callee, hail
 from hotsync.transport.presence import load_presence
 from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
@@ -148,6 +149,34 @@ def test_a_master_that_is_called_by_a_higher_epoch_holds_itself_too(paired: Pair
     hold = held(paired.master.paths)
     assert hold is not None
     assert hold.epoch == 1
+
+
+def test_a_master_hears_that_a_promotion_was_given_up_holds_itself_not_and_takes_the_next_epoch(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=1, released=1))
+    until(lambda: load_released(hosts.master.paths) == 1, "the MASTER writes it down")
+    assert held(hosts.master.paths) is None
+    with pytest.raises(EpochReleased) as caught, hosts.link():
+        pass
+    assert (caught.value.facts["ours"], caught.value.facts["theirs"]) == (0, 1)
+    assert serve_again(hosts.master.paths, hosts.master.clock)
+    until(lambda: load_role(hosts.slave.paths).epoch == 2, "they meet again, and the SLAVE takes that epoch over")
+    assert load_role(hosts.slave.paths).released == 0
+    assert load_released(hosts.master.paths) == 0
+    assert held(hosts.master.paths) is None
+
+
+def test_a_master_that_is_called_by_who_gave_up_hears_of_it_too(paired: Pair) -> None:
+    paired.master.start()
+    save_role(paired.slave.paths, RoleRecord(Role.SLAVE, epoch=1, released=1))
+    paired.slave.stop()
+    there = paired.slave.here
+    assert there.peer is not None
+    callee = Callee(MASTER_ADDRESS, PORT, there.ours, paired.slave.around.identity, there.peer.fingerprint)
+    hail(callee, paired.slave.clock, 5.0)
+    assert load_released(paired.master.paths) == 1
+    assert held(paired.master.paths) is None
 
 
 def test_a_slave_that_became_master_stops_serving_and_starts_to_call(hosts: Pair) -> None:

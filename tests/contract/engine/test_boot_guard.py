@@ -125,6 +125,12 @@ def test_a_promoted_or_promoting_server_says_so(wire: Wire, record: RoleRecord) 
     assert (answers.superseded_by, answers.confirmed) == (1, False)
 
 
+def test_a_server_that_gave_its_promotion_up_confirms_its_master(wire: Wire) -> None:
+    store.save_role(wire.slave.paths, RoleRecord(Role.SLAVE, 1, released=1))
+    answers = wire.ask()
+    assert (answers.superseded_by, answers.confirmed) == (0, True)
+
+
 def test_another_servers_certificate_says_nothing(wire: Wire) -> None:
     peer = wire.master.here.peer
     assert peer is not None

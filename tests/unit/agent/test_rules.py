@@ -17,7 +17,7 @@ from hotsync.agent.refusals import check_role
 from hotsync.agent.slot import MAX_BULKS, Slot
 from hotsync.config.schema import PROPS, Settings
 from hotsync.config.values import Number
-from hotsync.errors import HotSyncError, NotPaired, PeerBusy, PeerRefused, StaleEpoch
+from hotsync.errors import EpochReleased, HotSyncError, NotPaired, PeerBusy, PeerRefused, StaleEpoch
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.transport.messages import Open
 from hotsync.transport.rsync import RsyncTerms
@@ -71,6 +71,16 @@ def test_a_server_without_role_or_disabled_serves_nobody() -> None:
 def test_the_refusal_of_a_superseded_master_is_told_from_its_side() -> None:
     with pytest.raises(StaleEpoch, match="it is at epoch 1, its peer at epoch 2"):
         check_role(here(Role.SLAVE, 1, claim=2), call("master", 1))
+
+
+def test_a_slave_that_gave_its_promotion_up_says_so_to_a_master_below_it_and_serves_one_above_it() -> None:
+    released = Here(Settings(), RoleRecord(Role.SLAVE, 2, released=2), None)
+    with pytest.raises(EpochReleased, match="epoch 2 up; this one is at epoch 1"):
+        check_role(released, call("master", 1))
+    check_role(released, call("master", 3))
+    claimed = Here(Settings(), RoleRecord(Role.SLAVE, 2, claim=4, released=2), None)
+    with pytest.raises(StaleEpoch):
+        check_role(claimed, call("master", 3))
 
 
 def test_the_peer_may_call_from_its_set_paired_and_link_local_address() -> None:

@@ -18,13 +18,22 @@ from hotsync.engine import hold as engine
 from hotsync.engine.hold import Holding, refuse_if_held
 from hotsync.errors import StaleEpoch
 from hotsync.model.facts import UnitFact
-from hotsync.model.hold import HeardBy, Hold, is_superseded, to_give_up
+from hotsync.model.hold import MOST_AHEAD, HeardBy, Hold, is_superseded, next_after_release, to_give_up
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
-from hotsync.state.hold import drop_hold, held, load_hold, note_superseded, save_hold
+from hotsync.state.hold import (
+    drop_hold,
+    drop_released,
+    held,
+    load_hold,
+    load_released,
+    note_released,
+    note_superseded,
+    save_hold,
+)
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from tests.support.sizes import examples
@@ -184,7 +193,7 @@ def release(paths: Paths, machine: Machine, epoch: int) -> Iterator[str]:
         def reload(self) -> None:
             machine.does("reload")
 
-    yield from holding(paths, machine).release(epoch, Started(paths), 9.0)
+    yield from holding(paths, machine).release(epoch, "by its word", Started(paths), 9.0)
 
 
 @settings(max_examples=examples(8), deadline=None)
@@ -201,9 +210,7 @@ def test_by_the_administrators_word_it_serves_again_above_the_other_servers_epoc
         list(release(paths, machine, 5))
     except PowerCut:
         list(release(paths, machine, 5))
-    assert store.load_role(paths) == RoleRecord(
-        Role.MASTER, 5, None, 9.0, "made MASTER again by hotsync rejoin --as-master"
-    )
+    assert store.load_role(paths) == RoleRecord(Role.MASTER, 5, None, 9.0, "by its word")
     assert set(machine.addresses) == {OURS, OTHER, STANDBY, BRIDGE}
     assert {"dovecot.service", "shop.timer"} <= machine.active
     assert paths.production_flag.exists()
@@ -254,6 +261,54 @@ def test_what_is_heard_again_is_no_news_and_keeps_what_was_written_down(paths: P
     assert not note_superseded(paths, record, 4, HeardBy.CALLING, 6.0)
     assert note_superseded(paths, record, 5, HeardBy.CALLING, 7.0)
     assert load_hold(paths) == Hold(5, 5.0, HeardBy.CALLED, begun=True, ran=("dovecot.service",))
+
+
+@pytest.mark.parametrize(
+    ("record", "held_by", "released", "wanted"),
+    [
+        (RoleRecord(Role.MASTER, 3), 0, 4, 5),  # it never heard of the promotion, and goes on
+        (RoleRecord(Role.MASTER, 3), 4, 4, 5),  # it holds itself by it
+        (RoleRecord(Role.MASTER, 5), 4, 4, 5),  # it was cut after it had taken the epoch
+        (RoleRecord(Role.MASTER, 6), 0, 4, None),  # long ago
+        (RoleRecord(Role.MASTER, 3), 6, 4, None),  # held by a newer promotion
+        (RoleRecord(Role.SLAVE, 3), 0, 4, None),
+        (RoleRecord(Role.MASTER, 3), 4, 3 + MOST_AHEAD, None),  # no epoch that a pair comes to
+    ],
+)
+def test_a_released_epoch_lets_the_old_master_take_the_one_above_it(
+    record: RoleRecord, held_by: int, released: int, wanted: int | None
+) -> None:
+    assert next_after_release(record, held_by, released) == wanted
+
+
+def test_the_epoch_above_a_released_one_is_left_to_the_old_master() -> None:
+    assert RoleRecord(Role.SLAVE, 3).next_epoch == 4
+    released = RoleRecord(Role.SLAVE, 4, released=4)
+    assert released.has_released
+    assert released.next_epoch == 6
+    assert not replace(released, claim=6).has_released, "a claim is a promotion of its own"
+    assert not replace(released, epoch=5).has_released, "its MASTER has taken the next one"
+    assert replace(released, epoch=5).next_epoch == 6
+
+
+def test_a_release_is_written_down_once_and_only_where_it_changes_anything(paths: Paths) -> None:
+    record = RoleRecord(Role.MASTER, 3)
+    assert not note_released(paths, RoleRecord(Role.SLAVE, 3), 4)
+    assert note_released(paths, record, 4)
+    assert not note_released(paths, record, 4)
+    assert load_released(paths) == 4
+    drop_released(paths)
+    drop_released(paths)
+    assert load_released(paths) == 0
+    assert not note_released(paths, RoleRecord(Role.MASTER, 5), 4), "it has acted upon it"
+    save_hold(paths, Hold(6, 5.0))
+    assert not note_released(paths, record, 4), "a newer promotion holds it"
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"epoch": "4"}', b'{"epoch": null}'])
+def test_a_release_that_cannot_be_read_is_none(paths: Paths, text: bytes) -> None:
+    paths.released_file.write_bytes(text)
+    assert load_released(paths) == 0
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"schema": 9}', b'{"schema": 1, "epoch": "x"}'])

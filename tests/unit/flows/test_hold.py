@@ -22,7 +22,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.report.mail import LocalMailServer, MailNotSent
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
-from hotsync.state.hold import held, save_hold
+from hotsync.state.hold import held, load_released, note_released, save_hold
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from hotsync.transport.dial import Callee
@@ -208,6 +208,54 @@ def test_it_comes_back_above_the_epoch_that_held_it(
     assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
 
 
+class Release(Held):
+    """What a release does to the machine: nothing here."""
+
+    def release(self, epoch: int, why: str, *_: object) -> list[str]:
+        self.done.append(f"epoch {epoch}: {why}")
+        return []
+
+
+def test_a_held_server_whose_peer_gave_up_serves_again_by_itself_and_tells_whom_it_had_told(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "save", lambda *_: machine.done.append("saved"))
+    save_hold(paths, HOLD)
+    flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    machine.done.clear()
+    note_released(paths, store.load_role(paths), 4)
+    released = Release()
+    assert flow.serve_again(paths, TickingClock(), released)  # type: ignore[arg-type]
+    assert released.done == ["epoch 5: the other server gave its promotion to epoch 4 up"]
+    assert not paths.at("/run/motd.d/hotsync").exists()
+    assert "systemctl stop hotsync-hold.service" in machine.done, "a later hold in this boot must start it anew"
+    assert machine.done[-2] == "saved"
+    assert "works again" in machine.done[-1]
+    assert load_released(paths) == 0
+
+
+def test_a_master_that_never_heard_of_the_promotion_takes_the_next_epoch_and_goes_on(
+    paths: Paths, machine: Held
+) -> None:
+    note_released(paths, store.load_role(paths), 4)
+    assert flow.serve_again(paths, TickingClock())
+    role = store.load_role(paths)
+    assert (role.role, role.epoch) == (Role.MASTER, 5)
+    assert paths.production_flag.exists()
+    assert machine.done == []
+    assert not flow.serve_again(paths, TickingClock()), "once"
+    assert store.load_role(paths) == role
+
+
+def test_a_release_changes_nothing_where_a_newer_promotion_holds_the_server(paths: Paths, machine: Held) -> None:
+    note_released(paths, store.load_role(paths), 4)
+    save_hold(paths, replace(HOLD, epoch=6))
+    assert not flow.serve_again(paths, TickingClock())
+    assert machine.done == []
+    assert store.load_role(paths).epoch == 3
+    assert load_released(paths) == 0
+
+
 def test_who_is_no_held_master_cannot_come_back_as_one(paths: Paths) -> None:
     with pytest.raises(UsageError, match="serves already"):
         flow.may_rejoin_as_master(paths, TickingClock())
@@ -232,5 +280,6 @@ def test_the_unit_runs_one_of_its_words(paths: Paths, monkeypatch: pytest.Monkey
     monkeypatch.setattr("hotsync.agent.guard.log.set_up", lambda _: None)
     assert guard.main(["mail"]) == 0
     assert guard.main(["hold"]) == 0
+    assert guard.main(["released"]) == 0
     assert guard.main([]) == 2
     assert guard.main(["dance"]) == 2
