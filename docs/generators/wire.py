@@ -49,6 +49,7 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `commit`, then the final changeset as a stream | `committed` |
 | | `confirm` | `confirmed` |
 | | `get_manifest` | the manifest as a stream of *content* lines |
+| | `get_sums`, where it took that manifest | `sums`, then a stream of lines: path and SHA-256 of its content |
 | | `alive`, now and then, and where it asks what replicas have applied | `alive` |
 | | `loss`, each time when it has looked what is newer | `alive` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,8 @@ from hotsync.model.entry import Change, Verb
 from hotsync.model.generation import Generation
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role
+from hotsync.model.sums import render_sum
+from hotsync.replica.ledger import Ledger
 from hotsync.state import store as roles
 from hotsync.state.loss import save_loss
 from hotsync.state.runbook import digest_of, load_runbook
@@ -47,11 +49,13 @@ from hotsync.transport.messages import (
     Confirmed,
     GetManifest,
     GetRunbook,
+    GetSums,
     Loss,
     Message,
     Open,
     Ready,
     RunbookPage,
+    Sums,
     Welcome,
     Working,
     name_of,
@@ -185,6 +189,8 @@ class Session:
             self._confirm(message)
         elif isinstance(message, GetManifest):
             self._send_manifest()
+        elif isinstance(message, GetSums):
+            self._send_sums()
         elif isinstance(message, Loss):
             self._note_loss(message, here)
         elif isinstance(message, GetRunbook):
@@ -273,14 +279,25 @@ class Session:
         self._reply(lambda epoch: RunbookPage(epoch=epoch, lines=lines[:MOST_LINES]))
 
     def _send_manifest(self) -> None:
-        phase = "the manifest was fetched"
-        frame = bytearray()
         with Manifest(self._around.paths.manifest) as manifest:
-            for entry in manifest.entries():
-                frame += render_change(Change(Verb.CONTENT, entry.path, entry))
-                if len(frame) > MAX_BYTES // 2:
-                    self._channel.send_bytes(bytes(frame), phase)
-                    frame.clear()
+            lines = (render_change(Change(Verb.CONTENT, entry.path, entry)) for entry in manifest.entries())
+            self._send_lines(lines, "the manifest was fetched")
+
+    def _send_sums(self) -> None:
+        phase = "the sums were fetched"
+        with self._working(phase, 0):
+            self._store.take_sums()
+        self._reply(lambda epoch: Sums(epoch=epoch))
+        with Manifest(self._around.paths.manifest) as manifest, closing(Ledger(manifest)) as ledger:
+            self._send_lines((render_sum(path, known) for path, known in ledger.sums()), phase)
+
+    def _send_lines(self, lines: Iterable[bytes], phase: str) -> None:
+        frame = bytearray()
+        for line in lines:
+            frame += line
+            if len(frame) > MAX_BYTES // 2:
+                self._channel.send_bytes(bytes(frame), phase)
+                frame.clear()
         if frame:
             self._channel.send_bytes(bytes(frame), phase)
         self._channel.send_bytes(b"", phase)

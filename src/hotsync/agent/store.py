@@ -55,6 +55,10 @@ class Store(Protocol):
         """Make what has arrived in staging so far durable."""
         ...
 
+    def take_sums(self) -> None:
+        """Make sure that the content of every file of the tree has a sum."""
+        ...
+
     def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
         """Record that the MASTER found nothing changed since the last generation, and how its datasets are now."""
         ...

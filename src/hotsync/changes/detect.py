@@ -11,10 +11,11 @@ from pathlib import Path
 from hotsync.changes.folders import GONE
 from hotsync.changes.groups import complete_groups
 from hotsync.changes.notes import Notes
+from hotsync.changes.proofs import Proofs
 from hotsync.changes.scratch import Scratch
 from hotsync.changes.sealing import Sealing
 from hotsync.changes.seen import SoundCopies
-from hotsync.changes.verbs import is_coarse, is_rewritten, verb_for
+from hotsync.changes.verbs import is_coarse, is_rewritten, may_be_proven, verb_for
 from hotsync.changes.walk import Gap, Remark, Same, Walk
 from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter
 from hotsync.manifest.store import Manifest, Stamp
@@ -63,14 +64,15 @@ def detect(
     status_of: Callable[..., os.stat_result] = os.stat,
     keep_seals: bool = True,
     copies: SoundCopies | None = None,
+    proofs: Proofs | None = None,
 ) -> Detection:
     """Given the manifest of the last generation, write what differs below `root` to `out` and return its figures.
 
     `mounts` are mount points (without a slash in front) that may be entered although no rule names them. What could
     not be seen is reported and left out, so that its previous version stays. Without `keep_seals` (a dry run) the
-    manifest is only read. `copies` puts sound copies in the place of what must not be copied live. Files beside `out`
-    whose names begin with its name are a former run's, and removed. Raise OSError if `root` cannot be read or `out`
-    not be written, ManifestDamaged if the manifest is.
+    manifest is only read. `copies` puts sound copies in the place of what must not be copied live. `proofs` tell what
+    the SLAVE has already. Files beside `out` whose names begin with its name are a former run's, and removed. Raise
+    OSError if `root` cannot be read or `out` not be written, ManifestDamaged if the manifest is.
     """
     _clear_leftovers(out)
     problems, remarks = Notes(), Notes()
@@ -86,7 +88,7 @@ def detect(
         root, selection, mounts, mount_table(root) if table is None else table, note, status_of, sealing, copies
     )
     with Scratch() as scratch, sealing, ChangesetWriter(out, previous_digest) as writer:
-        join = _Join(walk, manifest, writer, scratch, problems, clock)
+        join = _Join(walk, manifest, writer, scratch, problems, clock, proofs)
         join.run()
         deleted = join.deleted - scratch.moved()
     summary = writer.summary()
@@ -128,10 +130,17 @@ class _Join:
     """Walks and manifest side by side; each difference becomes a line."""
 
     def __init__(
-        self, walk: Walk, manifest: Manifest, writer: ChangesetWriter, scratch: Scratch, problems: Notes, clock: Clock
+        self,
+        walk: Walk,
+        manifest: Manifest,
+        writer: ChangesetWriter,
+        scratch: Scratch,
+        problems: Notes,
+        clock: Clock,
+        proofs: Proofs | None,
     ) -> None:
         self._walk, self._manifest, self._writer = walk, manifest, writer
-        self._scratch, self._problems, self._clock = scratch, problems, clock
+        self._scratch, self._problems, self._clock, self._proofs = scratch, problems, clock, proofs
         self._first = manifest.generation == 0
         self.deleted = self.rewritten = self.linked = 0
 
@@ -192,7 +201,8 @@ class _Join:
             return  # a sound copy lies there now, and it is the one that the manifest has
         if is_coarse(entry.mtime_ns, entry.ctime_ns, self._clock.now_ns()):
             entry = replace(entry, unsettled=True)
-        self._writer.write(Change(verb_for(old, new), entry.path, entry))
+        proven = self._proofs is not None and may_be_proven(old, new) and self._proofs.holds(entry, self._manifest)
+        self._writer.write(Change(verb_for(old, new, proven=proven), entry.path, entry))
         self.linked += new[9] > 1
         if new[1] == "f" and not self._first:
             if old is None:

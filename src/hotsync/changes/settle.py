@@ -70,7 +70,7 @@ class Settling:
         self.send_list = self._beside("send.0")
         with writing(self.send_list), self.send_list.open("wb") as listed:
             for change in recall_changes(planned):
-                if change.verb in (Verb.CONTENT, Verb.META):
+                if change.verb in (Verb.CONTENT, Verb.META) and not _is_proven(change):
                     _list(listed, change)
 
     def settle(
@@ -98,7 +98,7 @@ class Settling:
             reach = stack.enter_context(Reach(self._root))
             listed = stack.enter_context(self.send_list.open("wb"))
             writer = stack.enter_context(ChangesetWriter(target, self._previous))
-            for change, line, was_sent in _with_sent(self._current, sent, deletes=self._round == 1):
+            for change, line, was_sent in _with_sent(self._current, sent, first=self._round == 1):
                 seen = look.at(reach, change) if was_sent else look.past(change)
                 if seen.change is None:
                     self._unsteady.update(self._required_of(change.path))
@@ -264,7 +264,10 @@ class _Look:
         if planned.kind is Kind.DIRECTORY and not lacking and _same_folder(planned, entry):
             # its times move with what it holds; the replica sets them from the entry
             return _Seen(replace(change, entry=replace(entry, unsettled=young)))
-        return _Seen(replace(change, entry=replace(entry, unsettled=True)), again=True, missing=lacking)
+        entry = replace(entry, unsettled=True)
+        if _is_proven(change):  # it was equal, and nothing of it was sent
+            return _Seen(replace(change, verb=Verb.CONTENT, entry=entry), again=True, missing=True)
+        return _Seen(replace(change, entry=entry), again=True, missing=lacking)
 
 
 def _same(entry: Entry, status: os.stat_result) -> bool:
@@ -282,8 +285,14 @@ def _same_folder(old: Entry, new: Entry) -> bool:
     return (old.mode, old.uid, old.gid, old.attributes) == (new.mode, new.uid, new.gid, new.attributes)
 
 
-def _with_sent(planned: Path, sent: Path, *, deletes: bool) -> Iterator[tuple[Change, bytes, bool]]:
-    """Return each change with its line and whether it is to be looked at: was sent, or is a deletion and `deletes`."""
+def _is_proven(change: Change) -> bool:
+    """Return whether the SLAVE has a file's content already: only its attributes travel, in the changeset."""
+    return change.verb is Verb.META and change.entry is not None and change.entry.kind is Kind.FILE
+
+
+def _with_sent(planned: Path, sent: Path, *, first: bool) -> Iterator[tuple[Change, bytes, bool]]:
+    """Return each change with its line and whether it is to be looked at: was sent, or is never sent and it is the
+    `first` round."""
     with sent.open("rb") as file:
         listed = _listed(file)
         following = next(listed, None)
@@ -293,7 +302,7 @@ def _with_sent(planned: Path, sent: Path, *, deletes: bool) -> Iterator[tuple[Ch
                 yield change, line, True
                 following = next(listed, None)
             else:
-                yield change, line, deletes and change.verb is Verb.DELETE
+                yield change, line, first and (change.verb is Verb.DELETE or _is_proven(change))
 
 
 def _list(file: IO[bytes], change: Change) -> None:

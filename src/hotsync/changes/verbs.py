@@ -13,19 +13,24 @@ OLDEST_NS = -(2**31) * 10**9
 """December 1901, where ext4 ends."""
 
 
-def verb_for(old: Stamp | None, new: Stamp, *, attributes_travel: bool = False) -> Verb:
+def verb_for(old: Stamp | None, new: Stamp, *, proven: bool = False) -> Verb:
     """Given what the manifest and the disk say of a path, return its verb.
 
-    A folder that is a folder still is META. A file is META only if `attributes_travel` (content proven equal by
-    checksum on both sides), its inode, size and mtime are the same, and it has one name, before and now.
+    A folder that is a folder still is META. A file is META only if its content was `proven` to be what the SLAVE has.
     """
     if old is None or old[1] != new[1]:
         return Verb.CONTENT
     if new[1] == "d":
         return Verb.META
-    alone = old[9] == new[9] == 1
-    same = (old[5], old[6], old[8]) == (new[5], new[6], new[8]) and new[8] != 0 and not old[10]
-    return Verb.META if attributes_travel and new[1] == "f" and alone and same else Verb.CONTENT
+    return Verb.META if proven and may_be_proven(old, new) else Verb.CONTENT
+
+
+def may_be_proven(old: Stamp | None, new: Stamp) -> bool:
+    """Say whether it is worth looking whether both servers have the same content at a path.
+
+    Only files of one size with one name: the names of a file travel together.
+    """
+    return old is not None and old[1] == new[1] == "f" and old[5] == new[5] and old[9] == new[9] == 1
 
 
 def is_rewritten(old: Stamp, new: Stamp) -> bool:

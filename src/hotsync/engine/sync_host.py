@@ -15,6 +15,7 @@ from typing import Self
 from hotsync import __version__
 from hotsync.changes import guard
 from hotsync.changes.detect import Detection, detect, mount_table
+from hotsync.changes.proofs import Proofs
 from hotsync.config.schema import Settings
 from hotsync.engine.collect import Collected, collect, last_rules
 from hotsync.engine.delivery import Delivery, deliver
@@ -53,6 +54,7 @@ Say = Callable[[str, "TransferProgress | None"], None]
 
 # what was collected just now must not look as if it were still being written (the coarse-clock rule asks for 20 ms)
 SETTLED_SECONDS = 0.05
+_TAKEN = "taken"  # in the manifest: the digest of the generation whose entries are those that the SLAVE told
 # longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
 _PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
 
@@ -150,7 +152,7 @@ class SyncHost:
             outbox = self._outbox(ours)
             match where_to_start(ours, theirs, outbox):
                 case Start.SAME:
-                    return
+                    pass
                 case Start.OUTBOX:
                     _log.info("The SLAVE had committed generation %d; our manifest follows.", theirs.generation)
                     manifest.apply(read_changes(self._outbox_file(theirs.generation)), theirs.generation, theirs.digest)
@@ -160,12 +162,20 @@ class SyncHost:
                         ours.generation, theirs.generation,
                     )  # fmt: skip
                     self._fetch(link, manifest, theirs)
+            if manifest.meta(_TAKEN) == theirs.digest:
+                link.fetch_sums(self._sums)
 
     def _fetch(self, link: PeerLink, manifest: Manifest, theirs: Standing) -> None:
         file = self.paths.outbox / "fetched"
         link.fetch_manifest(file)
+        manifest.set_meta(_TAKEN, theirs.digest)
         manifest.replace(_entries_in(file), theirs.generation, theirs.digest)
         file.unlink()
+
+    @property
+    def _sums(self) -> Path:
+        """Return where the sums of the SLAVE's files lie while its manifest was taken and nothing was sent since."""
+        return self.paths.outbox / "sums"
 
     def _outbox(self, ours: Standing) -> Standing | None:
         file = self._outbox_file(ours.generation + 1)
@@ -221,10 +231,14 @@ class SyncHost:
         self.clock.sleep(SETTLED_SECONDS)
         say("Looking for changes", None)
         with self.manifest() as manifest:
+            taken = manifest.meta(_TAKEN) == manifest.digest
+            proofs = Proofs(self.paths.root, self._sums) if taken else None
             detection = detect(
                 self.paths.root, selected.rules, manifest, planned, self.clock, selected.mounts, manifest.digest,
-                table=table, copies=shadows,
+                table=table, copies=shadows, proofs=proofs,
             )  # fmt: skip
+        if proofs is not None:
+            _log.info("The SLAVE has %d bytes already: they need not be sent.", proofs.proven_bytes)
         shadows.finish()
         return detection, selected
 

@@ -21,6 +21,11 @@ _CREATE = (
     "CREATE INDEX IF NOT EXISTS entry_links ON entry (inode, device) WHERE links > 1 AND kind <> 'd'",
 )
 _FIELDS = tuple(field.name for field in fields(Generation))
+_SUMS = "SELECT key, sum FROM content WHERE key IN (SELECT key FROM entry WHERE kind = 'f' AND links <= 1) ORDER BY key"
+_WITHOUT_SUM = (
+    "SELECT key FROM entry WHERE kind = 'f' AND links <= 1"
+    " AND NOT EXISTS (SELECT 1 FROM content WHERE content.key = entry.key) ORDER BY key"
+)
 _LINKED = "SELECT key FROM entry WHERE inode = ? AND device = ? AND links > 1 AND kind <> 'd' ORDER BY key"
 
 
@@ -49,6 +54,21 @@ class Ledger:
         """Return the SHA-256 (hex) of a file's content as it arrived, "" if none is known."""
         row = self._db.execute("SELECT sum FROM content WHERE key = ?", (sort_key(path),)).fetchone()
         return "" if row is None else bytes(row[0]).hex()
+
+    def sums(self) -> Iterator[tuple[str, bytes]]:
+        """Return the sums that are known of files with one name, in the order of paths."""
+        return ((path_of_key(key), bytes(known)) for key, known in self._db.execute(_SUMS))
+
+    def without_sum(self) -> Iterator[str]:
+        """Return the files with one name whose sum is not known, in order."""
+        return (path_of_key(key) for (key,) in self._db.execute(_WITHOUT_SUM))
+
+    def keep_sums(self, sums: Iterable[tuple[str, bytes]]) -> None:
+        """Note sums that were taken of files that lie in the tree."""
+        with self.manifest.transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO content VALUES (?, ?)", ((sort_key(path), digest) for path, digest in sums)
+            )
 
     def names_of(self, entry: Entry) -> list[str]:
         """Return all paths that are names of the same thing on the MASTER, in order."""

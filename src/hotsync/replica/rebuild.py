@@ -1,4 +1,4 @@
-"""A lost manifest, made anew from the tree: every entry is dirty, so that the MASTER sends all of it again.
+"""A lost manifest, made anew from the tree: every entry is dirty, so that the MASTER looks at all of it again.
 
 What a generation was is noted beside its history, too; so no generation is lost with the manifest.
 """

@@ -11,8 +11,9 @@ from hotsync.model.entry import Change, Entry, Kind, Verb, parent_of, sort_key
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.metadata import attributes_at, differences, kind_of, set_time
-from hotsync.replica.sums import Answer, SumWriter, sum_of_file, value_of
+from hotsync.replica.sums import Answer, SumWriter, value_of
 from hotsync.system.attributes import Attributes, attributes_of, hash_attributes
+from hotsync.system.sums import sum_of_file
 
 _SHOWN = 5
 

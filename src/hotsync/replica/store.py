@@ -27,6 +27,7 @@ from hotsync.replica.keeping import Keeping
 from hotsync.replica.layout import Layout
 from hotsync.replica.ledger import Ledger
 from hotsync.replica.prepare import Prepared, Sources, prepare
+from hotsync.replica.proving import take_sums
 from hotsync.replica.rebuild import is_lost, rebuild, render_note
 from hotsync.replica.restore import RestoreReport, Restoring, Told
 from hotsync.replica.retention import Forgetting
@@ -234,6 +235,22 @@ class Replica:
             raise ReplicaClosed(reason=reason)
         with self._named():
             return Verifying(self.layout, self._manifest, self.hold, seed).run(sample)
+
+    def take_sums(self) -> None:
+        """Make sure that the content of every file in the tree has a sum; raise ReplicaClosed after a promotion.
+
+        Files that arrived have one; those of a tree whose manifest was made anew are read now, without the lock.
+        """
+        self.recover()
+        with self._named():
+            take_sums(self.layout, self._manifest, self._hold_open)
+
+    @contextmanager
+    def _hold_open(self) -> Iterator[Opened]:
+        with self.hold() as opened:
+            if reason := self.closed:
+                raise ReplicaClosed(reason=reason)
+            yield opened
 
     def close(self, reason: str) -> None:
         """Take no generation any more: a promotion has claimed, the tree is live."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,24 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from hotsync.replica.metadata import BLOCK
+from hotsync.system.sums import sum_of_file
 
 Answer = bytes | Future[bytes]
 
 _THREADS = 2
 _SMALL = 128 * 1024  # handing a file to a thread takes longer than reading so little
 _AHEAD = 64
-
-
-def sum_of_file(descriptor: int) -> bytes:
-    """Given an open file, return the SHA-256 of its content and close it; raise OSError if it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        while block := os.read(descriptor, BLOCK):
-            digest.update(block)
-    finally:
-        os.close(descriptor)
-    return digest.digest()
 
 
 def value_of(answer: Answer) -> bytes:

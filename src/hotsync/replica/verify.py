@@ -22,8 +22,8 @@ from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout
 from hotsync.replica.ledger import Ledger
 from hotsync.replica.metadata import attributes_at, differences
-from hotsync.replica.sums import sum_of_file
 from hotsync.system.attributes import hash_attributes
+from hotsync.system.sums import sum_of_file
 
 LISTED = 1000
 _BATCH = 500

@@ -30,11 +30,13 @@ from hotsync.transport.messages import (
     Confirmed,
     GetManifest,
     GetRunbook,
+    GetSums,
     Loss,
     M,
     Message,
     Ready,
     RunbookPage,
+    Sums,
     Welcome,
     trouble,
 )
@@ -222,6 +224,18 @@ class PeerLink:
         phase = "the manifest was fetched"
         with self._exclusive():
             self._channel.send(GetManifest(epoch=self._callee.ours.epoch), phase)
+            with files.open_atomic(to, mode=0o600) as file:
+                return self._channel.receive_file(file, phase, MAX_MANIFEST)
+
+    def fetch_sums(self, to: Path) -> int:
+        """Write the sums of what the SLAVE's files hold to a file, a line each in walk order; return its length.
+
+        Raise ReplicaError if it cannot read them.
+        """
+        phase = "the sums were fetched"
+        with self._exclusive():
+            self._channel.send(GetSums(epoch=self._callee.ours.epoch), phase)
+            self._channel.answer(Sums, phase)
             with files.open_atomic(to, mode=0o600) as file:
                 return self._channel.receive_file(file, phase, MAX_MANIFEST)
 

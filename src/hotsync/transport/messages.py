@@ -159,6 +159,18 @@ class GetManifest(Message):
     type: Literal["get_manifest"] = "get_manifest"
 
 
+class GetSums(Message):
+    """Asks for the sums (SHA-256) of what the files of the tree hold; `sums` and bytes answer."""
+
+    type: Literal["get_sums"] = "get_sums"
+
+
+class Sums(Message):
+    """They are known; they follow as bytes, a line each: a list of a path and its sum."""
+
+    type: Literal["sums"] = "sums"
+
+
 class Alive(Message):
     """Heartbeat, both ways; from a SLAVE with its readiness.
 
@@ -259,7 +271,8 @@ _KINDS: dict[object, type[Message]] = {
     kind.model_fields["type"].default: kind
     for kind in (
         Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
-        GetManifest, Alive, Loss, GetRunbook, RunbookPage, Working, PairStart, PairReply, PairConfirm, PairConfirmed,
+        GetManifest, GetSums, Sums, Alive, Loss, GetRunbook, RunbookPage, Working, PairStart, PairReply, PairConfirm,
+        PairConfirmed,
     )
 }  # fmt: skip
 M = TypeVar("M", bound=Message)

@@ -116,6 +116,9 @@ class FakeStore:
     def checkpoint(self, number: int) -> None:
         self.checkpoints += 1
 
+    def take_sums(self) -> None:
+        self._step("take_sums")
+
     def confirm(self, now: float, datasets: Sequence[DatasetPoint] = ()) -> Generation:
         self.confirmed = tuple(datasets)
         return Generation(self.now.generation, self.now.digest, 0, 0.0, 0.0, now, datasets=self.confirmed)

@@ -19,7 +19,7 @@ def stamp(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "verb", "if_attributes_travel"),
+    ("old", "new", "verb", "if_proven"),
     [
         (None, stamp(), Verb.CONTENT, Verb.CONTENT),
         (None, stamp("d"), Verb.CONTENT, Verb.CONTENT),
@@ -28,18 +28,18 @@ def stamp(
         (stamp("d"), stamp("l"), Verb.CONTENT, Verb.CONTENT),
         (stamp(), stamp(mode=0o600, ctime=9), Verb.CONTENT, Verb.META),
         (stamp(), stamp(size=6, ctime=9), Verb.CONTENT, Verb.CONTENT),
-        (stamp(), stamp(mtime=8, ctime=9), Verb.CONTENT, Verb.CONTENT),
-        (stamp(), stamp(inode=10, ctime=9), Verb.CONTENT, Verb.CONTENT),
+        (stamp(), stamp(mtime=8, ctime=9), Verb.CONTENT, Verb.META),
+        (stamp(), stamp(inode=10, ctime=9), Verb.CONTENT, Verb.META),
         (stamp(), stamp(links=2, ctime=9), Verb.CONTENT, Verb.CONTENT),
         (stamp(links=2), stamp(ctime=9), Verb.CONTENT, Verb.CONTENT),
-        (stamp(unsettled=1), stamp(), Verb.CONTENT, Verb.CONTENT),
-        (stamp(inode=0), stamp(inode=0, ctime=9), Verb.CONTENT, Verb.CONTENT),
+        (stamp(unsettled=1), stamp(), Verb.CONTENT, Verb.META),
+        (stamp(inode=0), stamp(inode=0, ctime=9), Verb.CONTENT, Verb.META),
         (stamp("l"), stamp("l", ctime=9), Verb.CONTENT, Verb.CONTENT),
     ],
 )
-def test_the_verb_of_a_changed_path(old: Stamp | None, new: Stamp, verb: Verb, if_attributes_travel: Verb) -> None:
+def test_the_verb_of_a_changed_path(old: Stamp | None, new: Stamp, verb: Verb, if_proven: Verb) -> None:
     assert verb_for(old, new) is verb
-    assert verb_for(old, new, attributes_travel=True) is if_attributes_travel
+    assert verb_for(old, new, proven=True) is if_proven
 
 
 def test_a_file_is_rewritten_when_its_size_or_time_is_another() -> None:

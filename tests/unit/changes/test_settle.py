@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from hotsync.changes.proofs import Proofs
 from hotsync.changes.settle import Final, Settling
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.model.changeset import EMPTY_DIGEST
+from hotsync.model.entry import Kind, sort_key
+from hotsync.model.sums import render_sum
 from tests.unit.changes.support import Server, selection
 
 LATE = 4_000_000_000 * 10**9
@@ -282,3 +287,68 @@ def test_a_path_that_rsync_would_take_for_a_remark_is_listed_so_that_it_is_not(s
     assert listed(settling) == ["./#a/x", "./;b"]
     assert settling.settle(LATE) == 0
     assert paths(server, settling) == ["#a", "#a/x", ";b", "c#"]
+
+
+def proven(server: Server) -> Settling:
+    """Return the settling of a run whose every file is known to be there already, by its sum."""
+    sums = server.work / "sums"
+    paths = sorted((entry.path for entry in server.entries() if entry.kind is Kind.FILE), key=sort_key)
+    digests = {path: hashlib.sha256((server.root / path).read_bytes()).digest() for path in paths}
+    sums.write_bytes(b"".join(render_sum(path, digest) for path, digest in digests.items()))
+    dirty = [replace(entry, unsettled=True, ctime_ns=0) for entry in server.entries()]
+    server.manifest.replace(dirty, server.manifest.generation, server.manifest.digest)
+    detection = server.detect(proofs=Proofs(server.root, sums))
+    return Settling(server.root, detection.planned, server.manifest.digest)
+
+
+def test_what_the_slave_has_already_is_not_sent_and_its_attributes_are_in_the_changeset(server: Server) -> None:
+    server.write("data/a")
+    server.write("data/b")
+    server.commit()
+    os.chmod(server.path("data/a"), 0o640)
+    settling = proven(server)
+    assert listed(settling) == ["data"]
+    assert settling.settle(LATE) == 0
+    end, changes = final(server, settling)
+    assert changes == [("meta", "data", False), ("meta", "data/a", False), ("meta", "data/b", False)]
+    assert end.summary.content_bytes == 0
+
+
+def test_what_the_slave_has_already_is_sent_if_it_changes_before_the_commit(server: Server) -> None:
+    server.write("data/a")
+    server.write("data/b")
+    server.commit()
+    settling = proven(server)
+    server.write("data/b", b"more")
+    assert settling.settle(LATE) == 1
+    assert listed(settling) == ["data/b"]
+    assert settling.settle(LATE) == 0
+    assert final(server, settling)[1] == [
+        ("meta", "data", False), ("meta", "data/a", False), ("content", "data/b", False),
+    ]  # fmt: skip
+
+
+def test_what_the_slave_had_and_never_arrived_anew_keeps_its_previous_version(server: Server) -> None:
+    server.write("data/b")
+    server.commit()
+    settling = proven(server)
+    for content in (b"1", b"22", b"333"):
+        server.write("data/b", content)
+        assert settling.settle(LATE, changed=["data/b"]) == 1
+    end, changes = final(server, settling)
+    assert changes == [("meta", "data", False)]
+    assert [problem.code for problem in end.problems] == ["path.unsettled"]
+
+
+def test_a_sum_that_differs_and_a_path_without_one_are_sent(server: Server) -> None:
+    server.write("data/a")
+    server.write("data/b")
+    server.write("data/c")
+    server.commit()
+    settling = proven(server)
+    lines = (server.work / "sums").read_bytes().splitlines(keepends=True)
+    (server.work / "sums").write_bytes(lines[0].replace(b'","', b'","0')[:-4] + b'"]\n' + lines[2])
+    settling = Settling(
+        server.root, server.detect(proofs=Proofs(server.root, server.work / "sums")).planned, server.manifest.digest
+    )
+    assert listed(settling) == ["data", "data/a", "data/b"]
