@@ -84,6 +84,7 @@ _OTHER_CARDS = "This server has other network cards than the MASTER."
     is_flag=True,
     help="Say to a promotion that runs: this server is reached with its new network, do not put the old one back.",
 )
+@click.option("--report", is_flag=True, help="Show the report of the last promotion of this server; change nothing.")
 @click.option(VERB, "back", is_flag=True, hidden=True, help="The rollback's timer calls: put the old network back.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
@@ -97,6 +98,7 @@ def promote(
     at: str | None,
     force: bool,
     confirm_network: bool,
+    report: bool,
     back: bool,
     as_json: bool,
     in_unit: bool,
@@ -126,6 +128,8 @@ def promote(
         return _confirm_network(paths)
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())
+    if report:
+        return _show_last(paths, as_json)
     answers = _answers(network, maps, force)
     if as_json and not (yes or dry_run) and not unit.is_running():
         raise UsageError(
@@ -164,6 +168,15 @@ def _confirm_network(paths: Paths) -> int:
         raise Refused(reason="no promotion waits for a word about its network", hint="Nothing was changed.")
     files.write_atomic(confirmed_path(paths), b"", mode=0o600)
     click.echo("The network stays as it is now.")
+    return ExitCode.DONE
+
+
+def _show_last(paths: Paths, as_json: bool) -> int:
+    ended = unit.last(paths)
+    if as_json:
+        print_json(outcome_document(paths, ended))
+    else:
+        show_outcome(paths, ended)
     return ExitCode.DONE
 
 

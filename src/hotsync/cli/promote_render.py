@@ -22,7 +22,7 @@ from hotsync.model.fence import sentence_of
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
-from hotsync.report.runbook import ONLY_A_PERSON
+from hotsync.report.runbook import COMPLETE, ONLY_A_PERSON
 from hotsync.state.promotion import load_promotion
 from hotsync.system.paths import Paths
 
@@ -134,7 +134,7 @@ def show_outcome(paths: Paths, ended: Ended) -> None:
         say("Only a person can check:")
         for line in ONLY_A_PERSON:
             say(f"  - {line}")
-        say("When all is well: signal-event post-restore-data, then reboot once and look again.")
+        say(f"When all is well: {COMPLETE}, then reboot once and look again.")
         click.echo()
     say(ended.sentence)
 

@@ -72,7 +72,7 @@ def tell(
     told = trouble or Trouble(about, "", "", "", "")
     host = socket.gethostname()
     body = letter(told, occasion, host, alert, now, notices)
-    if _send(who, subject_of(host, occasion, told.about), body, now):
+    if post(who, subject_of(host, occasion, told.about), body, now):
         return occasion
     book.set(about, known)
     book.set(RELAY_ALERT, None)  # what was proven is not so any more
@@ -120,13 +120,14 @@ def prove_relay(book: AlertBook, who: Addressee, now: float) -> str:
             return f"the relay takes no mail any more: {fault}"
     else:
         host = socket.gethostname()
-        if not _send(who, f"[HotSync] {host}: test mail", test_letter(host), now):
+        if not post(who, f"[HotSync] {host}: test mail", test_letter(host), now):
             return "the relay did not take the test mail"
     book.set(RELAY_ALERT, Alert(now, now, ((way, now),)))
     return ""
 
 
-def _send(who: Addressee, subject: str, body: str, now: float) -> bool:
+def post(who: Addressee, subject: str, body: str, now: float) -> bool:
+    """Hand a mail to the first way that takes it; return whether one did."""
     for carrier in who.carriers:
         try:
             carrier.send(compose(who.to, who.sender, subject, body, now))

@@ -254,12 +254,13 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         if seen.resumed:
             _keep_answer(paths, seen)
         execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
-        outcome = _outcome(paths)
+        outcome = outcome_of(paths)
         Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
         return outcome
 
 
-def _outcome(paths: Paths) -> Outcome:
+def outcome_of(paths: Paths) -> Outcome:
+    """Return how this server's last promotion, which is finished, has ended; raise NotReady if there is none."""
     promotion = document.load_promotion(paths)
     if promotion is None:
         raise NotReady(reason="its promotion has no document any more")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import socket
 
 from hotsync.errors import HotSyncError
-from hotsync.flows.notify import addressee_of, is_due, tell
+from hotsync.flows.notify import addressee_of, is_due, post, tell
+from hotsync.model.promotion import Promotion
 from hotsync.report.letters import Trouble
+from hotsync.report.promoted import promoted_letter, promoted_subject
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.promotion import unfinished_promotion
@@ -59,3 +62,13 @@ def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> bool:
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)
         return False
+
+
+def mail_promoted(paths: Paths, clock: Clock, promotion: Promotion) -> None:
+    """Mail that this server is MASTER now, with what is left to do; a mail that nobody takes changes nothing."""
+    try:
+        settings, _ = read_settings(paths)
+        who, host = addressee_of(settings, store.load_role(paths).role), socket.gethostname()
+        post(who, promoted_subject(host), promoted_letter(host, promotion), clock.now())
+    except (HotSyncError, OSError) as error:
+        _log.warning("nobody was told by mail: %s", error)

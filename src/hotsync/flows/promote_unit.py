@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hotsync.errors import ExitCode, HotSyncError
+from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.promote import Answers
-from hotsync.flows.promote_notice import announce, failed, interrupted, tell_by_mail
+from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
 from hotsync.model.plan import Step
 from hotsync.model.promotion import NetworkChoice
+from hotsync.state.promotion import load_promotion
 from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -106,6 +107,7 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
             announce(paths, promote.unfinished_sentence(paths))
         tell({"ended": int(outcome.exit_code), "sentence": outcome.sentence})
         tell_by_mail(paths, clock, None)
+        mail_promoted(paths, clock, outcome.promotion)
         return int(outcome.exit_code)
 
 
@@ -136,6 +138,17 @@ def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -
         return ended
     sentence = "The promotion was ended in the middle. Run hotsync-promote: it goes on where it stopped."
     return Ended(int(ExitCode.STEP), sentence, None)
+
+
+def last(paths: Paths) -> Ended:
+    """Return how the last promotion of this server ended, as its document tells; raise Refused if there was none."""
+    promotion = load_promotion(paths)
+    if promotion is None:
+        raise Refused(reason="this server was never promoted", hint="Nothing was changed.")
+    if not promotion.finished_at:
+        return Ended(int(ExitCode.STEP), promote.unfinished_sentence(paths) or "That promotion did not end.", None)
+    outcome = promote.outcome_of(paths)
+    return Ended(int(outcome.exit_code), outcome.sentence, None)
 
 
 def _events(paths: Paths, clock: Clock) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,9 @@ ONLY_A_PERSON = (
 )
 """What no program can see after a promotion."""
 
+COMPLETE = "signal-event post-restore-data"
+"""The command that completes a promotion: the manual's sixth step."""
+
 
 def render(page: Runbook) -> str:
     """Given what is known of a pair, return its runbook; nothing in it can move a cursor."""
@@ -95,7 +98,7 @@ def _afterwards(page: Runbook, master: str, slave: str) -> Iterator[str]:
     yield from _said("What only a person can check:")
     yield from _ticks(*ONLY_A_PERSON)
     yield from _said("When all is well, complete it, reboot once, and look again:")
-    yield from ("", "       signal-event post-restore-data", "       reboot", "       hotsync status", "")
+    yield from ("", f"       {COMPLETE}", "       reboot", "       hotsync status", "")
 
     yield from _heading(f"6. When {master} can be switched on again")
     yield from _said(

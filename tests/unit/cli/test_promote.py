@@ -200,6 +200,20 @@ def test_the_report_says_what_was_lost(places: Paths, capsys: pytest.CaptureFixt
     assert "Lost: 30 files (2.9 KiB, 1 mail); nothing is known after" in capsys.readouterr().out
 
 
+def test_the_report_is_shown_again_whenever_it_is_asked_for(places: Paths) -> None:
+    never = CliRunner().invoke(promote, ["--report"], standalone_mode=False)
+    assert isinstance(never.exception, Refused), never.output
+    done = StepRecord("claim", "claim epoch 3", Phase.CLAIM.value, BEGAN, BEGAN + 1, Outcome.DONE)
+    save_promotion(places, replace(PROMOTION, records=(done,), finished_at=BEGAN + 9))
+    shown = CliRunner().invoke(promote, ["--report"], standalone_mode=False)
+    assert shown.exception is None, shown.exception
+    assert "claim epoch 3" in shown.output
+    assert "Lost: 30 files" in shown.output
+    assert "Only a person can check:" in shown.output
+    document = json.loads(CliRunner().invoke(promote, ["--report", "--json"], standalone_mode=False).output)
+    assert [step["key"] for step in document["steps"]] == ["claim"]
+
+
 def test_without_a_word_of_the_master_nothing_is_known_since_the_generation_was_collected(
     places: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

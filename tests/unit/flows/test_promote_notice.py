@@ -12,9 +12,11 @@ from hotsync.cli.promote import promote
 from hotsync.errors import PeerStillAlive, StepFailed
 from hotsync.flows import promote_boot, promote_notice
 from hotsync.flows.notify import Addressee
-from hotsync.flows.promote_notice import failed, tell_by_mail
+from hotsync.flows.promote_notice import failed, mail_promoted, tell_by_mail
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.report import Check, Verdict
 from hotsync.report.mail import MailNotSent
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -125,3 +127,34 @@ def test_a_mail_that_cannot_be_written_harms_nothing(paths: Paths, monkeypatch: 
 
     monkeypatch.setattr(promote_notice, "addressee_of", broken)
     tell_by_mail(paths, TickingClock(), failed(FAILED))
+
+
+DONE = Promotion(
+    1, 7, "d", 100.0, 1.0, 40.0, NetworkPlan(), (),
+    records=(StepRecord("claim", "claim epoch 1", Phase.CLAIM.value, 100.0, 112.0, Outcome.DONE),),
+    checks=(
+        Check("imap", "a mailbox opens", Verdict.GREEN),
+        Check("smb", "shares are listed", Verdict.RED, "no answer\x1b[31m", "journalctl -u smbd says why."),
+    ),
+    notes=("The quota of /home is not set.",),
+)  # fmt: skip
+
+
+def test_whoever_gets_the_mails_reads_that_this_server_is_master_and_what_to_look_at(box: Box, paths: Paths) -> None:
+    mail_promoted(paths, TickingClock(), DONE)
+    (mail,) = box.mails
+    assert mail["Subject"].endswith(": this server is MASTER now")
+    text = mail.get_content()
+    for words in (
+        "at epoch 1", "took 12 s", "generation 7", "Checks: 1 green, 1 red.", "journalctl -u smbd says why.",
+        "The quota of /home", "log in to mail", "signal-event post-restore-data", "hotsync-promote --report",
+    ):  # fmt: skip
+        assert words in text
+    assert "a mailbox opens" not in text, "what is well needs no line"
+    assert "\x1b" not in text
+
+
+def test_a_mail_of_it_that_nobody_takes_is_no_failure(box: Box, paths: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    box.full = True
+    mail_promoted(paths, TickingClock(), DONE)
+    assert "no route to host" in caplog.text
