@@ -1,7 +1,8 @@
-"""Two lanes for two workers: one has the labs that are shared or measure instants, the other the rest, file by file.
+"""Lanes for workers: one has the labs that are shared or measure instants, the others the rest, file by file.
 
-Only where pytest is asked for workers (`-n 2`, as script/test does in the first ring): labs wait most of the time; what
-needs no lab runs meanwhile. The first lane takes longer; so the second ends with the labs that stand beside any other.
+Only where pytest is asked for workers (`-n 3`, as script/test does): labs wait most of the time, and what needs no lab
+runs meanwhile. The first lane takes longest, so it begins at once; the others end with the labs that stand beside any
+other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ ALONE = ("tests/lab/", "tests/contract/test_rings.py")
 """Tests that use the lab, or count what is left on the whole machine, to which a lab beside them would add."""
 
 
-BESIDE = ("tests/lab/test_applications.py", "tests/lab/test_engines.py", "tests/lab/test_the_lab_itself.py")
+BESIDE = (
+    "tests/lab/test_applications.py",
+    "tests/lab/test_drill.py",
+    "tests/lab/test_engines.py",
+    "tests/lab/test_other_cards.py",
+    "tests/lab/test_rejoin.py",
+    "tests/lab/test_slave.py",
+    "tests/lab/test_switchover.py",
+    "tests/lab/test_the_lab_itself.py",
+    "tests/lab/test_undo.py",
+)
 """Tests with a lab of their own, and nothing in them that another lab's load could change."""
 
 
