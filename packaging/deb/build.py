@@ -65,7 +65,9 @@ DEPENDS = (
     "acl",
     "attr",
     "e2fsprogs",
+    "mount",
     "passwd",
+    "systemd-container",  # the drill's sandbox
     "tar",
     "tdb-tools",
     "xz-utils",
@@ -161,6 +163,7 @@ def stage_data(tree: Path, seconds: int, site: Path) -> None:
         write(tree / "lib/systemd/system" / name, (ROOT / "systemd" / name).read_text())
     for name in HELD_NETWORK:
         write(tree / f"lib/systemd/system/{name}.d/hotsync-held.conf", HELD_TEXT)
+    write(tree / "usr/lib/tmpfiles.d/hotsync.conf", (HERE / "tmpfiles.conf").read_text())
     for name, target in AT_BOOT.items():
         link = tree / f"lib/systemd/system/{target}.wants/{name}"
         link.parent.mkdir(parents=True)

@@ -412,6 +412,14 @@ class StepFailed(HotSyncError):
     hint = "Remove the cause, then run the same command again: it goes on where it stopped."
 
 
+class DrillFailed(HotSyncError):
+    """The drill did not come to a result: {reason}"""
+
+    code = "drill"
+    exit_code = ExitCode.STEP
+    hint = "`journalctl -u hotsync-drill` has more; then run hotsync drill again."
+
+
 class NetworkSilent(HotSyncError):
     """Nobody answered with the new network (asked: {asked}), so the one from before is back after {seconds} seconds"""
 

@@ -12,6 +12,7 @@ import pytest
 from hotsync.cli import past, slave
 from hotsync.cli.coverage import coverage_document, drift_document
 from hotsync.cli.doctor import doctor_document
+from hotsync.cli.drill_documents import drill_document
 from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
@@ -23,6 +24,7 @@ from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
 from hotsync.model.coverage import Application, Coverage, Finding, Kind
 from hotsync.model.drift import Difference, Topic
+from hotsync.model.drill import DrillPoint, DrillReport, Stage, point_of
 from hotsync.model.entry import Entry
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
 from hotsync.model.generation import DatasetPoint, Generation
@@ -92,8 +94,15 @@ def test_every_key_of_the_status_is_described() -> None:
         warnings=("Look.",),
         running=Owner(1, 1.0),
         coverage=Coverage(1.0, 7),
+        drills=(DrillPoint(1.0, 1, Verdict.RED, "why", 20.0, 600.0),),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
+
+
+def test_every_key_of_a_drill_is_described() -> None:
+    check, stage = Check("name", "title", Verdict.RED), Stage("name", "title", 1.0)
+    report = DrillReport(1.0, 2.0, 1, (check,), (stage,), ("hardware",), ("note",), 20.0, 600.0)
+    assert lacking(drill_document(report, (point_of(report),)), "`hotsync drill --json`") == []
 
 
 def test_every_key_of_the_doctors_document_is_described() -> None:

@@ -250,7 +250,8 @@ def test_every_command_that_the_program_tells_people_to_run_is_there() -> None:
 
 
 def test_nothing_that_the_manual_calls_missing_is_named_by_the_program() -> None:
-    missing = {" ".join(one.words) for one in commands_in(MANUAL, planned(MANUAL.read_text())) if fault_of(one)}
-    assert "hotsync drill" in missing
+    listed = planned(MANUAL.read_text())
+    assert listed.strip()
+    missing = {" ".join(one.words) for one in commands_in(MANUAL, listed) if fault_of(one)}
     texts = [(path, text) for path, texts in TEXTS.items() for text in texts]
     assert [f"{path}: {text}" for path, text in texts if any(word in text for word in missing)] == []

@@ -120,6 +120,18 @@ def test_every_boot_asks_before_it_has_a_network_and_what_sets_it_up_heeds_the_a
         assert "ConditionPathExists=!/run/hotsync/held" in (units / f"{name}.d/hotsync-held.conf").read_text()
 
 
+def test_a_boot_takes_away_what_a_drill_without_power_has_left_and_nothing_else(seen: Root) -> None:
+    pins = seen.at(f"{STATE}/replica/pins")
+    for name in ("drill/srv/file", "drill.manifest", "postgresql-15-main/file"):
+        (pins / name).parent.mkdir(parents=True, exist_ok=True)
+        (pins / name).write_text("kept")
+    try:
+        seen.run("systemd-tmpfiles", "--boot", "--remove", "--prefix=/var/lib/hotsync")
+        assert sorted(os.listdir(pins)) == ["postgresql-15-main"]
+    finally:
+        shutil.rmtree(seen.at(f"{STATE}/replica"))
+
+
 def test_its_state_is_for_root_alone(seen: Root) -> None:
     assert seen.at(STATE).stat().st_mode & 0o777 == 0o700
     assert seen.at(f"{STATE}/db/configuration").stat().st_mode & 0o777 == 0o600

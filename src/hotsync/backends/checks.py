@@ -16,6 +16,8 @@ from hotsync.model.report import Check, Verdict
 from hotsync.system import command
 
 TIMEOUT = 10.0
+HERE = "localhost"
+"""Where a check of this host asks."""
 
 
 class Ill(Exception):
@@ -46,7 +48,7 @@ def check_unit(name: str, title: str, unit: str) -> Check:
     return ask(name, title, f"journalctl -u {unit} says why.", question)
 
 
-def check_port(name: str, title: str, port: int, banner: str, host: str = "localhost") -> Check:
+def check_port(name: str, title: str, port: int, banner: str, host: str = HERE) -> Check:
     """Given a TCP port, return whether it answers, and first with `banner` where one is expected."""
 
     def question() -> str:
@@ -61,12 +63,12 @@ def check_port(name: str, title: str, port: int, banner: str, host: str = "local
     return ask(name, title, f"`ss -tlnp` shows who listens on port {port}.", question)
 
 
-def check_http(name: str, title: str, url: str) -> Check:
-    """Given a URL of this host, return whether it answers with a status below 500."""
+def check_http(name: str, title: str, url: str, at: str = "") -> Check:
+    """Given a URL of this host, return whether it answers with a status below 500; `at` is another host to ask."""
 
     def question() -> str:
         parts = urlsplit(url)
-        host = parts.hostname or "localhost"
+        host = at or parts.hostname or HERE
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             context = ssl.create_default_context()

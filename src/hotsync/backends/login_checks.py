@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from hotsync.backends.checks import TIMEOUT, Ill, ask
+from hotsync.backends.checks import HERE, TIMEOUT, Ill, ask
 from hotsync.errors import CommandFailed
 from hotsync.model.report import Check
 from hotsync.model.secret import Secret
@@ -44,11 +44,13 @@ def _trusting() -> ssl.SSLContext:
     return context
 
 
-def check_imap(name: str, title: str, port: int, account: CheckAccount | None) -> Check:
+def check_imap(name: str, title: str, port: int, account: CheckAccount | None, host: str = HERE) -> Check:
     """Return whether the check account can open its mailbox; without one, whether a session and a mailbox open."""
 
     def question() -> str:
-        with imaplib.IMAP4("localhost", port, timeout=TIMEOUT) as imap:
+        with imaplib.IMAP4(host, port, timeout=TIMEOUT) as imap:
+            if account is None and host != HERE:
+                return f"a session opens ({len(imap.capabilities)} capabilities); {NO_LOGIN}"
             if account is None:
                 return f"{_look_into_a_mailbox(len(imap.capabilities))}; {NO_LOGIN}"
             if "STARTTLS" in imap.capabilities:
@@ -77,7 +79,7 @@ def _mailbox_owner(users: list[str]) -> str:
 
 
 def check_smtp(
-    name: str, title: str, port: int, submission: int, recipient: str, account: CheckAccount | None
+    name: str, title: str, port: int, submission: int, recipient: str, account: CheckAccount | None, host: str = HERE
 ) -> Check:
     """Return whether mail for a recipient is taken, as far as RCPT, and whether the check account can log in to send.
 
@@ -85,7 +87,7 @@ def check_smtp(
     """
 
     def question() -> str:
-        with smtplib.SMTP("localhost", port, timeout=TIMEOUT) as smtp:
+        with smtplib.SMTP(host, port, timeout=TIMEOUT) as smtp:
             smtp.ehlo()
             for code, answer in (smtp.mail(""), smtp.rcpt(recipient)):
                 if code >= 400:
@@ -94,14 +96,14 @@ def check_smtp(
         accepted = f"mail for {recipient} is accepted"
         if not submission:
             return accepted
-        return f"{accepted}; {NO_LOGIN if account is None else _log_in_to_send(submission, account)}"
+        return f"{accepted}; {NO_LOGIN if account is None else _log_in_to_send(host, submission, account)}"
 
     return ask(name, title, "journalctl -u 'postfix*' says why.", question, (smtplib.SMTPException,))
 
 
-def _log_in_to_send(port: int, account: CheckAccount) -> str:
+def _log_in_to_send(host: str, port: int, account: CheckAccount) -> str:
     try:
-        smtp = smtplib.SMTP("localhost", port, timeout=TIMEOUT)
+        smtp = smtplib.SMTP(host, port, timeout=TIMEOUT)
     except ConnectionRefusedError:
         return f"no login was tried: nobody listens on port {port}"
     with smtp:
@@ -112,26 +114,26 @@ def _log_in_to_send(port: int, account: CheckAccount) -> str:
     return f"{account.name} logged in at port {port}"
 
 
-def check_smb(name: str, title: str, account: CheckAccount | None) -> Check:
+def check_smb(name: str, title: str, account: CheckAccount | None, host: str = HERE) -> Check:
     """Return whether the file server lists its shares to the check account; without one, whether it speaks at all."""
 
     def question() -> str:
         if shutil.which("smbclient", path=command.ENVIRONMENT["PATH"]) is None:
-            with socket.create_connection(("localhost", SMB_PORT), TIMEOUT):
+            with socket.create_connection((host, SMB_PORT), TIMEOUT):
                 return f"it answers at port {SMB_PORT}; its shares were not asked for, as smbclient is not installed"
         if account is None:
-            return f"{_ask_anonymously()}; {NO_LOGIN}"
+            return f"{_ask_anonymously(host)}; {NO_LOGIN}"
         with _as_file(account) as descriptor:
-            argv = ["smbclient", "-g", "-A", f"/proc/self/fd/{descriptor}", "-L", "localhost"]
+            argv = ["smbclient", "-g", "-A", f"/proc/self/fd/{descriptor}", "-L", host]
             listing = command.run(argv, timeout=TIMEOUT * 3, pass_fds=(descriptor,)).text
         return f"{account.name} logged in and sees {_count_shares(listing)} shares"
 
     return ask(name, title, "journalctl -u smbd says why; `testparm -s` checks its configuration.", question)
 
 
-def _ask_anonymously() -> str:
+def _ask_anonymously(host: str) -> str:
     try:
-        listing = command.run(["smbclient", "-g", "-N", "-L", "localhost"], timeout=TIMEOUT * 3)
+        listing = command.run(["smbclient", "-g", "-N", "-L", host], timeout=TIMEOUT * 3)
     except CommandFailed as error:
         said = f"{error.facts.get('detail', '')} {error.stderr}"
         if any(answer in said for answer in _ANSWERS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotsync.backends.units import MASTER_TIMER, SLAVE_TIMER
+from hotsync.backends.units import DRILL_TIMER, MASTER_TIMER, SLAVE_TIMER
 from hotsync.config.schema import Settings
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -32,16 +32,30 @@ def _numbers(numbers: list[int] | tuple[int, ...]) -> str:
 
 def render_interval(every: int, first: int) -> str:
     """Given an interval in minutes, return the drop-in of a timer."""
-    lines = [f"OnCalendar={expression}\n" for expression in render_calendar(every, first)]
+    return _drop_in(render_calendar(every, first))
+
+
+def render_time(at: str) -> str:
+    """Given a time of day (HH:MM), return the drop-in of a timer that elapses then."""
+    return _drop_in([f"*-*-* {at}:00"])
+
+
+def _drop_in(expressions: list[str]) -> str:
+    lines = [f"OnCalendar={expression}\n" for expression in expressions]
     return "# Written by signal-event nethserver-hotsync-save.\n[Timer]\nOnCalendar=\n" + "".join(lines)
 
 
 def write_intervals(paths: Paths, settings: Settings) -> list[str]:
-    """Write the drop-in of each timer whose interval differs from what is there; return these timers."""
+    """Write the drop-in of each timer whose times differ from what is there; return these timers."""
     changed: list[str] = []
-    for timer, every in ((MASTER_TIMER, settings.interval_minutes), (SLAVE_TIMER, settings.slave_interval_minutes)):
+    wanted = {
+        MASTER_TIMER: render_interval(settings.interval_minutes, FIRST[MASTER_TIMER]),
+        SLAVE_TIMER: render_interval(settings.slave_interval_minutes, FIRST[SLAVE_TIMER]),
+        DRILL_TIMER: render_time(settings.drill_at),
+    }
+    for timer, text in wanted.items():
         path = paths.at(f"/etc/systemd/system/{timer}.d/interval.conf")
-        content = render_interval(every, FIRST[timer]).encode()
+        content = text.encode()
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_atomic(path, content)

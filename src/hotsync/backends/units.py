@@ -14,7 +14,8 @@ WATCH = "hotsync-watch.service"
 MASTER_TIMER = "hotsync.timer"
 SLAVE_TIMER = "hotsync-slave.timer"
 COVERAGE_TIMER = "hotsync-coverage.timer"
-ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, STREAM, WATCH, DAEMON)
+DRILL_TIMER = "hotsync-drill.timer"
+ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, DRILL_TIMER, STREAM, WATCH, DAEMON)
 WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER, COVERAGE_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
 
 Run = Callable[[Sequence[str]], command.Completed]
@@ -35,10 +36,12 @@ class OwnUnits(Protocol):
         changed: Sequence[str] = (),
         streams: bool = False,
         watches: bool = False,
+        drills: bool = False,
     ) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew.
 
-        `streams`: a MASTER also streams its database servers; `watches`: it looks at what it would lose.
+        `streams`: a MASTER also streams its database servers; `watches`: it looks at what it would lose; `drills`:
+        a SLAVE rehearses its promotion every night.
         """
         ...
 
@@ -94,6 +97,7 @@ class Units:
         changed: Sequence[str] = (),
         streams: bool = False,
         watches: bool = False,
+        drills: bool = False,
     ) -> None:
         """Run what this role needs, now and after a boot; stop the rest; `changed` timers start anew."""
         wanted: tuple[str, ...] = WANTED[role] if enabled else ()
@@ -101,6 +105,8 @@ class Units:
             wanted += (STREAM,)
         if wanted and watches and role is Role.MASTER:
             wanted += (WATCH,)
+        if wanted and drills and role is Role.SLAVE:
+            wanted += (DRILL_TIMER,)
         for unit in ALL:
             if unit not in wanted:
                 self.disable(unit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.drill_documents import point_document
 from hotsync.cli.loss import loss_document, loss_sentence, show_paths
 from hotsync.cli.past import databases_as_of
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
@@ -13,6 +14,7 @@ from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
 from hotsync.model.coverage import summary_of
+from hotsync.model.drill import trend_words
 from hotsync.model.generation import database_moment, dump_moments
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
@@ -96,6 +98,9 @@ def status_document(status: Status) -> dict[str, object]:
         "coverage": None
         if status.coverage is None
         else {"looked_at": utc(status.coverage.looked_at), "unprotected": len(status.coverage.findings)},
+        "drill": None
+        if not status.drills
+        else {**point_document(status.drills[-1]), "trend": [point_document(each) for each in status.drills[-30:]]},
         "muted": list(status.muted),
         "warnings": list(status.warnings),
     }
@@ -124,6 +129,7 @@ def _show(status: Status) -> None:
         _row("coverage", f"{summary_of(status.coverage)} ({age(status.now - status.coverage.looked_at)} ago)")
     if role.role is Role.SLAVE:
         _readiness(status)
+        _row("drill", _drill(status))
         shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
         _row(
             "muted",
@@ -169,6 +175,17 @@ def _streamed(status: Status, name: str) -> str:
             said += behind if standby.as_of else " of a time that is not known yet"
     dumped = dump_moments(status.newest).get(name, 0.0) if status.newest is not None else 0.0
     return f"{said}; last dump {local(dumped)}" if dumped else said
+
+
+def _drill(status: Status) -> str:
+    if not status.drills:
+        return "none was run yet"
+    last = status.drills[-1]
+    shown = click.style(last.verdict.value, fg=VERDICT_STYLE[last.verdict.value])
+    said = f", promoted within {last.rto:.0f} s with data {age(last.rpo)} old" if last.rto else ""
+    why = f": {readable(last.reason)}" if last.reason else ""
+    line = f"{shown}, {age(status.now - last.at)} ago{said}{why}"
+    return line if len(status.drills) == 1 else f"{line} (before: {trend_words(status.drills[:-1])})"
 
 
 def _readiness(status: Status) -> None:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "runbook": "hotsync.cli.runbook:runbook_command",
     "doctor": "hotsync.cli.doctor:doctor_command",
     "rejoin": "hotsync.cli.rejoin:rejoin_command",
+    "drill": "hotsync.cli.drill:drill_command",
     "pair": "hotsync.cli.pair:pair_command",
     "history": "hotsync.cli.past:history_command",
     "diff": "hotsync.cli.past:diff_command",

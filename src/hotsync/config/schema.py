@@ -25,6 +25,7 @@ from hotsync.config.values import (
     RelayHost,
     SecretText,
     Text,
+    TimeOfDay,
 )
 from hotsync.errors import ConfigError
 from hotsync.model.identity import Role
@@ -371,6 +372,34 @@ class Settings(BaseModel):
         "",
         "on the SLAVE: that account's password",
         example="<PASSWORD>",
+    )
+    drill: bool = _setting(
+        "hotsync",
+        "Drill",
+        SWITCH,
+        "enabled",
+        "on the SLAVE: rehearse the promotion in a sandbox every night; `disabled`: only when `hotsync drill` is typed",
+        example="disabled",
+    )
+    drill_at: str = _setting(
+        "hotsync", "DrillAt", TimeOfDay(), "02:20", "on the SLAVE: when the nightly drill begins, by its own clock"
+    )
+    drill_gigabytes: int = _setting(
+        "hotsync",
+        "DrillGigabytes",
+        Number(1, 1_000_000),
+        "50",
+        "on the SLAVE: most that a drill writes to the disk of `/var/lib/hotsync`; it never takes more than three "
+        "quarters of what is free there",
+        unit="GiB",
+    )
+    drill_minutes: int = _setting(
+        "hotsync",
+        "DrillMinutes",
+        Number(1, 1440),
+        "120",
+        "on the SLAVE: a drill that is not done after so long has failed",
+        unit="minutes",
     )
     password: Secret = _setting(
         "rsyncd",

@@ -109,6 +109,19 @@ class RelayHost:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """An hour and a minute."""
+
+    allowed: str = "HH:MM, 00:00 to 23:59"
+
+    def parse(self, text: str) -> str:
+        """Given `HH:MM`, return it."""
+        if not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
+            raise ValueError(f"{shown(text)} is no time of day")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Text on one line."""
 

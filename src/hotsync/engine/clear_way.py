@@ -1,4 +1,4 @@
-"""On the worst day nothing of ours is in the way: a run of hotsync-slave is ended before a promotion begins."""
+"""On the worst day nothing of ours is in the way: a drill, or a run of hotsync-slave, is ended before a promotion."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 UNIT = "hotsync-slave.service"
+DRILL = "hotsync-drill.service"
 _COMMAND = b"hotsync-slave"
 _PACKAGE_TOOL = "dpkg"
 _LOOK_SECONDS = 0.5
 
 
 def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> None:
-    """End a run of hotsync-slave if one is going, the timer's or a person's; what it left half done is done again by
-    the next, or by the promotion.
+    """End a drill, and a run of hotsync-slave, if one is going, the timer's or a person's; what that left half done is
+    done again by the next, or by the promotion.
 
     Only while packages are being unpacked it is waited for: those services would not start.
     """
+    _end_drill(say)
     told = False
     while (pid := _persons_run(paths)) or _is_going():
         if not _unpacks(pid):
@@ -36,6 +38,13 @@ def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> Non
         clock.sleep(_LOOK_SECONDS)
 
 
+def _end_drill(say: Callable[[str], None]) -> None:
+    """End a drill: what it has made is discarded, and nothing of it is here."""
+    if _is_going(DRILL):
+        say("Ending a drill")
+        command.run(["systemctl", "stop", DRILL], ok=range(256), timeout=300)
+
+
 def _end(paths: Paths, pid: int, clock: Clock) -> None:
     if not pid:
         command.run(["systemctl", "stop", UNIT], ok=range(256), timeout=300)
@@ -46,8 +55,8 @@ def _end(paths: Paths, pid: int, clock: Clock) -> None:
         clock.sleep(_LOOK_SECONDS)
 
 
-def _is_going() -> bool:
-    state = command.run(["systemctl", "is-active", UNIT], ok=range(256)).text.strip()
+def _is_going(unit: str = UNIT) -> bool:
+    state = command.run(["systemctl", "is-active", unit], ok=range(256)).text.strip()
     return state in ("active", "activating", "reloading")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
-from hotsync.backends.units import DAEMON, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
+from hotsync.backends.units import DAEMON, DRILL_TIMER, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
 from hotsync.engine.fence import fence
 from hotsync.engine.open_replica import open_replica
 from hotsync.errors import CommandFailed, NotReady, StaleEpoch, WrongRole
@@ -103,7 +103,7 @@ def _arrange_units() -> None:
     """Let HotSync's own units follow: the daemon reads the new role, nothing is sent while no SLAVE is known."""
     units = Units()
     try:
-        for unit in (SLAVE_TIMER, MASTER_TIMER, STREAM, WATCH):
+        for unit in (SLAVE_TIMER, DRILL_TIMER, MASTER_TIMER, STREAM, WATCH):
             units.disable(unit)
             units.stop(unit)
         units.enable(DAEMON)

@@ -53,6 +53,7 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
             changed=changed,
             streams=streams,
             watches=settings.watch_seconds > 0,
+            drills=settings.drill,
         )
         if record.role is Role.MASTER and not streams:
             # what streaming had made on the servers goes with it

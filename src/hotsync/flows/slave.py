@@ -18,6 +18,7 @@ from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
 from hotsync.flows.runbook import make_runbook
 from hotsync.model import slave_checks
+from hotsync.model.drill import check_last
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
@@ -25,9 +26,11 @@ from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
+from hotsync.state.drills import load_trend
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import MissingPackage, SlaveRun, save_slave_run
+from hotsync.state.store import load_role
 from hotsync.system import lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -158,6 +161,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     )
     known = {check.name for check in run.checks}
     seen, of_promotion = _look_at_promotion(paths, clock)
+    of_promotion += _look_at_drills(paths, clock)
     relay = slave_checks.check_relay(prove_relay(AlertBook(paths), who, clock.now()))
     run = replace(run, checks=(*run.checks, *(check for check in of_promotion if check.name not in known), relay))
     if seen is not None:
@@ -188,6 +192,15 @@ def _look_at_promotion(paths: Paths, clock: Clock) -> tuple[promote.Prospect | N
     planned = f"{len(seen.plan)} steps, about {max(1, round(seen.seconds))} seconds"
     others = [check for check in seen.checks if check.name != _ALIVE]
     return seen, [Check("promotion.plan", title, Verdict.GREEN, planned), *others]
+
+
+def _look_at_drills(paths: Paths, clock: Clock) -> list[Check]:
+    """Return what the last drill proves; nothing where the administrator wants none."""
+    settings, _ = read_settings(paths)
+    if not settings.drill:
+        return []
+    last = next(reversed(load_trend(paths)), None)
+    return [check_last(last, load_role(paths).since, clock.now())]
 
 
 def _write_runbook(paths: Paths, seen: promote.Prospect, checks: tuple[Check, ...], now: float) -> Check:

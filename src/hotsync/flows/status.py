@@ -21,6 +21,7 @@ from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
+from hotsync.state.drills import load_trend
 from hotsync.state.hold import held
 from hotsync.state.loss import load_loss
 from hotsync.state.runs import Runs
@@ -78,6 +79,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         loss=None if newest is None else against(load_loss(paths.loss_told if is_slave else paths.loss_seen), newest),
         watching=not watches or tried(lambda: ask.is_active(WATCH), True),
         hold=held(paths),
+        drills=load_trend(paths) if is_slave else (),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hotsync.config.schema import Settings
 from hotsync.model.coverage import Coverage
+from hotsync.model.drill import DrillPoint
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
@@ -26,7 +27,8 @@ class Status:
     `streaming`: what is to be streamed is; `standbys`: on a SLAVE, how far streamed databases are; `to_restart`: on a
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
-    `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself.
+    `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
+    how its drills went, oldest first.
     """
 
     host: str
@@ -51,6 +53,7 @@ class Status:
     loss: LossStatement | None = None
     watching: bool = True
     hold: Hold | None = None
+    drills: tuple[DrillPoint, ...] = ()
 
     @property
     def age(self) -> float:

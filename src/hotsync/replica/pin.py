@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hotsync.errors import ReplicaError
+from hotsync.errors import CommandFailed, ReplicaError
 from hotsync.replica.layout import Layout
-from hotsync.system import lock, trees
+from hotsync.system import command, lock, trees
+
+_PIN_SECONDS = 3600.0
 
 
 @contextmanager
@@ -29,6 +31,24 @@ def pinned(layout: Layout, lock_file: Path, path: str, name: str) -> Iterator[Pa
         yield target
     finally:
         trees.remove(target)
+
+
+def pin_tree(layout: Layout, name: str) -> Path:
+    """Given a name, keep the whole tree under it, folders with all their metadata, and return where that is; whoever
+    calls this holds the replica, and takes the pin away again. Raise ReplicaError."""
+    target = layout.pins / name
+    try:
+        unpin(layout, name)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        command.run(["cp", "-al", "--", os.fspath(layout.tree), os.fspath(target)], timeout=_PIN_SECONDS)
+    except (OSError, CommandFailed) as error:
+        raise ReplicaError(reason=f"the tree cannot be kept for a while: {error}") from error
+    return target
+
+
+def unpin(layout: Layout, name: str) -> None:
+    """Take a pin away, if there is one of that name; raise OSError."""
+    trees.remove(layout.pins / name)
 
 
 def _pin(source: Path, target: Path, lock_file: Path) -> None:

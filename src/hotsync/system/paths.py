@@ -175,6 +175,21 @@ class Paths:
         return self.state / "yum-plugin"
 
     @property
+    def drill(self) -> Path:
+        """On the SLAVE: what the last drill found."""
+        return self.state / "drill.json"
+
+    @property
+    def drills(self) -> Path:
+        """On the SLAVE: a line of each drill."""
+        return self.state / "drills.jsonl"
+
+    @property
+    def drill_room(self) -> Path:
+        """Where a drill sees its sandbox; nothing is mounted there for anybody else."""
+        return self.run / "drill"
+
+    @property
     def production_flag(self) -> Path:
         """There only while this host may do production."""
         return self.state / "production"

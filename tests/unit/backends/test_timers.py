@@ -60,9 +60,12 @@ def test_an_interval_replaces_the_one_that_the_timer_ships_with() -> None:
 
 def test_drop_ins_are_written_only_when_they_differ(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    assert write_intervals(paths, Settings()) == ["hotsync.timer", "hotsync-slave.timer"]
+    assert write_intervals(paths, Settings()) == ["hotsync.timer", "hotsync-slave.timer", "hotsync-drill.timer"]
     assert write_intervals(paths, Settings()) == []
     assert write_intervals(paths, Settings(interval_minutes=5)) == ["hotsync.timer"]
     drop_in = tmp_path / "etc/systemd/system/hotsync.timer.d/interval.conf"
     assert "OnCalendar=*-*-* *:00,05,10," in drop_in.read_text()
+    assert write_intervals(paths, Settings(interval_minutes=5, drill_at="23:05")) == ["hotsync-drill.timer"]
+    nightly = tmp_path / "etc/systemd/system/hotsync-drill.timer.d/interval.conf"
+    assert nightly.read_text().endswith("[Timer]\nOnCalendar=\nOnCalendar=*-*-* 23:05:00\n")
     assert drop_in.stat().st_mode & 0o777 == 0o644

@@ -104,3 +104,10 @@ def test_only_a_master_that_is_told_to_watches(
     systemctl.active, systemctl.enabled = set(before), set(before)
     Units(systemctl, systemctl).arrange(role, enabled=enabled, watches=watches)
     assert (WATCH in systemctl.active, WATCH in systemctl.enabled) == (runs, runs)
+
+
+@pytest.mark.parametrize(("role", "running"), [(Role.SLAVE, True), (Role.MASTER, False), (Role.NONE, False)])
+def test_only_a_slave_drills(role: Role, running: bool) -> None:
+    systemctl = Systemctl()
+    Units(systemctl, systemctl).arrange(role, enabled=True, drills=True)
+    assert ("hotsync-drill.timer" in systemctl.active) is running

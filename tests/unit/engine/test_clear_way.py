@@ -1,4 +1,4 @@
-"""A run of hotsync-slave is ended for a promotion, but never while dpkg unpacks."""
+"""A drill, or a run of hotsync-slave, is ended for a promotion, but never while dpkg unpacks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ class Machine:
     def __init__(self, moments: list[frozenset[str]]) -> None:
         self.moments = moments
         self.asked: list[Sequence[str]] = []
+        self.drills = False
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
         self.asked.append(argv)
+        if argv[-1] == clear_way.DRILL:
+            self.drills = self.drills and argv[1] != "stop"
+            return SimpleNamespace(text="active\n" if self.drills else "inactive\n")
         if argv[1] == "stop":
             self.moments.clear()
         text = ("activating" if self.moments else "inactive") if argv[1] == "is-active" else "/system.slice/x"
@@ -54,6 +58,16 @@ def cleared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *moments: frozenset
 
 def test_nothing_is_said_or_stopped_when_no_run_is_going(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cleared(monkeypatch, tmp_path) == ([], False)
+
+
+def test_a_drill_is_ended_before_anything_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = Machine([])
+    machine.drills = True
+    monkeypatch.setattr(command, "run", machine.run)
+    said: list[str] = []
+    clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
+    assert said == ["Ending a drill"]
+    assert not machine.drills
 
 
 def test_a_run_that_hangs_in_a_download_is_ended_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class FakeUnits:
     def __init__(self) -> None:
         self.reloads = 0
         self.arranged: list[tuple[Role, bool, list[str]]] = []
-        self.streams = self.watches = False
+        self.streams = self.watches = self.drills = False
 
     def reload(self) -> None:
         self.reloads += 1
@@ -32,8 +32,9 @@ class FakeUnits:
         changed: Sequence[str] = (),
         streams: bool = False,
         watches: bool = False,
+        drills: bool = False,
     ) -> None:
-        self.streams, self.watches = streams, watches
+        self.streams, self.watches, self.drills = streams, watches, drills
         self.arranged.append((role, enabled, list(changed)))
 
 
@@ -112,7 +113,9 @@ def test_the_manuals_words_make_a_master(server: Server) -> None:
     record = store.load_role(server.paths)
     assert record == RoleRecord(Role.MASTER, 0, None, 1000.0, "set up by signal-event nethserver-hotsync-save")
     assert server.paths.production_flag.exists()
-    assert server.units.arranged == [(Role.MASTER, True, ["hotsync.timer", "hotsync-slave.timer"])]
+    assert server.units.arranged == [
+        (Role.MASTER, True, ["hotsync.timer", "hotsync-slave.timer", "hotsync-drill.timer"])
+    ]
     assert server.said == ["This server is MASTER; it syncs to 10.77.0.2 every 15 minutes."]
 
 
@@ -121,7 +124,9 @@ def test_the_manuals_words_make_a_slave(server: Server) -> None:
     server.save()
     assert store.load_role(server.paths).role is Role.SLAVE
     assert not server.paths.production_flag.exists()
-    assert server.units.arranged == [(Role.SLAVE, True, ["hotsync.timer", "hotsync-slave.timer"])]
+    assert server.units.arranged == [
+        (Role.SLAVE, True, ["hotsync.timer", "hotsync-slave.timer", "hotsync-drill.timer"])
+    ]
 
 
 def test_nethservers_yum_plugin_follows_the_role(server: Server) -> None:
@@ -202,6 +207,16 @@ def test_a_new_interval_starts_its_timer_anew(server: Server) -> None:
     server.save()
     assert server.units.arranged[-1] == (Role.MASTER, True, ["hotsync.timer"])
     assert server.units.reloads == 2
+
+
+def test_the_nightly_drill_can_be_set_and_switched_off(server: Server) -> None:
+    set_up_slave(server)
+    server.save()
+    assert server.units.drills
+    server.set("hotsync", Drill="disabled", DrillAt="23:05")
+    server.save()
+    assert not server.units.drills
+    assert server.units.arranged[-1] == (Role.SLAVE, True, ["hotsync-drill.timer"])
 
 
 def test_a_server_that_is_not_paired_may_change_its_role(server: Server) -> None:

@@ -1,0 +1,108 @@
+"""What a drill reads of this host before its sandbox is planned, and the tree that it keeps for itself meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hotsync.backends import container
+from hotsync.config.schema import Settings
+from hotsync.engine.drill_room import PIN, copy_manifest, pinned_manifest
+from hotsync.engine.open_replica import open_replica
+from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion_network import read_master_network
+from hotsync.engine.standbys import follower_of
+from hotsync.errors import ConfigError
+from hotsync.model.cards import is_card
+from hotsync.model.facts import InterfaceFact
+from hotsync.model.network import NetworkState
+from hotsync.model.promotion import ETC, DatabaseDump
+from hotsync.replica.layout import Layout
+from hotsync.replica.pin import pin_tree, unpin
+from hotsync.sources.facts import read_interfaces
+from hotsync.system.clock import Clock
+from hotsync.system.mounts import read_mounts
+from hotsync.system.paths import Paths
+
+
+def free_bytes(paths: Paths) -> int:
+    """Return what is free where a drill writes."""
+    return shutil.disk_usage(paths.state).free
+
+
+def host_name() -> str:
+    """Return this host's name."""
+    return socket.gethostname()
+
+
+def mounted_folders() -> tuple[tuple[str, str], ...]:
+    """Return the mount points of this host that are folders, with the kind of each."""
+    return tuple((mount.point, mount.kind) for mount in read_mounts() if os.path.isdir(mount.point))
+
+
+def cards_here(paths: Paths) -> tuple[tuple[str, str], ...]:
+    """Return the cards of this host with their hardware addresses."""
+    return tuple((each.name, each.mac.lower()) for each in read_interfaces(paths) if is_card(each))
+
+
+def wires(ground: Ground) -> dict[str, str]:
+    """Return for each bridge or bond of the MASTER's network, and of this host's, the first card that is a port of
+    it."""
+    found = {each.master: each.name for each in _ports(read_interfaces(ground.paths))}
+    try:
+        state = read_master_network(ground.tree / ETC) or NetworkState()
+    except ConfigError:
+        return found  # told by the check of the network
+    ports = {each.master: each.name for each in reversed(state.interfaces) if each.master}
+    return {**found, **{name: _last(name, ports) for name in ports}}
+
+
+def _ports(interfaces: Iterable[InterfaceFact]) -> Iterator[InterfaceFact]:
+    return (each for each in interfaces if each.master and is_card(each))
+
+
+def _last(name: str, ports: dict[str, str]) -> str:
+    for _ in ports:
+        name = ports.get(name, name)
+    return name
+
+
+def streamed(paths: Paths, dumps: Iterable[DatabaseDump]) -> tuple[tuple[str, str], ...]:
+    """Return the servers whose standby runs here, with the folder of each below the root."""
+    followers = (follower_of(paths, dump) for dump in dumps)
+    return tuple(
+        (each.name, f"/{Path(each.data).relative_to(paths.root)}")
+        for each in followers
+        if each is not None and each.is_ours
+    )
+
+
+def fences_of(settings: Settings) -> tuple[str, ...]:
+    """Return the settings that reach a MASTER to keep it from serving."""
+    named = (("FenceSsh", settings.fence_ssh), ("FenceCommand", settings.fence_command))
+    return ("its HotSync", *(name for name, value in named if value))
+
+
+def keep_tree(paths: Paths, clock: Clock) -> None:
+    """Keep the tree and the manifest as they are until they are discarded; the replica is held only meanwhile, so that
+    generations go on arriving."""
+    with open_replica(paths, clock).hold():
+        pin_tree(Layout(paths.replica), PIN)
+        copy_manifest(paths)
+
+
+def discard(paths: Paths) -> None:
+    """Take away whatever a drill that was ended has left; done already is fine."""
+    container.end(container.SCOPE)
+    pinned_manifest(paths).unlink(missing_ok=True)
+    unpin(Layout(paths.replica), PIN)
+    for place in (paths.drill_room, *(Path(folder) / container.NAME for folder in _OF_NSPAWN)):
+        if place.is_dir() and not place.is_mount():
+            os.rmdir(place)
+
+
+_OF_NSPAWN = ("/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export")
+"""Where systemd-nspawn keeps an empty folder for each machine."""

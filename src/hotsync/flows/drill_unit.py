@@ -1,0 +1,120 @@
+"""The drill as a unit of its own: started, followed and joined by whoever calls `hotsync drill`, and by the timer.
+
+The unit writes one JSON line for each thing that it says and, last, how it ended; the command only reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hotsync.errors import Busy, DrillFailed, HotSyncError
+from hotsync.flows.drill import exit_code_of, run_drill
+from hotsync.model.drill import DrillReport
+from hotsync.system import command, files
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+UNIT = "hotsync-drill.service"
+PATIENCE = 3600.0
+"""So long a drill waits for another run of HotSync to end."""
+
+_LOOK_SECONDS = 0.2
+_RUNNING = ("active", "activating", "deactivating", "reloading")
+
+
+def events_path(paths: Paths) -> Path:
+    """Return where the unit writes what it does, a JSON object a line."""
+    return paths.run / "drill-events"
+
+
+def is_running() -> bool:
+    """Return whether a drill runs on this host now."""
+    return command.run(["systemctl", "is-active", UNIT], ok=range(256)).text.strip() in _RUNNING
+
+
+def start(paths: Paths) -> None:
+    """Start the unit, unless it runs; raise CommandFailed if it cannot be started."""
+    paths.run.mkdir(parents=True, exist_ok=True)
+    if is_running():
+        return
+    events_path(paths).unlink(missing_ok=True)  # of an earlier one
+    command.run(["systemctl", "reset-failed", UNIT], ok=range(256))
+    command.run(["systemctl", "start", "--no-block", UNIT])
+
+
+def run_in_unit(paths: Paths, clock: Clock) -> int:
+    """Rehearse, writing what happens; return the exit code. Another run of HotSync is waited for."""
+    paths.run.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(events_path(paths), b"", mode=0o600)
+    with open(events_path(paths), "a", encoding="utf-8") as file:
+
+        def tell(event: dict[str, object]) -> None:
+            file.write(json.dumps(event) + "\n")
+            file.flush()
+
+        try:
+            report = _when_free(paths, clock, lambda text: tell({"said": text}))
+        except HotSyncError as error:
+            tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
+            return int(error.exit_code)
+        code = int(exit_code_of(report))
+        tell({"ended": code, "sentence": report.summary})
+        return code
+
+
+def _when_free(paths: Paths, clock: Clock, say: Callable[[str], None]) -> DrillReport:
+    limit, told = clock.monotonic() + PATIENCE, False
+    while True:
+        try:
+            return run_drill(paths, clock, say)
+        except Busy as busy:
+            if clock.monotonic() > limit:
+                raise
+            if not told:
+                say(f"Waiting: {busy.sentence}")
+            told = True
+            clock.sleep(_LOOK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the unit ended; `error` as `--json` prints errors, None if it came to a report."""
+
+    exit_code: int
+    sentence: str
+    error: dict[str, Any] | None
+
+
+def follow(paths: Paths, show: Callable[[str], None], clock: Clock) -> Ended:
+    """Show what the running unit says, from its first word on; return how it ended. Raise DrillFailed if it was cut."""
+    for event in _events(paths, clock):
+        if "ended" in event:
+            return Ended(int(event["ended"]), str(event["sentence"]), event.get("error"))
+        show(str(event["said"]))
+    raise DrillFailed(reason="it was ended in the middle")
+
+
+def _events(paths: Paths, clock: Clock) -> Iterator[dict[str, Any]]:
+    """Return the unit's events until it has ended and no more come."""
+    position, last_round = 0, False
+    while True:
+        try:
+            data = events_path(paths).read_bytes()[position:]
+        except FileNotFoundError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        position += len(whole)
+        for line in whole.splitlines():
+            event: dict[str, Any] = json.loads(line)
+            yield event
+            if "ended" in event:
+                return
+        if last_round:
+            return
+        last_round = not is_running()
+        if not last_round:
+            clock.sleep(_LOOK_SECONDS)

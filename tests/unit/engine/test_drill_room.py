@@ -1,0 +1,47 @@
+"""How a drill judges what its promotion found."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotsync.engine.drill_room import judged, not_promoted
+from hotsync.engine.promotion_facts import UNITS_CHECK
+from hotsync.model.plan import Outcome, StepRecord
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.report import Check, Verdict
+
+
+def units(verdict: Verdict, detail: str) -> Check:
+    return Check(UNITS_CHECK, "everything that ran on the MASTER runs here", verdict, detail, "Look.")
+
+
+def test_a_unit_that_is_not_here_at_all_fails_the_drill() -> None:
+    found = judged(units(Verdict.AMBER, "not on this server: dovecot.service"), ())
+    assert (found.verdict, found.detail) == (Verdict.RED, "not on this server: dovecot.service")
+
+
+def test_a_unit_that_no_container_can_run_is_no_fault_and_hides_no_other() -> None:
+    down = units(Verdict.RED, "not active: a.service, b.service")
+    assert judged(down, ("a.service", "b.service")).verdict is Verdict.GREEN
+    assert judged(down, ("a.service",)).detail == "not active: b.service"
+    assert judged(down, ("a.service",)).verdict is Verdict.RED
+
+
+@pytest.mark.parametrize("check", [units(Verdict.GREEN, "9 units"), Check("x", "y", Verdict.AMBER, "not: z")])
+def test_other_answers_stay_as_they_are(check: Check) -> None:
+    assert judged(check, ("z",)) == check
+
+
+def test_a_promotion_that_did_not_end_says_where_and_why() -> None:
+    failed = StepRecord("databases.load:mariadb", "load mariadb/default", "databases", 1, 2, Outcome.FAILED, "no")
+    promotion = Promotion(1, 1, "", 0, 0, 0, NetworkPlan(), (), records=(failed,))
+    said = '{"error": {"sentence": "Step x failed: ERROR 1146", "hint": "Remove the cause."}}'
+    check = not_promoted(said, promotion)
+    assert check.verdict is Verdict.RED
+    assert check.detail == "load mariadb/default: Step x failed: ERROR 1146"
+    assert check.hint == "Remove the cause."
+
+
+@pytest.mark.parametrize(("said", "detail"), [("", "it said nothing"), ("Killed\n", "Killed"), ("{}", "{}")])
+def test_whatever_it_said_is_shown(said: str, detail: str) -> None:
+    assert not_promoted(said, None).detail == detail

@@ -1,0 +1,89 @@
+"""What a drill's sandbox is made of, and what a drill says that it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hotsync.errors import NotReady
+from hotsync.model.drill_room import Card, Cover
+from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkChoice, NetworkPlan
+from hotsync.planning.drill import LEAST, RoomFacts, left_out, plan_room
+
+GIBIBYTE = 2**30
+NETWORK = NetworkPlan(
+    NetworkChoice.MASTERS,
+    "master",
+    addresses=(Address("eth0", "192.0.2.1", 24),),
+    gateways=(Address("eth0", "192.0.2.254", 32),),
+    standby=(Address("eth0", "192.0.2.2", 24),),
+)
+FACTS = RoomFacts(
+    host_name="slave",
+    free=100 * GIBIBYTE,
+    limit=50 * GIBIBYTE,
+    seconds=7200,
+    mounts=(("/", "ext4"), ("/proc", "proc"), ("/run", "tmpfs"), ("/var", "xfs"), ("/boot", "ext4")),
+    cards=(("eth0", "02:00:00:00:00:01"), ("eth1", "02:00:00:00:00:02")),
+    network=NETWORK,
+)
+
+
+def test_every_local_file_system_is_covered_outer_ones_first_and_none_of_the_systems_own() -> None:
+    mounts = (*FACTS.mounts, ("/var/lib/mysql", "ext4"), ("/srv", "btrfs"), ("/mnt/nas", "nfs4"))
+    plan = plan_room(replace(FACTS, mounts=mounts))
+    assert plan.covers == (Cover(""), Cover("/srv"), Cover("/var"), Cover("/var/lib/mysql"))
+
+
+def test_what_is_mounted_over_something_is_what_counts() -> None:
+    plan = plan_room(replace(FACTS, mounts=(*FACTS.mounts, ("/var", "nfs4"))))
+    assert plan.covers == (Cover(""),)
+
+
+def test_the_client_sits_on_the_wire_of_production_and_has_the_gateways_address() -> None:
+    plan = plan_room(FACTS)
+    client = (Address("eth0", "192.0.2.253", 24), Address("eth0", "192.0.2.254", 32))
+    assert plan.cards == (Card("eth0", "02:00:00:00:00:01", client), Card("eth1", "02:00:00:00:00:02"))
+    assert plan.asked == ("192.0.2.1",)
+
+
+def test_on_a_bridge_the_client_sits_at_its_port() -> None:
+    bridged = replace(NETWORK, addresses=(Address("br0", "192.0.2.1", 24),), gateways=(), standby=())
+    plan = plan_room(replace(FACTS, network=bridged, wires={"br0": "eth1"}))
+    assert plan.cards[1].addresses == (Address("eth1", "192.0.2.254", 24),)
+    assert plan.asked == ("192.0.2.1",)
+
+
+def test_an_address_without_a_wire_is_said_to_be_left_out() -> None:
+    elsewhere = replace(NETWORK, addresses=(*NETWORK.addresses, Address("vlan9", "198.51.100.1", 24)))
+    facts = replace(FACTS, network=elsewhere)
+    assert plan_room(facts).asked == ("192.0.2.1",)
+    assert [said for said in left_out(facts) if "client" in said] == [
+        "questions of a client at 198.51.100.1/24: there is no wire of a card on which it could ask"
+    ]
+
+
+def test_a_drill_takes_what_the_setting_allows_and_never_the_room_of_generations() -> None:
+    assert plan_room(FACTS).size == 50 * GIBIBYTE
+    assert plan_room(replace(FACTS, free=8 * GIBIBYTE)).size == 6 * GIBIBYTE
+    with pytest.raises(NotReady, match="a drill needs 512 MiB"):
+        plan_room(replace(FACTS, free=LEAST))
+
+
+def test_what_is_left_out_is_named() -> None:
+    facts = replace(
+        FACTS,
+        mounts=(*FACTS.mounts, ("/mnt/nas", "nfs4"), ("/media/cd", "iso9660")),
+        streamed=(("postgresql/15-main", "/var/lib/postgresql/15/main"),),
+        fences=("its HotSync", "FenceCommand"),
+    )
+    said = left_out(facts)
+    assert said[0].startswith("the fences (its HotSync, FenceCommand)")
+    assert any(each.startswith("/mnt/nas: nfs4") for each in said)
+    assert any(each.startswith("/media/cd: iso9660") for each in said)
+    assert any("standby of postgresql/15-main" in each for each in said)
+    assert any("hardware" in each for each in said)
+    assert not any("/proc" in each or "/boot" in each or "/run" in each for each in said)
+    assert plan_room(facts).emptied == ("/var/lib/postgresql/15/main",)
