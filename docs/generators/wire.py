@@ -52,6 +52,8 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `get_sums`, where it took that manifest | `sums`, then a stream of lines: path and SHA-256 of its content |
 | | `alive`, now and then, and where it asks what replicas have applied | `alive` |
 | | `loss`, each time when it has looked what is newer | `alive` |
+| control, made by the SLAVE for a switchover | `welcome` | `open` |
+| | `hand_over_state` | `ask_hand_over` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |
 | stream | `open` with the dataset's name | |
 | | `alive`, now and then, while nobody uses it | `alive`, or `stream_begin` when somebody does |

@@ -7,7 +7,7 @@ HotSyncError
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
 │   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
-│   └── StreamRefused  NotServing
+│   └── StreamRefused  NotServing  HandOverFailed
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
@@ -24,6 +24,7 @@ HotSyncError
 ├── RunEnded               130    somebody ended it
 ├── Bug                     70    what nobody foresaw
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
+├── NotHandedOver            9    a claimed switchover whose MASTER is not known to have stood still
 ├── NetworkSilent            9    nobody answered with the new network, so the old one is back
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
@@ -142,6 +143,13 @@ class NotServing(Refused):
 
     code = "refused.hold"
     hint = "Look at the other server. If this one is to serve, run `hotsync rejoin --as-master`."
+
+
+class HandOverFailed(Refused):
+    """The MASTER does not hand over, and goes on as before: {reason}"""
+
+    code = "refused.handover"
+    hint = "Remove the cause, then run hotsync-promote --planned again."
 
 
 class PeerStillAlive(Refused):
@@ -418,6 +426,17 @@ class DrillFailed(HotSyncError):
     code = "drill"
     exit_code = ExitCode.STEP
     hint = "`journalctl -u hotsync-drill` has more; then run hotsync drill again."
+
+
+class NotHandedOver(HotSyncError):
+    """This server has claimed the MASTER's place, but that one does not confirm that it stood still: {reason}"""
+
+    code = "handover"
+    exit_code = ExitCode.STEP
+    hint = (
+        "Look at the MASTER. Run hotsync-promote again to ask it again; hotsync-promote --force goes on with what is "
+        "here, and loses what the MASTER did meanwhile."
+    )
 
 
 class NetworkSilent(HotSyncError):

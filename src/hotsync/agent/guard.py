@@ -1,4 +1,4 @@
-"""What the units of a MASTER run so that there is only one: ask at boot, hold this server, tell of it."""
+"""What the units of a MASTER run so that there is only one: ask at boot, hold this server, tell of it, hand over."""
 
 from __future__ import annotations
 
@@ -36,11 +36,28 @@ def _mail(places: Paths, clock: Clock) -> int:
     return 0 if mail_held(places, clock) else 1
 
 
+def _handover(places: Paths, clock: Clock) -> int:
+    # no boot waits for what knows every database
+    from hotsync.flows.handover import hand_over
+
+    hand_over(places, clock)
+    return 0
+
+
+def _settle(places: Paths, clock: Clock) -> int:
+    from hotsync.flows.handover import settle
+
+    settle(places, clock)
+    return 0
+
+
 _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "boot": _boot,
     "hold": _hold,
     "mail": _mail,
     "released": _released,
+    "handover": _handover,
+    "settle": _settle,
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from hotsync.agent.handover import answer_hand_over
 from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.refusals import check_role, role_word, taken, trouble_here
 from hotsync.agent.slot import Slot
@@ -39,6 +40,7 @@ from hotsync.transport.addresses import link_local
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
 from hotsync.transport.dial import check_clock
+from hotsync.transport.handover_messages import AskHandOver
 from hotsync.transport.messages import (
     MOST_LINES,
     Alive,
@@ -178,6 +180,9 @@ class Session:
         self._around.heard(message.epoch, HeardBy.CALLED)
         if isinstance(message, Alive):
             self._channel.send(self._alive(here, self._applied(here) if message.asks else {}), _QUIET)
+            return
+        if isinstance(message, AskHandOver) and here.role is Role.MASTER:
+            self._channel.send(answer_hand_over(self._around, here, message), "it was asked to hand over")
             return
         if here.role is not Role.SLAVE:
             raise PeerRefused(reason="it is a MASTER itself", hint="`hotsync status` on both shows the roles.")

@@ -49,7 +49,15 @@ def status_document(status: Status) -> dict[str, object]:
         "claim": status.role.claim,
         "held": None
         if status.hold is None
-        else {"epoch": status.hold.epoch, "since": utc(status.hold.since), "heard_by": status.hold.heard_by.value},
+        else {
+            "epoch": status.hold.epoch,
+            "since": utc(status.hold.since),
+            "heard_by": status.hold.heard_by.value,
+            "planned": status.hold.planned,
+        },
+        "handover": None
+        if status.handover is None
+        else {"stage": status.handover.stage.value, "since": utc(status.handover.began_at)},
         "enabled": status.settings.enabled,
         "peer": None
         if peer is None

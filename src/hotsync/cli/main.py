@@ -33,10 +33,17 @@ _COMMANDS = {
 @click.option("--full", is_flag=True, help="Look at every path, whatever the watcher says.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's record as one JSON document.")
 @click.option("--timer", is_flag=True, hidden=True, help="The timer calls: another run going on is no failure.")
+@click.option("--hand-over", "last", is_flag=True, hidden=True, help="A switchover calls: the last run of this MASTER.")
 @click.version_option(__version__, prog_name="hotsync")
 @click.pass_context
 def hotsync(
-    context: click.Context, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, timer: bool
+    context: click.Context,
+    dry_run: bool,
+    accept_changes: bool,
+    full: bool,
+    as_json: bool,
+    timer: bool,
+    last: bool,
 ) -> int | None:
     """Keep a SLAVE ready to replace this MASTER: without a command, synchronize now.
 
@@ -45,4 +52,4 @@ def hotsync(
     """
     if context.invoked_subcommand is not None:
         return None
-    return sync(dry_run=dry_run, accept_changes=accept_changes, full=full, as_json=as_json, timer=timer)
+    return sync(dry_run=dry_run, accept_changes=accept_changes, full=full, as_json=as_json, timer=timer, last=last)

@@ -78,6 +78,12 @@ _OTHER_CARDS = "This server has other network cards than the MASTER."
     help="Promote an older generation: that number, or the newest one of that time. It becomes a generation of its own,"
     " so that what is the newest now is still held.",
 )
+@click.option(
+    "--planned",
+    is_flag=True,
+    help="Switchover, both servers alive: the MASTER stops production and sends the rest, then this server takes over."
+    " Nothing is lost; if anything fails before, the MASTER goes on.",
+)
 @click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
 @click.option(
     "--confirm-network",
@@ -96,6 +102,7 @@ def promote(
     network: int | None,
     maps: tuple[str, ...],
     at: str | None,
+    planned: bool,
     force: bool,
     confirm_network: bool,
     report: bool,
@@ -130,7 +137,13 @@ def promote(
         return unit.run_in_unit(paths, SystemClock())
     if report:
         return _show_last(paths, as_json)
-    answers = _answers(network, maps, force)
+    if planned and (at or force):
+        raise UsageError(
+            reason=f"--planned hands over what the MASTER has now, while it is alive: {'--at' if at else '--force'} "
+            "belongs to a promotion without it",
+            hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
+        )
+    answers = replace(_answers(network, maps, force), planned=planned)
     if as_json and not (yes or dry_run) and not unit.is_running():
         raise UsageError(
             reason="--json shows no plan, and nobody should agree to what was not shown",

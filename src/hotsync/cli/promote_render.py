@@ -22,6 +22,7 @@ from hotsync.model.fence import sentence_of
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
+from hotsync.model.switchover import masters_part
 from hotsync.report.runbook import COMPLETE, ONLY_A_PERSON
 from hotsync.state.promotion import load_promotion
 from hotsync.system.paths import Paths
@@ -50,6 +51,12 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     if seen.resumed:
         began = local(promotion.started_at)
         say(f"A promotion that began at {began} is not finished; {len(seen.plan)} steps are left.")
+    if promotion.planned and not seen.resumed:
+        _table(
+            "First, on the MASTER",
+            ("", "step"),
+            [(str(n), part) for n, part in enumerate(masters_part(seen.stopping), 1)],
+        )
     title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
     rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
     _table(title, ("", "phase", "step"), rows)
@@ -61,6 +68,9 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     now = time.time()
     if ages:
         _table("How old the data is", COLUMNS, age_rows(promotion, ages, now))
+    if promotion.planned:
+        _show_planned(seen)
+        return
     old, since = age(now - promotion.confirmed_at), local(promotion.confirmed_at)
     newer = " (what is streamed is newer)" if any(each.streamed for each in ages) else ""
     say(
@@ -71,17 +81,28 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     say(f"This takes about {age(seen.seconds)}.")
 
 
+def _show_planned(seen: Prospect) -> None:
+    if not seen.resumed:
+        say(
+            "Nothing is lost: the MASTER stops first, and sends what is newer than this generation. If anything fails "
+            "before this server takes over, the MASTER goes on as before."
+        )
+    say(f"After the MASTER has stopped and sent the rest, this takes about {age(seen.seconds)}.")
+
+
 def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> dict[str, object]:
     """Return the plan as `--dry-run --json` prints it."""
     promotion = seen.promotion
     return {
         "schema": 1,
         "resumed": seen.resumed,
+        "planned": promotion.planned,
+        **({"master": list(masters_part(seen.stopping))} if promotion.planned and not seen.resumed else {}),
         "generation": promotion.generation,
         "epoch": promotion.epoch,
         "data_confirmed_at": utc(promotion.confirmed_at),
         "databases": age_documents(ages, time.time()),
-        "loss": _loss(paths, promotion),
+        "loss": None if promotion.planned else _loss(paths, promotion),
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
@@ -149,11 +170,13 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
         document |= {
             "epoch": promotion.epoch,
             "generation": promotion.generation,
+            "planned": promotion.planned,
+            **({"still_seconds": round(promotion.still_seconds, 1)} if promotion.planned else {}),
             "started_at": utc(promotion.started_at),
             "finished_at": utc(promotion.finished_at),
             "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
             "databases": age_documents(promotion.servers, promotion.started_at),
-            "loss": _loss(paths, promotion),
+            "loss": None if promotion.planned else _loss(paths, promotion),
             "steps": [
                 {
                     "key": record.key,
@@ -192,6 +215,11 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
         say(note, mark=click.style("Note:", fg="yellow"))
     if promotion.servers:
         _table("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
+    if promotion.planned:
+        say("Planned: the MASTER had stopped and sent everything before this server took over. Nothing was lost.")
+        if promotion.still_seconds:
+            say(f"Production stood still for {promotion.still_seconds:.1f} s.")
+        return
     say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
     show_loss(*loss_of(paths, promotion), past=True)
 

@@ -19,7 +19,7 @@ from hotsync.system.clock import SystemClock
 _NOTE = click.style("Note:", fg="yellow")
 
 
-def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, timer: bool) -> int:
+def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, timer: bool, last: bool = False) -> int:
     """Run `hotsync` once and return its exit code."""
     log.set_up("hotsync")
     progress = Progress(quiet=as_json and not dry_run)
@@ -27,7 +27,7 @@ def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, time
     if dry_run:
         _show_preview(preview(SyncHost.of_this_machine(places, clock), progress), as_json)
         return ExitCode.DONE
-    options = SyncOptions(accept_changes=accept_changes, full=full, timer=timer)
+    options = SyncOptions(accept_changes=accept_changes, full=full, timer=timer, last=last)
     try:
         report = run_sync(places, clock, options, progress)
     except Busy:

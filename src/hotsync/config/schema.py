@@ -295,6 +295,15 @@ class Settings(BaseModel):
         "it does not ask",
         unit="seconds",
     )
+    hand_over_seconds: int = _setting(
+        "hotsync",
+        "HandOverSeconds",
+        Number(20, 3600),
+        "120",
+        "on a MASTER: how long a switchover waits, with production stopped and everything sent, for the SLAVE to take "
+        "over; then production starts again here",
+        unit="seconds",
+    )
     start_without_answer: bool = _setting(
         "hotsync",
         "OnNoAnswer",

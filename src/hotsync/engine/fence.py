@@ -39,6 +39,9 @@ def fences_left(paths: Paths, promotion: Promotion) -> tuple[Tier, ...]:
     settings, _ = read_settings(paths)
     if store.load_peer(paths) is None:
         return ()
+    if promotion.planned:
+        # only the MASTER itself can say that it had stood still
+        return () if any(result.reached for result in promotion.fences) else (Tier.AGENT,)
     return tiers_left(settings.fence_ssh, settings.fence_command, promotion.fences)
 
 
@@ -68,21 +71,28 @@ def fence(paths: Paths, clock: Clock) -> None:
 
 def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
     """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
-    ours = Ours(epoch, Role.SLAVE, "localhost", "0")
     last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
-    addresses = tuple(dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each))
-    for address in _answering(addresses, settings.slave_port):
+    for callee in callees(paths, epoch):
         try:
-            hail(
-                Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint),
-                clock,
-                ANSWER_SECONDS,
-            )
+            hail(callee, clock, ANSWER_SECONDS)
         except HotSyncError as error:
             last = error
         else:
-            return f"it heard of epoch {epoch} at {address}, and holds itself"
+            return f"it heard of epoch {epoch} at {callee.address}, and holds itself"
     raise last
+
+
+def callees(paths: Paths, epoch: int) -> tuple[Callee, ...]:
+    """Return where the paired MASTER answers now; whoever calls there says that this server is at `epoch`."""
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    if peer is None:
+        return ()
+    ours, port = Ours(epoch, Role.SLAVE, "localhost", "0"), settings.slave_port
+    addresses = tuple(dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each))
+    return tuple(
+        Callee(address, port, ours, load_identity(paths), peer.fingerprint) for address in _answering(addresses, port)
+    )
 
 
 def _answering(addresses: tuple[str, ...], port: int) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from hotsync.model.network import Address
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.handover import load_handover, note_left
 from hotsync.state.hold import drop_hold, held, load_hold, save_hold
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -110,27 +111,34 @@ class Holding:
         files.write_atomic(self.paths.held_flag, b"", mode=0o644)
         store.set_production(self.paths, False)
         standby = self._standby()
-        production = self._production()
+        production = self.production()
         if not hold.begun:
             hold = replace(
                 hold,
                 begun=True,
-                ran=tuple(sorted(unit for unit in self.active_units() if covers(production, unit))),
+                ran=self._ran(production),
                 addresses=to_give_up(self.lines.fixed(), standby),
                 gateways=self.lines.gateways(),
             )
             save_hold(self.paths, hold)
         self.lines.give_up(to_give_up(self.lines.fixed(), standby), standby)
+        note_left(self.paths)
         self._stop_own()
         self.mute.apply(production)
         return hold
+
+    def _ran(self, production: frozenset[str]) -> tuple[str, ...]:
+        """Return the units of production that run, with those that a hand-over has stopped already."""
+        handover = load_handover(self.paths)
+        stopped = handover.ran if handover is not None and not handover.resumed else ()
+        return tuple(sorted({*stopped, *(unit for unit in self.active_units() if covers(production, unit))}))
 
     def _standby(self) -> tuple[Address, ...]:
         """Return the addresses that were this server's own before it was promoted: nobody else takes them."""
         promotion = document.load_promotion(self.paths)
         return promotion.network.standby if promotion is not None else ()
 
-    def _production(self) -> frozenset[str]:
+    def production(self) -> frozenset[str]:
         """Return the units that must not run here, as a SLAVE of this server would hold them."""
         return self.mute.related({*ALWAYS_MUTED, *of_master(self.read_units(self.paths))})
 
@@ -159,7 +167,7 @@ class Holding:
         self.paths.held_flag.unlink(missing_ok=True)
         self.lines.restore(hold.addresses, hold.gateways)
         yield "its addresses are taken again"
-        production = self._production()
+        production = self.production()
         # a server that was held as it booted ran nothing: what that boot would have started is due
         wanted = {unit for unit in self.wanted_units() if covers(production, unit)}
         units.start_all(sorted(wanted.union(hold.ran)))

@@ -62,13 +62,13 @@ class PromotionParts:
     host: Host
 
 
-def build(paths: Paths, clock: Clock | None = None) -> PromotionParts:
-    """Given the places of this host, return its ground and its ports."""
+def build(paths: Paths, clock: Clock | None = None, claim_until: float | None = None) -> PromotionParts:
+    """Given the places of this host, return its ground and its ports; nothing is claimed after `claim_until`."""
     ground = Ground(paths)
     etc = PreparedEtc(paths, ground.own_etc, partial(network_files, paths.replica / "tree" / ETC))
     units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
-        roles=PromotionRoles(paths, clock or SystemClock()),
+        roles=PromotionRoles(paths, clock or SystemClock(), claim_until),
         network=PromotionNetwork(paths, lambda: _claimed(paths), partial(document.add_note, paths)),
         accounts=PromotionAccounts(paths),
         packages=_Packages(),

@@ -12,7 +12,9 @@ from hotsync.backends.production_units import permit_flag
 from hotsync.backends.units import DAEMON, DRILL_TIMER, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
 from hotsync.engine.fence import fence
 from hotsync.engine.open_replica import open_replica
-from hotsync.errors import CommandFailed, NotReady, StaleEpoch, WrongRole
+from hotsync.engine.switchover import confirm
+from hotsync.errors import CommandFailed, HandOverFailed, NotReady, StaleEpoch, WrongRole
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import Promotion
 from hotsync.state import promotion as document
@@ -30,9 +32,11 @@ _log = logging.getLogger("hotsync.roles")
 class PromotionRoles:
     """The commit point of a promotion."""
 
-    def __init__(self, paths: Paths, clock: Clock) -> None:
+    def __init__(self, paths: Paths, clock: Clock, claim_until: float | None = None) -> None:
+        """`claim_until`: a MASTER that hands over waits for the claim until then, by our monotonic clock."""
         self._paths = paths
         self._clock = clock
+        self._claim_until = claim_until
 
     def claim(self, promotion: Promotion) -> None:
         """Take the promotion's epoch durably; raise StaleEpoch, WrongRole, or NotReady if a generation came since."""
@@ -50,6 +54,11 @@ class PromotionRoles:
                     reason=f"generation {opened.manifest.generation} has arrived since the plan was made",
                     hint="The MASTER is alive and syncing. Switch it off, then run hotsync-promote again.",
                 )
+            if self._claim_until is not None and self._clock.monotonic() > self._claim_until:
+                raise HandOverFailed(
+                    reason="it waited as long as it may for the claim",
+                    hint="On the MASTER: config setprop hotsync HandOverSeconds 600; then run it again.",
+                )
             _rotate_aside(paths.state / "aside")
             document.save_promotion(paths, promotion)
             announce_at_boot(paths, True)
@@ -59,8 +68,16 @@ class PromotionRoles:
             replica.close(why)
 
     def fence(self) -> None:
-        """Keep the old MASTER from serving, by every way that is left; what came of each is written down."""
-        fence(self._paths, self._clock)
+        """Keep the old MASTER from serving, by every way that is left; what came of each is written down.
+
+        In a switchover raise NotHandedOver unless the MASTER says that it had stood still.
+        """
+        promotion = document.load_promotion(self._paths)
+        if promotion is None or not promotion.planned:
+            fence(self._paths, self._clock)
+        elif not any(result.reached for result in promotion.fences):
+            said = confirm(self._paths, self._clock, promotion.epoch)
+            document.add_fence(self._paths, FenceResult(Tier.AGENT, True, said))
 
     def become_master(self, epoch: int) -> None:
         """Write role MASTER at `epoch` and end the claim: one rename."""

@@ -61,7 +61,7 @@ _PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
 
 @dataclass(slots=True)
 class SyncHost:
-    """This MASTER, ready for one run."""
+    """This MASTER, ready for one run; `last`: production stands still, and nothing may stay behind."""
 
     paths: Paths
     clock: Clock
@@ -69,6 +69,7 @@ class SyncHost:
     role: RoleRecord
     peer: Peer | None
     notices: list[Notice] = field(default_factory=list[Notice])
+    last: bool = False
 
     @classmethod
     def of_this_machine(cls, paths: Paths, clock: Clock) -> Self:
@@ -199,12 +200,17 @@ class SyncHost:
     # --- what is to be sent -------------------------------------------------------------------------------------------
 
     def collect(self, link: PeerLink, say: Say) -> Collected:
-        """Collect what must not be copied live; what fails keeps its last good copy."""
+        """Collect what must not be copied live; what fails keeps its last good copy.
+
+        In the last run every server is dumped, also one that the SLAVE follows: what is loaded if its standby does not
+        start is not older. The mail that waits is carried: nothing of it is delivered here any more.
+        """
         pace = Pace(self.settings.stream_dump_minutes * 60.0, partial(is_followed, told=partial(_applied_there, link)))
         return collect(
-            self.paths, self.clock, databases=self.settings.databases.carried, mail_queue=self.settings.mail_queue,
+            self.paths, self.clock, databases=self.settings.databases.carried,
+            mail_queue=self.settings.mail_queue or self.last,
             say=lambda phase: say(phase, None),
-            pace=pace if self.settings.streams else None,
+            pace=pace if self.settings.streams and not self.last else None,
         )  # fmt: skip
 
     def tend_streams(self) -> list[Notice]:

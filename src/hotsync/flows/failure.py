@@ -49,3 +49,13 @@ def named(error: Exception | Terminated) -> HotSyncError:
         full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
         return (DiskFull if full else SystemFault)(reason=f"SQLite: {error}")
     return Bug(reason=f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def deaf_to_the_end() -> Iterator[None]:
+    """Let SIGTERM end nothing within the block: what it does is the way back."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits
+from hotsync.backends.standstill import Standstill
 from hotsync.config.schema import Settings
 from hotsync.engine.hold import Holding
 from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongRole
@@ -45,9 +46,10 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
             return False
         announce(paths, f"{sentence_of(seen)} {hint_of(seen)}")
         _log.error("%s", sentence_of(seen))
-        if not seen.begun:
+        if not seen.begun and not seen.planned:
             _tell_by_own_mail_server(paths, clock, seen)  # while it runs: it is production's
         (holding or Holding(paths, Mute(paths))).apply()
+        Standstill(paths).unblock()  # the mute holds now what a hand-over held
         _log.error("Production's addresses are given up, its units are stopped.")
         command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))
         return True
@@ -68,8 +70,8 @@ def _tell_by_own_mail_server(paths: Paths, clock: Clock, hold: Hold) -> None:
 def mail_held(paths: Paths, clock: Clock) -> bool:
     """Tell by the relay that this server is held; return False if that should be tried again."""
     seen = held(paths)
-    if seen is None:
-        return True
+    if seen is None or seen.planned:
+        return True  # who planned it is told by the report
     settings, _ = read_settings(paths)
     # its own mail server is production's: it would keep the mail
     return _tell(paths, clock, seen, addressee_of(settings, Role.SLAVE))

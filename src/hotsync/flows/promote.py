@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units
-from hotsync.engine import promotion_host
+from hotsync.engine import promotion_host, switchover
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
 from hotsync.engine.loads import (
@@ -26,17 +26,20 @@ from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.room import room_missing
 from hotsync.engine.status import holdings
 from hotsync.engine.warm import bytes_left
-from hotsync.errors import ExitCode, NotReady
+from hotsync.errors import ExitCode, NotReady, Refused
 from hotsync.flows import promote_look as look
 from hotsync.flows.promote_network import plan_for
 from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation, data_moment
+from hotsync.model.handover import Handed
 from hotsync.model.identity import Role
+from hotsync.model.mute import mutable
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
+from hotsync.model.switchover import with_handed
 from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
 from hotsync.planning.preflight import NetworkFound, PreflightFacts, check_all, refuse
@@ -51,6 +54,7 @@ from hotsync.transport.presence import load_presence
 
 COMMAND = "hotsync-promote"
 Say = Callable[[str], None]
+_FORCED = "The MASTER did not confirm that it had stood still; this went on by a person's word."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Answers:
     """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
     fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
     must be this one, which was made for the promotion (0: the newest). `typed`: a person typed that the MASTER, which
-    still answers, cannot serve."""
+    still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what it handed over."""
 
     network: NetworkChoice | None = None
     force: bool = False
@@ -66,17 +70,23 @@ class Answers:
     undecided: bool = False
     generation: int = 0
     typed: bool = False
+    planned: bool = False
+    handed: Handed | None = None
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a promotion would do now, or what is left of one: facts, plan, and the checks that speak for or against."""
+    """What a promotion would do now, or what is left of one: facts, plan, and the checks that speak for or against.
+
+    `stopping`: of a switchover, the units that the MASTER stops.
+    """
 
     facts: PromotionFacts
     plan: Plan
     checks: tuple[Check, ...]
     resumed: bool
     layout: Layout = field(default_factory=lambda: Layout((), ()))
+    stopping: tuple[str, ...] = ()
 
     @property
     def promotion(self) -> Promotion:
@@ -115,6 +125,13 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     if claimed := document.unfinished_promotion(paths, role):
         if role.role is not Role.MASTER:
             check_spool(paths)  # what cannot be read would be no databases, and no rules
+        if answers.planned and not claimed.planned:
+            raise Refused(
+                reason="a promotion has begun already that is no switchover",
+                hint="Run hotsync-promote without --planned to go on with it.",
+            )
+        if answers.force:
+            claimed = replace(claimed, planned=False)  # a person's word instead of the MASTER's
         claimed = _with_answer(parts, claimed, answers)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), (), resumed=True)
@@ -148,8 +165,11 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) ->
 
 
 def _keep_answer(paths: Paths, seen: Prospect) -> None:
-    """Write down the answer about the network that a continued promotion goes on with."""
+    """Write down the answers that a continued promotion goes on with."""
     before = document.load_promotion(paths)
+    if before is not None and before.planned and not seen.promotion.planned:
+        document.set_unplanned(paths)
+        document.add_note(paths, _FORCED)
     network = seen.promotion.network
     if before is None or before.network == network:
         return
@@ -195,12 +215,19 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         running=tuple(sorted(production_units.active_units())),
         servers=ages_of_dumps(generation, difference),
         fences=(FenceResult(Tier.PERSON, True, "typed before the promotion"),) if wanted and wanted.typed else (),
+        planned=answers.planned,
     )
+    if answers.handed is not None:
+        promotion = with_handed(promotion, answers.handed)
     preflight = _preflight(parts, promotion, layout, network.found, asked=wanted is not None)
+    if answers.planned and answers.handed is None:
+        preflight = replace(preflight, handover_fault=switchover.fault(paths, clock))
     if wanted:
         refuse(preflight, force=wanted.force)
     facts = read_facts(paths, promotion, ground, parts.etc)
-    return Prospect(facts, plan_promote(facts), check_all(preflight), resumed=False, layout=layout)
+    databases = {dump.unit for dump in facts.databases}
+    stopping = tuple(unit for unit in ground.production if mutable((unit,)) and unit not in databases)
+    return Prospect(facts, plan_promote(facts), check_all(preflight), False, layout, stopping)
 
 
 def _preflight(
@@ -217,7 +244,8 @@ def _preflight(
         store.load_role(paths),
         promotion.generation,
         slave_ran=True,
-        signs_of_life=look.life_of_master(paths, ground, plan) if asked else (),
+        signs_of_life=look.life_of_master(paths, ground, plan) if asked and not promotion.planned else (),
+        planned=promotion.planned,
         data_age=promotion.started_at - promotion.confirmed_at,
         blocked=layout.blocked,
         etc_missing=not (ground.tree / ETC / "passwd").is_file(),
@@ -250,13 +278,24 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         if paths.replica.is_dir():
             open_replica(paths, clock).recover()
         seen = prospect(paths, answers, clock)
-        parts = promotion_host.build(paths, clock)
-        if seen.resumed:
-            _keep_answer(paths, seen)
-        execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
+        if answers.planned and not seen.resumed:
+            with switchover.handed_over(paths, clock, say) as handed:
+                answers = replace(answers, generation=handed.generation, handed=handed)
+                _carry_out(paths, prospect(paths, answers, clock), progress, clock, handed.claim_until)
+        else:
+            if seen.resumed:
+                _keep_answer(paths, seen)
+            _carry_out(paths, seen, progress, clock)
         outcome = outcome_of(paths)
         Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
         return outcome
+
+
+def _carry_out(
+    paths: Paths, seen: Prospect, progress: Progress, clock: Clock, claim_until: float | None = None
+) -> None:
+    parts = promotion_host.build(paths, clock, claim_until)
+    execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
 
 
 def outcome_of(paths: Paths) -> Outcome:
@@ -267,6 +306,8 @@ def outcome_of(paths: Paths) -> Outcome:
     verdict = worst(promotion.checks)
     took = sum(record.ended_at - record.started_at for record in promotion.records)
     sentence = f"This server is MASTER now, with the data of generation {promotion.generation}; it took {took:.0f} s."
+    if promotion.planned:
+        sentence += f" Nothing was lost; production stood still for {promotion.still_seconds:.0f} s."
     if verdict is Verdict.GREEN and not promotion.notes:
         return Outcome(promotion, ExitCode.DONE, sentence)
     bad = sum(1 for check in promotion.checks if check.verdict is not Verdict.GREEN)

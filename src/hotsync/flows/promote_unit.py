@@ -63,6 +63,7 @@ def start(paths: Paths, answers: Answers) -> None:
         "map": answers.pairs,
         "generation": answers.generation,
         "typed": answers.typed,
+        "planned": answers.planned,
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
@@ -123,6 +124,7 @@ def _read_request(paths: Paths) -> Answers:
         tuple((str(old), str(new)) for old, new in document.get("map", ())),
         generation=int(document.get("generation", 0)),
         typed=bool(document.get("typed")),
+        planned=bool(document.get("planned")),
     )
 
 

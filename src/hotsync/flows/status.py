@@ -22,6 +22,7 @@ from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
 from hotsync.state.drills import load_trend
+from hotsync.state.handover import load_handover
 from hotsync.state.hold import held
 from hotsync.state.loss import load_loss
 from hotsync.state.runs import Runs
@@ -55,6 +56,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
     is_slave = role.role is Role.SLAVE
     streams = settings.streams and role.role is Role.MASTER
     watches = settings.enabled and settings.watch_seconds > 0 and role.role is Role.MASTER and bool(settings.slave_host)
+    handover = load_handover(paths)
     newest = tried(lambda: holdings(paths, role.role), None)
     command = "hotsync-slave" if is_slave else "hotsync"
     status = Status(
@@ -80,6 +82,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         watching=not watches or tried(lambda: ask.is_active(WATCH), True),
         hold=held(paths),
         drills=load_trend(paths) if is_slave else (),
+        handover=None if handover is None or not handover.is_going_on else handover,
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

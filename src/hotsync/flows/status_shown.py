@@ -9,6 +9,7 @@ from hotsync.config.schema import Settings
 from hotsync.model.coverage import Coverage
 from hotsync.model.drill import DrillPoint
 from hotsync.model.generation import Generation, data_moment
+from hotsync.model.handover import HandOver
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.loss import LossStatement
@@ -28,7 +29,7 @@ class Status:
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
-    how its drills went, oldest first.
+    how its drills went, oldest first; `handover`: it hands over, or goes back from that.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Status:
     watching: bool = True
     hold: Hold | None = None
     drills: tuple[DrillPoint, ...] = ()
+    handover: HandOver | None = None
 
     @property
     def age(self) -> float:

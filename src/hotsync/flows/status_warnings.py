@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hotsync.flows.status_shown import Status
+from hotsync.model import handover
 from hotsync.model.hold import hint_of, sentence_of
 from hotsync.model.identity import Role
 from hotsync.model.report import RunReport
@@ -39,6 +40,8 @@ def _of_role(status: Status) -> Iterator[str]:
     role, presence = status.role, status.presence
     if role.claim is not None and role.claim > role.epoch:
         yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
+    if status.hold is None and status.handover is not None:
+        yield handover.sentence_of(status.handover)
     if status.hold is not None:
         yield f"{sentence_of(status.hold)} {hint_of(status.hold)}"
     elif presence.superseded_by > role.epoch:

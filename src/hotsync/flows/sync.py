@@ -32,11 +32,12 @@ _log = logging.getLogger("hotsync.sync")
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """What the person (or the timer) asked for."""
+    """What the person (or the timer) asked for; `last`: production stands still, and the SLAVE takes over after it."""
 
     accept_changes: bool = False
     full: bool = False
     timer: bool = False
+    last: bool = False
 
 
 @dataclass(slots=True)
@@ -66,7 +67,9 @@ def run_sync(paths: Paths, clock: Clock, options: SyncOptions, say: Say) -> RunR
         story = _Story(clock.now())
         try:
             with noticing_the_end():
-                report = _sync(SyncHost.of_this_machine(paths, clock), options, say, story)
+                host = SyncHost.of_this_machine(paths, clock)
+                host.last = options.last
+                report = _sync(host, options, say, story)
         except (Exception, Terminated) as error:
             report = _failed(story, named(error), clock.now())
         _conclude(paths, clock, options, report)

@@ -26,6 +26,7 @@ class Hold:
     the administrator makes this server the MASTER again. `begun`: they are written down, so what is missing now is not
     what was missing then. `released`: the administrator wants this server to serve again, and it is under way.
     `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that boot.
+    `planned`: this server had handed over, and stood still from the last run to the moment when it heard of the claim.
     """
 
     epoch: int
@@ -37,6 +38,7 @@ class Hold:
     gateways: tuple[Address, ...] = ()
     released: bool = False
     why: str = ""
+    planned: bool = False
 
     @property
     def is_certain(self) -> bool:
@@ -65,6 +67,11 @@ def sentence_of(hold: Hold) -> str:
     """Return what is to be said of it wherever somebody looks at this server."""
     if not hold.is_certain:
         return f"This server is HELD: {hold.why or 'held.json cannot be read'}. Nothing of production runs here."
+    if hold.planned:
+        return (
+            f"This server is HELD: it handed over to the other server, which is the MASTER now (epoch {hold.epoch}). "
+            "Nothing was lost. Nothing of production runs here, and production's addresses are given up."
+        )
     return (
         f"This server is HELD: it was superseded by epoch {hold.epoch}, the other server is the MASTER now. "
         "Nothing of production runs here, and production's addresses are given up."

@@ -93,7 +93,8 @@ class Promotion:
     `running` are the units that were active here at the claim. `etc_inode` is that of the prepared /etc (0: not
     prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
     of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is;
-    `fences` what was done to keep the old MASTER from serving.
+    `fences` what was done to keep the old MASTER from serving. `planned`: a switchover, whose MASTER was alive and
+    stopped production at `stopped_at`.
     """
 
     epoch: int
@@ -114,6 +115,14 @@ class Promotion:
     servers: tuple[ServerAge, ...] = ()
     finished_at: float = 0.0
     fences: tuple[FenceResult, ...] = ()
+    planned: bool = False
+    stopped_at: float = 0.0
+
+    @property
+    def still_seconds(self) -> float:
+        """Return how long a switchover left everybody without production, 0 if that is not known (yet)."""
+        starts = [record.ended_at for record in self.records if record.key.startswith("services.start")]
+        return max(0.0, starts[-1] - self.stopped_at) if starts and self.stopped_at else 0.0
 
     @property
     def done(self) -> frozenset[str]:

@@ -36,7 +36,10 @@ class NetworkFound:
 
 @dataclass(frozen=True, slots=True)
 class PreflightFacts:
-    """What was found out before anything is planned; texts are empty where all is well."""
+    """What was found out before anything is planned; texts are empty where all is well.
+
+    `planned`: a switchover, so the MASTER is to answer; `handover_fault` says why it cannot hand over.
+    """
 
     role: RoleRecord
     generation: int = 0
@@ -59,6 +62,8 @@ class PreflightFacts:
     rules_fault: str = ""
     facts_fault: str = ""
     packages_missing: tuple[str, ...] = ()
+    planned: bool = False
+    handover_fault: str = ""
 
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
@@ -93,6 +98,14 @@ def _check(name: str, title: str, bad: str, hint: str, verdict: Verdict = Verdic
 
 
 def _basics(facts: PreflightFacts) -> Iterator[Check]:
+    if facts.planned:
+        yield _check(
+            "master.hands.over",
+            "the MASTER answers, and can hand over",
+            facts.handover_fault,
+            "See that hotsyncd runs on both servers, in the same version (`hotsync status`). Where the MASTER is lost "
+            "nothing can be handed over: hotsync-promote without --planned.",
+        )
     yield _check(
         "master.silent",
         "the MASTER is silent",

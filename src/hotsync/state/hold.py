@@ -8,8 +8,10 @@ from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from hotsync.model.handover import Stage
 from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
+from hotsync.state.handover import load_handover, locked
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
@@ -43,14 +45,23 @@ def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, n
 
     Return whether that is news. hotsync-hold.path sees the document and starts what stops production; raise OSError.
     """
-    known = load_hold(paths)
-    if not is_superseded(record, epoch) or (known is not None and known.epoch >= epoch):
+    if not is_superseded(record, epoch):
         return False
-    if known is None or known.released:
-        save_hold(paths, Hold(epoch, now, by))
-    else:
-        save_hold(paths, replace(known, epoch=epoch))
-    return True
+    with locked(paths):  # either it is given up before this, or it stays as it is
+        known = load_hold(paths)
+        if known is not None and known.epoch >= epoch:
+            return False
+        if known is None or known.released:
+            save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths, epoch)))
+        else:
+            save_hold(paths, replace(known, epoch=epoch))
+        return True
+
+
+def _stands_still(paths: Paths, epoch: int) -> bool:
+    """Return whether a claim of this epoch is what this server, with production stopped, waits for now."""
+    handover = load_handover(paths)
+    return handover is not None and handover.stage is Stage.READY and epoch == handover.epoch + 1
 
 
 def note_released(paths: Paths, record: RoleRecord, epoch: int) -> bool:

@@ -111,6 +111,13 @@ def set_network(paths: Paths, network: NetworkPlan) -> None:
         save_promotion(paths, replace(promotion, network=network))
 
 
+def set_unplanned(paths: Paths) -> None:
+    """Go on with a switchover as with any other promotion: a person says that the MASTER need not confirm it."""
+    promotion = load_promotion(paths)
+    if promotion is not None and promotion.planned:
+        save_promotion(paths, replace(promotion, planned=False))
+
+
 def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]) -> None:
     """Change what is remembered of when the data of a database server is."""
     if promotion := load_promotion(paths):

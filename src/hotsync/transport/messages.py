@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from hotsync.errors import CommandFailed, HotSyncError, OtherProtocol, OtherRsync, PeerRefused, ProtocolError
+from hotsync.transport.handover_messages import AskHandOver, HandOverState
+from hotsync.transport.message import PROTOCOL as PROTOCOL
+from hotsync.transport.message import Message as Message
 from hotsync.transport.parts import Dataset, Stated
 from hotsync.transport.rsync import RsyncTerms, RsyncVersion
 from hotsync.transport.values import (
@@ -27,22 +30,8 @@ from hotsync.transport.values import (
     plain,
 )
 
-PROTOCOL = 1
 MOST_LINES = 2000
 """Of a runbook."""
-
-
-class Message(BaseModel):
-    """What all messages carry. `epoch` is the highest that the sender knows of (a claim counts)."""
-
-    # built when the first of its kind comes or goes: a run needs five of them
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-    protocol: int = PROTOCOL
-    epoch: Number
-
-    def render(self) -> bytes:
-        """Return the body of its frame."""
-        return self.model_dump_json().encode("utf-8")
 
 
 class Open(Message):
@@ -271,8 +260,8 @@ _KINDS: dict[object, type[Message]] = {
     kind.model_fields["type"].default: kind
     for kind in (
         Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
-        GetManifest, GetSums, Sums, Alive, Loss, GetRunbook, RunbookPage, Working, PairStart, PairReply, PairConfirm,
-        PairConfirmed,
+        GetManifest, GetSums, Sums, Alive, Loss, GetRunbook, RunbookPage, Working, AskHandOver, HandOverState,
+        PairStart, PairReply, PairConfirm, PairConfirmed,
     )
 }  # fmt: skip
 M = TypeVar("M", bound=Message)
