@@ -55,6 +55,7 @@ def test_the_documents_carry_their_schema_number(tmp_path: Path) -> None:
         "claim": None,
         "since": 1.0,
         "why": "set up",
+        "released": 0,
     }
 
 
