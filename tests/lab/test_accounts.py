@@ -87,7 +87,7 @@ def crowded(dice: random.Random) -> Iterator[Lab]:
 def test_nobody_may_more_or_less_than_before(crowded: Lab, dice: random.Random) -> None:
     master, slave = crowded.master, crowded.slave
     meant, own = look(master, SHARED), look(slave, OWN)
-    assert len([line for line in meant if line.startswith("user:person")]) > 2 * PEOPLE
+    assert len([line for line in meant if "user:person" in line]) >= 2 * PEOPLE
     names = [person(n) for n in dice.sample(range(PEOPLE), 25)]
     files = [f"{n}/{name}" for n in dice.sample(range(PEOPLE), 40) for name in ("file", "secret")]
     allowed = may_read(master, names, files)
