@@ -21,6 +21,7 @@ from hotsync.cli.promote_render import (
     show_step,
 )
 from hotsync.cli.render import print_json, say
+from hotsync.cli.undo import undo_command
 from hotsync.engine.network_rollback import VERB, confirmed_path, load_before, put_back
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
@@ -84,7 +85,17 @@ _OTHER_CARDS = "This server has other network cards than the MASTER."
     help="Switchover, both servers alive: the MASTER stops production and sends the rest, then this server takes over."
     " Nothing is lost; if anything fails before, the MASTER goes on.",
 )
-@click.option("--force", is_flag=True, help="Promote although the MASTER still answers.")
+@click.option(
+    "--undo",
+    is_flag=True,
+    help="Undo the promotion of this server, or give one up that is not finished: it is a SLAVE again, with its own"
+    " files, network and accounts. What was written meanwhile is kept aside, and told.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Promote although the MASTER still answers; with --undo: also if a database server cannot be dumped.",
+)
 @click.option(
     "--confirm-network",
     is_flag=True,
@@ -103,6 +114,7 @@ def promote(
     maps: tuple[str, ...],
     at: str | None,
     planned: bool,
+    undo: bool,
     force: bool,
     confirm_network: bool,
     report: bool,
@@ -137,6 +149,10 @@ def promote(
         return unit.run_in_unit(paths, SystemClock())
     if report:
         return _show_last(paths, as_json)
+    if undo:
+        if network or maps or at or planned:
+            raise UsageError(reason="--undo takes none of --network, --map, --at and --planned")
+        return undo_command(paths, dry_run=dry_run, yes=yes, force=force, as_json=as_json)
     if planned and (at or force):
         raise UsageError(
             reason=f"--planned hands over what the MASTER has now, while it is alive: {'--at' if at else '--force'} "

@@ -28,7 +28,8 @@ from hotsync.state.promotion import load_promotion
 from hotsync.system.paths import Paths
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as a table, or, where nobody sits at a terminal, as plain aligned lines."""
     if sys.stdout.isatty():
         table(title, columns, rows)
         return
@@ -52,14 +53,14 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
         began = local(promotion.started_at)
         say(f"A promotion that began at {began} is not finished; {len(seen.plan)} steps are left.")
     if promotion.planned and not seen.resumed:
-        _table(
+        table_of(
             "First, on the MASTER",
             ("", "step"),
             [(str(n), part) for n, part in enumerate(masters_part(seen.stopping), 1)],
         )
     title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
     rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
-    _table(title, ("", "phase", "step"), rows)
+    table_of(title, ("", "phase", "step"), rows)
     if promotion.network.pairs:
         say(f"Network cards: {', '.join(f'{old} -> {new or NONE}' for old, new in promotion.network.pairs)}.")
     for check in seen.checks:
@@ -67,7 +68,7 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
             _show_check(check)
     now = time.time()
     if ages:
-        _table("How old the data is", COLUMNS, age_rows(promotion, ages, now))
+        table_of("How old the data is", COLUMNS, age_rows(promotion, ages, now))
     if promotion.planned:
         _show_planned(seen)
         return
@@ -202,10 +203,10 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
         (record.phase, record.title, f"{record.ended_at - record.started_at:.1f} s", record.outcome.value)
         for record in promotion.records
     ]
-    _table("What was done", ("phase", "step", "took", ""), rows)
+    table_of("What was done", ("phase", "step", "took", ""), rows)
     if promotion.checks:
         verdicts = [(check.verdict.value, check.title, check.detail) for check in promotion.checks]
-        _table("Checks", ("", "question", "answer"), verdicts)
+        table_of("Checks", ("", "question", "answer"), verdicts)
     for check in promotion.checks:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
@@ -214,7 +215,7 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
     for note in promotion.notes:
         say(note, mark=click.style("Note:", fg="yellow"))
     if promotion.servers:
-        _table("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
+        table_of("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
     if promotion.planned:
         say("Planned: the MASTER had stopped and sent everything before this server took over. Nothing was lost.")
         if promotion.still_seconds:

@@ -9,7 +9,7 @@ from hotsync.backends.production_units import permit_flag
 from hotsync.engine.fence import fences_left
 from hotsync.engine.prepared_etc import PreparedEtc
 from hotsync.engine.promotion_accounts import PromotionAccounts
-from hotsync.engine.promotion_files import LIVE, units_left
+from hotsync.engine.promotion_files import units_left
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.promotion_network import addresses_missing
 from hotsync.engine.roles import is_settled
@@ -18,6 +18,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.production import is_own, units_to_restart, units_to_start
 from hotsync.model.promotion import How, Promotion, PromotionFacts
+from hotsync.replica.reopen import LIVE, STATE
 from hotsync.state import store
 from hotsync.system.paths import Paths
 
@@ -38,7 +39,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice.takes_addresses
     with Manifest(paths.manifest) as manifest:
-        tree_live = manifest.meta("state") == LIVE
+        tree_live = manifest.meta(STATE) == LIVE
         copied = [unit.path for unit in left if unit.how is How.COPY and promotion.copy_of(unit.path) is None]
         copy_bytes = sum(entry.size for path in copied for entry in manifest.entries(path))
         flagged = sum(1 for entry in manifest.flagged() if entry.kind in (Kind.FILE, Kind.DIRECTORY))

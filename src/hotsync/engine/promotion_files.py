@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hotsync.backends import quotas, rebuild, selinux
+from hotsync.engine import folders_before
 from hotsync.engine.master_facts import read_told
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.prepared_etc import PreparedEtc
@@ -21,6 +22,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.promotion import ETC, ExchangeUnit, How, Promotion
+from hotsync.replica.reopen import LIVE, STATE
 from hotsync.state import promotion as document
 from hotsync.system import attributes, files, flags
 from hotsync.system.clock import SystemClock
@@ -30,8 +32,6 @@ from hotsync.system.trees import copy_exactly, inode, move_aside, opened, remove
 ASIDE = "aside"
 NEW_FOLDER = ".hotsync-folder"
 """What a missing folder is called until it has the MASTER's attributes."""
-LIVE = "live"
-"""The manifest's `state` once the tree is on its way into production."""
 
 
 def way_station(epoch: int) -> str:
@@ -50,12 +50,13 @@ class PromotionFiles:
         self._aside = paths.state / ASIDE
 
     def mark_live(self) -> None:
-        """Say in the manifest that the tree is moving into production."""
+        """Say in the manifest that the tree is moving into production; what its folders are like here is kept."""
+        folders_before.remember(self._paths, self._promotion())
         replica = open_replica(self._paths, SystemClock())
         with replica.hold() as opened:
             if not replica.closed:
                 replica.close("a promotion has moved its tree into production")
-            opened.manifest.set_meta("state", LIVE)
+            opened.manifest.set_meta(STATE, LIVE)
 
     def prepare_etc(self) -> None:
         """Build the prepared /etc beside the live one."""

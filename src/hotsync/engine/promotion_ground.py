@@ -14,7 +14,6 @@ from hotsync.engine.checks import named_checks
 from hotsync.engine.listing import DiskListing, kept_paths, mount_points
 from hotsync.engine.master_facts import Told, read_told
 from hotsync.engine.prepared_etc import OwnEtc
-from hotsync.engine.promotion_files import LIVE
 from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
 from hotsync.manifest.store import Manifest
@@ -24,6 +23,7 @@ from hotsync.model.selection import Selection
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import protecting, resolve
 from hotsync.profiles.schema import CheckSpec, Profile
+from hotsync.replica.reopen import LIVE, STATE
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
 
@@ -61,7 +61,7 @@ class Ground:
         if not self.paths.manifest.exists():
             return False
         with Manifest(self.paths.manifest) as manifest:
-            return manifest.meta("state") == LIVE
+            return manifest.meta(STATE) == LIVE
 
     @cached_property
     def production(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady, Refused
 from hotsync.flows import promote_look as look
 from hotsync.flows.promote_network import plan_for
+from hotsync.flows.undo import refuse_if_undoing, undo_sentence
 from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
@@ -62,7 +63,8 @@ class Answers:
     """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
     fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
     must be this one, which was made for the promotion (0: the newest). `typed`: a person typed that the MASTER, which
-    still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what it handed over."""
+    still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what it handed over. `undo`: the
+    promotion is to be undone."""
 
     network: NetworkChoice | None = None
     force: bool = False
@@ -72,6 +74,7 @@ class Answers:
     typed: bool = False
     planned: bool = False
     handed: Handed | None = None
+    undo: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     RestoreFailed if its databases can be read no more.
     """
     clock = clock or SystemClock()
+    refuse_if_undoing(paths)
     role = store.load_role(paths)
     parts = promotion_host.build(paths, clock)
     if claimed := document.unfinished_promotion(paths, role):
@@ -327,7 +331,9 @@ def _run_report(outcome: Outcome, started: float, ended: float) -> RunReport:
 
 
 def unfinished_sentence(paths: Paths) -> str:
-    """Return what is to be said of a promotion that is not finished, "" if there is none."""
+    """Return what is to be said of a promotion that is not finished, or being undone, "" if there is none."""
+    if said := undo_sentence(paths):
+        return said
     role = store.load_role(paths)
     promotion = document.unfinished_promotion(paths, role)
     if promotion is None:

@@ -9,6 +9,7 @@ from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT
 from hotsync.state.settings import read_settings
+from hotsync.state.undo import is_undoing
 from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -24,7 +25,7 @@ def mail_unfinished(paths: Paths, clock: Clock) -> bool:
     Return False if the mail should be tried again.
     """
     sentence = unfinished_sentence(paths)
-    return not sentence or tell_by_mail(paths, clock, interrupted(sentence))
+    return not sentence or tell_by_mail(paths, clock, interrupted(sentence, undoes=is_undoing(paths)))
 
 
 def at_boot(paths: Paths) -> None:

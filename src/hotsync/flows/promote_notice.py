@@ -14,6 +14,7 @@ from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.promotion import unfinished_promotion
 from hotsync.state.settings import read_settings
+from hotsync.state.undo import is_undoing
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -40,9 +41,10 @@ def failed(error: HotSyncError) -> Trouble:
     return Trouble(_ABOUT, error.sentence, error.hint, _MEANING, error.code)
 
 
-def interrupted(sentence: str) -> Trouble:
-    """Return what a mail says of a promotion in the middle of which this server came up again."""
-    return Trouble(_ABOUT, sentence, "Run hotsync-promote: it goes on where it stopped.", _MEANING, "interrupted")
+def interrupted(sentence: str, *, undoes: bool = False) -> Trouble:
+    """Return what a mail says of a promotion, or its undo, in the middle of which this server came up again."""
+    hint = f"Run hotsync-promote{' --undo' if undoes else ''}: it goes on where it stopped."
+    return Trouble(_ABOUT, sentence, hint, _MEANING, "interrupted")
 
 
 def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> bool:
@@ -53,7 +55,7 @@ def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble | None) -> bool:
     """
     try:
         role = store.load_role(paths)
-        if trouble is not None and unfinished_promotion(paths, role) is None:
+        if trouble is not None and unfinished_promotion(paths, role) is None and not is_undoing(paths):
             return True
         settings, _ = read_settings(paths)
         book, who, now = AlertBook(paths), addressee_of(settings, role.role), clock.now()

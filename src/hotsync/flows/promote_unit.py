@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from hotsync.errors import ExitCode, HotSyncError, Refused
-from hotsync.flows import promote
+from hotsync.flows import promote, undo
 from hotsync.flows.promote import Answers
 from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
 from hotsync.model.plan import Step
 from hotsync.model.promotion import NetworkChoice
 from hotsync.state.promotion import load_promotion
+from hotsync.state.undo import is_undoing
 from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -52,6 +53,11 @@ def is_running() -> bool:
     return state in ("active", "activating", "deactivating", "reloading")
 
 
+def is_for_undo(paths: Paths) -> bool:
+    """Return whether the unit was last asked to undo a promotion."""
+    return _read_request(paths).undo or is_undoing(paths)
+
+
 def start(paths: Paths, answers: Answers) -> None:
     """Start the unit with these answers, unless somebody else did meanwhile; raise CommandFailed if it cannot be
     started."""
@@ -64,6 +70,7 @@ def start(paths: Paths, answers: Answers) -> None:
         "generation": answers.generation,
         "typed": answers.typed,
         "planned": answers.planned,
+        "undo": answers.undo,
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
@@ -93,8 +100,14 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
         def say(text: str) -> None:
             tell({"said": text})
 
+        undoes, promoted = answers.undo or is_undoing(paths), None
         try:
-            outcome = promote.run(paths, answers, progress, clock, say)
+            if undoes:
+                ended = undo.run(paths, clock, answers.force, progress, say)
+                code, sentence = ended.exit_code, ended.sentence
+            else:
+                outcome = promote.run(paths, answers, progress, clock, say)
+                code, sentence, promoted = outcome.exit_code, outcome.sentence, outcome.promotion
         except HotSyncError as error:
             tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
             tell_by_mail(paths, clock, failed(error))
@@ -102,14 +115,16 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
         except BaseException as error:
             sentence = f"a bug in HotSync: {type(error).__name__}: {error}"
             tell({"ended": int(ExitCode.BUG), "sentence": sentence})
-            tell_by_mail(paths, clock, interrupted(f"The promotion of this server ended by {sentence}."))
+            what = "undo of the promotion" if undoes else "promotion"
+            tell_by_mail(paths, clock, interrupted(f"The {what} of this server ended by {sentence}.", undoes=undoes))
             raise
         finally:
             announce(paths, promote.unfinished_sentence(paths))
-        tell({"ended": int(outcome.exit_code), "sentence": outcome.sentence})
+        tell({"ended": int(code), "sentence": sentence})
         tell_by_mail(paths, clock, None)
-        mail_promoted(paths, clock, outcome.promotion)
-        return int(outcome.exit_code)
+        if promoted is not None:
+            mail_promoted(paths, clock, promoted)
+        return int(code)
 
 
 def _read_request(paths: Paths) -> Answers:
@@ -125,6 +140,7 @@ def _read_request(paths: Paths) -> Answers:
         generation=int(document.get("generation", 0)),
         typed=bool(document.get("typed")),
         planned=bool(document.get("planned")),
+        undo=bool(document.get("undo")),
     )
 
 
@@ -139,6 +155,8 @@ def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -
     if ended is not None:
         return ended
     sentence = "The promotion was ended in the middle. Run hotsync-promote: it goes on where it stopped."
+    if is_undoing(paths):
+        sentence = "The undo was ended in the middle. Run hotsync-promote --undo: it goes on where it stopped."
     return Ended(int(ExitCode.STEP), sentence, None)
 
 

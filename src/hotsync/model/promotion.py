@@ -17,6 +17,15 @@ from hotsync.model.report import Check
 ETC = "etc"
 """The one folder that is prepared beside the live one and exchanged last."""
 
+OURS = "var/lib/hotsync"
+"""HotSync's own state, the tree itself included: never a unit, whatever was selected."""
+
+SHARED = frozenset({
+    "", "boot", "dev", "etc", "media", "mnt", "proc", "run", "sys", "tmp", "usr", "usr/share", "usr/lib",
+    "var", "var/cache", "var/lib", "var/log", "var/spool", "var/tmp",
+})  # fmt: skip
+"""Folders in which the state of many owners lies side by side: what only this SLAVE has there is its own and stays."""
+
 
 class NetworkChoice(IntEnum):
     """The answers to the manual's menu."""

@@ -12,18 +12,9 @@ from dataclasses import dataclass, field
 
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Kind, sort_key
-from hotsync.model.promotion import ETC, ExchangeUnit, How
+from hotsync.model.promotion import ETC, OURS, SHARED, ExchangeUnit, How
 from hotsync.model.selection import Action, Selection
 from hotsync.model.tree import Listing, Node
-
-OURS = "var/lib/hotsync"
-"""HotSync's own state, the tree itself included: never a unit, whatever was selected."""
-
-SHARED = frozenset({
-    "", "boot", "dev", "etc", "media", "mnt", "proc", "run", "sys", "tmp", "usr", "usr/share", "usr/lib",
-    "var", "var/cache", "var/lib", "var/log", "var/spool", "var/tmp",
-})  # fmt: skip
-"""Folders in which the state of many owners lies side by side: what only this SLAVE has there is its own and stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,25 @@ class Ledger:
         query = "SELECT count(*) FROM entry WHERE key > ? AND key < ?"
         return int(self._db.execute(query, (key + b"\0", key + b"\1")).fetchone()[0])
 
-    def commit(self, generation: Generation, changes: Iterable[Change], sums: Iterable[tuple[str, bytes]]) -> None:
-        """Make entries, sums, number, digest and generation those of the next generation, in one transaction."""
+    def commit(
+        self,
+        generation: Generation,
+        changes: Iterable[Change],
+        sums: Iterable[tuple[str, bytes]],
+        state: str | None = None,
+    ) -> None:
+        """Make entries, sums, number, digest and generation those of the next generation, in one transaction.
+
+        `state`: that of the tree changes with it.
+        """
         with self.manifest.transaction() as db:
             self.manifest.apply_changes(_forgetting_sums(changes, db))
             for path, digest in sums:
                 db.execute("INSERT OR REPLACE INTO content VALUES (?, ?)", (sort_key(path), digest))
             self.manifest.set_generation(generation.number, generation.digest)
             put(db, generation)
+            if state is not None:
+                self.manifest.set_meta("state", state)
 
     def confirm(self, generation: Generation) -> None:
         """Write the generation's row anew."""

@@ -161,6 +161,8 @@ class Restoring:
             if was.entry.kind is not Kind.DIRECTORY:
                 report.notices.append(_notice("missing", was.path, why))
                 return
+            if was.lost:
+                report.notices.append(_notice("damaged", was.path, "its attributes are lost"))
         present = target.stat(goal)
         if was.entry.kind is Kind.DIRECTORY:
             self._write_folder(was, goal, target, report, present)

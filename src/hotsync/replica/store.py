@@ -29,6 +29,7 @@ from hotsync.replica.ledger import Ledger
 from hotsync.replica.prepare import Prepared, Sources, prepare
 from hotsync.replica.proving import take_sums
 from hotsync.replica.rebuild import is_lost, rebuild, render_note
+from hotsync.replica.reopen import LIVE, STATE, reopen
 from hotsync.replica.restore import RestoreReport, Restoring, Told
 from hotsync.replica.retention import Forgetting
 from hotsync.replica.room import forget_refusal
@@ -37,7 +38,7 @@ from hotsync.replica.state import ReplicaState, read_state
 from hotsync.replica.verify import Verifying, VerifyReport
 from hotsync.replica.work import Work
 from hotsync.system.clock import Clock
-from hotsync.system.files import sync_filesystem, write_atomic
+from hotsync.system.files import sync_directory, sync_filesystem, write_atomic
 from hotsync.system.lock import held
 
 PATIENCE = 15.0
@@ -267,6 +268,22 @@ class Replica:
             return ""
         except (ValueError, KeyError, TypeError):
             return "its mark is damaged"  # closed all the same: what is live must not be written to
+
+    def reopen(self, since: float, epoch: int) -> Generation | None:
+        """Take generations again after a promotion that was undone: its tree is back, and was in production `since`.
+
+        What was touched there becomes a generation of its own, which is returned; None if nothing was. Doing it again
+        is fine. Raise ReplicaError or OSError.
+        """
+        with self.hold() as opened:
+            made = None
+            if opened.manifest.meta(STATE) == LIVE:
+                now = self._clock.now()
+                made = reopen(self.layout, opened.manifest, opened.ledger, self._effects, since, epoch, now)
+            with self._effects("open"):
+                self.layout.closed.unlink(missing_ok=True)
+                sync_directory(self.layout.root)
+            return made
 
     def _roll_forward(self, opened: Opened) -> None:
         entry = read_journal(self.layout)

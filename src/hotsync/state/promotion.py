@@ -29,9 +29,9 @@ def document_path(paths: Paths) -> Path:
     return paths.state / "promotion.json"
 
 
-def load_promotion(paths: Paths) -> Promotion | None:
-    """Return the promotion on disk, or None; raise ConfigError if it cannot be read."""
-    path = document_path(paths)
+def load_promotion(paths: Paths, path: Path | None = None) -> Promotion | None:
+    """Return the promotion on disk, or None; raise ConfigError if it cannot be read. `path`: of one that was undone."""
+    path = path or document_path(paths)
     try:
         document: object = json.loads(path.read_bytes())
     except FileNotFoundError:

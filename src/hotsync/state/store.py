@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.errors import ConfigError
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state.hold import held
+from hotsync.state.undo import is_undoing
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
@@ -49,8 +50,9 @@ def forget_peer(paths: Paths) -> None:
 
 
 def set_production(paths: Paths, allowed: bool) -> None:
-    """Set or take away the flag without which muted units do not start; a server that holds itself gets none."""
-    allowed = allowed and held(paths) is None
+    """Set or take away the flag without which muted units do not start; a server that holds itself gets none, nor does
+    one whose promotion is being undone."""
+    allowed = allowed and held(paths) is None and not is_undoing(paths)
     if allowed == paths.production_flag.exists():
         return
     if allowed:

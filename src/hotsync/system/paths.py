@@ -65,6 +65,16 @@ class Paths:
         return self.state / "released.json"
 
     @property
+    def undo_file(self) -> Path:
+        """What the last undo of a promotion does, or has done."""
+        return self.state / "undo.json"
+
+    @property
+    def undone(self) -> Path:
+        """What was written in production before a promotion was undone, by the epoch that it had."""
+        return self.state / "undone"
+
+    @property
     def held_flag(self) -> Path:
         """There, in this boot, while the network is not to be set up: addresses of production are given up."""
         return self.run / "held"

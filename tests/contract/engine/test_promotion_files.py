@@ -217,9 +217,9 @@ def test_cut_before_every_single_change_and_continued_it_ends_the_same(
 
 
 @contextmanager
-def mounted(place: Path) -> Iterator[None]:
+def mounted(place: Path, size: str = "4m") -> Iterator[None]:
     place.mkdir(parents=True)
-    command.run(["mount", "-t", "tmpfs", "-o", "size=4m", "test", os.fspath(place)])
+    command.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "test", os.fspath(place)])
     try:
         yield
     finally:

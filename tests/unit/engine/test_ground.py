@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.promotion_files import LIVE
 from hotsync.engine.promotion_ground import Ground
 from hotsync.manifest.store import Manifest
+from hotsync.replica.reopen import LIVE
 from hotsync.system.paths import Paths
 
 PROFILE = """[profile]

@@ -12,6 +12,7 @@ from hotsync.model.ports.network import Network
 from hotsync.model.ports.packages import Packages
 from hotsync.model.ports.roles import Roles
 from hotsync.model.ports.services import Services
+from hotsync.model.ports.undo import Undoing
 
 __all__ = [
     "Accounts",
@@ -23,12 +24,13 @@ __all__ = [
     "Packages",
     "Roles",
     "Services",
+    "Undoing",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The machine as steps see it."""
+    """The machine as steps see it. `undo`: there where a promotion is given up."""
 
     roles: Roles
     network: Network
@@ -38,3 +40,4 @@ class Host:
     databases: Databases
     services: Services
     checks: Checks
+    undo: Undoing | None = None

@@ -1,0 +1,245 @@
+"""`hotsync-promote --undo`: facts -> plan -> execute -> report; a promotion is given up, or undone after use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+
+from hotsync.engine import promotion_host
+from hotsync.engine.clear_way import end_slave_run
+from hotsync.engine.execute import execute
+from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.undo_databases import servers
+from hotsync.engine.undo_host import UndoHost
+from hotsync.engine.undo_keep import Keeping
+from hotsync.engine.watch import mail_folders
+from hotsync.errors import ExitCode, HotSyncError, NoSpace, NotReady, Refused, SourceError, WrongRole
+from hotsync.manifest.store import Manifest
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.plan import Plan, Progress
+from hotsync.model.promotion import Promotion
+from hotsync.model.report import RunReport
+from hotsync.model.undo import Undo, UndoFacts, Written, served_since
+from hotsync.planning.undo import plan_undo
+from hotsync.replica.reopen import LIVE, STATE
+from hotsync.replica.space import free_bytes
+from hotsync.state import promotion as document
+from hotsync.state import store
+from hotsync.state.configdb import configuration
+from hotsync.state.hold import held
+from hotsync.state.runs import Runs
+from hotsync.state.undo import add_undo_record, kept_folder, load_undo, unfinished_undo
+from hotsync.steps.undo import NotePlaces
+from hotsync.system import lock
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+COMMAND = "hotsync-promote --undo"
+Say = Callable[[str], None]
+SPARE = 256 * 1024 * 1024
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class UndoProspect:
+    """What an undo would do now, or what is left of one."""
+
+    facts: UndoFacts
+    plan: Plan
+    written: Written
+
+    @property
+    def promotion(self) -> Promotion:
+        """Return the promotion that is undone."""
+        return self.facts.promotion
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOutcome:
+    """How an undo ended: its document, and the one sentence."""
+
+    undo: Undo
+    exit_code: ExitCode
+    sentence: str
+
+
+def prospect(paths: Paths, clock: Clock) -> UndoProspect:
+    """Return what an undo would do; nothing is changed. Raise WrongRole, Refused, NotReady or NoSpace where it must
+    not be done; one that has begun is never refused."""
+    facts = read_facts(paths, clock)
+    if facts.begun:
+        return UndoProspect(facts, plan_undo(facts), facts.undo.written)
+    since = facts.undo.served or clock.now()
+    folders = mail_folders(Ground(paths).profiles)
+    written = Keeping(paths, facts.promotion, since, folders).count() if facts.tree_live else Written()
+    written = replace(written, servers=_servers(paths, clock) if facts.dumps else ())
+    _check_room(paths, facts, written)
+    return UndoProspect(facts, plan_undo(facts), written)
+
+
+def read_facts(paths: Paths, clock: Clock) -> UndoFacts:
+    """Return the facts of this host; raise WrongRole, Refused or NotReady where nothing could be undone."""
+    role, boot = store.load_role(paths), _BOOT_ID.read_text().strip()
+    begun = unfinished_undo(paths)
+    if begun is not None:
+        promotion = _promotion_of(paths, begun)
+        return UndoFacts(role, promotion, begun, True, boot, tree_live=True, dumps=bool(begun.served))
+    claimed = document.claimed_promotion(paths, role)
+    if claimed is None:
+        raise _nothing_to_undo(role)
+    promotion = claimed
+    if held(paths) is not None:
+        raise Refused(
+            reason="this server holds itself, since the other server has a higher epoch",
+            hint="Leave it so; `hotsync status` shows why.",
+        )
+    tree_live = _tree_is_of(paths, promotion)
+    served = served_since(promotion)
+    host = configuration(paths).props(["hotsync"]).get("hotsync", {}).get("MasterHost", "")
+    peer = store.load_peer(paths)
+    undo = Undo(
+        epoch=promotion.epoch,
+        generation=promotion.generation,
+        began_at=clock.now(),
+        was_master=role.role is Role.MASTER,
+        served=served,
+        master_host=host or (peer.address if peer is not None else ""),
+    )
+    return UndoFacts(role, promotion, undo, False, boot, tree_live=tree_live, dumps=bool(served))
+
+
+def _promotion_of(paths: Paths, undo: Undo) -> Promotion:
+    """Return the promotion that an undo is about, also where its document was put away already."""
+    promotion = document.load_promotion(paths)
+    if promotion is None or promotion.epoch != undo.epoch:
+        promotion = document.load_promotion(paths, kept_folder(paths, undo.epoch) / "promotion.json")
+    if promotion is None:
+        raise NotReady(
+            reason="the document of the promotion that is being undone is not there",
+            hint=f"Put {document.document_path(paths)} back from a backup of this server.",
+        )
+    return promotion
+
+
+def _nothing_to_undo(role: RoleRecord) -> HotSyncError:
+    if role.role is Role.MASTER:
+        return Refused(
+            reason="this MASTER was not promoted by hotsync-promote, or that was too long ago",
+            hint="A switchover makes the other server the MASTER.",
+        )
+    if role.role is Role.SLAVE:
+        return WrongRole(role="SLAVE", command=COMMAND, wanted="a server that was promoted, or is being promoted")
+    return WrongRole(role="not configured", command=COMMAND, wanted="a server that was promoted")
+
+
+def _tree_is_of(paths: Paths, promotion: Promotion) -> bool:
+    """Return whether the tree is in production; raise Refused if a generation came or went since."""
+    props = configuration(paths).props(["hotsync"]).get("hotsync", {})
+    with Manifest(paths.manifest) as manifest:
+        same = (manifest.generation, manifest.digest) == (promotion.generation, promotion.digest)
+        if not same or (promotion.finished_at and props.get("SlaveHost")):
+            raise Refused(
+                reason="a SLAVE has joined this server since its promotion, and has its generations",
+                hint="To give production back, make a switchover to that server; then this one is its SLAVE.",
+            )
+        return manifest.meta(STATE) == LIVE
+
+
+def _servers(paths: Paths, clock: Clock) -> tuple[str, ...]:
+    try:
+        return tuple(dataset.name for _, dataset in servers(paths, clock))
+    except (SourceError, OSError):
+        return ()
+
+
+def _check_room(paths: Paths, facts: UndoFacts, written: Written) -> None:
+    """Raise NoSpace if what is kept aside would not fit."""
+    dumps = sum(dump.size for dump in Ground(paths).master.dumps) if facts.dumps else 0
+    needed = written.bytes + dumps * 2 + SPARE
+    free = free_bytes(paths.state)
+    if needed > free:
+        raise NoSpace(needed=needed, free=free)
+
+
+def run(paths: Paths, clock: Clock, force: bool, progress: Progress, say: Say) -> UndoOutcome:
+    """Undo a promotion, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
+    end_slave_run(paths, say, clock)
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        started = clock.now()
+        while plan := plan_undo(facts := _facts_or_last(paths, clock)):
+            undo_host = UndoHost(paths, clock, facts.promotion, facts.undo, force)
+            host = replace(promotion_host.build(paths, clock).host, undo=undo_host)
+            execute(_part(plan, facts), host, clock, lambda record: add_undo_record(paths, record), progress)
+        undo = load_undo(paths)
+        assert undo is not None
+        outcome = _outcome(paths, undo)
+        Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
+        return outcome
+
+
+def _facts_or_last(paths: Paths, clock: Clock) -> UndoFacts:
+    """Return the facts; of an undo that has just ended, those of which no step is left."""
+    last = load_undo(paths)
+    if last is not None and last.finished_at and document.load_promotion(paths) is None:
+        promotion = _promotion_of(paths, last)
+        return UndoFacts(store.load_role(paths), promotion, last, True, "")
+    return read_facts(paths, clock)
+
+
+def _part(plan: Plan, facts: UndoFacts) -> Plan:
+    """What goes back is known when everything stands still: up to there, then it is planned anew."""
+    if facts.undo.noted or not any(isinstance(step, NotePlaces) for step in plan):
+        return plan
+    before = tuple(takewhile(lambda step: not isinstance(step, NotePlaces), plan))
+    return (*before, NotePlaces())
+
+
+def _outcome(paths: Paths, undo: Undo) -> UndoOutcome:
+    kept = kept_folder(paths, undo.epoch)
+    sentence = f"This server is a SLAVE again, and epoch {undo.epoch} is released."
+    if _has_written(undo.written):
+        sentence += f" What was written meanwhile is in {kept}."
+    if undo.notes:
+        return UndoOutcome(undo, ExitCode.WARNINGS, f"{sentence} Look at {len(undo.notes)} notes.")
+    return UndoOutcome(undo, ExitCode.DONE, sentence)
+
+
+def _has_written(written: Written) -> bool:
+    return written != Written()
+
+
+def _run_report(outcome: UndoOutcome, started: float, ended: float) -> RunReport:
+    return RunReport(
+        COMMAND,
+        started,
+        ended,
+        int(outcome.exit_code),
+        outcome.sentence,
+        generation=outcome.undo.generation,
+        figures={"seconds": ended - started, "kept_files": float(outcome.undo.written.files)},
+    )
+
+
+def undo_sentence(paths: Paths) -> str:
+    """Return what is to be said of an undo that is not finished, "" if there is none."""
+    try:
+        undo = unfinished_undo(paths)
+    except HotSyncError:
+        return "A promotion of this server is being undone, and its document cannot be read: no production starts."
+    if undo is None:
+        return ""
+    return (
+        f"The promotion of this server to epoch {undo.epoch} is being UNDONE: nothing of production runs here. "
+        "Run hotsync-promote --undo: it goes on where it stopped."
+    )
+
+
+def refuse_if_undoing(paths: Paths) -> None:
+    """Raise Refused if a promotion is being undone here."""
+    if unfinished_undo(paths) is not None:
+        raise Refused(
+            reason="a promotion of this server is being undone",
+            hint="Run hotsync-promote --undo: it goes on where it stopped. Then it can be promoted again.",
+        )
