@@ -71,24 +71,47 @@ def fence(paths: Paths, clock: Clock) -> None:
 
 def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
     """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
+    address = _call(paths, clock, settings, peer, epoch)
+    return f"it heard of epoch {epoch} at {address}, and holds itself"
+
+
+def say_released(paths: Paths, clock: Clock, epoch: int) -> str:
+    """Tell the old MASTER that this epoch is released, if it is there; return where it heard it, "" if nowhere.
+
+    It asks by itself, too; but not if it cannot call this server.
+    """
+    settings, _ = read_settings(paths)
+    peer = store.load_peer(paths)
+    if peer is None:
+        return ""
+    try:
+        return _call(paths, clock, settings, peer, epoch, released=epoch)
+    except HotSyncError as error:
+        _log.info("the other server does not hear that epoch %d is released: %s", epoch, error.sentence)
+        return ""
+
+
+def _call(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int, released: int = 0) -> str:
+    """Present this server to the MASTER at every address where it answers; return the one where it heard."""
     last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
-    for callee in callees(paths, epoch):
+    for callee in callees(paths, epoch, released):
         try:
             hail(callee, clock, ANSWER_SECONDS)
         except HotSyncError as error:
             last = error
         else:
-            return f"it heard of epoch {epoch} at {callee.address}, and holds itself"
+            return callee.address
     raise last
 
 
-def callees(paths: Paths, epoch: int) -> tuple[Callee, ...]:
-    """Return where the paired MASTER answers now; whoever calls there says that this server is at `epoch`."""
+def callees(paths: Paths, epoch: int, released: int = 0) -> tuple[Callee, ...]:
+    """Return where the paired MASTER answers now; whoever calls there says that this server is at `epoch`, and has
+    released that other one."""
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     if peer is None:
         return ()
-    ours, port = Ours(epoch, Role.SLAVE, "localhost", "0"), settings.slave_port
+    ours, port = Ours(epoch, Role.SLAVE, "localhost", "0", released=released), settings.slave_port
     addresses = tuple(dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each))
     return tuple(
         Callee(address, port, ours, load_identity(paths), peer.fingerprint) for address in _answering(addresses, port)

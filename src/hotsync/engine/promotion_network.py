@@ -13,6 +13,7 @@ from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith, live_links
 from hotsync.backends.network.detect import network_system
+from hotsync.engine import network_before
 from hotsync.engine.network_rollback import Rollback
 from hotsync.engine.network_writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
@@ -58,8 +59,10 @@ class PromotionNetwork:
 
         Raise NetworkSilent, with the network as it was, if nobody answers who did before.
         """
-        plan, state = self._promotion().network, self._state()
+        promotion, state = self._promotion(), self._state()
+        plan = promotion.network
         made = live_links.to_make(state, live.read_interfaces())
+        network_before.remember(self._paths, promotion.epoch, (each.name for each in made))
         rollback = self._rollback()
         before = rollback.arm(each.name for each in made)
         self._take(plan, state, made)

@@ -13,8 +13,9 @@ from hotsync.backends import loading_guard, production_units
 from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits, permit_flag
 from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
-from hotsync.engine import folders_before, undo_databases
+from hotsync.engine import folders_before, network_before, undo_databases
 from hotsync.engine.become_slave import become_slave
+from hotsync.engine.fence import say_released
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.roles import announce_at_boot
@@ -195,7 +196,9 @@ class UndoHost:
             folder = kept_folder(self.paths, self.promotion.epoch)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.replace(document.document_path(self.paths), folder / "promotion.json")
+        say_released(self.paths, self.clock, self.promotion.epoch)
         folders_before.forget(self.paths)
+        network_before.forget(self.paths)
         announce_at_boot(self.paths, False)
         undo = self._undo
         if not undo.finished_at:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.backends.network.detect import network_system
+from hotsync.backends.network.snapshot import restore
+from hotsync.engine import network_before
 from hotsync.engine.hold import Lines, LiveLines
 from hotsync.errors import CommandFailed, ConfigError
 from hotsync.model.network import NetworkState, is_on_link
@@ -27,6 +29,7 @@ class UndoNetwork:
     ) -> None:
         self._paths = paths
         self._plan = promotion.network
+        self._epoch = promotion.epoch
         self._note = note
         self._lines = lines or LiveLines()
 
@@ -35,6 +38,12 @@ class UndoNetwork:
         standby = {(address.interface, address.address) for address in self._plan.standby}
         gone = tuple(address for address in self._plan.addresses if (address.interface, address.address) not in standby)
         self._lines.give_up(gone, self._plan.standby)
+        before = network_before.load(self._paths, self._epoch)
+        if before is None:
+            return
+        for fault in restore(before):  # also what was made for production's network, and its routes
+            _log.warning("%s", fault)
+        live.announce(before.addresses)
 
     def own(self) -> None:
         """Take the host name and the network that /etc says; addresses first, so that nobody is cut off meanwhile."""

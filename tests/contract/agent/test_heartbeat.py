@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hotsync.engine import roles as engine_roles
-from hotsync.engine.fence import fence
+from hotsync.engine.fence import fence, say_released
 from hotsync.engine.roles import PromotionRoles
 from hotsync.errors import EpochReleased, ExitCode, StaleEpoch
 from hotsync.flows.hold import serve_again
@@ -167,16 +167,15 @@ def test_a_master_hears_that_a_promotion_was_given_up_holds_itself_not_and_takes
     assert held(hosts.master.paths) is None
 
 
-def test_a_master_that_is_called_by_who_gave_up_hears_of_it_too(paired: Pair) -> None:
+def test_a_master_that_cannot_call_hears_it_from_who_gave_up(paired: Pair) -> None:
     paired.master.start()
     save_role(paired.slave.paths, RoleRecord(Role.SLAVE, epoch=1, released=1))
     paired.slave.stop()
-    there = paired.slave.here
-    assert there.peer is not None
-    callee = Callee(MASTER_ADDRESS, PORT, there.ours, paired.slave.around.identity, there.peer.fingerprint)
-    hail(callee, paired.slave.clock, 5.0)
+    assert say_released(paired.slave.paths, paired.slave.clock, 1) == MASTER_ADDRESS
     assert load_released(paired.master.paths) == 1
     assert held(paired.master.paths) is None
+    paired.master.stop()
+    assert say_released(paired.slave.paths, paired.slave.clock, 1) == ""
 
 
 def test_a_slave_that_became_master_stops_serving_and_starts_to_call(hosts: Pair) -> None:

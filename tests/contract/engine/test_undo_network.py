@@ -1,0 +1,110 @@
+"""The network of a promotion that is undone, on real interfaces: what was there before is there again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotsync.backends.network import giving_up
+from hotsync.engine import network_before
+from hotsync.engine.promotion_network import PromotionNetwork
+from hotsync.engine.undo_network import UndoNetwork
+from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.system import command
+from hotsync.system.paths import Paths
+from tests.contract.agent.pair import own_network
+
+pytestmark = pytest.mark.contract
+
+MASTER, SLAVE = Address("eth7", "10.77.0.1", 24), Address("eth7", "10.77.0.2", 24)
+OTHER = Address("eth7", "192.0.2.1", 24)
+GATEWAY = Address("eth7", "10.77.0.254", 32)
+PLAN = NetworkPlan(NetworkChoice.MASTERS, "", (MASTER, OTHER), (Address("eth7", "10.77.0.253", 32),), (SLAVE,))
+PROMOTION = Promotion(4, 1, "d", 1.0, 1.0, 1.0, PLAN, ())
+
+
+@dataclass
+class Lines:
+    """The real addresses, without the network managers of the machine that runs the test."""
+
+    stopped: list[str] = field(default_factory=list[str])
+
+    def fixed(self) -> tuple[Address, ...]:
+        return ()
+
+    def gateways(self) -> tuple[Address, ...]:
+        return ()
+
+    def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
+        self.stopped.append("managers")
+        giving_up.give_up(addresses)
+        assert standby == (SLAVE,)
+
+    def restore(self, addresses: tuple[Address, ...], gateways: tuple[Address, ...]) -> None:
+        del addresses, gateways
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Iterator[Paths]:
+    with own_network():
+        command.run(["ip", "link", "add", "eth7", "type", "veth", "peer", "name", "far7"])
+        command.run(["ip", "link", "set", "far7", "up"])
+        command.run(["ip", "address", "add", str(SLAVE), "dev", "eth7"])
+        command.run(["ip", "link", "set", "eth7", "up"])
+        command.run(["ip", "route", "add", "default", "via", GATEWAY.address, "dev", "eth7"])
+        paths = Paths(tmp_path)
+        paths.state.mkdir(parents=True)
+        yield paths
+
+
+def shown() -> tuple[list[str], list[str]]:
+    links: list[dict[str, Any]] = json.loads(command.run(["ip", "-j", "-4", "address", "show"]).text)
+    addresses = [f"{one['local']} on {link['ifname']}" for link in links for one in link["addr_info"]]
+    return sorted(addresses), command.run(["ip", "-4", "route", "show"]).text.splitlines()
+
+
+def test_the_addresses_and_the_routes_of_before_are_there_again_and_nothing_else(paths: Paths) -> None:
+    before = shown()
+    notes: list[str] = []
+    PromotionNetwork(paths, lambda: PROMOTION, notes.append).take_addresses()
+    PromotionNetwork(paths, lambda: PROMOTION, notes.append).take_addresses()  # it was cut, and goes on
+    assert shown() != before
+    lines = Lines()
+    for _ in range(2):
+        UndoNetwork(paths, PROMOTION, notes.append, lines).give_up()
+        assert shown() == before
+    assert lines.stopped == ["managers", "managers"]
+    assert notes == []
+
+
+def test_where_nobody_knows_what_was_before_only_productions_addresses_go(paths: Paths) -> None:
+    before = shown()
+    notes: list[str] = []
+    PromotionNetwork(paths, lambda: PROMOTION, notes.append).take_addresses()
+    network_before.forget(paths)
+    UndoNetwork(paths, PROMOTION, notes.append, Lines()).give_up()
+    assert shown()[0] == before[0]
+
+
+def test_what_was_before_another_promotion_is_not_what_was_before_this_one(paths: Paths) -> None:
+    network_before.remember(paths, 3, ())
+    assert network_before.load(paths, 4) is None
+    network_before.remember(paths, 4, ())
+    assert network_before.load(paths, 3) is None
+    found = network_before.load(paths, 4)
+    assert found is not None
+    assert SLAVE in found.addresses
+    network_before.document_path(paths).write_bytes(b"{")
+    assert network_before.load(paths, 4) is None
+
+
+def test_a_promotion_goes_on_where_it_cannot_be_written_down(paths: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    paths.state.rmdir()
+    network_before.remember(paths, 4, ())
+    assert "not written down" in caplog.text
