@@ -98,9 +98,10 @@ def render_rules(ports: Collection[int]) -> str:
 def ports_of(units: Collection[str], proc: Path = Path("/proc")) -> frozenset[int]:
     """Given units, return the TCP ports at which their processes answer other hosts."""
     found: set[int] = set()
-    for address, pid, _ in parse_listeners(command.run(["ss", "-H", "-tlnp"], ok=range(256)).text):
-        port = address.rpartition(":")[2]
-        if port.isdigit() and not _LOOPBACK.match(address) and _unit(proc / str(pid)) in units:
+    for address, pid, _ in parse_listeners(command.run(["ss", "-H", "-tulnp"], ok=range(256)).text):
+        protocol, _, place = address.partition(" ")
+        port = place.rpartition(":")[2]
+        if protocol == "tcp" and port.isdigit() and not _LOOPBACK.match(address) and _unit(proc / str(pid)) in units:
             found.add(int(port))
     return frozenset(found)
 

@@ -14,18 +14,20 @@ from hotsync.cli.promote import _why_asked, promote
 from hotsync.cli.promote_render import aligned, outcome_document, plan_document, show_outcome, show_plan
 from hotsync.cli.render import local, utc
 from hotsync.engine.network_rollback import before_path, confirmed_path
-from hotsync.errors import ExitCode, Refused, UsageError
+from hotsync.errors import ExitCode, NotReady, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation
+from hotsync.model.handover import Handed
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import Fate, LossStatement, Lost
 from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, Verdict
+from hotsync.model.switchover import with_handed
 from hotsync.state.loss import save_loss
 from hotsync.state.promotion import save_promotion
 from hotsync.system.paths import Paths
@@ -101,6 +103,13 @@ def test_an_older_generation_cannot_be_asked_for_once_a_promotion_has_begun(monk
     error = run("--at", "41", "--yes")
     assert isinstance(error, Refused)
     assert "--at" in error.hint
+
+
+@pytest.mark.parametrize("other", [("--force",), ("--at", "41")])
+def test_a_switchover_takes_what_the_master_has_now_and_needs_no_force(other: tuple[str, ...]) -> None:
+    error = run("--planned", "--yes", *other)
+    assert isinstance(error, UsageError)
+    assert other[0] in error.sentence
 
 
 def test_a_mapping_that_is_none_or_goes_with_another_choice_is_a_fault_of_the_command_line() -> None:
@@ -181,6 +190,38 @@ def test_the_plan_says_which_card_takes_whose_place(places: Paths, capsys: pytes
     show_plan(places, seen, ())
     assert "Network cards: eth0 -> enp3s0, eth1 -> none." in capsys.readouterr().out
     assert plan_document(places, seen, ())["cards"] == dict(pairs)
+
+
+def test_a_planned_promotion_shows_both_servers_part_and_says_that_nothing_is_lost(
+    places: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = replace(PROSPECT.facts, promotion=replace(PROMOTION, planned=True))
+    seen = replace(PROSPECT, facts=facts, stopping=("dovecot.service",))
+    show_plan(places, seen, ())
+    out = " ".join(capsys.readouterr().out.split())
+    assert "First, on the MASTER:" in out
+    assert "stop production, also timers and jobs: dovecot.service" in out
+    assert "Nothing is lost" in out
+    assert "is lost unless" not in out
+    document = plan_document(places, seen, ())
+    assert (document["planned"], document["loss"], len(document["master"])) == (True, None, 6)  # type: ignore[arg-type]
+
+
+def test_the_report_of_a_switchover_says_how_long_production_stood_still(
+    places: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = StepRecord("services.start:2", "start", Phase.SERVICES.value, BEGAN + 30, BEGAN + 42.5, Outcome.DONE)
+    handed = Handed(41, DIGEST, 0.0, BEGAN + 1, 2.0, 3.5)
+    promotion = with_handed(replace(PROMOTION, planned=True), handed)
+    save_promotion(places, replace(promotion, records=(*promotion.records, started), finished_at=BEGAN + 50))
+    show_outcome(places, Ended(0, "This server is MASTER now.", None))
+    out = capsys.readouterr().out
+    assert "Production stood still for 41.5 s." in out
+    assert "stop production on the MASTER" in out
+    document = outcome_document(places, Ended(0, "done", None))
+    assert (document["still_seconds"], document["loss"]) == (41.5, None)
+    with pytest.raises(NotReady, match="generation 41, the MASTER handed over 42"):
+        with_handed(PROMOTION, replace(handed, generation=42))
 
 
 def test_programs_see_every_path_before_and_after(places: Paths) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept
     engine.fence(paths, TickingClock())  # a promotion that was cut after it
     assert len(ran) == 2
     assert engine.fences_left(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ())) == tuple(Tier)[:3]
+
+
+def test_in_a_switchover_only_the_master_itself_is_asked_until_it_has_confirmed(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(monkeypatch, fence_ssh="old-master")
+    planned = Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), (), planned=True)
+    failed, reached = FenceResult(Tier.AGENT, False), FenceResult(Tier.AGENT, True)
+    assert engine.fences_left(paths, replace(planned, fences=(failed,))) == (Tier.AGENT,)
+    assert engine.fences_left(paths, replace(planned, fences=(failed, reached))) == ()
 
 
 def test_a_master_whose_hotsync_answers_is_not_switched_off(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -412,7 +412,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(100), deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=examples(60), deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(STEPS, st.lists(st.sampled_from((0, 0, 0, 0, 1, 2)), max_size=60), st.booleans())
 def test_cut_anywhere_and_with_whatever_lost_never_do_two_serve_nor_is_work_lost_nor_do_both_stay_silent(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], lost: list[int], fails: bool

@@ -103,6 +103,14 @@ def test_a_held_server_says_so_at_every_login_and_its_own_mail_server_is_used_wh
         assert "rejoin --as-master" in said
 
 
+def test_a_master_that_handed_over_raises_no_alarm(paths: Paths, machine: Held) -> None:
+    save_hold(paths, replace(HOLD, planned=True))
+    assert flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == ["held", "systemctl start --no-block hotsync-held-mail.service"]
+    assert flow.mail_held(paths, TickingClock())
+    assert "it handed over to the other server" in paths.at("/run/motd.d/hotsync").read_text()
+
+
 def test_at_the_next_boot_it_is_said_again_without_the_mail_server_that_is_held(paths: Paths, machine: Held) -> None:
     save_hold(paths, replace(HOLD, begun=True))
     flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]

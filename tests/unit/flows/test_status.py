@@ -19,6 +19,7 @@ from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.coverage import Coverage, Finding, Kind
 from hotsync.model.generation import DatasetPoint, Generation
+from hotsync.model.handover import HandOver, Stage
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.model.standby import StandbyShown
@@ -121,6 +122,13 @@ def test_a_superseded_master_is_told_what_to_do_in_this_version() -> None:
     shown = told(replace(MASTER, presence=Presence(last_seen=NOW, connected=True, superseded_by=3)))
     assert "keep it off" in shown
     assert "rejoin" not in shown
+
+
+def test_a_master_that_hands_over_says_that_production_is_stopped() -> None:
+    handover = HandOver(Stage.READY, 1, 1.0)
+    (said,) = (line for line in warnings_of(replace(GOOD, handover=handover)) if "switchover" in line)
+    assert "production is stopped here" in said
+    assert status_document(replace(GOOD, handover=handover))["handover"] == {"stage": "ready", "since": utc(1.0)}
 
 
 def test_the_age_on_a_master_does_not_depend_on_the_slaves_clock() -> None:

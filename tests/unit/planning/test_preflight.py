@@ -37,6 +37,7 @@ def test_a_slave_that_is_ready_is_not_refused() -> None:
         (replace(READY, generation=0), NotReady, "no generation"),
         (replace(READY, slave_ran=False), NotReady, "hotsync-slave has not run"),
         (replace(READY, signs_of_life=("10.77.0.1 answers ping",)), PeerStillAlive, "answers ping"),
+        (replace(READY, planned=True, handover_fault="it does not answer"), NotReady, "does not answer"),
         (replace(READY, blocked=("srv",)), NotReady, "srv"),
         (replace(READY, etc_mounts=("/etc/resolv.conf",)), NotReady, "/etc/resolv.conf"),
         (replace(READY, immutable=("/home",)), NotReady, "/home"),
