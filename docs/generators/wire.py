@@ -54,6 +54,9 @@ Either side may answer with `error`, which the other raises as the same error.
 | | `loss`, each time when it has looked what is newer | `alive` |
 | control, made by the SLAVE for a switchover | `welcome` | `open` |
 | | `hand_over_state` | `ask_hand_over` |
+| control, from a former MASTER to the new one | `open` (as *slave*) | `welcome` |
+| | `get_terms` | `terms` |
+| | `rejoined` | `alive` |
 | bulk | `open` with the generation | `bulk_ready`, then rsync |
 | stream | `open` with the dataset's name | |
 | | `alive`, now and then, while nobody uses it | `alive`, or `stream_begin` when somebody does |

@@ -135,7 +135,7 @@ class StaleEpoch(Refused):
     """This MASTER was superseded: it is at epoch {ours}, its peer at epoch {theirs}."""
 
     code = "refused.epoch"
-    hint = "It holds itself: leave it so, or switch it off. Install it anew to set it up as the SLAVE."
+    hint = "It holds itself. `hotsync rejoin` on it makes it the SLAVE."
 
 
 class NotServing(Refused):

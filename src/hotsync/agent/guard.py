@@ -1,4 +1,5 @@
-"""What the units of a MASTER run so that there is only one: ask at boot, hold this server, tell of it, hand over."""
+"""What the units of a MASTER run so that there is only one: ask at boot, hold this server, tell of it, hand over; and
+what they run when the other one came back as SLAVE."""
 
 from __future__ import annotations
 
@@ -51,6 +52,14 @@ def _settle(places: Paths, clock: Clock) -> int:
     return 0
 
 
+def _returned(places: Paths, clock: Clock) -> int:
+    from hotsync.flows.returned import Machine, take_back
+
+    del clock
+    take_back(Machine(places), _log.warning)
+    return 0
+
+
 _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "boot": _boot,
     "hold": _hold,
@@ -58,6 +67,7 @@ _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "released": _released,
     "handover": _handover,
     "settle": _settle,
+    "returned": _returned,
 }
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from hotsync.agent.handover import answer_hand_over
 from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.refusals import check_role, role_word, taken, trouble_here
+from hotsync.agent.rejoining import check_may_return, note_returned, terms_of
 from hotsync.agent.slot import Slot
 from hotsync.agent.store import OpenStore
 from hotsync.errors import (
@@ -52,10 +53,12 @@ from hotsync.transport.messages import (
     GetManifest,
     GetRunbook,
     GetSums,
+    GetTerms,
     Loss,
     Message,
     Open,
     Ready,
+    Rejoined,
     RunbookPage,
     Sums,
     Welcome,
@@ -183,6 +186,18 @@ class Session:
             return
         if isinstance(message, AskHandOver) and here.role is Role.MASTER:
             self._channel.send(answer_hand_over(self._around, here, message), "it was asked to hand over")
+            return
+        if isinstance(message, GetTerms):
+            self._reply(lambda _: terms_of(self._around.paths, here))
+            return
+        if isinstance(message, Rejoined):
+            with self._working("it was told of its SLAVE", 0):
+                note_returned(self._around, here, message)
+            self._channel.send(self._alive(here, {}), _QUIET)
+            return
+        if isinstance(message, GetManifest) and here.role is Role.MASTER:
+            check_may_return(self._around.paths, here)
+            self._send_manifest()
             return
         if here.role is not Role.SLAVE:
             raise PeerRefused(reason="it is a MASTER itself", hint="`hotsync status` on both shows the roles.")

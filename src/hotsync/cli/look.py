@@ -58,6 +58,7 @@ def status_document(status: Status) -> dict[str, object]:
         "handover": None
         if status.handover is None
         else {"stage": status.handover.stage.value, "since": utc(status.handover.began_at)},
+        "vault": None if status.rejoin is None else status.rejoin.vault,
         "enabled": status.settings.enabled,
         "peer": None
         if peer is None
@@ -126,6 +127,11 @@ def _show(status: Status) -> None:
         _row("databases", f"as of {databases_as_of(status.newest, status.streamed)}, the MASTER's time")
     if status.loss is not None:
         _row("loss", f"now: {loss_sentence(status.loss, status.ahead)}")
+    if status.rejoin is not None and role.role is Role.SLAVE:
+        _row(
+            "vault",
+            f"{readable(status.rejoin.vault)} (what the MASTER never received: see LIST.txt)",
+        )
     for name in status.streamed:
         _row("streamed", readable(_streamed(status, name)))
     if status.running is not None:

@@ -2,40 +2,94 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from pathlib import Path
 
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.render import say
+from hotsync.cli.render import age, say
 from hotsync.errors import ExitCode, UsageError
 from hotsync.flows.hold import may_rejoin_as_master, rejoin_as_master
+from hotsync.flows.rejoin import Prospect, prospect, rejoin_as_slave
 from hotsync.model.readable import readable
+from hotsync.model.rejoin import Way
 from hotsync.system import log, paths
-from hotsync.system.clock import SystemClock
+from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.paths import Paths
 
 
 @click.command("rejoin", cls=GuardedCommand)
 @click.option(
     "--as-master", is_flag=True, help="Serve again: the promotion of the other server was given up; it is off."
 )
+@click.option(
+    "--vault",
+    type=click.Path(path_type=Path),
+    help="The folder for what the other server never received (/var/lib/hotsync/vault).",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rejoin_command(as_master: bool, yes: bool) -> int:
+def rejoin_command(as_master: bool, vault: Path | None, yes: bool) -> int:
     """Bring a MASTER back that holds itself because its SLAVE was promoted.
 
-    With --as-master it takes its addresses and starts production again, at an epoch above the other server's, which
-    holds itself when it comes back. Data of the other server stays there. To make this server the SLAVE, install it
-    anew.
+    It becomes the SLAVE of the server that took its place. What it had and that one never received goes to a vault
+    first: files, mails and databases, with a list; nothing of it flows into what is served now. Then its data becomes
+    the replica by renaming, it takes the standby address, and is sent what differs, not everything. Run it again if it
+    was cut: it goes on where it stopped.
 
-    Exit status: 0 done, 2 usage, 3 refused: the other server answers and is the MASTER, 9 a step failed.
+    With --as-master it takes its addresses and starts production again, at an epoch above the other server's, which
+    holds itself when it comes back. Data of the other server stays there.
+
+    Exit status: 0 done, 2 usage, 3 refused, 4 another run is going, 5 the other server does not answer, 9 a step
+    failed.
     """
     log.set_up("hotsync")
-    if not as_master:
-        raise UsageError(
-            reason="A former MASTER cannot come back as SLAVE by itself yet.",
-            hint="Install it anew as SLAVE; or `hotsync rejoin --as-master`, if the other server is off for good.",
-        )
     places, clock = paths.from_environment(), SystemClock()
+    if as_master:
+        if vault is not None:
+            raise UsageError(reason="--vault goes with a rejoin as SLAVE.", hint="Leave it out, or --as-master.")
+        return _as_master(places, clock, yes=yes)
+    return _as_slave(places, clock, vault.absolute() if vault is not None else None, yes=yes)
+
+
+def _as_slave(places: Paths, clock: Clock, vault: Path | None, *, yes: bool) -> int:
+    seen = prospect(places, clock, vault)
+    if not yes:
+        _show(seen, clock)
+        click.confirm("Go on?", abort=True)
+    # the network changes on the way: a terminal that is lost must not end it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    done = rejoin_as_slave(places, clock, say, vault)
+    if done.vault is not None:
+        say(done.vault.sentence)
+        say(f"The vault: {done.rejoin.vault} (LIST.txt says what is in it, and how it comes back).")
+    for note in done.rejoin.notes:
+        say(note)
+    addresses = ", ".join(map(str, done.rejoin.own))
+    say(f"This server is the SLAVE {done.rejoin.name} now, at {addresses}. The MASTER's next run sends what differs.")
+    say("Then `hotsync-slave` makes it ready to be promoted; `hotsync status` shows it.")
+    return ExitCode.DONE
+
+
+def _show(seen: Prospect, clock: Clock) -> None:
+    rejoin = seen.rejoin
+    if seen.facts.begun:
+        say(f"A rejoin that began {age(clock.now() - rejoin.started_at)} ago goes on: {len(seen.plan)} steps are left.")
+    say(f"This server becomes the SLAVE of the server at epoch {rejoin.terms.epoch}; nothing of it is served again.")
+    say(f"  What that one never received goes to {rejoin.vault}, and stays there.")
+    for way, what in (
+        (Way.MOVE, "moved into the replica, by renaming"),
+        (Way.COPY, "copied into the replica, since this server needs it"),
+        (Way.CARRY, "copied into the replica from another file system, and removed there"),
+    ):
+        if found := [f"/{part.path}" for part in rejoin.parts if part.way is way]:
+            shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+            say(f"  {readable(shown)}: {what}.")
+    say(f"  Its address: {', '.join(map(str, rejoin.own))}; its name: {rejoin.name}.")
+
+
+def _as_master(places: Paths, clock: Clock, *, yes: bool) -> int:
     hold = may_rejoin_as_master(places, clock)
     if not yes:
         say(

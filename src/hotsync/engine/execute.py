@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from hotsync.errors import HotSyncError, StepFailed
-from hotsync.model.plan import Outcome, Plan, Progress, StepRecord
-from hotsync.model.ports import Host
+from hotsync.model.plan import HostT, Outcome, StepFor, StepRecord
 from hotsync.system.clock import Clock
 
 
 def execute(
-    plan: Plan, host: Host, clock: Clock, record: Callable[[StepRecord], None], progress: Progress | None = None
+    plan: Sequence[StepFor[HostT]],
+    host: HostT,
+    clock: Clock,
+    record: Callable[[StepRecord], None],
+    progress: Callable[[StepFor[HostT], int, int], None] | None = None,
 ) -> None:
     """Given a plan, apply its steps in order and record each; raise StepFailed at the first that fails."""
     for position, step in enumerate(plan, start=1):
@@ -39,7 +42,7 @@ def _hint(error: HotSyncError | OSError) -> str:
 
 
 def step_record(
-    plan: Plan, position: int, started_at: float, ended_at: float, outcome: Outcome, detail: str
+    plan: Sequence[StepFor[HostT]], position: int, started_at: float, ended_at: float, outcome: Outcome, detail: str
 ) -> StepRecord:
     """Return the journal's line for the step at `position` (from 1)."""
     step = plan[position - 1]

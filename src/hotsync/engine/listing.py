@@ -6,11 +6,11 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hotsync.model.entry import KIND_OF_MODE
-from hotsync.model.selection import Action, Rule
+from hotsync.model.selection import Action, Rule, Selection
 from hotsync.model.tree import Node
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -45,18 +45,24 @@ class DiskListing:
 
 def kept_paths(rules: Iterable[Rule], root: Path) -> frozenset[str]:
     """Given rules and the live root, return the paths there that are this host's own and stay (protect rules)."""
-    kept: set[str] = set()
-    for rule in rules:
-        if rule.action is not Action.PROTECT:
-            continue
-        path = rule.pattern.strip("/")
-        if not _WILDCARD.search(path):
-            if os.path.lexists(root / path):
-                kept.add(path)
-            continue
-        found = glob.iglob(path, root_dir=root, recursive=True, include_hidden=True)
-        kept.update(each.rstrip("/") for each in found)
-    return frozenset(kept)
+    return frozenset(path for rule in rules if rule.action is Action.PROTECT for path in _named(rule, root))
+
+
+def left_paths(selection: Selection, root: Path) -> frozenset[str]:
+    """Given rules and the live root, return the paths there that a rule leaves out, or keeps for this host."""
+    named = {path for rule in selection.rules if rule.action is not Action.INCLUDE for path in _named(rule, root)}
+    return frozenset(path for path in named if selection.decide(path).action is not Action.INCLUDE)
+
+
+def _named(rule: Rule, root: Path) -> Iterator[str]:
+    """Yield what lies below the root and is named by a rule itself."""
+    path = rule.pattern.strip("/")
+    if not _WILDCARD.search(path):
+        if os.path.lexists(root / path):
+            yield path
+        return
+    found = glob.iglob(path, root_dir=root, recursive=True, include_hidden=True)
+    yield from (each.rstrip("/") for each in found)
 
 
 def mount_points(points: Iterable[str], root: Path) -> frozenset[str]:

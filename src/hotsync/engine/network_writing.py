@@ -48,7 +48,7 @@ def written(tree_etc: Path, etc: Path, plan: NetworkPlan) -> dict[str, str | Non
     if plan.own_system:
         state = NetworkState(tuple(map(_of_any_system, state.interfaces)))
     texts = system.render(state)
-    if _sorted(system.parse(texts)) != _sorted(state):
+    if not same_network(system.parse(texts), state):
         raise ConfigError(
             document="the MASTER's network",
             faults=f"{system.name} would not say all of it",
@@ -86,6 +86,11 @@ def writer(tree_etc: Path, own_etc: Path) -> tuple[str, bool]:
         )
     system: NetworkSystem = own or theirs
     return system.name, system is not theirs
+
+
+def same_network(one: NetworkState, other: NetworkState) -> bool:
+    """Return whether two states say the same of every interface, in whatever order."""
+    return _sorted(one) == _sorted(other)
 
 
 def _of_any_system(interface: Interface) -> Interface:

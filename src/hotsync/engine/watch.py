@@ -96,24 +96,33 @@ def _tallied(paths: Paths, manifest: Manifest, detection: Detection, mail: tuple
 
 
 def _count(tally: Tally, live: LiveFiles, change: Change, carried: Entry | None) -> None:
+    fate = fate_of(live, change, carried)
+    if fate is None:
+        return
+    entry = change.entry
+    size = entry.size if entry is not None and entry.kind is Kind.FILE else 0
+    moment = entry.ctime_ns / 1e9 if entry is not None and fate is not Fate.PERHAPS else 0.0
+    is_folder = entry is not None and entry.kind is Kind.DIRECTORY
+    tally.add(change.path, fate, size, moment, folder=is_folder)
+
+
+def fate_of(live: LiveFiles, change: Change, carried: Entry | None) -> Fate | None:
+    """Given what differs from the manifest, and what that has there, return what is newer; None: nothing by itself."""
     entry = change.entry
     if entry is None:
-        tally.add(change.path, Fate.DELETED)
-        return
-    size = entry.size if entry.kind is Kind.FILE else 0
+        return Fate.DELETED
     judged = live.judge(change.path, carried) if entry.kind is Kind.FILE else Live.PLAIN
     if judged in (Live.SAME, Live.PART):
-        return
+        return None
     if judged is Live.PERHAPS:
-        tally.add(change.path, Fate.PERHAPS, size)
-    elif carried is None:
-        tally.add(change.path, Fate.NEW, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
-    elif _matters(entry) != _matters(carried):
-        tally.add(change.path, Fate.CHANGED, size, entry.ctime_ns / 1e9, folder=entry.kind is Kind.DIRECTORY)
-    elif carried.unsettled or _touch(entry) != _touch(carried):
-        # it was carried while it was written, and may bear the same time since; or something was done to it that need
-        # not have changed it: another name of it came or went, an equal file took its place
-        tally.add(change.path, Fate.PERHAPS, size, folder=entry.kind is Kind.DIRECTORY)
+        return Fate.PERHAPS
+    if carried is None:
+        return Fate.NEW
+    if _matters(entry) != _matters(carried):
+        return Fate.CHANGED
+    # it was carried while it was written, and may bear the same time since; or something was done to it that need not
+    # have changed it: another name of it came or went, an equal file took its place
+    return Fate.PERHAPS if carried.unsettled or _touch(entry) != _touch(carried) else None
 
 
 def _matters(entry: Entry) -> Entry:

@@ -11,7 +11,7 @@ from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
 from hotsync.config.schema import Settings
 from hotsync.engine.hold import Holding
-from hotsync.errors import HotSyncError, Refused, StaleEpoch, UsageError, WrongRole
+from hotsync.errors import HotSyncError, NotReady, Refused, StaleEpoch, UsageError, WrongRole
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.flows.save import Surroundings, save
@@ -22,6 +22,7 @@ from hotsync.report.mail import LocalMailServer
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.hold import drop_released, held, load_hold, load_released
+from hotsync.state.rejoin import drop_rejoin, is_moving
 from hotsync.state.settings import read_settings
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
@@ -111,6 +112,11 @@ def may_rejoin_as_master(paths: Paths, clock: Clock) -> Hold:
     hold = load_hold(paths)
     if hold is None:
         raise UsageError(reason="This MASTER is not held: it serves already.", hint="`hotsync status` shows it.")
+    if is_moving(paths):
+        raise NotReady(
+            reason="its data is on its way into a replica: a rejoin as SLAVE has begun",
+            hint="Run `hotsync rejoin`, which goes on where it stopped; then `hotsync-promote` makes it the MASTER.",
+        )
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     for address in _addresses(settings, peer):
@@ -148,6 +154,7 @@ def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], hol
     """
     with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
         hold = may_rejoin_as_master(paths, clock)
+        drop_rejoin(paths)  # one that was begun, and has moved nothing
         record = store.load_role(paths)
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
         command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
@@ -168,12 +175,21 @@ def _release(
     announce(paths, "")
 
 
+def end_of_hold(paths: Paths) -> None:
+    """This server is the SLAVE now: let units and console forget that it was held."""
+    command.run(["systemctl", "stop", MAIL_UNIT, HOLD_UNIT], ok=range(256))
+    announce(paths, "")
+
+
 def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
     """The other server gave its promotion up: take the epoch above it; where this server is held, serve, and tell.
 
     Return whether anything changed. Cut anywhere, doing it again does the rest.
     """
     with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+        if is_moving(paths):
+            _log.error("The other server gave its promotion up, and this one is coming back: run hotsync rejoin.")
+            return False
         released, record, hold = load_released(paths), store.load_role(paths), load_hold(paths)
         epoch = next_after_release(record, hold.epoch if hold is not None else 0, released) if released else None
         if epoch is None:

@@ -271,6 +271,7 @@ def _preflight(
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it
+        own_data=look.own_data(paths, promotion.generation),
     )
 
 

@@ -24,8 +24,10 @@ from hotsync.model.loss import LossStatement, against
 from hotsync.model.network import NetworkState
 from hotsync.model.network_rename import names_after
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.rejoin import held_number
 from hotsync.state import store
 from hotsync.state.loss import load_loss
+from hotsync.state.rejoin import load_rejoin
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
 from hotsync.system import flags
@@ -51,6 +53,18 @@ def cards_missing(plan: NetworkPlan, state: NetworkState | None) -> set[str]:
     made = state.made | set(names_after(state, plan.pairs).values()) if state else frozenset[str]()
     made -= {new for _, new in plan.pairs}
     return {address.interface for address in plan.addresses} - made - live.read_interfaces()
+
+
+def own_data(paths: Paths, generation: int) -> str:
+    """Return what is wrong while nothing of the MASTER has come since this server rejoined, "" otherwise."""
+    rejoin = load_rejoin(paths)
+    if rejoin is None:
+        return ""
+    if not rejoin.finished_at:
+        return "its rejoin is not finished (run hotsync rejoin)"
+    if generation > held_number(rejoin.terms):
+        return ""
+    return "nothing of the MASTER has come since this server rejoined: what it holds is its own data"
 
 
 def packages_missing(paths: Paths) -> tuple[str, ...]:

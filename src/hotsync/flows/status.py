@@ -25,6 +25,7 @@ from hotsync.state.drills import load_trend
 from hotsync.state.handover import load_handover
 from hotsync.state.hold import held
 from hotsync.state.loss import load_loss
+from hotsync.state.rejoin import load_rejoin
 from hotsync.state.runs import Runs
 from hotsync.state.settings import read_settings
 from hotsync.state.slave_run import load_slave_run
@@ -83,6 +84,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         hold=held(paths),
         drills=load_trend(paths) if is_slave else (),
         handover=None if handover is None or not handover.is_going_on else handover,
+        rejoin=tried(lambda: load_rejoin(paths), None),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

@@ -13,6 +13,7 @@ from hotsync.model.handover import HandOver
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.loss import LossStatement
+from hotsync.model.rejoin import Rejoin
 from hotsync.model.report import Check, RunReport
 from hotsync.model.standby import StandbyShown
 from hotsync.state.slave_run import SlaveRun
@@ -29,7 +30,8 @@ class Status:
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
-    how its drills went, oldest first; `handover`: it hands over, or goes back from that.
+    how its drills went, oldest first; `handover`: it hands over, or goes back from that; `rejoin`: the
+    last time that it came back as SLAVE.
     """
 
     host: str
@@ -56,6 +58,7 @@ class Status:
     hold: Hold | None = None
     drills: tuple[DrillPoint, ...] = ()
     handover: HandOver | None = None
+    rejoin: Rejoin | None = None
 
     @property
     def age(self) -> float:

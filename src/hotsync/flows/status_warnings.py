@@ -42,12 +42,14 @@ def _of_role(status: Status) -> Iterator[str]:
         yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
     if status.hold is None and status.handover is not None:
         yield handover.sentence_of(status.handover)
-    if status.hold is not None:
+    if status.rejoin is not None and not status.rejoin.finished_at:
+        yield "It is coming back as SLAVE, and that is not finished: run hotsync rejoin, it goes on."
+    elif status.hold is not None:
         yield f"{sentence_of(status.hold)} {hint_of(status.hold)}"
     elif presence.superseded_by > role.epoch:
         yield (
-            f"This MASTER was superseded by epoch {presence.superseded_by}: switch it off and keep it off; install it "
-            "anew to make it the SLAVE."
+            f"This MASTER was superseded by epoch {presence.superseded_by}: it is to hold itself; `systemctl status "
+            "hotsync-hold` shows it. Then `hotsync rejoin` makes it the SLAVE."
         )
     if _alone(status):
         yield "This MASTER has no SLAVE: nothing is protected until one is set (prop SlaveHost)."

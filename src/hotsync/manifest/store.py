@@ -213,10 +213,14 @@ class Manifest:
     def replace(self, entries: Iterable[Entry], generation: int, digest: str) -> None:
         """Make the manifest consist of `entries` alone (it was lost, or the peer's is taken), in one transaction."""
         with self.transaction():
-            self._db.execute("DELETE FROM entry")
-            self._db.execute("DELETE FROM seal")
-            self._db.executemany(_INSERT, map(row_of_entry, entries))
+            self.put_entries(entries)
             self.set_generation(generation, digest)
+
+    def put_entries(self, entries: Iterable[Entry]) -> None:
+        """Make the entries these alone (inside a transaction of the caller)."""
+        self._db.execute("DELETE FROM entry")
+        self._db.execute("DELETE FROM seal")
+        self._db.executemany(_INSERT, map(row_of_entry, entries))
 
     def set_generation(self, generation: int, digest: str) -> None:
         """Set number and digest (inside a transaction of the caller)."""

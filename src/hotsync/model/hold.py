@@ -79,7 +79,7 @@ def sentence_of(hold: Hold) -> str:
 
 
 HINT = (
-    "Leave it so: the other server serves. To set it up as the SLAVE, install it anew. If that promotion was given up "
+    "The other server serves. `hotsync rejoin` here makes this one its SLAVE. If that promotion was given up "
     "and the other server is off: `hotsync rejoin --as-master` here."
 )
 

@@ -125,12 +125,8 @@ class Tally:
             self._paths.append(lost)
 
     def _note_mail(self, path: str, names: set[str]) -> None:
-        folders, _, name = path.rpartition("/")
-        parts = folders.split("/")
-        if parts[-1] not in _MAIL_FOLDERS or len(names) >= _MOST_MAILS:
-            return
-        if _MAILDIR in parts or any(path.startswith(f"{root}/") for root in self.mail_folders):
-            names.add(name.partition(":")[0])
+        if len(names) < _MOST_MAILS and is_mail(path, self.mail_folders):
+            names.add(path.rpartition("/")[2].partition(":")[0])
 
     def statement(
         self, generation: int, digest: str, known_until: float, databases: Iterable[DatabaseMoment] = ()
@@ -142,6 +138,14 @@ class Tally:
             len(self._came - self._went),
             self._newest, tuple(self._paths), tuple(databases),
         )  # fmt: skip
+
+
+def is_mail(path: str, mail_folders: Iterable[str]) -> bool:
+    """Given the path of a file, and paths (no slash in front) that hold mail, return whether it is one."""
+    parts = path.split("/")[:-1]
+    if not parts or parts[-1] not in _MAIL_FOLDERS:
+        return False
+    return _MAILDIR in parts or any(path.startswith(f"{root}/") for root in mail_folders)
 
 
 def databases_of(generation: Generation) -> tuple[DatabaseMoment, ...]:

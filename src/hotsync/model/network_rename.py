@@ -141,6 +141,17 @@ def with_standby(state: NetworkState, standby: Iterable[Address]) -> NetworkStat
     return NetworkState(tuple(interfaces))
 
 
+def without_addresses(state: NetworkState, gone: Iterable[Address]) -> NetworkState:
+    """Given addresses, return the state without them, on whatever interface they are."""
+    names = {address.address for address in gone}
+    return NetworkState(
+        tuple(
+            replace(each, addresses=tuple(address for address in each.addresses if address.address not in names))
+            for each in state.interfaces
+        )
+    )
+
+
 def top_of(state: NetworkState, name: str) -> str:
     """Given an interface, return the bridge or bond that it ends up in, itself if it is a port of none."""
     masters = {each.name: each.master for each in state.interfaces}

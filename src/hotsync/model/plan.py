@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from hotsync.model.ports import Host
@@ -50,6 +50,21 @@ class Step(Protocol):
     def apply(self, host: Host) -> None:
         """Do it; raise HotSyncError if it cannot be done."""
         ...
+
+
+HostT = TypeVar("HostT", contravariant=True)
+
+
+class StepFor(Protocol[HostT]):
+    """A step of whatever host: as `Step` is one of a promotion's."""
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def phase(self) -> Phase: ...  # noqa: D102
+    def apply(self, host: HostT) -> None: ...  # noqa: D102
 
 
 class Outcome(StrEnum):

@@ -64,6 +64,7 @@ class PreflightFacts:
     packages_missing: tuple[str, ...] = ()
     planned: bool = False
     handover_fault: str = ""
+    own_data: str = ""
 
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
@@ -72,7 +73,10 @@ def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
 
 
 def refuse(facts: PreflightFacts, *, force: bool) -> None:
-    """Raise the Refused that fits best if this server must not be promoted; `force` overrules a living MASTER only."""
+    """Raise the Refused that fits best if this server must not be promoted.
+
+    `force` overrules a living MASTER, and data that is this server's own, from before its rejoin.
+    """
     role = facts.role.role
     if role is not Role.SLAVE:
         shown = "the MASTER already" if role is Role.MASTER else "neither MASTER nor SLAVE (it is not configured)"
@@ -88,7 +92,8 @@ def refuse(facts: PreflightFacts, *, force: bool) -> None:
         )
     if facts.signs_of_life and not force:
         raise PeerStillAlive(evidence="; ".join(facts.signs_of_life))
-    red = [check for check in check_all(facts) if check.verdict is Verdict.RED and check.name != "master.silent"]
+    overruled = {"master.silent", "data.own"} if force else {"master.silent"}
+    red = [check for check in check_all(facts) if check.verdict is Verdict.RED and check.name not in overruled]
     if red:
         raise NotReady(reason="; ".join(check.detail for check in red), hint=red[0].hint)
 
@@ -111,6 +116,12 @@ def _basics(facts: PreflightFacts) -> Iterator[Check]:
         "the MASTER is silent",
         "; ".join(facts.signs_of_life),
         "Switch the MASTER off first; --force only if you are sure that it cannot serve.",
+    )
+    yield _check(
+        "data.own",
+        "the data is the MASTER's",
+        facts.own_data,
+        "Run hotsync on the MASTER. If it is lost: hotsync-promote --force puts into production what this server had.",
     )
     old = f"the data is {facts.data_age / 60:.0f} minutes old" if facts.data_age > OLD_DATA_SECONDS else ""
     yield _check(

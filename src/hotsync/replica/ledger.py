@@ -101,6 +101,16 @@ class Ledger:
             if state is not None:
                 self.manifest.set_meta("state", state)
 
+    def start_anew(self, entries: Iterable[Entry], generation: Generation) -> None:
+        """Forget all that was known, and hold `entries` as this generation, in one transaction."""
+        with self.manifest.transaction() as db:
+            db.execute("DELETE FROM content")
+            db.execute("DELETE FROM generation")
+            db.execute("DELETE FROM meta WHERE name <> 'schema'")
+            self.manifest.put_entries(entries)
+            self.manifest.set_generation(generation.number, generation.digest)
+            put(db, generation)
+
     def confirm(self, generation: Generation) -> None:
         """Write the generation's row anew."""
         with self.manifest.transaction() as db:

@@ -20,6 +20,7 @@ from hotsync.replica.layout import Layout, numbers_in
 from hotsync.replica.ledger import Ledger, generation_from_json, generation_to_json
 from hotsync.replica.metadata import attributes_at, kind_of
 from hotsync.system.attributes import hash_attributes
+from hotsync.system.files import sync_directory, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,20 @@ def rebuild(layout: Layout, manifest: Manifest, ledger: Ledger) -> None:
     with Folders(layout.tree) as tree:
         digest = chain_digest(last.digest, [b"rebuilt from the tree\n"])
         manifest.replace(_entries(tree), last.number, digest)
+
+
+def take_tree(layout: Layout, manifest: Manifest, ledger: Ledger, generation: Generation) -> None:
+    """Make the manifest one of what lies in the tree, as `generation`, whatever it was before; in one transaction.
+
+    Every entry is dirty. Without it the generation is read from beside its history, as of any other.
+    """
+    folder = layout.history(generation.number)
+    layout.files(generation.number).mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomic(layout.record(generation.number), b"", mode=0o600)
+    write_atomic(layout.note(generation.number), render_note(generation), mode=0o600)
+    sync_directory(folder)
+    with Folders(layout.tree) as tree:
+        ledger.start_anew(_entries(tree), generation)
 
 
 def _entries(tree: Folders) -> Iterator[Entry]:

@@ -28,7 +28,7 @@ from hotsync.replica.layout import Layout
 from hotsync.replica.ledger import Ledger
 from hotsync.replica.prepare import Prepared, Sources, prepare
 from hotsync.replica.proving import take_sums
-from hotsync.replica.rebuild import is_lost, rebuild, render_note
+from hotsync.replica.rebuild import is_lost, rebuild, render_note, take_tree
 from hotsync.replica.reopen import LIVE, STATE, reopen
 from hotsync.replica.restore import RestoreReport, Restoring, Told
 from hotsync.replica.retention import Forgetting
@@ -258,6 +258,15 @@ class Replica:
         with self.hold(), self._effects("close"):
             document = {"reason": reason, "closed_at": self._clock.now()}
             write_atomic(self.layout.closed, json.dumps(document).encode(), mode=0o600)
+
+    def open_with_tree(self, generation: Generation) -> None:
+        """Make what lies in the tree this generation, and take further ones from now on."""
+        with self.hold() as opened:
+            take_tree(self.layout, opened.manifest, opened.ledger, generation)
+            with self._effects("sync"):
+                sync_filesystem(self.layout.root)
+            self.layout.closed.unlink(missing_ok=True)
+            sync_directory(self.layout.root)
 
     @property
     def closed(self) -> str:

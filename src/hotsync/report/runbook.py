@@ -17,7 +17,7 @@ ONLY_A_PERSON = (
     "People can work: log in to mail, shares and web applications as one of them would.",
     "The switch or router has learnt where the addresses are now (reach the server from another network).",
     "USB disks, telephone cards and UPS cables that hung on the MASTER are moved over.",
-    "The old MASTER stays off until it is installed anew, as the SLAVE of this server.",
+    "The old MASTER stays off until somebody has time for it: `hotsync rejoin` makes it the SLAVE of this server.",
 )
 """What no program can see after a promotion."""
 
@@ -103,9 +103,13 @@ def _afterwards(page: Runbook, master: str, slave: str) -> Iterator[str]:
     yield from _heading(f"6. When {master} can be switched on again")
     yield from _said(
         f"Keep it off if you can. If it boots beside {slave}, it asks, hears that it was replaced, and holds itself: "
-        "it takes no address of production and serves nothing (hotsync status there says HELD). Work that it did after "
-        f"the last generation is on its disks only. Install it anew and make it the SLAVE of {slave}; the manual says "
-        "how (A new spare)."
+        "it takes no address of production and serves nothing (hotsync status there says HELD). Then, on it:"
+    )
+
+    yield from ("", "       hotsync rejoin", "")
+    yield from _said(
+        f"It copies what {slave} never received to a vault, becomes its SLAVE, and is sent what differs. The manual "
+        "says more (The old MASTER comes back)."
     )
 
     yield from _heading("7. What was not in order when this page was made")

@@ -123,6 +123,11 @@ def known_rules(paths: Paths) -> tuple[Rule, ...]:
     return directory_rules(_load_directories(paths))
 
 
+def known_directories(paths: Paths) -> Mapping[str, tuple[str, ...]]:
+    """Return where each database server keeps its files, by its name, as the last run knew them."""
+    return _load_directories(paths)
+
+
 def directory_rules(directories: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
     """Given where each server keeps its files, return the rules that protect them."""
     return tuple(

@@ -17,6 +17,8 @@ from hotsync.transport.values import (
     MOST,
     Code,
     Digest,
+    Ip,
+    IpPrefix,
     LinkLocal,
     Moment,
     Name,
@@ -201,6 +203,29 @@ class RunbookPage(Message):
     lines: Annotated[list[Words], Field(max_length=MOST_LINES)]
 
 
+class GetTerms(Message):
+    """From a server that held itself, and that comes back as SLAVE: asks the MASTER what it is to go on from."""
+
+    type: Literal["get_terms"] = "get_terms"
+
+
+class Terms(Message):
+    """The generation that the MASTER goes on from; the standby addresses that it keeps, and those of production."""
+
+    type: Literal["terms"] = "terms"
+    generation: Number
+    digest: Digest
+    standby: Annotated[list[IpPrefix], Field(max_length=64)] = Field(default_factory=list[str])
+    serving: Annotated[list[IpPrefix], Field(max_length=64)] = Field(default_factory=list[str])
+
+
+class Rejoined(Message):
+    """From the SLAVE that came back: it can be called at this address. `alive` answers."""
+
+    type: Literal["rejoined"] = "rejoined"
+    address: Ip
+
+
 class Working(Message):
     """Sent now and then while the answer takes its time, so that silence always means trouble."""
 
@@ -261,6 +286,7 @@ _KINDS: dict[object, type[Message]] = {
     for kind in (
         Open, Welcome, Begin, Ready, BulkReady, StreamBegin, StreamReady, Commit, Committed, Confirm, Confirmed,
         GetManifest, GetSums, Sums, Alive, Loss, GetRunbook, RunbookPage, Working, AskHandOver, HandOverState,
+        GetTerms, Terms, Rejoined,
         PairStart, PairReply, PairConfirm, PairConfirmed,
     )
 }  # fmt: skip

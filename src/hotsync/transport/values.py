@@ -17,6 +17,8 @@ Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$")]
 Words = Annotated[str, Field(max_length=2000, pattern=NO_CONTROLS)]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z.]{0,63}$")]
 LinkLocal = Annotated[str, Field(pattern=r"^(fe80::[0-9a-f:]{1,34})?$")]
+Ip = Annotated[str, Field(pattern=r"^[0-9a-f:.]{2,45}$")]
+IpPrefix = Annotated[str, Field(pattern=r"^[0-9a-f:.]{2,45}/[0-9]{1,3}$")]
 Octets = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,256}$")]
 _CLUSTER = r"postgresql/[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}"
 _SERVER = r"mariadb/[A-Za-z0-9][A-Za-z0-9_.-]{0,47}"

@@ -20,7 +20,9 @@ from hotsync.flows.status_warnings import warnings_of
 from hotsync.model.coverage import Coverage, Finding, Kind
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.handover import HandOver, Stage
+from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.rejoin import Rejoin, Terms
 from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.model.standby import StandbyShown
 from hotsync.state.slave_run import SlaveRun
@@ -120,8 +122,16 @@ def test_a_master_without_a_slave_is_told_that_and_nothing_that_follows_from_it(
 
 def test_a_superseded_master_is_told_what_to_do_in_this_version() -> None:
     shown = told(replace(MASTER, presence=Presence(last_seen=NOW, connected=True, superseded_by=3)))
-    assert "keep it off" in shown
-    assert "rejoin" not in shown
+    assert "systemctl status hotsync-hold" in shown
+    assert "hotsync rejoin" in shown
+
+
+def test_a_rejoin_that_was_cut_is_told_in_place_of_the_hold() -> None:
+    rejoin = Rejoin(Terms(3, 7, "d" * 64), NOW, "/var/lib/hotsync/vault/x", ())
+    shown = told(replace(MASTER, hold=Hold(3, NOW), rejoin=rejoin))
+    assert "run hotsync rejoin, it goes on" in shown
+    assert "HELD" not in shown
+    assert "HELD" in told(replace(MASTER, hold=Hold(3, NOW), rejoin=replace(rejoin, finished_at=NOW)))
 
 
 def test_a_master_that_hands_over_says_that_production_is_stopped() -> None:

@@ -16,7 +16,8 @@ class NetworkSystem:
 
     `files` are the paths below /etc that `read` reads; `parse` takes such files (path -> text), `render` makes them.
     `by_name` takes hardware address -> interface and returns the files that say the name in its place; `standby` takes
-    such changed files, too, and returns those that give further addresses.
+    such changed files, too, and returns those that give further addresses; `drop_standby` returns the files without
+    them, as far as they stand apart (None: to be removed).
     """
 
     name: str
@@ -27,6 +28,7 @@ class NetworkSystem:
     render: Callable[[NetworkState], dict[str, str]]
     by_name: Callable[[Path, Mapping[str, str]], dict[str, str]]
     standby: Callable[[Path, Iterable[Address], Mapping[str, str]], dict[str, str]]
+    drop_standby: Callable[[Path], dict[str, str | None]]
     activate: Callable[[Path], None]
 
 
@@ -40,6 +42,7 @@ SYSTEMS = tuple(
         way.render,
         way.by_name,
         way.standby,
+        way.drop_standby,
         way.activate,
     )
     for way in (esmith, netplan, networkd, ifupdown, networkmanager)

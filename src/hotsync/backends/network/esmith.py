@@ -82,6 +82,21 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     return {}
 
 
+def drop_standby(etc: Path) -> dict[str, str | None]:
+    """Return nothing: no file of /etc says it; see `drop_aliases`."""
+    del etc
+    return {}
+
+
+def drop_aliases(document: dict[str, str | None], addresses: Iterable[Address]) -> None:
+    """Given the database's records, remove the aliases that have one of these addresses."""
+    gone = {address.address for address in addresses}
+    for key in [key for key in document if ":" in key]:
+        record = esmith.parse_value(document[key] or "")
+        if record.type == "alias" and record.props.get("ipaddr") in gone:
+            del document[key]
+
+
 def add_aliases(document: dict[str, str | None], addresses: Iterable[Address]) -> None:
     """Given the database's records, add an alias for each IPv4 address that none of them has; no other is touched."""
     for address in addresses:

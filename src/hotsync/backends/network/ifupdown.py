@@ -14,7 +14,19 @@ from hotsync.model.network import Address, NetworkState
 from hotsync.system import command
 
 NAME = "ifupdown"
-__all__ = ["FILE", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
+__all__ = [
+    "FILE",
+    "NAME",
+    "activate",
+    "available",
+    "by_name",
+    "drop_standby",
+    "files",
+    "parse",
+    "read",
+    "render",
+    "standby",
+]
 _MOST_FILES = 100
 _BEGIN = "# HotSync: this server's standby address, kept until the other server has rejoined."
 _END = "# HotSync: end of the standby address."
@@ -60,6 +72,14 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     if main is None or not stanzas:
         return {}
     return {FILE: f"{_without_standby(main).rstrip()}\n\n{_BEGIN}\n{stanzas}{_END}\n"}
+
+
+def drop_standby(etc: Path) -> dict[str, str | None]:
+    """Given an /etc, return the file without the stanzas that `standby` added."""
+    main = read_text(etc, FILE)
+    if main is None or _BEGIN not in main:
+        return {}
+    return {FILE: f"{_without_standby(main).rstrip()}\n"}
 
 
 def _without_standby(text: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "activate",
     "available",
     "by_name",
+    "drop_standby",
     "files",
     "names_given",
     "parse",
@@ -91,6 +92,11 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
         lines.append(f"  {section}:")
         lines += [f"    {json.dumps(key)}: {{addresses: {json.dumps(words)}}}" for key, words in owners.items()]
     return {_STANDBY: "\n".join(lines) + "\n"}
+
+
+def drop_standby(etc: Path) -> dict[str, str | None]:
+    """Given an /etc, return the file that `standby` added, to be removed."""
+    return {_STANDBY: None} if _STANDBY in _files(etc) else {}
 
 
 def names_given(etc: Path) -> tuple[str, ...]:

@@ -74,6 +74,11 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     return {path: head + "".join(lines) for path, lines in texts.items()}
 
 
+def drop_standby(etc: Path) -> dict[str, str | None]:
+    """Given an /etc, return the drop-ins that `standby` added, to be removed."""
+    return {path: None for parts in _parts(etc).values() for path in parts if path.endswith(f"/{_STANDBY}")}
+
+
 def activate(etc: Path) -> None:
     """Let the running system follow: networkd takes the interfaces as its files say; addresses in them stay."""
     del etc

@@ -97,6 +97,12 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     return found
 
 
+def drop_standby(etc: Path) -> dict[str, str | None]:
+    """Return nothing: the address is a line within a profile."""
+    del etc
+    return {}
+
+
 def _with_address(text: str, said: Mapping[tuple[str, str], str], address: Address) -> str:
     section = "ipv6" if address.version == 6 else "ipv4"
     number = next(each for each in range(1, 1000) if (section, f"address{each}") not in said)

@@ -1,0 +1,146 @@
+"""The network of a server that becomes SLAVE: its files without production's addresses, and its own one live.
+
+What the files were lies in the vault. The MASTER has let the address go before this server takes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network import esmith, giving_up
+from hotsync.backends.network.detect import network_system
+from hotsync.backends.network.files import access_for, read_text
+from hotsync.engine.network_writing import same_network
+from hotsync.errors import CommandFailed, ConfigError
+from hotsync.model.network import Address, is_on_link
+from hotsync.model.rejoin_addresses import as_slave
+from hotsync.system import files
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from hotsync.system.trees import copy_exactly, remove
+
+_log = logging.getLogger("hotsync.rejoin")
+FREE_SECONDS = 20
+Texts = Mapping[str, str | None]
+
+
+def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]) -> dict[str, str | None]:
+    """Given an /etc, return the files of its network without production's addresses (None: to be removed).
+
+    None of them, if they say so already. Raise ConfigError where they are not understood, or cannot be said anew.
+    """
+    gone, ours = tuple(given_up), tuple(own)
+    system = network_system(etc)
+    if system is None:
+        raise ConfigError(
+            document="/etc",
+            faults="no network system that HotSync knows configures this server",
+            hint="Take production's addresses out of its network files yourself, and give it one of its own.",
+        )
+    state = system.read(etc)
+    wanted = as_slave(state, gone, ours)
+    if same_network(state, wanted):
+        return {}
+    if system.name == esmith.NAME:
+        raise ConfigError(
+            document="the database networks",
+            faults="it gives this server production's addresses, and HotSync does not change it",
+            hint="Give its records addresses of this server's own (db networks setprop), then run it again.",
+        )
+    texts = system.render(wanted)
+    if not same_network(system.parse(texts), wanted):
+        raise ConfigError(
+            document="/etc",
+            faults=f"{system.name} would not say all of this server's network",
+            hint="Take production's addresses out of its network files yourself, and give it one of its own.",
+        )
+    return {**dict.fromkeys(system.files(etc)), **texts}
+
+
+def write_files(etc: Path, texts: Texts, keep: Path) -> None:
+    """Write files below /etc, each whole, and keep what they were; done already is fine."""
+    for path in texts:
+        if (etc / path).is_file() and not (keep / path).exists():
+            (keep / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy_exactly(etc / path, keep / path)
+    for path, text in texts.items():
+        target = etc / path
+        if text is None:
+            remove(target)
+        elif read_text(etc, path) != text:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            mode, group = access_for(path, etc)
+            files.write_atomic(target, text.encode("utf-8", "surrogateescape"), mode=mode, owner=(0, group))
+    for folder in {(etc / path).parent for path in texts}:
+        if folder.is_dir():
+            files.sync_directory(folder)
+
+
+def write_host_name(etc: Path, name: str) -> None:
+    """Make `name` this host's over every boot, and known to itself."""
+    files.write_atomic(etc / "hostname", f"{name}\n".encode())
+    hosts = read_text(etc, "hosts") or "127.0.0.1 localhost\n"
+    if name not in hosts.split():
+        line = f"127.0.1.1 {name}\n"
+        files.write_atomic(etc / "hosts", f"{hosts.rstrip()}\n{line}".encode("utf-8", "surrogateescape"))
+
+
+@dataclass(frozen=True)
+class LiveNetwork:
+    """This server's running network, as far as a rejoin changes it."""
+
+    paths: Paths
+    clock: Clock
+    set_name: Callable[[str], None] = socket.sethostname
+
+    def own(self) -> tuple[Address, ...]:
+        """Return the fixed addresses that it has now."""
+        return live.read_addresses(fixed_only=True)
+
+    def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
+        """Take addresses, once nobody else has them, and let the network manager look after interfaces again."""
+        ours = tuple(own)
+        self._wait_until_free(ours)
+        here = live.read_interfaces()
+        for address in ours:
+            if address.interface in here:
+                live.add(address)
+        for gateway in gateways:
+            if gateway.interface in here and is_on_link(gateway, ours):
+                self._try(partial(live.set_gateway, gateway, None, on_link=True))
+        self.paths.held_flag.unlink(missing_ok=True)
+        etc = self.paths.at("/etc")
+        system = network_system(etc)
+        giving_up.start_managers()
+        if system is not None:
+            self._try(partial(system.activate, etc))
+        for address in ours:
+            if address.interface in here:
+                live.add(address)
+        live.announce(address for address in ours if address.interface in here)
+
+    def _wait_until_free(self, addresses: tuple[Address, ...]) -> None:
+        for _ in range(FREE_SECONDS):
+            there = live.holders(addresses, 1.0)
+            if not there:
+                return
+            _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
+        _log.warning("Somebody else has %s; it is taken all the same.", ", ".join(map(str, addresses)))
+
+    def _try(self, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except CommandFailed as error:
+            _log.warning("%s", error.sentence)
+
+
+def keep_place(vault: Path) -> Path:
+    """Given a vault, return where the network's files are kept as they were."""
+    return Path(os.fspath(vault)) / "network"

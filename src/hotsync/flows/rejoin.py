@@ -1,0 +1,167 @@
+"""`hotsync rejoin`: facts -> plan -> execute -> report. A superseded MASTER becomes the SLAVE of its successor."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotsync.backends.network.addresses import read_addresses
+from hotsync.engine.execute import execute
+from hotsync.engine.listing import DiskListing, left_paths, mount_points
+from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.engine.rejoin_network import network_files
+from hotsync.engine.rejoin_terms import ask
+from hotsync.engine.vault import read_summary
+from hotsync.engine.watch import watched_here
+from hotsync.errors import NotReady, Refused, UsageError, WrongRole
+from hotsync.flows.hold import end_of_hold
+from hotsync.model.hold import Hold
+from hotsync.model.identity import Role
+from hotsync.model.network import Address
+from hotsync.model.plan import StepFor
+from hotsync.model.ports.rejoining import Rejoining
+from hotsync.model.rejoin import Rejoin
+from hotsync.model.rejoin_addresses import address_of_master, host_name_as_slave, own_addresses
+from hotsync.model.vault import VaultSummary
+from hotsync.planning.rejoin import RejoinFacts, RejoinPlan, plan_rejoin
+from hotsync.planning.rejoin_parts import rejoin_parts
+from hotsync.state import rejoin as document
+from hotsync.state import store
+from hotsync.state.hold import load_hold
+from hotsync.state.promotion import load_promotion
+from hotsync.state.settings import read_settings
+from hotsync.system import lock
+from hotsync.system.clock import Clock
+from hotsync.system.mounts import read_mounts
+from hotsync.system.paths import Paths
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a rejoin would do, or what is left of one that was `begun`."""
+
+    facts: RejoinFacts
+    plan: RejoinPlan
+
+    @property
+    def rejoin(self) -> Rejoin:
+        """Return the rejoin."""
+        return self.facts.rejoin
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoined:
+    """How a rejoin ended: its document, and what the vault holds (None: it was taken away)."""
+
+    rejoin: Rejoin
+    vault: VaultSummary | None
+
+
+def _live_addresses() -> tuple[Address, ...]:
+    return read_addresses(fixed_only=True)
+
+
+def prospect(
+    paths: Paths,
+    clock: Clock,
+    vault: Path | None,
+    live_addresses: Callable[[], tuple[Address, ...]] = _live_addresses,
+) -> Prospect:
+    """Return what a rejoin would do; nothing is changed.
+
+    Raise WrongRole on a SLAVE, UsageError where this server is not held, Refused where nobody said that it was
+    superseded, PeerError where the new MASTER does not answer.
+    """
+    begun = document.unfinished_rejoin(paths)
+    if begun is not None:
+        facts = RejoinFacts(begun, begun=True)
+        return Prospect(facts, plan_rejoin(facts))
+    hold = _may_rejoin(paths)
+    told = ask(paths, clock, max(store.load_role(paths).highest_epoch, hold.epoch))
+    if told.terms.epoch < hold.epoch:
+        raise Refused(
+            reason=f"the other server is at epoch {told.terms.epoch}, and this one was superseded by {hold.epoch}",
+            hint="Look at the other server: was it put back from a backup?",
+        )
+    settings, _ = read_settings(paths)
+    selected = watched_here(paths, mail_queue=settings.mail_queue).selected
+    mounts = mount_points((mount.point for mount in read_mounts()), paths.root)
+    parts = rejoin_parts(
+        DiskListing(paths.root),
+        selected.rules,
+        left_paths(selected.rules, paths.root),
+        mounts,
+        paths.state.stat().st_dev,
+    )
+    now, etc, peer = clock.now(), paths.at("/etc"), store.load_peer(paths)
+    promotion = load_promotion(paths)
+    kept = promotion.network.standby if promotion is not None else ()
+    own = own_addresses(told.terms.standby, hold.addresses, kept, live_addresses())
+    rejoin = Rejoin(
+        terms=told.terms,
+        started_at=now,
+        vault=str((vault or default_vaults(paths)) / _vault_name(now, told.terms.epoch)),
+        parts=parts.parts,
+        folders=parts.folders,
+        master_host=address_of_master(own, hold.addresses) or told.address,
+        own=own,
+        gateways=hold.gateways,
+        name=host_name_as_slave(socket.gethostname(), peer.name if peer is not None else ""),
+        files=tuple(network_files(etc, hold.addresses, own).items()),
+    )
+    facts = RejoinFacts(rejoin)
+    return Prospect(facts, plan_rejoin(facts))
+
+
+def default_vaults(paths: Paths) -> Path:
+    """Return the folder of vaults, where no other one is named."""
+    return paths.state / "vault"
+
+
+def _vault_name(now: float, epoch: int) -> str:
+    return f"{time.strftime('%Y-%m-%d-%H%M%S', time.localtime(now))}-epoch-{epoch}"
+
+
+def _may_rejoin(paths: Paths) -> Hold:
+    record, hold = store.load_role(paths), load_hold(paths)
+    if record.role is not Role.MASTER:
+        raise WrongRole(
+            role=record.role.name or "not configured", command="hotsync rejoin", wanted="a MASTER that was superseded"
+        )
+    if hold is None or hold.released:
+        raise UsageError(reason="This MASTER is not held: it serves.", hint="`hotsync status` shows it.")
+    if not hold.is_certain:
+        raise Refused(
+            reason=f"nobody said that this server was superseded ({hold.why or 'held.json cannot be read'})",
+            hint="Remove the cause and reboot it; or `hotsync rejoin --as-master`.",
+        )
+    if not hold.begun:
+        raise NotReady(
+            reason="production is still being stopped here",
+            hint="`systemctl status hotsync-hold` shows it; then again.",
+        )
+    return hold
+
+
+def rejoin_as_slave(
+    paths: Paths, clock: Clock, say: Say, vault: Path | None, host: Rejoining | None = None
+) -> Rejoined:
+    """Become the SLAVE of the server that took this one's place, or go on with that; raise Refused, Busy, PeerError or
+    StepFailed. Cut anywhere, the same command does the rest."""
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        seen = prospect(paths, clock, vault)
+
+        def tell(step: StepFor[Rejoining], number: int, count: int) -> None:
+            say(f"[{number}/{count}] {step.title}")
+
+        real = host or RejoinHost(paths, clock, after_hold=lambda: end_of_hold(paths))
+        execute(seen.plan, real, clock, lambda record: document.add_record(paths, record), tell)
+        done = document.load_rejoin(paths)
+    if done is None:
+        raise NotReady(reason="its rejoin has no document any more")
+    return Rejoined(done, read_summary(Path(done.vault)))

@@ -1,0 +1,80 @@
+"""Which addresses an old MASTER has as SLAVE: pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hotsync.errors import NotReady
+from hotsync.model.network import Address, NetworkState
+from hotsync.model.network_rename import with_standby
+
+_HINT = "Give this server an address of its own, in its network files and with `ip address add`; then run it again."
+
+
+def own_addresses(
+    told: Iterable[Address], given_up: Iterable[Address], kept: Iterable[Address], live: Iterable[Address]
+) -> tuple[Address, ...]:
+    """Return the addresses of the SLAVE to be, each with the interface that was in its network.
+
+    They are those that the new MASTER had as SLAVE (`told`, without interfaces); else those that this server `kept`
+    beside production's, or whatever it has `live` now. Production's were `given_up`. Raise NotReady if there are none.
+    """
+    ours = tuple(given_up)
+    found = tuple(placed for address in told if (placed := _placed(address, ours)) is not None)
+    if found:
+        return found
+    gone = {address.address for address in ours}
+    others = tuple(address for address in (*kept, *live) if address.address not in gone)
+    if not others:
+        raise NotReady(
+            reason="no address is known that it could have as SLAVE: the other server keeps none in its networks",
+            hint=_HINT,
+        )
+    return tuple(dict.fromkeys(others))
+
+
+def address_of_master(own: Iterable[Address], given_up: Iterable[Address]) -> str:
+    """Return the address of production from which the new MASTER will call: one in a network of this server's own.
+
+    Return "" where there is none.
+    """
+    ours = tuple(own)
+    return next((each.address for each in given_up if _placed(each, ours) is not None), "")
+
+
+def _placed(address: Address, ours: Iterable[Address]) -> Address | None:
+    there = ipaddress.ip_address(address.address)
+    for own in ours:
+        if own.version == address.version and there in ipaddress.ip_interface(str(own)).network:
+            return Address(own.interface, address.address, address.prefix)
+    return None
+
+
+def as_slave(state: NetworkState, given_up: Iterable[Address], own: Iterable[Address]) -> NetworkState:
+    """Given what the network's files say, return it without production's addresses, and with this server's own.
+
+    Where it gets one it asks nobody for another: a server that lends addresses may have lent production's.
+    """
+    ours = tuple(own)
+    gone = {address.address for address in given_up} - {address.address for address in ours}
+    getting = {address.interface for address in ours}
+    interfaces = tuple(
+        replace(
+            each,
+            addresses=tuple(address for address in each.addresses if address.address not in gone),
+            dhcp4=each.dhcp4 and each.name not in getting,
+            dhcp6=each.dhcp6 and each.name not in getting,
+        )
+        for each in state.interfaces
+    )
+    return with_standby(NetworkState(interfaces), ours)
+
+
+def host_name_as_slave(name: str, peer: str) -> str:
+    """Given this server's name and that which the other one had as SLAVE, return another one for the SLAVE to be."""
+    if peer and peer != name:
+        return peer
+    first, dot, rest = name.partition(".")
+    return f"{first}-standby{dot}{rest}"

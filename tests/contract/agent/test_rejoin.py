@@ -1,0 +1,314 @@
+"""The old MASTER comes back as SLAVE: two real agents, real TLS, a real replica, real renames; nothing of the network
+and of units. What the vault must hold is found out by an rsync of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotsync.agent.daemon import open_store
+from hotsync.backends.network import ifupdown
+from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.errors import NotReady, PeerRefused, Refused, StepFailed, UsageError, WrongRole
+from hotsync.flows.rejoin import Rejoined, rejoin_as_slave
+from hotsync.flows.returned import Machine, take_back
+from hotsync.flows.sync import COMMAND
+from hotsync.manifest.store import Manifest
+from hotsync.model.hold import Hold
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.state import rejoin as document
+from hotsync.state.hold import load_hold, save_hold
+from hotsync.state.promotion import save_promotion
+from hotsync.state.returned import load_returned
+from hotsync.state.runs import Runs
+from hotsync.state.store import load_role, save_role, set_production
+from hotsync.system import command
+from tests.contract.agent.pair import MASTER_ADDRESS, SLAVE_ADDRESS, Host, Pair, two_hosts
+from tests.support import master_child
+
+pytestmark = pytest.mark.contract
+MEGABYTE = 1_000_000
+
+
+INTERFACES = """\
+# the administrator's own words
+auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet static
+    address 10.77.0.1/24
+    gateway 10.77.0.254
+"""
+PRODUCTION, STANDBY = Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.2", 24)
+
+
+class NoNetwork:
+    """A running network that only says what it was told."""
+
+    def __init__(self) -> None:
+        self.taken: tuple[Address, ...] = ()
+        self.name = ""
+
+    def set_name(self, name: str) -> None:
+        self.name = name
+
+    def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
+        self.taken = tuple(own)
+
+
+class NoUnits:
+    """HotSync's own units, which a test does not have."""
+
+    def reload(self) -> None:
+        pass
+
+    def arrange(self, role: Role, **_: object) -> None:
+        pass
+
+
+class Servers:
+    """`old` was the MASTER, `new` its SLAVE; both have the same data, and `new` was promoted."""
+
+    def __init__(self, hosts: Pair) -> None:
+        self.old, self.new = hosts.master, hosts.slave
+        self.said: list[str] = []
+        self.network = NoNetwork()
+
+    def sync(self, host: Host) -> float:
+        """Run `hotsync` well, and return how many bytes went out on the bulk connection."""
+        argv = [sys.executable, "-m", master_child.__name__, str(host.paths.root), ""]
+        report: dict[str, Any] = json.loads(command.run(argv, env={"PYTHONPATH": os.pathsep.join(sys.path)}).text)
+        assert report["code"] == 0, report
+        last = Runs(host.paths.runs).last(COMMAND)
+        assert last is not None
+        return last.figures.get("sent_bytes", 0.0)
+
+    def promote(self) -> None:
+        """Leave `new` as a promotion does, without one: its tree is live, its replica closed."""
+        paths = self.new.paths
+        tree = paths.replica / "tree"
+        for name in ("srv", "home", "root", "etc"):
+            if (tree / name).exists():
+                os.rename(tree / name, paths.root / name)
+        with Manifest(paths.manifest) as manifest:
+            generation, digest = manifest.generation, manifest.digest
+        plan = NetworkPlan(addresses=(PRODUCTION,), standby=(STANDBY,))
+        save_promotion(paths, Promotion(1, generation, digest, 1.0, 1.0, 1.0, plan, (), finished_at=2.0))
+        open_store(paths).close("promoted")  # type: ignore[attr-defined]
+        save_role(paths, RoleRecord(Role.MASTER, 1))
+        set_production(paths, True)
+        self.new.set("hotsync", role="master", SlaveHost="", MasterHost="")
+
+    def hold(self) -> None:
+        save_hold(self.old.paths, Hold(1, 1.0, begun=True, addresses=(PRODUCTION,)))
+
+    def host(self) -> RejoinHost:
+        return RejoinHost(self.old.paths, self.old.clock, NoUnits(), self.network)
+
+    def rejoin(self, vault: Path | None = None) -> Rejoined:
+        return rejoin_as_slave(self.old.paths, self.old.clock, self.said.append, vault, self.host())
+
+    def differences(self) -> list[str]:
+        """Compare what serves with what the SLAVE holds."""
+        argv = ["rsync", "-naicHAXXS", "--numeric-ids", "--modify-window=-1", "--delete"]
+        found: list[str] = []
+        for name in ("srv", "home"):
+            twin = self.old.paths.replica / "tree" / name
+            found += command.run([*argv, f"{self.new.paths.root / name}/", f"{twin}/"]).text.splitlines()
+        return found
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    with two_hosts(tmp_path, start=False) as hosts:
+        for host in (hosts.master, hosts.slave):
+            host.open_store = partial(open_store, host.paths)
+        hosts.slave.start()
+        hosts.pair()
+        root = hosts.master.paths.root
+        (root / "home/anna/Maildir/cur").mkdir(parents=True)
+        (root / "srv/share").mkdir(parents=True)
+        (root / "etc/network").mkdir(parents=True)
+        (root / "etc/network/interfaces").write_text(INTERFACES)
+        (root / "home/anna/Maildir/cur/1.M1:2,S").write_text("a mail\n")
+        for number in range(5):
+            (root / f"srv/share/file {number}").write_bytes(os.urandom(MEGABYTE))
+        made = Servers(hosts)
+        assert made.sync(hosts.master) > 5 * MEGABYTE
+        made.promote()
+        yield made
+
+
+@pytest.fixture
+def apart(servers: Servers) -> Servers:
+    """Both were written to while neither heard the other; then the old one was told, and holds itself."""
+    old, new = servers.old.paths.root, servers.new.paths.root
+    (old / "home/anna/Maildir/cur/2.M2:2,").write_text("came to the old one\n")
+    (old / "srv/share/file 1").write_bytes(os.urandom(MEGABYTE))
+    (old / "srv/share/file 2").unlink()
+    (old / "srv/made here").mkdir()
+    (old / "srv/made here/report").write_text("of the old one\n")
+    os.chown(old / "srv/made here/report", 1234, 4321)
+    (new / "home/anna/Maildir/cur/3.M3:2,").write_text("came to the new one\n")
+    (new / "srv/share/file 3").write_bytes(os.urandom(MEGABYTE))
+    (new / "srv/share/file 4").unlink()
+    servers.hold()
+    return servers
+
+
+def test_the_old_master_becomes_the_slave_and_is_sent_what_differs(apart: Servers) -> None:
+    apart.rejoin()
+    record = load_role(apart.old.paths)
+    assert (record.role, record.epoch, record.claim) == (Role.SLAVE, 1, None)
+    assert load_hold(apart.old.paths) is None
+    assert not apart.old.paths.production_flag.exists()
+    returned = load_returned(apart.new.paths)
+    assert returned is not None
+    assert returned.address == STANDBY.address
+    assert apart.old.here.settings.master_host == PRODUCTION.address
+
+    # here both servers keep the addresses that the test's network gave them
+    apart.old.set("hotsync", MasterHost=SLAVE_ADDRESS)
+    apart.old.start()
+    apart.new.set("hotsync", SlaveHost=MASTER_ADDRESS)
+    sent = apart.sync(apart.new)
+    # of five files one is the same on both, and one is gone on the new one
+    assert 3 * MEGABYTE < sent < 3.1 * MEGABYTE
+    assert apart.differences() == []
+    assert apart.sync(apart.new) == 0.0
+
+
+def test_the_old_master_takes_the_address_that_the_new_one_keeps_for_it(apart: Servers) -> None:
+    done = apart.rejoin()
+    assert apart.network.taken == (STANDBY,)
+    etc = apart.old.paths.at("/etc")
+    state = ifupdown.read(etc)
+    assert state.addresses == (STANDBY,)
+    assert [gateway.address for gateway in state.gateways] == ["10.77.0.254"]
+    assert (Path(done.rejoin.vault) / "network/network/interfaces").read_text() == INTERFACES
+    assert apart.network.name == done.rejoin.name == (etc / "hostname").read_text().strip()
+    assert done.rejoin.name in (etc / "hosts").read_text()
+    assert done.rejoin.name != socket.gethostname()
+
+
+def test_the_new_master_lets_it_go_and_sends_to_the_old_one(apart: Servers) -> None:
+    paths = apart.new.paths
+    (paths.root / "etc/network").mkdir(parents=True, exist_ok=True)
+    (paths.root / "etc/network/interfaces").write_text(INTERFACES)
+    etc = paths.at("/etc")
+    for path, text in ifupdown.standby(etc, [STANDBY], {}).items():
+        (etc / path).write_text(text)
+    assert set(ifupdown.read(etc).addresses) == {PRODUCTION, STANDBY}
+    apart.rejoin()
+    given_up: list[Address] = []
+    machine = Machine(paths, given_up.extend, lambda _around, _say: None)
+    assert take_back(machine, apart.said.append)
+    assert given_up == [STANDBY]
+    assert (etc / "network/interfaces").read_text() == INTERFACES
+    assert apart.new.here.settings.slave_host == STANDBY.address
+    assert apart.new.here.peer is not None
+    assert apart.new.here.peer.address == STANDBY.address
+    assert load_returned(paths) is None
+    assert not take_back(machine, apart.said.append)
+
+
+def test_nothing_flows_backwards(apart: Servers) -> None:
+    before = sorted((path, path.lstat().st_mtime_ns) for path in (apart.new.paths.root / "srv").rglob("*"))
+    apart.rejoin()
+    assert sorted((path, path.lstat().st_mtime_ns) for path in (apart.new.paths.root / "srv").rglob("*")) == before
+
+
+def test_the_vault_holds_exactly_what_was_never_received(apart: Servers, tmp_path: Path) -> None:
+    root = apart.old.paths.root
+    command.run(["cp", "-a", f"{root}/srv", f"{root}/home", str(tmp_path)])
+    done = apart.rejoin()
+    assert done.vault is not None
+    vault = Path(done.rejoin.vault)
+    found = {str(path.relative_to(vault / "files")) for path in (vault / "files").rglob("*") if not path.is_dir()}
+    assert found == {"home/anna/Maildir/cur/2.M2:2,", "srv/share/file 1", "srv/made here/report"}
+    argv = ["rsync", "-naicHAXXS", "--numeric-ids", "--modify-window=-1"]
+    for name in ("srv", "home"):
+        # of each file that is there nothing differs; only folders' times
+        said = command.run([*argv, f"{vault}/files/{name}/", f"{tmp_path / name}/"]).text.splitlines()
+        assert [line for line in said if not line.startswith(".d")] == []
+    listed = (vault / "LIST.txt").read_text()
+    assert "/srv/share/file 2" in listed
+    summary = done.vault
+    assert (summary.files, summary.mails, summary.deleted, summary.perhaps) == (3, 1, 1, 0)
+    document = json.loads((vault / "list.json").read_text())
+    fates = {one["path"]: one["fate"] for one in document["paths"] if not one["folder"]}
+    assert fates == {
+        "home/anna/Maildir/cur/2.M2:2,": "new",
+        "srv/share/file 1": "changed",
+        "srv/share/file 2": "deleted",
+        "srv/made here/report": "new",
+    }
+    assert vault.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_the_new_master_received_and_the_old_one_never_heard_of_is_not_in_the_vault(servers: Servers) -> None:
+    """The changeset in the outbox tells what became of it; without it the new MASTER does."""
+    servers.hold()
+    with Manifest(servers.old.paths.manifest) as manifest:
+        manifest.replace([], 0, "0" * 64)
+    done = servers.rejoin()
+    assert done.vault is not None
+    assert done.vault.is_empty, done.vault
+
+
+def test_a_vault_lies_where_it_is_wished(apart: Servers, tmp_path: Path) -> None:
+    done = apart.rejoin(tmp_path / "vaults")
+    assert Path(done.rejoin.vault).parent == tmp_path / "vaults"
+    assert (Path(done.rejoin.vault) / "files/srv/made here/report").read_text() == "of the old one\n"
+
+
+def test_what_stands_in_the_way_is_said_and_changes_nothing(servers: Servers) -> None:
+    with pytest.raises(UsageError, match="not held"):
+        servers.rejoin()
+    save_hold(servers.old.paths, Hold(1, 1.0))
+    with pytest.raises(NotReady, match="still being stopped"):
+        servers.rejoin()
+    save_hold(servers.old.paths, Hold(0, 1.0, begun=True, why="nobody answered"))
+    with pytest.raises(Refused, match="nobody answered"):
+        servers.rejoin()
+    servers.hold()
+    servers.new.set("hotsync", SlaveHost="10.77.0.9")
+    with pytest.raises(PeerRefused, match="has a SLAVE already"):
+        servers.rejoin()
+    servers.new.set("hotsync", SlaveHost="")
+    save_hold(servers.old.paths, Hold(5, 1.0, begun=True))
+    with pytest.raises(Refused, match="epoch 1"):
+        servers.rejoin()
+    save_role(servers.old.paths, RoleRecord(Role.SLAVE, 1))
+    with pytest.raises(WrongRole):
+        servers.rejoin()
+    assert document.load_rejoin(servers.old.paths) is None
+    assert (servers.old.paths.root / "srv/share/file 1").exists()
+
+
+def test_a_rejoin_that_was_cut_goes_on_where_it_stopped(apart: Servers) -> None:
+    real = RejoinHost.become_slave
+    failing = apart.host()
+    failing.become_slave = lambda: (_ for _ in ()).throw(OSError(5, "the disk"))  # type: ignore[method-assign]
+    with pytest.raises(StepFailed):
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, failing)
+    begun = document.load_rejoin(apart.old.paths)
+    assert begun is not None
+    assert real is RejoinHost.become_slave
+    done = apart.rejoin()
+    assert done.rejoin.vault == begun.vault
+    assert replace(done.rejoin, records=(), finished_at=0.0) == replace(begun, records=())
+    assert load_role(apart.old.paths).role is Role.SLAVE
