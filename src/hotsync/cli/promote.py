@@ -149,7 +149,7 @@ def promote(
         return unit.run_in_unit(paths, SystemClock())
     if report:
         return _show_last(paths, as_json)
-    if undo:
+    if undo or (unit.is_for_undo(paths) and unit.is_running()):
         if network or maps or at or planned:
             raise UsageError(reason="--undo takes none of --network, --map, --at and --planned")
         return undo_command(paths, dry_run=dry_run, yes=yes, force=force, as_json=as_json)

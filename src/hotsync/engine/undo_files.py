@@ -88,6 +88,11 @@ class UndoFiles:
         return next(each for each in asides if os.lstat(each.parent).st_dev == device)
 
     def _of_new(self, kept: frozenset[str], mounts: frozenset[str]) -> Iterator[Place]:
+        for path in self.new(kept, mounts):
+            aside = next(iter(self._asides(path)))
+            yield self._place(path, aside, self._beside(aside))
+
+    def new(self, kept: frozenset[str], mounts: frozenset[str]) -> Iterator[str]:
         """Return what production made in folders that stayed in place: nothing of it was there at the promotion."""
         units = {unit.path for unit in self._promotion.units}
         stays = {*units, *self._promotion.folders, *kept, *mounts, OURS, ETC}
@@ -101,8 +106,7 @@ class UndoFiles:
                 if path in stays or path in above or name == "lost+found" or name.startswith(".hotsync-"):
                     continue
                 if not os.path.lexists(self._tree / path):
-                    aside = next(iter(self._asides(path)))
-                    yield self._place(path, aside, self._beside(aside))
+                    yield path
 
     def _place(self, path: str, aside: Path, to: Path, *, tree: bool = False) -> Place:
         live, own = inode(self._root / path) or 0, inode(aside / path) or 0

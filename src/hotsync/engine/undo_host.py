@@ -114,7 +114,8 @@ class UndoHost:
         """A boot in the middle may have started no server; one that does not start is told by its dump."""
         units = ProductionUnits(self.paths, self._note)
         wanted = undo_databases.units(self.paths, self.clock)
-        down = sorted(production_units.known_units(wanted) - production_units.active_units())
+        single = [unit for unit in wanted if "@." not in unit]
+        down = sorted(production_units.known_units(single) - production_units.active_units())
         if not down:
             return
         units.permit()

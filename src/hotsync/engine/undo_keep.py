@@ -56,8 +56,8 @@ class Keeping:
 
     # --- beforehand, where production lives ---------------------------------------------------------------------------
 
-    def count(self) -> Written:
-        """Return what production has written up to now; nothing is changed, and it may go on."""
+    def count(self, new: Iterable[str] = ()) -> Written:
+        """Return what production has written up to now, `new` paths beside units too; it may go on meanwhile."""
         tally, rights = Tally(self._mail_folders), 0
         with ExitStack() as stack:
             live = stack.enter_context(Folders(self._paths.root))
@@ -65,7 +65,10 @@ class Keeping:
             for unit in self._promotion.units:
                 if unit.how is How.ASIDE or self._waits(unit.path, unit.inode, unit.how):
                     continue
-                for one in _judged(touched(manifest, ledger, live, self._since, unit.path)):
+                for one in _judged(touched(manifest, ledger, live, self._since, unit.path, tolerant=True)):
+                    rights += _add(tally, one)
+            for path in new:
+                for one in _judged(touched(manifest, ledger, live, self._since, path, tolerant=True)):
                     rights += _add(tally, one)
         return _written(tally, rights, len(list(self._of_etc(self._paths.at("/etc")))))
 
@@ -80,7 +83,7 @@ class Keeping:
         if not self._since or not self._promotion.etc_inode or inode(etc) != self._promotion.etc_inode:
             return
         with Folders(etc) as folders:
-            for path, status in Walk(folders):
+            for path, status in Walk(folders, tolerant=True):
                 if status.st_ctime >= self._since and not stat.S_ISDIR(status.st_mode):
                     yield path
 

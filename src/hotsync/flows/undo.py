@@ -12,6 +12,7 @@ from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
 from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.undo_databases import servers
+from hotsync.engine.undo_files import UndoFiles
 from hotsync.engine.undo_host import UndoHost
 from hotsync.engine.undo_keep import Keeping
 from hotsync.engine.watch import mail_folders
@@ -72,8 +73,11 @@ def prospect(paths: Paths, clock: Clock) -> UndoProspect:
     if facts.begun:
         return UndoProspect(facts, plan_undo(facts), facts.undo.written)
     since = facts.undo.served or clock.now()
-    folders = mail_folders(Ground(paths).profiles)
-    written = Keeping(paths, facts.promotion, since, folders).count() if facts.tree_live else Written()
+    written = Written()
+    if facts.tree_live:
+        ground = Ground(paths)
+        new = UndoFiles(paths, facts.promotion).new(ground.kept, ground.mounts)
+        written = Keeping(paths, facts.promotion, since, mail_folders(ground.profiles)).count(new)
     written = replace(written, servers=_servers(paths, clock) if facts.dumps else ())
     _check_room(paths, facts, written)
     return UndoProspect(facts, plan_undo(facts), written)

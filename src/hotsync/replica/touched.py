@@ -48,13 +48,21 @@ def touched(
     since: float,
     below: str = "",
     meet: Callable[[str], None] = _nothing,
+    *,
+    tolerant: bool = False,
 ) -> Iterator[Touched]:
     """Given when production began, return in order what differs below `folders` from the manifest; with `below`, of
     that path and what it holds. `meet` is called before with each path of which anything was changed since then.
 
-    Sockets are nothing. Raise OSError.
+    Sockets are nothing. `tolerant`: production still runs there, and what goes while it is looked at counts as changed;
+    else raise OSError.
     """
-    found = _lying(folders, below, lambda path, status: meet(path) if _is_young(status, since) else None)
+
+    def look(path: str, status: os.stat_result) -> None:
+        if _is_young(status, since):
+            meet(path)
+
+    found = _lying(folders, below, look, tolerant=tolerant)
     here = next(found, None)
     for entry in manifest.entries(below):
         key = sort_key(entry.path)
@@ -64,7 +72,13 @@ def touched(
         if here is None or here[0] != entry.path:
             yield Touched(entry.path, entry, None, content=True)
             continue
-        if (how := _judge(entry, here[1], folders, ledger, since)) is not None:
+        try:
+            how = _judge(entry, here[1], folders, ledger, since)
+        except OSError:
+            if not tolerant:
+                raise
+            how = True
+        if how is not None:
             yield Touched(entry.path, entry, here[1], how)
         here = next(found, None)
     while here is not None:
@@ -77,14 +91,14 @@ def _is_young(status: os.stat_result, since: float) -> bool:
 
 
 def _lying(
-    folders: Folders, below: str, look: Callable[[str, os.stat_result], None]
+    folders: Folders, below: str, look: Callable[[str, os.stat_result], None], *, tolerant: bool
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Return what lies there, without sockets: they are no more than their process."""
     top = folders.stat(below) if below else None
     if below and top is None:
         return
     first = [(below, top)] if top is not None else []
-    inner = Walk(folders, below) if top is None or stat.S_ISDIR(top.st_mode) else iter(())
+    inner = Walk(folders, below, tolerant=tolerant) if top is None or stat.S_ISDIR(top.st_mode) else iter(())
     for path, status in chain(first, inner):
         if kind_of(status) is not None:
             look(path, status)

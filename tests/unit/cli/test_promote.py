@@ -19,6 +19,7 @@ from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_past import Past
 from hotsync.flows.promote_unit import Ended
+from hotsync.flows.undo import UndoProspect
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation
 from hotsync.model.handover import Handed
@@ -28,8 +29,11 @@ from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import with_handed
+from hotsync.model.undo import Undo, UndoFacts, Written
+from hotsync.planning.undo import plan_undo
 from hotsync.state.loss import save_loss
 from hotsync.state.promotion import save_promotion
+from hotsync.state.undo import save_undo
 from hotsync.system.paths import Paths
 
 
@@ -304,3 +308,64 @@ def test_the_report_says_how_the_old_master_was_fenced(tmp_path: Path, capsys: p
     ]
     show_outcome(paths, ended)
     assert "The old MASTER was fenced: the site's command ended it." in capsys.readouterr().out
+
+
+def test_an_undo_takes_no_answers_about_the_network_and_shows_no_plan_as_json_without_agreement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unit, "is_running", lambda: False)
+    for words in (("--network", "1"), ("--map", "eth0=eth1"), ("--at", "41")):
+        error = run("--undo", *words)
+        assert isinstance(error, UsageError)
+        assert "--undo takes none" in error.sentence
+    error = run("--undo", "--json")
+    assert isinstance(error, UsageError)
+    assert "--undo --dry-run --json" in error.hint
+
+
+def test_an_undo_is_refused_while_a_promotion_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit, "is_running", lambda: True)
+    error = run("--undo", "--yes")
+    assert isinstance(error, Refused)
+    assert "is going on" in error.sentence
+
+
+UNDO = Undo(4, 7, 1e9, was_master=True, served=1e9, written=Written(3, 2048, 1, 2, 4, 1, ("mariadb/default",)))
+
+
+def test_what_is_undone_and_what_was_written_is_shown_before_the_last_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion = Promotion(4, 7, "d", 1e9, 1e9, 1e9, NetworkPlan(), ())
+    facts = UndoFacts(RoleRecord(Role.MASTER, 4), promotion, UNDO, begun=False, boot="b", tree_live=True, dumps=True)
+    seen = UndoProspect(facts, plan_undo(facts), UNDO.written)
+    monkeypatch.setattr(unit, "is_running", lambda: False)
+    monkeypatch.setattr("hotsync.cli.undo.flow.prospect", lambda *_: seen)
+    result = CliRunner().invoke(promote, ["--undo"], input="some other\n", standalone_mode=False)
+    assert isinstance(result.exception, Refused)
+    said = " ".join(result.output.split())
+    assert "back to SLAVE, releasing epoch 4" in said
+    assert "3 files are new or changed (2.0 KiB), 1 mails among them" in said
+    assert "4 paths were deleted, of 2 only owner, mode or time was changed" in said
+    assert "all that mariadb/default hold is dumped" in said
+    assert f"kept in {tmp_path}/var/lib/hotsync/undone/4" in result.output.replace("\n", " ").replace("  ", " ")
+    shown = CliRunner().invoke(promote, ["--undo", "--dry-run", "--json"], standalone_mode=False)
+    document = json.loads(shown.output)
+    assert (document["epoch"], document["written"]["mails"], document["resumed"]) == (4, 1, False)
+    assert document["steps"][0]["key"] == "undo.begin"
+
+
+def test_the_report_of_an_undo_says_where_what_was_written_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    save_undo(paths, replace(UNDO, finished_at=2e9, notes=("something",)))
+    monkeypatch.setattr(unit, "is_running", lambda: True)
+    monkeypatch.setattr(unit, "follow", lambda *_: Ended(1, "This server is a SLAVE again.", None))
+    paths.run.mkdir(parents=True)
+    unit.request_path(paths).write_text('{"undo": true}')
+    shown = CliRunner().invoke(promote, ["--undo"], standalone_mode=False)
+    assert shown.return_value == 1
+    assert "written.txt" in shown.output
+    assert "something" in shown.output
+    document = json.loads(CliRunner().invoke(promote, ["--json"], standalone_mode=False).output)
+    assert (document["released"], document["written"]["databases"]) == (True, ["mariadb/default"])
