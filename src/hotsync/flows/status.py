@@ -18,6 +18,7 @@ from hotsync.errors import HotSyncError
 from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
+from hotsync.flows.undo import undo_sentence
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
@@ -85,6 +86,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         drills=load_trend(paths) if is_slave else (),
         handover=None if handover is None or not handover.is_going_on else handover,
         rejoin=tried(lambda: load_rejoin(paths), None),
+        undoing=undo_sentence(paths),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

@@ -31,7 +31,7 @@ class Status:
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
     how its drills went, oldest first; `handover`: it hands over, or goes back from that; `rejoin`: the
-    last time that it came back as SLAVE.
+    last time that it came back as SLAVE; `undoing`: what is said of an undo that is not finished.
     """
 
     host: str
@@ -59,6 +59,7 @@ class Status:
     drills: tuple[DrillPoint, ...] = ()
     handover: HandOver | None = None
     rejoin: Rejoin | None = None
+    undoing: str = ""
 
     @property
     def age(self) -> float:

@@ -18,7 +18,7 @@ _MISSED_CHECKS = 3
 def warnings_of(status: Status) -> Iterator[str]:
     """Given a status, return what is wrong with it, each as a sentence that says what to do."""
     yield from _of_role(status)
-    if status.hold is not None:
+    if status.hold is not None or status.undoing:
         return  # nothing is meant to run here
     if status.settings.enabled and status.role.role is not Role.NONE:
         yield from _of_work(status)
@@ -38,8 +38,14 @@ def _alone(status: Status) -> bool:
 
 def _of_role(status: Status) -> Iterator[str]:
     role, presence = status.role, status.presence
+    if status.undoing:
+        yield status.undoing
+        return
     if role.claim is not None and role.claim > role.epoch:
-        yield f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on."
+        yield (
+            f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on; or give it up with "
+            "hotsync-promote --undo."
+        )
     if status.hold is None and status.handover is not None:
         yield handover.sentence_of(status.handover)
     if status.rejoin is not None and not status.rejoin.finished_at:

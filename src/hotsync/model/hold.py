@@ -79,8 +79,9 @@ def sentence_of(hold: Hold) -> str:
 
 
 HINT = (
-    "The other server serves. `hotsync rejoin` here makes this one its SLAVE. If that promotion was given up "
-    "and the other server is off: `hotsync rejoin --as-master` here."
+    "The other server serves. `hotsync rejoin` here makes this one its SLAVE. If that promotion is undone "
+    "(`hotsync-promote --undo` there) this server serves again by itself; if the other one is off for good: "
+    "`hotsync rejoin --as-master` here."
 )
 
 HINT_UNCERTAIN = (

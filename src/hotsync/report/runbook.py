@@ -99,6 +99,10 @@ def _afterwards(page: Runbook, master: str, slave: str) -> Iterator[str]:
     yield from _ticks(*ONLY_A_PERSON)
     yield from _said("When all is well, complete it, reboot once, and look again:")
     yield from ("", f"       {COMPLETE}", "       reboot", "       hotsync status", "")
+    yield from _said(
+        f"Was it a mistake? hotsync-promote --undo makes {slave} the SLAVE again, keeps what was written meanwhile, "
+        f"and lets {master} serve."
+    )
 
     yield from _heading(f"6. When {master} can be switched on again")
     yield from _said(

@@ -249,3 +249,14 @@ def test_how_much_nothing_protects_is_one_line_of_the_status_and_no_warning(caps
         look._show(status)
         assert line in capsys.readouterr().out
         assert told(status) == ""
+
+
+def test_an_undo_that_is_not_finished_is_all_that_is_said() -> None:
+    undone = replace(MASTER, undoing="It is being UNDONE.", serving=False, presence=Presence(), now=NOW + 1e6)
+    assert told(undone) == "It is being UNDONE."
+
+
+def test_a_claim_says_how_to_go_on_and_how_to_give_it_up() -> None:
+    shown = told(replace(GOOD, role=RoleRecord(Role.SLAVE, 1, claim=2)))
+    assert "run hotsync-promote, it goes on" in shown
+    assert "hotsync-promote --undo" in shown
