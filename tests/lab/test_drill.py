@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import status, sync
+from tests.lab.conftest import MASTER, TREE, status, sync, wait_for
+from tests.lab.drill_faults import FAULTS
 from tests.lab.production import promote, switch_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
+PASSWORD = "correct"
 LEFT = """
-ls /run/hotsync/drill /run/netns 2>/dev/null; ls -A /var/lib/hotsync/replica/pins 2>/dev/null
-losetup -a; grep -E 'drill|overlay' /proc/self/mounts; pgrep -x systemd-nspawn
-systemctl list-units --all --plain --no-legend 'hotsync-drill-room*'; ls /run/systemd/nspawn/propagate 2>/dev/null
+ls -d /run/hotsync/drill /var/lib/hotsync/replica/pins/drill* /run/systemd/nspawn/*/*
+losetup -a | grep /var/lib/hotsync/; grep overlay /proc/self/mounts; pgrep -x systemd-nspawn; ip -o link | grep drill
+systemctl list-units --all --plain --no-legend 'hotsync-drill-room*'
 """
+"""What a drill could leave behind, on this host and in its replica."""
 
 
 @pytest.fixture(scope="module")
 def prepared(production: Lab) -> Iterator[Lab]:
-    """A ready SLAVE and its MASTER, alive, for all drills."""
+    """A ready SLAVE with an account for the checks, and its MASTER, saved as `rehearsed`."""
+    production.revert("ready")
+    production.master.run(
+        f"echo anna:{PASSWORD} | chpasswd; printf '{PASSWORD}\\n{PASSWORD}\\n' | smbpasswd -s -a anna"
+    )
+    production.slave.run(["config", "setprop", "hotsync", "CheckUser", "anna", "CheckPassword", PASSWORD])
+    assert sync(production)["exit_code"] in (0, 1)
+    production.slave.run(["hotsync-slave"], check=False, timeout=900)
+    production.slave.run(["sync"])
+    production.save("rehearsed")
     yield production
     switch_off(production)
 
@@ -31,7 +45,7 @@ def prepared(production: Lab) -> Iterator[Lab]:
 @pytest.fixture
 def alive(prepared: Lab) -> Lab:
     """Both hosts, ready, the MASTER on."""
-    prepared.revert("ready")
+    prepared.revert("rehearsed")
     return prepared
 
 
@@ -44,23 +58,124 @@ def drill(host: Host) -> tuple[int, dict[str, Any]]:
 
 
 def red_of(document: dict[str, Any]) -> dict[str, str]:
+    """Return what of a drill is red, by name."""
     return {each["name"]: each["detail"] for each in document["checks"] if each["verdict"] == "red"}
 
 
-def test_a_good_slave_holds_its_drill_and_its_promotion_takes_as_long(alive: Lab) -> None:
-    before = alive.slave.run(LEFT, check=False).stdout
-    code, document = drill(alive.slave)
+def left_on(host: Host) -> list[str]:
+    """Return what a drill has left on a host."""
+    return host.run(f"{{ {LEFT} }} 2>/dev/null", check=False).stdout.splitlines()
+
+
+HEARD = "nft list table arp drill | grep -o 'counter packets [0-9]*'"
+"""How often the MASTER heard on its wire that somebody else has its address."""
+
+
+def test_a_good_slave_holds_its_drill_while_generations_arrive_and_nothing_gets_out(alive: Lab) -> None:
+    assert left_on(alive.slave) == []
+    alive.master.run(
+        "nft add table arp drill; nft add chain arp drill in '{ type filter hook input priority 0; }';"
+        f"nft add rule arp drill in arp saddr ip {MASTER} counter"
+    )
+    running = alive.slave.spawn(["hotsync", "drill", "--json"])
+    wait_for(alive.slave, "test -e /run/hotsync/drill/console || test -d /var/lib/hotsync/replica/pins/drill", 120)
+    alive.master.run("echo more >/srv/share/more")
+    assert sync(alive)["exit_code"] in (0, 1), "replication goes on meanwhile"
+    said, _ = running.communicate(timeout=900)
+    document = json.loads(said)
     assert red_of(document) == {}, document
-    assert code in (0, 1), document
-    assert document["rto_seconds"] > 0
-    asked = {each["name"] for each in document["checks"]}
-    assert {"rows.mariadb/default", "rows.postgresql/15-main", "client.apache.http.1"} <= asked
-    assert alive.slave.run(LEFT, check=False).stdout == before
+    assert running.returncode in (0, 1), document
+    assert document["generation"] == 2, "that of its beginning"
+    asked = {each["name"] for each in document["checks"] if each["verdict"] == "green"}
+    assert {
+        "rows.mariadb/default", "rows.postgresql/15-main", "client.apache.http.1", "client.dovecot.imap.1",
+        "client.samba.smb.1", f"client.reach.{MASTER}", "replica", "promotion.done",
+    } <= asked, asked  # fmt: skip
+    details = {each["name"]: each["detail"] for each in document["checks"]}
+    assert "anna logged in" in details["client.dovecot.imap.1"] + details["client.samba.smb.1"]
+    assert {"verify", "pin", "build", "boot", "promotion", "count"} <= {each["name"] for each in document["stages"]}
+    assert any("fences" in sentence for sentence in document["left_out"])
+    assert left_on(alive.slave) == []
     role = json.loads(alive.slave.read("/var/lib/hotsync/role.json"))
     assert (role["role"], role["epoch"], role["claim"]) == ("slave", 0, None)
-    alive.master.run("echo more >/srv/share/more")
-    assert sync(alive)["exit_code"] in (0, 1)
-    assert status(alive.slave)["drill"]["verdict"] == document["verdict"]
+    assert alive.slave.read(f"{TREE}/srv/share/more") == "more\n"
+    shown = status(alive.slave)
+    assert (shown["drill"]["verdict"], shown["generation"]["number"]) == (document["verdict"], 3)
+    assert alive.master.run(HEARD).stdout == "counter packets 0\n"
+    alive.slave.run(f"ip address add {MASTER}/32 dev eth0; arping -q -U -c 1 -I eth0 {MASTER}")
+    assert alive.master.run(HEARD).stdout != "counter packets 0\n", "one that was told is counted"
+
+
+def test_a_promotion_takes_as_long_as_the_drill_before_it(alive: Lab) -> None:
     alive.master.kill()
-    code, promoted, said = promote(alive.slave, "--network", "1")
-    assert code in (0, 1), (promoted, said)
+    code, document = drill(alive.slave)
+    assert (code, red_of(document)) in ((0, {}), (1, {})), document
+    begun = time.monotonic()
+    code, promoted, told = promote(alive.slave, "--network", "1")
+    took = time.monotonic() - begun
+    assert code in (0, 1), (promoted, told)
+    assert abs(document["rto_seconds"] - took) <= 0.3 * took, (document["rto_seconds"], took, document["stages"])
+
+
+IN_THE_FIRST_RING = ("a full disk", "a damaged document", "a web server that cannot start")
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(each, marks=() if each in IN_THE_FIRST_RING else pytest.mark.full) for each in FAULTS]
+)
+def test_a_planted_fault_turns_the_drill_red_with_the_reason(alive: Lab, fault: str) -> None:
+    on, plant, check, word = FAULTS[fault]
+    host = alive.master if on == "master" else alive.slave
+    host.run(["bash", "-euc", plant])
+    if on == "master":
+        assert sync(alive)["exit_code"] in (0, 1)
+    code, document = drill(alive.slave)
+    assert (code, document["verdict"]) == (9, "red"), document
+    red = red_of(document)
+    assert word in red.get(check, ""), red
+    assert word in document["reason"]
+    assert left_on(alive.slave) == []
+
+
+STAGES = (
+    "Planning",
+    "The replica is verified",
+    "The last generation is kept",
+    "The sandbox is built",
+    "Its network",
+    "Booting",
+    "Promoting",
+    "Its databases",
+    "A client",
+)
+
+
+@pytest.mark.parametrize("how", ["SIGKILL of all", "SIGKILL of one", "power cut"])
+def test_ended_at_any_stage_nothing_is_left_and_the_next_one_holds(
+    alive: Lab, how: str, dice: random.Random, full_size: bool
+) -> None:
+    for stage in STAGES if full_size else dice.sample(STAGES, 1):
+        alive.slave.run("rm -f /run/hotsync/drill-events; systemctl start --no-block hotsync-drill")
+        wait_for(alive.slave, f'grep -q \'"said": "{stage}\' /run/hotsync/drill-events', 300)
+        if how == "power cut":
+            alive.slave.kill()
+            alive.slave.boot()
+        else:
+            whom = "all" if how == "SIGKILL of all" else "main"
+            alive.slave.run(f"systemctl kill --signal=KILL --kill-who={whom} hotsync-drill", check=False)
+            wait_for(alive.slave, "! systemctl is-active -q hotsync-drill", 60)
+        wait_for(alive.slave, f'test -z "$({{ {LEFT} }} 2>/dev/null)"', 30)
+    code, document = drill(alive.slave)
+    assert red_of(document) == {}, document
+    assert code in (0, 1)
+
+
+def test_a_real_promotion_ends_a_drill_and_does_not_wait_for_it(alive: Lab) -> None:
+    alive.slave.run("systemctl start --no-block hotsync-drill")
+    wait_for(alive.slave, "grep -q 'Promoting the sandbox' /run/hotsync/drill-events", 300)
+    alive.master.kill()
+    code, document, said = promote(alive.slave, "--network", "1")
+    assert code in (0, 1), (document, said)
+    assert "Ending a drill" in said
+    assert left_on(alive.slave) == []
+    assert alive.slave.run(["systemctl", "is-enabled", "hotsync-drill.timer"], check=False).stdout.strip() == "disabled"

@@ -26,6 +26,7 @@ _LIMITS = (
     "DevicePolicy=closed", "DeviceAllow=char-pts rw", "DeviceAllow=char-* m", "DeviceAllow=block-* m",
     "KillSignal=SIGKILL",
 )  # fmt: skip
+_NOTES = Path("/run/systemd/nspawn")
 _LOOK_SECONDS = 0.1
 _BOOT_SECONDS = 300.0
 
@@ -40,6 +41,12 @@ class Machine:
         """Return the command line that runs a command in it, ended together with whoever runs it."""
         spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         return ["nsenter", f"--target={self.init}", *spaces, "--wd=/", "--", "setpriv", "--pdeathsig=KILL", *argv]
+
+
+def keep_apart() -> None:
+    """Let systemd-nspawn keep its locks and folders where only this process sees them; raise CommandFailed."""
+    _NOTES.mkdir(parents=True, exist_ok=True)
+    command.run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=1m", "tmpfs", os.fspath(_NOTES)])
 
 
 @contextmanager

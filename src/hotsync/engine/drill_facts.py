@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hotsync.backends import container
+from hotsync.backends.network import addresses as live
 from hotsync.config.schema import Settings
 from hotsync.engine.drill_room import PIN, copy_manifest, pinned_manifest
 from hotsync.engine.open_replica import open_replica
@@ -18,7 +19,7 @@ from hotsync.engine.standbys import follower_of
 from hotsync.errors import ConfigError
 from hotsync.model.cards import is_card
 from hotsync.model.facts import InterfaceFact
-from hotsync.model.network import NetworkState
+from hotsync.model.network import Address, NetworkState
 from hotsync.model.promotion import ETC, DatabaseDump
 from hotsync.replica.layout import Layout
 from hotsync.replica.pin import pin_tree, unpin
@@ -26,6 +27,8 @@ from hotsync.sources.facts import read_interfaces
 from hotsync.system.clock import Clock
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
+
+_HEAR_SECONDS = 1.5
 
 
 def free_bytes(paths: Paths) -> int:
@@ -70,6 +73,13 @@ def _last(name: str, ports: dict[str, str]) -> str:
     return name
 
 
+def heard_on(cards: Iterable[tuple[str, str]], addresses: Iterable[Address]) -> dict[str, frozenset[str]]:
+    """Given the cards of this host and addresses, return on whose wires each of them answers now."""
+    asked = [address.address for address in addresses]
+    found = live.heard([name for name, _ in cards], asked, _HEAR_SECONDS)
+    return {each: frozenset(name for name, answers in found.items() if each in answers) for each in asked}
+
+
 def streamed(paths: Paths, dumps: Iterable[DatabaseDump]) -> tuple[tuple[str, str], ...]:
     """Return the servers whose standby runs here, with the folder of each below the root."""
     followers = (follower_of(paths, dump) for dump in dumps)
@@ -99,10 +109,5 @@ def discard(paths: Paths) -> None:
     container.end(container.SCOPE)
     pinned_manifest(paths).unlink(missing_ok=True)
     unpin(Layout(paths.replica), PIN)
-    for place in (paths.drill_room, *(Path(folder) / container.NAME for folder in _OF_NSPAWN)):
-        if place.is_dir() and not place.is_mount():
-            os.rmdir(place)
-
-
-_OF_NSPAWN = ("/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export")
-"""Where systemd-nspawn keeps an empty folder for each machine."""
+    if paths.drill_room.is_dir():
+        os.rmdir(paths.drill_room)

@@ -92,6 +92,7 @@ class DrillRoom:
     def run(self) -> RoomResult:
         """Rehearse; raise HotSyncError or OSError if there is no sandbox to rehearse in."""
         room = self.paths.drill_room
+        container.keep_apart()
         with self._stage("build", "the sandbox is built"):
             sandbox.mount_disk(self.paths.state, room, self.plan.size)
             root = self._build(room)

@@ -24,7 +24,7 @@ from hotsync.model.drill import DrillReport, Stage
 from hotsync.model.drill_room import RoomPlan
 from hotsync.model.identity import Role
 from hotsync.model.report import Check, RunReport, Verdict
-from hotsync.planning.drill import RoomFacts, left_out, plan_room
+from hotsync.planning.drill import RoomFacts, check_wires, left_out, plan_room
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import save_drill
@@ -81,18 +81,21 @@ def _rehearse(paths: Paths, clock: Clock, say: Say, started: float) -> DrillRepo
     checks = [replace(check, name=f"host.{check.name}") for check in seen.checks if check.name != _ALIVE]
     settings, _ = read_settings(paths)
     ground = Ground(paths)
+    cards = drill_facts.cards_here(paths)
     facts = RoomFacts(
         host_name=drill_facts.host_name(),
         free=drill_facts.free_bytes(paths),
         limit=settings.drill_gigabytes * 2**30,
         seconds=settings.drill_minutes * 60,
         mounts=drill_facts.mounted_folders(),
-        cards=drill_facts.cards_here(paths),
+        cards=cards,
         network=seen.promotion.network,
         wires=drill_facts.wires(ground),
+        heard=drill_facts.heard_on(cards, seen.promotion.network.addresses),
         streamed=drill_facts.streamed(paths, ground.master.dumps),
         fences=drill_facts.fences_of(settings),
     )
+    checks.append(check_wires(facts))
     plan = plan_room(facts)
     stages: list[Stage] = []
     with _timed(stages, "verify", "the replica is verified", clock, say):

@@ -9,6 +9,10 @@ from hotsync.errors import NotReady
 from hotsync.model.drill_room import Card, Cover, RoomPlan, free_neighbour
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan
+from hotsync.model.report import Check, Verdict
+
+WIRES = "host.network.wires"
+"""The check of the wires that a promotion would use."""
 
 LEAST = 512 * 1024**2
 """With less room than this no machine comes up."""
@@ -30,8 +34,8 @@ class RoomFacts:
 
     `free` and `limit` are bytes; `mounts` are mount points with their kinds, in their order, folders only; `cards` are
     this host's cards with their hardware addresses; `wires` say of an interface that is made of cards which of them it
-    uses; `streamed` are database servers that follow the MASTER, with the folder of each below the root; `fences` are
-    the settings that reach a MASTER.
+    uses; `heard` are the addresses of production that answer now, and on which cards; `streamed` are database servers
+    that follow the MASTER, with the folder of each below the root; `fences` are the settings that reach a MASTER.
     """
 
     host_name: str
@@ -42,6 +46,7 @@ class RoomFacts:
     cards: tuple[tuple[str, str], ...]
     network: NetworkPlan
     wires: Mapping[str, str] = field(default_factory=dict[str, str])
+    heard: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     streamed: tuple[tuple[str, str], ...] = ()
     fences: tuple[str, ...] = ()
 
@@ -64,6 +69,25 @@ def plan_room(facts: RoomFacts) -> RoomPlan:
         asked=asked,
         seconds=facts.seconds,
     )
+
+
+def check_wires(facts: RoomFacts) -> Check:
+    """Given the facts, return whether production's addresses come to the wires that they are on now.
+
+    In the sandbox every wire is as good as another, so that cannot be rehearsed.
+    """
+    title, plan = "the MASTER's addresses come to the cards on whose wires they are", facts.network
+    hint = "hotsync-slave --map OLD=NEW says which card of this server takes the place of which of the MASTER's."
+    if not plan.choice.takes_addresses:
+        return Check(WIRES, title, Verdict.AMBER, "its own network would be kept", hint)
+    if not plan.addresses:
+        return Check(WIRES, title, Verdict.RED, "none of them is taken: nobody would find this server", hint)
+    wrong = [
+        f"{address} is on the wire of {', '.join(sorted(cards))} and would come to {address.interface}"
+        for address in plan.addresses
+        if (cards := facts.heard.get(address.address)) and _wire(address.interface, facts) not in cards
+    ]
+    return Check(WIRES, title, Verdict.RED if wrong else Verdict.GREEN, "; ".join(wrong), hint if wrong else "")
 
 
 def left_out(facts: RoomFacts) -> tuple[str, ...]:

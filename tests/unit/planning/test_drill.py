@@ -10,7 +10,8 @@ from hotsync.errors import NotReady
 from hotsync.model.drill_room import Card, Cover
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
-from hotsync.planning.drill import LEAST, RoomFacts, left_out, plan_room
+from hotsync.model.report import Verdict
+from hotsync.planning.drill import LEAST, RoomFacts, check_wires, left_out, plan_room
 
 GIBIBYTE = 2**30
 NETWORK = NetworkPlan(
@@ -87,3 +88,24 @@ def test_what_is_left_out_is_named() -> None:
     assert any("hardware" in each for each in said)
     assert not any("/proc" in each or "/boot" in each or "/run" in each for each in said)
     assert plan_room(facts).emptied == ("/var/lib/postgresql/15/main",)
+
+
+def test_an_address_that_would_come_to_another_wire_than_it_is_on_is_a_fault() -> None:
+    here, elsewhere = {"192.0.2.1": frozenset({"eth0"})}, {"192.0.2.1": frozenset({"eth1"})}
+    assert check_wires(replace(FACTS, heard=here)).verdict is Verdict.GREEN
+    found = check_wires(replace(FACTS, heard=elsewhere))
+    assert (found.verdict, found.detail) == (
+        Verdict.RED, "192.0.2.1/24 is on the wire of eth1 and would come to eth0"
+    )  # fmt: skip
+    both = {"192.0.2.1": frozenset({"eth0", "eth1"})}
+    assert check_wires(replace(FACTS, heard=both)).verdict is Verdict.GREEN
+
+
+@pytest.mark.parametrize("heard", [{}, {"192.0.2.1": frozenset[str]()}])
+def test_a_silent_master_tells_nothing_of_wires(heard: dict[str, frozenset[str]]) -> None:
+    assert check_wires(replace(FACTS, heard=heard)).verdict is Verdict.GREEN
+
+
+def test_a_promotion_that_takes_no_address_is_found_by_nobody() -> None:
+    assert check_wires(replace(FACTS, network=NetworkPlan(NetworkChoice.MAPPED))).verdict is Verdict.RED
+    assert check_wires(replace(FACTS, network=NetworkPlan(NetworkChoice.KEEP))).verdict is Verdict.AMBER
