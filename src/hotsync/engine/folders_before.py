@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hotsync.model.changeset import folders_of
-from hotsync.model.promotion import Promotion
+from hotsync.model.promotion import SHARED, Promotion
 from hotsync.system import attributes, files
 from hotsync.system.paths import Paths
 from hotsync.system.trees import opened
@@ -27,7 +27,11 @@ def remember(paths: Paths, promotion: Promotion) -> None:
     if _load(paths, promotion) is not None:
         return
     wanted = {*promotion.folders, *(folder for unit in promotion.units for folder in folders_of(unit.path))}
-    document = {"epoch": promotion.epoch, "folders": {path: _read(paths.root, path) for path in sorted(wanted)}}
+    document = {
+        "epoch": promotion.epoch,
+        "folders": {path: _read(paths.root, path) for path in sorted(wanted)},
+        "names": {path: _names(paths.root, path) for path in promotion.folders if path not in SHARED},
+    }
     files.write_atomic(document_path(paths), json.dumps(document).encode("ascii"), mode=0o600)
 
 
@@ -44,18 +48,38 @@ def restore(paths: Paths, promotion: Promotion) -> None:
                 _write(paths.root, path, found)
 
 
+def names(paths: Paths, promotion: Promotion) -> dict[str, list[str]]:
+    """Return what lay in each folder that stays in place, but for those that many share; empty if nobody knows."""
+    document = _document(paths, promotion)
+    found: dict[str, list[str]] = document.get("names", {}) if document is not None else {}
+    return found
+
+
 def forget(paths: Paths) -> None:
     """It is of no use any more."""
     document_path(paths).unlink(missing_ok=True)
 
 
 def _load(paths: Paths, promotion: Promotion) -> dict[str, Any] | None:
+    document = _document(paths, promotion)
+    folders: dict[str, Any] | None = document.get("folders") if document is not None else None
+    return folders
+
+
+def _document(paths: Paths, promotion: Promotion) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = json.loads(document_path(paths).read_bytes())
-        folders: dict[str, Any] = document["folders"]
-        return folders if document["epoch"] == promotion.epoch else None
+        return document if document["epoch"] == promotion.epoch else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _names(root: Path, path: str) -> list[str]:
+    try:
+        with opened(root, path) as folder:
+            return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _read(root: Path, path: str) -> dict[str, Any] | None:

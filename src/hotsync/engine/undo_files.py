@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from hotsync.engine import folders_before
 from hotsync.engine.prepared_etc import PART, PREPARED
 from hotsync.engine.promotion_files import ASIDE, way_station
 from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import parent_of
-from hotsync.model.promotion import ETC, OURS, SHARED, ExchangeUnit, How, Promotion
+from hotsync.model.promotion import ETC, OURS, ExchangeUnit, How, Promotion
 from hotsync.model.undo import Place
 from hotsync.system import files, flags
 from hotsync.system.paths import Paths
@@ -37,13 +38,13 @@ class UndoFiles:
         self._aside = paths.state / ASIDE
         self._moved = paths.undone / str(promotion.epoch) / MOVED
 
-    def look(self, kept: frozenset[str], mounts: frozenset[str]) -> tuple[Place, ...]:
-        """Given the live paths that are this server's own, and its mount points, return what goes back.
+    def look(self, mounts: frozenset[str]) -> tuple[Place, ...]:
+        """Given this server's mount points, return what goes back.
 
         Moves that the promotion had only half done are finished first. Nothing of production may run any more.
         """
         found = [place for unit in self._promotion.units if (place := self._of_unit(unit)) is not None]
-        found += self._of_new(kept, mounts)
+        found += self._of_new(mounts)
         etc = self._of_etc()
         return (*found, etc) if etc is not None else tuple(found)
 
@@ -87,21 +88,21 @@ class UndoFiles:
         device = os.lstat(self._root).st_dev
         return next(each for each in asides if os.lstat(each.parent).st_dev == device)
 
-    def _of_new(self, kept: frozenset[str], mounts: frozenset[str]) -> Iterator[Place]:
-        for path in self.new(kept, mounts):
+    def _of_new(self, mounts: frozenset[str]) -> Iterator[Place]:
+        for path in self.new(mounts):
             aside = next(iter(self._asides(path)))
             yield self._place(path, aside, self._beside(aside))
 
-    def new(self, kept: frozenset[str], mounts: frozenset[str]) -> Iterator[str]:
+    def new(self, mounts: frozenset[str]) -> Iterator[str]:
         """Return what production made in folders that stayed in place: nothing of it was there at the promotion."""
         units = {unit.path for unit in self._promotion.units}
-        stays = {*units, *self._promotion.folders, *kept, *mounts, OURS, ETC}
+        stays = {*units, *self._promotion.folders, *mounts, OURS, ETC}
         above = {folder for path in stays for folder in folders_of(path)}
-        for folder in self._promotion.folders:
+        for folder, before in folders_before.names(self._paths, self._promotion).items():
             here = self._root / folder
-            if folder in SHARED or here.is_symlink() or not here.is_dir():
+            if here.is_symlink() or not here.is_dir():
                 continue
-            for name in sorted(os.listdir(here)):
+            for name in sorted({*os.listdir(here)} - {*before}):
                 path = f"{folder}/{name}"
                 if path in stays or path in above or name == "lost+found" or name.startswith(".hotsync-"):
                     continue

@@ -138,8 +138,7 @@ class UndoHost:
         undo = self._undo
         if undo.noted:
             return
-        ground = Ground(self.paths)
-        places = self._files.look(ground.kept, ground.mounts)
+        places = self._files.look(Ground(self.paths).mounts)
         save_undo(self.paths, replace(undo, noted=True, places=places))
 
     def put_back(self, path: str) -> None:

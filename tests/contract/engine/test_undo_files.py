@@ -112,7 +112,7 @@ class Promoted(Stage):
 
         def note() -> None:
             if not self.undo.noted:
-                save_undo(paths, replace(self.undo, noted=True, places=files.look(self.kept, self.mounts)))
+                save_undo(paths, replace(self.undo, noted=True, places=files.look(self.mounts)))
 
         def keep() -> None:
             save_undo(paths, replace(self.undo, written=self.keeping().keep(self.undo.places)))
@@ -298,7 +298,7 @@ def test_what_lies_on_other_file_systems_goes_back_too(tmp_path: Path, monkeypat
         write(root, {"srv/big/data": "changed on the other disk\n", "srv/big/fresh": "new there\n", "srv/new": "new\n"})
         after = stage.live()
         stage.begin()
-        new = UndoFiles(stage.paths, stage.promotion).new(stage.kept, stage.mounts)
+        new = UndoFiles(stage.paths, stage.promotion).new(stage.mounts)
         counted = stage.keeping().count(new)
         assert back_until_done(stage, monkeypatch) > 20
         stage.check_own()
@@ -327,7 +327,7 @@ def test_what_was_changed_by_hand_in_the_middle_stops_it_before_anything_is_lost
     stage.promote()
     stage.begin()
     files = UndoFiles(stage.paths, stage.promotion)
-    places = files.look(stage.kept, stage.mounts)
+    places = files.look(stage.mounts)
     os.rename(stage.paths.root / "home", stage.paths.root / "home.by-hand")
     (stage.paths.root / "home").mkdir()
     (home,) = [place for place in places if place.path == "home"]
