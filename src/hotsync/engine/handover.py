@@ -18,6 +18,7 @@ from hotsync.backends.units import MASTER_TIMER, Units
 from hotsync.engine.hold import Holding
 from hotsync.engine.select import own_profiles
 from hotsync.errors import CommandFailed, HandOverFailed, HotSyncError
+from hotsync.model.facts import UnitFact
 from hotsync.model.mute import covers
 from hotsync.model.production import start_waves
 from hotsync.sources.registry import SOURCES
@@ -49,6 +50,10 @@ class Yard(Protocol):
 
     def running(self) -> tuple[str, ...]:
         """Return the units of production that run now, without the database servers."""
+        ...
+
+    def told(self) -> tuple[UnitFact, ...]:
+        """Return all units of this host as the SLAVE is told of them."""
         ...
 
     def timers(self) -> tuple[str, ...]:
@@ -87,6 +92,10 @@ class MasterYard:
         """Return the units of production that run now, without the database servers."""
         production, kept = self.holding.production(), self._kept()
         return tuple(sorted(unit for unit in self.active() if covers(production, unit) and unit not in kept))
+
+    def told(self) -> tuple[UnitFact, ...]:
+        """Return all units of this host as the SLAVE is told of them."""
+        return self.holding.read_units(self.paths)
 
     def _databases(self) -> frozenset[str]:
         """Return the units of the database servers that the last run asks for their data."""

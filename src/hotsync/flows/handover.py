@@ -95,6 +95,7 @@ class _Work:
     def _steps(self) -> None:
         self._checked(self._run(last=False, looks=_BUSY_LOOKS))
         self._go_on_if_wanted()
+        state.save_units(self.paths, self.yard.told())
         ran, timers, stopped = self.yard.running(), self.yard.timers(), self.clock.monotonic()
         self._note(lambda known: replace(known, stage=Stage.STOPPING, stopped=stopped, ran=ran, timers=timers))
         _log.warning("Production stops: this MASTER hands over to its SLAVE.")
@@ -170,6 +171,7 @@ class _Work:
             known = replace(self._known(), stage=Stage.GIVEN_UP, why=self._known().why or why)
             state.save_handover(self.paths, known)
         _log.error("The hand-over is given up: %s", known.why)
+        state.drop_units(self.paths)
         if known.stopped:
             self.yard.go_on(known.ran, known.timers)
         known = replace(known, resumed=True)

@@ -21,6 +21,7 @@ from hotsync.report.letters import Trouble
 from hotsync.report.mail import LocalMailServer
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
+from hotsync.state.handover import drop_units
 from hotsync.state.hold import drop_released, held, load_hold, load_released
 from hotsync.state.rejoin import drop_rejoin, is_moving
 from hotsync.state.settings import read_settings
@@ -51,6 +52,7 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
             _tell_by_own_mail_server(paths, clock, seen)  # while it runs: it is production's
         (holding or Holding(paths, Mute(paths))).apply()
         Standstill(paths).unblock()  # the mute holds now what a hand-over held
+        drop_units(paths)
         _log.error("Production's addresses are given up, its units are stopped.")
         command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))
         return True

@@ -38,6 +38,7 @@ from hotsync.sources.spool import collecting
 from hotsync.sources.system_facts import read_system
 from hotsync.sources.unit_files import list_unit_files
 from hotsync.state.facts import load_facts, render_facts
+from hotsync.state.handover import load_units
 from hotsync.system.command import run
 from hotsync.system.paths import Paths
 
@@ -230,7 +231,12 @@ def read_packages(paths: Paths = _HOST) -> tuple[PackageFact, ...]:
 
 
 def read_units(paths: Paths) -> tuple[UnitFact, ...]:
-    """Return the units that matter; none where systemd cannot be asked."""
+    """Return the units that matter; none where systemd cannot be asked.
+
+    While this MASTER hands over they are what they were before production was stopped.
+    """
+    if before := load_units(paths):
+        return before
     patterns = [f"*.{kind}" for kind in _KINDS]
     try:
         listed = list_unit_files(paths, patterns, time.time_ns())

@@ -16,12 +16,14 @@ from typing import cast
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import Busy
+from hotsync.model.facts import UnitFact
 from hotsync.model.handover import HandOver
 from hotsync.system import files, lock
 from hotsync.system.paths import Paths
 
 SCHEMA = 1
 _HANDOVER = TypeAdapter(HandOver)
+_UNITS = TypeAdapter(tuple[UnitFact, ...])
 
 
 def document_path(paths: Paths) -> Path:
@@ -115,6 +117,28 @@ def cancel(paths: Paths) -> None:
 def is_cancelled(paths: Paths) -> bool:
     """Return whether the SLAVE took its request back."""
     return cancel_path(paths).exists()
+
+
+def save_units(paths: Paths, units: tuple[UnitFact, ...]) -> None:
+    """Keep what runs here, before it is stopped: that is what the SLAVE is told to run."""
+    files.write_atomic(_units_path(paths), _UNITS.dump_json(units), mode=0o600)
+
+
+def load_units(paths: Paths) -> tuple[UnitFact, ...]:
+    """Return what ran here before production was stopped; nothing if it is not stopped."""
+    try:
+        return _UNITS.validate_json(_units_path(paths).read_bytes())
+    except (OSError, ValidationError):
+        return ()
+
+
+def drop_units(paths: Paths) -> None:
+    """From now on what runs here is what can be seen."""
+    _units_path(paths).unlink(missing_ok=True)
+
+
+def _units_path(paths: Paths) -> Path:
+    return paths.run / "handover-units.json"
 
 
 def note_left(paths: Paths) -> None:

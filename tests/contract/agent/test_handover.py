@@ -18,6 +18,7 @@ from hotsync.errors import HandOverFailed, NotHandedOver, PeerRefused, ProtocolE
 from hotsync.flows import handover as flow
 from hotsync.flows.handover import hand_over
 from hotsync.manifest.store import Manifest
+from hotsync.model.facts import UnitFact
 from hotsync.model.fence import Tier
 from hotsync.model.generation import Generation
 from hotsync.model.handover import Handed
@@ -48,6 +49,9 @@ class Yard:
 
     def running(self) -> tuple[str, ...]:
         return ("dovecot.service",)
+
+    def told(self) -> tuple[UnitFact, ...]:
+        return ()
 
     def timers(self) -> tuple[str, ...]:
         return ("hotsync.timer",)

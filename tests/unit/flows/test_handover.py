@@ -23,6 +23,7 @@ from hotsync.engine.switchover import confirm, handed_over
 from hotsync.errors import HandOverFailed, HotSyncError, NotHandedOver, PeerSilent
 from hotsync.flows import handover as flow
 from hotsync.flows.handover import hand_over
+from hotsync.model.facts import UnitFact
 from hotsync.model.generation import Generation
 from hotsync.model.handover import Stage, claim_until
 from hotsync.model.hold import HeardBy
@@ -145,6 +146,9 @@ class Master:
         self.does("look")
         return UNITS
 
+    def told(self) -> tuple[UnitFact, ...]:
+        return (UnitFact("dovecot.service", "enabled", self.runs),)
+
     def timers(self) -> tuple[str, ...]:
         return ("hotsync.timer",)
 
@@ -156,6 +160,8 @@ class Master:
 
     def run(self, *, last: bool) -> Run | None:
         self.does("last run" if last else "run")
+        told = state.load_units(self.paths)
+        assert [unit.active for unit in told] == ([True] if last else []), "the SLAVE is told what ran before"
         if self.busy:
             self.busy -= 1
             return None
@@ -338,6 +344,7 @@ def test_a_last_run_that_fails_lets_the_master_go_on_and_the_slave_says_why(tmp_
     world.line.start("slave", world.switch_over)
     finish(world)
     assert world.master.serves
+    assert state.load_units(world.master.paths) == ()
     assert store.load_role(world.slave.paths).claim is None
     assert world.slave.refused == [
         "The MASTER does not hand over, and goes on as before: its run failed: there is no space on the SLAVE"

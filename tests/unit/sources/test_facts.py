@@ -29,8 +29,11 @@ from hotsync.sources.facts import (
     parse_routes,
     parse_units,
     parse_users,
+    read_units,
 )
 from hotsync.state.facts import load_facts, render_facts
+from hotsync.state.handover import drop_units, load_units, save_units
+from hotsync.system.paths import Paths
 
 FACTS = MasterFacts(
     packages=(PackageFact("postfix", "3.7.11", "amd64", manual=True), PackageFact("x", "1", "all", held=True)),
@@ -209,3 +212,12 @@ def test_packages_with_apts_marks() -> None:
         PackageFact("b", "1:2-3", "i386", True),
         PackageFact("c", "1", "all", False),
     )
+
+
+def test_while_a_master_hands_over_its_units_are_what_they_were_before_they_were_stopped(tmp_path: Path) -> None:
+    paths, before = Paths(tmp_path), (UnitFact("postfix@-.service", "indirect", True),)
+    paths.run.mkdir(parents=True)
+    save_units(paths, before)
+    assert read_units(paths) == before  # and nobody is asked: no unit test runs a program
+    drop_units(paths)
+    assert load_units(paths) == ()
