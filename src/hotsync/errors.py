@@ -434,8 +434,8 @@ class NotHandedOver(HotSyncError):
     code = "handover"
     exit_code = ExitCode.STEP
     hint = (
-        "Look at the MASTER. Run hotsync-promote again to ask it again; hotsync-promote --force goes on with what is "
-        "here, and loses what the MASTER did meanwhile."
+        "Look at the MASTER. hotsync-promote asks it again, and gives the claim up if it does not confirm; "
+        "hotsync-promote --force goes on with what is here, and loses what the MASTER did meanwhile."
     )
 
 

@@ -41,7 +41,7 @@ def fences_left(paths: Paths, promotion: Promotion) -> tuple[Tier, ...]:
         return ()
     if promotion.planned:
         # only the MASTER itself can say that it had stood still
-        return () if any(result.reached for result in promotion.fences) else (Tier.AGENT,)
+        return (Tier.AGENT,) if promotion.awaits_confirmation else ()
     return tiers_left(settings.fence_ssh, settings.fence_command, promotion.fences)
 
 

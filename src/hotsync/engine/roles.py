@@ -75,7 +75,7 @@ class PromotionRoles:
         promotion = document.load_promotion(self._paths)
         if promotion is None or not promotion.planned:
             fence(self._paths, self._clock)
-        elif not any(result.reached for result in promotion.fences):
+        elif promotion.awaits_confirmation:
             said = confirm(self._paths, self._clock, promotion.epoch)
             document.add_fence(self._paths, FenceResult(Tier.AGENT, True, said))
 

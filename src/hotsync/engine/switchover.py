@@ -20,7 +20,7 @@ from hotsync.transport.handover_messages import HandOverState
 LOOK_SECONDS = 0.2
 BEGINS_SECONDS = 60.0
 AWAY_SECONDS = 60.0
-CONFIRM_SECONDS = 20.0
+CONFIRM_SECONDS = 60.0
 LEAVES_SECONDS = 20.0
 _STALL_SECONDS = 5.0
 _log = logging.getLogger("hotsync.handover")

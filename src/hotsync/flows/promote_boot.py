@@ -8,7 +8,9 @@ from hotsync.engine.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT
+from hotsync.state.promotion import unfinished_promotion
 from hotsync.state.settings import read_settings
+from hotsync.state.store import load_role
 from hotsync.state.undo import is_undoing
 from hotsync.system import command
 from hotsync.system.clock import Clock
@@ -31,7 +33,8 @@ def mail_unfinished(paths: Paths, clock: Clock) -> bool:
 def at_boot(paths: Paths) -> None:
     """Tell console and log of an unfinished promotion; what follows from a role that has changed is made true first.
 
-    It goes on by itself only where the settings say so (ResumeAtBoot). Where none is unfinished, no boot asks again.
+    It goes on by itself only where the settings say so (ResumeAtBoot), and where the MASTER of a switchover has not
+    confirmed yet: then nobody may serve, and nothing has moved. Where none is unfinished, no boot asks again.
     """
     sentence = unfinished_sentence(paths)
     if not sentence:
@@ -43,5 +46,10 @@ def at_boot(paths: Paths) -> None:
     _log.warning("%s", sentence)
     command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))  # tries until it is taken
     settings, _ = read_settings(paths)
-    if settings.resume_at_boot:
+    if settings.resume_at_boot or _awaits_confirmation(paths):
         command.run(["systemctl", "start", "--no-block", UNIT])
+
+
+def _awaits_confirmation(paths: Paths) -> bool:
+    promotion = unfinished_promotion(paths, load_role(paths))
+    return promotion is not None and promotion.awaits_confirmation and not is_undoing(paths)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hotsync.errors import ExitCode, HotSyncError, Refused
+from hotsync.errors import ExitCode, HandOverFailed, HotSyncError, NotHandedOver, Refused, StepFailed
 from hotsync.flows import promote, undo
 from hotsync.flows.promote import Answers
 from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
-from hotsync.model.plan import Step
+from hotsync.model.plan import Progress, Step
 from hotsync.model.promotion import NetworkChoice
 from hotsync.state.promotion import load_promotion
 from hotsync.state.undo import is_undoing
@@ -26,6 +26,10 @@ from hotsync.system.paths import Paths
 
 UNIT = "hotsync-promote.service"
 POLL_SECONDS = 0.1
+_AFTER_GIVING_UP = (
+    "Look at the MASTER (`hotsync status` there). If it serves, hotsync-promote --planned again; if it is lost, "
+    "hotsync-promote."
+)
 
 
 def request_path(paths: Paths) -> Path:
@@ -106,7 +110,7 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
                 ended = undo.run(paths, clock, answers.force, progress, say)
                 code, sentence = ended.exit_code, ended.sentence
             else:
-                outcome = promote.run(paths, answers, progress, clock, say)
+                outcome = _promote(paths, answers, progress, clock, say)
                 code, sentence, promoted = outcome.exit_code, outcome.sentence, outcome.promotion
         except HotSyncError as error:
             tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
@@ -125,6 +129,20 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
         if promoted is not None:
             mail_promoted(paths, clock, promoted)
         return int(code)
+
+
+def _promote(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: promote.Say) -> promote.Outcome:
+    """Promote; a switchover whose MASTER does not confirm that it stood still is given up: nothing has moved yet."""
+    try:
+        return promote.run(paths, answers, progress, clock, say)
+    except StepFailed as error:
+        cause = error.__cause__
+        if not isinstance(cause, NotHandedOver):
+            raise
+        say(f"{cause.sentence} So the claim is given up.")
+        undo.run(paths, clock, False, progress, say)
+        reason = f"{cause.facts.get('reason')}; the claim was given up, and nothing was changed here"
+        raise HandOverFailed(reason=reason, hint=_AFTER_GIVING_UP) from error
 
 
 def _read_request(paths: Paths) -> Answers:

@@ -128,6 +128,11 @@ class Promotion:
     stopped_at: float = 0.0
 
     @property
+    def awaits_confirmation(self) -> bool:
+        """Return whether it is a switchover whose MASTER has not said yet that it had stood still."""
+        return self.planned and not any(fence.reached for fence in self.fences)
+
+    @property
     def still_seconds(self) -> float:
         """Return how long a switchover left everybody without production, 0 if that is not known (yet)."""
         starts = [record.ended_at for record in self.records if record.key.startswith("services.start")]

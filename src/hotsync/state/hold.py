@@ -52,16 +52,16 @@ def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, n
         if known is not None and known.epoch >= epoch:
             return False
         if known is None or known.released:
-            save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths, epoch)))
+            save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths)))
         else:
             save_hold(paths, replace(known, epoch=epoch))
         return True
 
 
-def _stands_still(paths: Paths, epoch: int) -> bool:
-    """Return whether a claim of this epoch is what this server, with production stopped, waits for now."""
+def _stands_still(paths: Paths) -> bool:
+    """Return whether a claim is what this server, with production stopped, waits for now."""
     handover = load_handover(paths)
-    return handover is not None and handover.stage is Stage.READY and epoch == handover.epoch + 1
+    return handover is not None and handover.stage is Stage.READY
 
 
 def note_released(paths: Paths, record: RoleRecord, epoch: int) -> bool:

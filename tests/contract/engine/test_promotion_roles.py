@@ -19,11 +19,12 @@ from hotsync.flows import restored
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_boot import at_boot
 from hotsync.manifest.store import Manifest
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import configdb, store
 from hotsync.state import promotion as document
-from hotsync.system import files
+from hotsync.system import command, files
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.support.dying import Cut, dying_before
@@ -143,6 +144,24 @@ def test_a_boot_in_the_middle_says_so_and_permits_nothing(paths: Paths) -> None:
     assert "hotsync-promote" in said
     assert not paths.production_flag.exists()
     assert not paths.at("/run/hotsync/promoting").exists()
+
+
+def test_a_boot_before_the_master_of_a_switchover_has_confirmed_asks_it_again_and_later_ones_wait_for_a_person(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def run(argv: list[str], **_: object) -> command.Completed:
+        started.append(argv[-1])
+        return command.Completed(0, b"", b"")
+
+    monkeypatch.setattr("hotsync.flows.promote_boot.command.run", run)
+    port(paths).claim(replace(PROMOTION, planned=True))
+    at_boot(paths)
+    assert started == ["hotsync-unfinished-mail.service", "hotsync-promote.service"]
+    document.add_fence(paths, FenceResult(Tier.AGENT, True))
+    at_boot(paths)
+    assert started[2:] == ["hotsync-unfinished-mail.service"]
 
 
 def test_a_boot_right_after_the_role_changed_lets_production_start(paths: Paths) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hotsync.errors import Busy, ExitCode
-from hotsync.flows import promote, promote_unit
+from hotsync.errors import Busy, ExitCode, NotHandedOver, StepFailed
+from hotsync.flows import promote, promote_unit, undo
 from hotsync.flows.promote import Answers
 from hotsync.model.promotion import NetworkChoice
 from hotsync.system import command
@@ -94,6 +94,28 @@ def test_the_unit_begins_its_events_anew_and_ends_them_with_its_own_word(
     assert promote_unit.run_in_unit(paths, scene_clock) == ExitCode.BUSY
     events = [json.loads(line) for line in promote_unit.events_path(paths).read_text().splitlines()]
     assert [event.get("said") or event["ended"] for event in events] == ["waiting for dpkg", 4]
+
+
+@pytest.mark.parametrize("cause", [NotHandedOver(reason="it served again"), Busy(what="x", pid=7, age="3 s")])
+def test_a_switchover_that_the_master_does_not_confirm_is_given_up_and_no_other_step_that_fails(
+    cause: NotHandedOver | Busy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone: list[bool] = []
+
+    def fail(*_: object) -> None:
+        raise StepFailed(step="fence", reason=cause.sentence, done=1) from cause
+
+    monkeypatch.setattr(promote, "run", fail)
+    monkeypatch.setattr(undo, "run", lambda *words: undone.append(words[2]))
+    monkeypatch.setattr(promote_unit, "tell_by_mail", lambda *_: True)
+    paths = Paths(tmp_path)
+    code = promote_unit.run_in_unit(paths, Scene(Paths(tmp_path / "other"), []))
+    *_, ended = [json.loads(line) for line in promote_unit.events_path(paths).read_text().splitlines()]
+    if isinstance(cause, NotHandedOver):
+        assert (code, undone) == (ExitCode.REFUSED, [False])
+        assert "the claim was given up, and nothing was changed here" in ended["sentence"]
+    else:
+        assert (code, undone) == (ExitCode.STEP, [])
 
 
 def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
