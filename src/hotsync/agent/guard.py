@@ -60,6 +60,13 @@ def _returned(places: Paths, clock: Clock) -> int:
     return 0
 
 
+def _exchange(places: Paths, clock: Clock) -> int:
+    from hotsync.flows.exchange import exchange
+
+    # the unit is started again after a while: the other server may not be MASTER yet
+    return 0 if exchange(places, clock) else 1
+
+
 _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "boot": _boot,
     "hold": _hold,
@@ -68,6 +75,7 @@ _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "handover": _handover,
     "settle": _settle,
     "returned": _returned,
+    "exchange": _exchange,
 }
 
 

@@ -34,6 +34,7 @@ from hotsync.transport.tls import load_identity
 
 MAIL_UNIT = "hotsync-held-mail.service"
 HOLD_UNIT = "hotsync-hold.service"
+EXCHANGE_UNIT = "hotsync-exchange.service"
 ANSWER_SECONDS = 5.0
 _ABOUT = "production on this server"
 _log = logging.getLogger("hotsync.hold")
@@ -55,6 +56,8 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
         drop_units(paths)
         _log.error("Production's addresses are given up, its units are stopped.")
         command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))
+        if seen.planned:
+            command.run(["systemctl", "start", "--no-block", EXCHANGE_UNIT], ok=range(256))
         return True
 
 

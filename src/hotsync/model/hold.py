@@ -25,7 +25,8 @@ class Hold:
     `ran` are the units of production that ran, `addresses` and `gateways` those that were given up: they come back if
     the administrator makes this server the MASTER again. `begun`: they are written down, so what is missing now is not
     what was missing then. `released`: the administrator wants this server to serve again, and it is under way.
-    `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that boot.
+    `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that boot; or why one
+    that had handed over is not the SLAVE yet.
     `planned`: this server had handed over, and stood still from the last run to the moment when it heard of the claim.
     """
 
@@ -68,9 +69,10 @@ def sentence_of(hold: Hold) -> str:
     if not hold.is_certain:
         return f"This server is HELD: {hold.why or 'held.json cannot be read'}. Nothing of production runs here."
     if hold.planned:
+        more = f" It is not the SLAVE yet: {hold.why}" if hold.why else ""
         return (
             f"This server is HELD: it handed over to the other server, which is the MASTER now (epoch {hold.epoch}). "
-            "Nothing was lost. Nothing of production runs here, and production's addresses are given up."
+            f"Nothing was lost. Nothing of production runs here, and production's addresses are given up.{more}"
         )
     return (
         f"This server is HELD: it was superseded by epoch {hold.epoch}, the other server is the MASTER now. "

@@ -106,7 +106,11 @@ def test_a_held_server_says_so_at_every_login_and_its_own_mail_server_is_used_wh
 def test_a_master_that_handed_over_raises_no_alarm(paths: Paths, machine: Held) -> None:
     save_hold(paths, replace(HOLD, planned=True))
     assert flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
-    assert machine.done == ["held", "systemctl start --no-block hotsync-held-mail.service"]
+    assert machine.done == [
+        "held",
+        "systemctl start --no-block hotsync-held-mail.service",
+        "systemctl start --no-block hotsync-exchange.service",
+    ]
     assert flow.mail_held(paths, TickingClock())
     assert "it handed over to the other server" in paths.at("/run/motd.d/hotsync").read_text()
 
