@@ -15,6 +15,7 @@ from hotsync.engine.rejoin_network import LiveNetwork, keep_place, write_files, 
 from hotsync.engine.rejoin_terms import callees, limits_of
 from hotsync.engine.undo_databases import forget_loads
 from hotsync.engine.vault import Vault
+from hotsync.engine.vault_databases import Confine, DatabaseVault, confined
 from hotsync.engine.watch import Watched, watched_here
 from hotsync.errors import HotSyncError, PeerUnreachable, ReplicaError
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
@@ -56,6 +57,7 @@ class RejoinHost:
     own: OwnUnits = field(default_factory=Units)
     network: Network | None = None
     after_hold: Callable[[], None] = lambda: None
+    confine: Confine = confined
     read_watched: Callable[[Paths], Watched] | None = None
 
     @cached_property
@@ -85,7 +87,9 @@ class RejoinHost:
         self._meet(rejoin)
         vault = Vault(self.paths, self.clock, place, self._watched)
         vault.start()
-        vault.keep(rejoin.terms.epoch, vault.keep_directories())
+        databases = DatabaseVault(self.paths, self.clock, vault.part, self.confine)
+        vault.keep(rejoin.terms.epoch, databases.keep(vault.keep_directories))
+        databases.forget()
 
     def _meet(self, rejoin: Rejoin) -> None:
         """Have the manifest of the very generation that the new MASTER goes on from, whatever was lost on the way."""

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, is_mail
 from hotsync.model.vault import Kept, KeptDatabase, VaultSummary, render_json, render_list
-from hotsync.sources.registry import known_directories
 from hotsync.sources.shadow_watch import LiveFiles
 from hotsync.system import attributes, files
 from hotsync.system.clock import Clock
@@ -55,22 +54,16 @@ class Vault:
         self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._part.mkdir(mode=0o700)
 
-    def keep_directories(self) -> tuple[KeptDatabase, ...]:
-        """Copy where database servers keep their files, as they lie: none of them runs.
+    def keep_directories(self, name: str, places: Iterable[str]) -> None:
+        """Copy where a database server keeps its files, as they lie: it does not run.
 
         Raise ReplicaError if there is no room for it.
         """
-        found: list[KeptDatabase] = []
-        for name, places in known_directories(self._paths).items():
-            there = [place for place in places if self._paths.at(place).is_dir()]
-            for place in there:
-                self._check_free(sum(_size_of(path) for path in self._paths.at(place).rglob("*")))
-                target = self._part / DATABASES / name / place.strip("/")
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                copy_exactly(self._paths.at(place), target)
-            if there:
-                found.append(KeptDatabase(name, note="its files are kept as they were, whatever of them was received"))
-        return tuple(found)
+        for place in (place for place in places if self._paths.at(place).is_dir()):
+            self._check_free(sum(_size_of(path) for path in self._paths.at(place).rglob("*")))
+            target = self._part / DATABASES / name / "server" / place.strip("/")
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy_exactly(self._paths.at(place), target)
 
     def keep(self, epoch: int, databases: tuple[KeptDatabase, ...] = ()) -> VaultSummary:
         """Copy what differs from the manifest, list it, and put the vault in its place; return what is in it.
