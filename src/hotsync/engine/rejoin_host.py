@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,10 @@ class Network(Protocol):
     @property
     def set_name(self) -> Callable[[str], None]:
         """Return what makes a name this host's."""
+        ...
+
+    def holders(self, own: Iterable[Address]) -> Mapping[str, str]:
+        """Return which of these addresses somebody else has, each with that one's hardware address."""
         ...
 
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
@@ -148,9 +152,26 @@ class RejoinHost:
         return store.load_role(self.paths).role is Role.SLAVE
 
     def tell_master(self) -> None:
-        """Tell the new MASTER where its SLAVE is; raise the error of the last address that was tried."""
-        address = self._rejoin().own[0].address
-        self._ask_master(lambda callee: tell_rejoined(callee, self.clock, limits_of(self.paths), address))
+        """Tell the new MASTER where its SLAVE is; raise PeerError while it has this server's address and does not hear.
+
+        One that is nowhere does not keep this server from finishing.
+        """
+        rejoin = self._rejoin()
+        address = rejoin.own[0].address
+        try:
+            self._ask_master(lambda callee: tell_rejoined(callee, self.clock, limits_of(self.paths), address))
+        except PeerUnreachable:
+            if self._network.holders(rejoin.own):
+                raise  # it lives, and has the address still
+            note = (
+                f"The MASTER answered nowhere, and nobody has {address}: when it is there, "
+                f"`config setprop hotsync SlaveHost {address}` and `signal-event nethserver-hotsync-save` on it."
+            )
+            document.add_note(self.paths, note)
+
+    @property
+    def _network(self) -> Network:
+        return self.network or LiveNetwork(self.paths, self.clock)
 
     def _ask_master(self, ask: Callable[[Callee], None]) -> None:
         rejoin = self._rejoin()
@@ -173,9 +194,8 @@ class RejoinHost:
     def take_addresses(self) -> None:
         """Take this server's own addresses, and its name."""
         rejoin = self._rejoin()
-        network = self.network or LiveNetwork(self.paths, self.clock)
-        network.take(rejoin.own, rejoin.gateways)
-        network.set_name(rejoin.name)
+        self._network.take(rejoin.own, rejoin.gateways)
+        self._network.set_name(rejoin.name)
 
     def finish(self) -> None:
         """Close the document of the rejoin."""

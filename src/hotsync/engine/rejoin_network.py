@@ -100,9 +100,9 @@ class LiveNetwork:
     clock: Clock
     set_name: Callable[[str], None] = socket.sethostname
 
-    def own(self) -> tuple[Address, ...]:
-        """Return the fixed addresses that it has now."""
-        return live.read_addresses(fixed_only=True)
+    def holders(self, own: Iterable[Address]) -> Mapping[str, str]:
+        """Return which of these addresses somebody else has, each with that one's hardware address."""
+        return live.holders(own, 1.0)
 
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
         """Take addresses, once nobody else has them, and let the network manager look after interfaces again."""
@@ -128,7 +128,7 @@ class LiveNetwork:
 
     def _wait_until_free(self, addresses: tuple[Address, ...]) -> None:
         for _ in range(FREE_SECONDS):
-            there = live.holders(addresses, 1.0)
+            there = self.holders(addresses)
             if not there:
                 return
             _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))

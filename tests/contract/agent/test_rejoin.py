@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
 from hotsync.engine.rejoin_host import RejoinHost
-from hotsync.errors import NotReady, PeerRefused, Refused, StepFailed, UsageError, WrongRole
+from hotsync.errors import NotReady, PeerRefused, PeerUnreachable, Refused, StepFailed, UsageError, WrongRole
 from hotsync.flows.rejoin import Rejoined, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.sync import COMMAND
@@ -28,6 +29,7 @@ from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
 from hotsync.state import rejoin as document
 from hotsync.state.hold import load_hold, save_hold
 from hotsync.state.promotion import save_promotion
@@ -37,6 +39,7 @@ from hotsync.state.store import load_role, save_role, set_production
 from hotsync.system import command
 from tests.contract.agent.pair import MASTER_ADDRESS, SLAVE_ADDRESS, Host, Pair, two_hosts
 from tests.support import master_child
+from tests.support.dying import Cut
 
 pytestmark = pytest.mark.contract
 MEGABYTE = 1_000_000
@@ -59,11 +62,15 @@ class NoNetwork:
     """A running network that only says what it was told."""
 
     def __init__(self) -> None:
+        self.held = False
         self.taken: tuple[Address, ...] = ()
         self.name = ""
 
     def set_name(self, name: str) -> None:
         self.name = name
+
+    def holders(self, own: Iterable[Address]) -> dict[str, str]:
+        return {address.address: "somebody's" for address in own if self.held}
 
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
         self.taken = tuple(own)
@@ -297,6 +304,89 @@ def test_what_stands_in_the_way_is_said_and_changes_nothing(servers: Servers) ->
         servers.rejoin()
     assert document.load_rejoin(servers.old.paths) is None
     assert (servers.old.paths.root / "srv/share/file 1").exists()
+
+
+class Dying:
+    """A server that dies at a chosen call: before it, or when it is done and nobody has written that down."""
+
+    def __init__(self, real: RejoinHost, call: int) -> None:
+        self._real, self._left = real, call
+        self.died_in = ""
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._real, name)
+
+        def called(*args: object) -> None:
+            self._die(name)
+            real(*args)
+            self._die(name)
+
+        return called
+
+    def _die(self, name: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.died_in = name
+            raise Cut
+
+
+def test_cut_before_and_after_every_step_it_comes_to_its_end(apart: Servers) -> None:
+    """One rejoin that is cut again and again: each step is begun twice, and done twice."""
+    cut: list[str] = []
+    while True:
+        # the first call that is left: first it is not begun, then it is done and not written down
+        for point in (1, 2):
+            host = Dying(apart.host(), point)
+            with suppress(Cut):
+                rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+            cut.append(host.died_in)
+        begun = document.load_rejoin(apart.old.paths)
+        assert begun is not None
+        if begun.finished_at:
+            break
+        left = [step.key for step in plan_rejoin(RejoinFacts(begun, begun=True))]
+        one_step(apart, left[0])
+    assert {"begin", "keep_files", "make_replica", "move", "hold_generation", "tell_master", "become_slave"} <= set(cut)
+    assert {"write_network", "take_addresses", "finish"} <= set(cut)
+    assert load_role(apart.old.paths).role is Role.SLAVE
+    vault = Path(begun.vault) / "files"
+    found = {str(path.relative_to(vault)) for path in vault.rglob("*") if path.is_file()}
+    assert found == {"home/anna/Maildir/cur/2.M2:2,", "srv/share/file 1", "srv/made here/report"}
+    apart.old.set("hotsync", MasterHost=SLAVE_ADDRESS)
+    apart.old.start()
+    apart.new.set("hotsync", SlaveHost=MASTER_ADDRESS)
+    apart.sync(apart.new)
+    assert apart.differences() == []
+    left_over = {path.name for path in apart.old.paths.state.iterdir()}
+    assert not {name for name in left_over if name.endswith((".part", ".new", ".spool"))}
+
+
+def one_step(servers: Servers, key: str) -> None:
+    """Let the next step be done and written down, and die before the one after it."""
+    host = Dying(servers.host(), 3)
+    with suppress(Cut):
+        rejoin_as_slave(servers.old.paths, servers.old.clock, servers.said.append, None, host)
+    done = document.load_rejoin(servers.old.paths)
+    assert done is not None
+    assert key in done.done or done.finished_at
+
+
+def test_a_master_that_is_nowhere_does_not_keep_it_from_finishing(apart: Servers) -> None:
+    host = apart.host()
+    real = host.tell_master
+
+    def lose_the_master() -> None:
+        apart.new.stop()
+        apart.network.held = True
+        with pytest.raises(PeerUnreachable):
+            real()
+        apart.network.held = False
+        real()
+
+    host.tell_master = lose_the_master  # type: ignore[method-assign]
+    done = rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+    assert "SlaveHost 10.77.0.2" in done.rejoin.notes[0]
+    assert load_role(apart.old.paths).role is Role.SLAVE
 
 
 def test_a_rejoin_that_was_cut_goes_on_where_it_stopped(apart: Servers) -> None:

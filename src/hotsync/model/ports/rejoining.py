@@ -45,7 +45,7 @@ class Rejoining(Protocol):
         ...
 
     def tell_master(self) -> None:
-        """Tell the new MASTER where its SLAVE is; raise PeerError if it is not there."""
+        """Tell the new MASTER where its SLAVE is, if it is anywhere; raise PeerError."""
         ...
 
     def finish(self) -> None:
