@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from hotsync.model.rejoin_addresses import as_slave
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, remove
+from hotsync.system.trees import remove
 
 _log = logging.getLogger("hotsync.rejoin")
 FREE_SECONDS = 20
@@ -66,10 +67,13 @@ def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]
 
 def write_files(etc: Path, texts: Texts, keep: Path) -> None:
     """Write files below /etc, each whole, and keep what they were; done already is fine."""
-    for path in texts:
-        if (etc / path).is_file() and not (keep / path).exists():
-            (keep / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            copy_exactly(etc / path, keep / path)
+    for path, text in texts.items():
+        source, kept = etc / path, keep / path
+        if source.is_file() and not kept.exists() and (text is None or read_text(etc, path) != text):
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = source.stat()
+            owner = (status.st_uid, status.st_gid)
+            files.write_atomic(kept, source.read_bytes(), mode=stat.S_IMODE(status.st_mode), owner=owner)
     for path, text in texts.items():
         target = etc / path
         if text is None:
