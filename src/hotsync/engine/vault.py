@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.changes.detect import detect, mount_table
 from hotsync.changes.folders import Reach
 from hotsync.engine.room import SPARE, free_at
@@ -179,7 +180,8 @@ def _size_of(path: Path) -> int:
 
 
 def _is_ours(path: str) -> bool:
-    return path == _OWN or path.startswith(f"{_OWN}/")
+    """Return whether a path is HotSync's own: its state, or the mute of a server that holds itself."""
+    return path == _OWN or path.startswith(f"{_OWN}/") or path.endswith(f"/{MUTE_DROP_IN}")
 
 
 def _read(file: Path) -> Iterator[Kept]:

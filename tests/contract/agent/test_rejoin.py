@@ -169,6 +169,8 @@ def apart(servers: Servers) -> Servers:
     (old / "srv/made here").mkdir()
     (old / "srv/made here/report").write_text("of the old one\n")
     os.chown(old / "srv/made here/report", 1234, 4321)
+    (old / "etc/systemd/system/web.service.d").mkdir(parents=True)
+    (old / "etc/systemd/system/web.service.d/zz-hotsync-mute.conf").write_text("of the hold\n")
     (new / "home/anna/Maildir/cur/3.M3:2,").write_text("came to the new one\n")
     (new / "srv/share/file 3").write_bytes(os.urandom(MEGABYTE))
     (new / "srv/share/file 4").unlink()
