@@ -136,7 +136,7 @@ def configure(lab: Lab) -> None:
 def stop_timers(lab: Lab) -> None:
     """Let nothing run but what is measured."""
     lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
     wait_for(lab.master, "systemctl show -P ActiveState hotsync.service | grep -qE 'inactive|failed'")
 
 

@@ -112,7 +112,7 @@ def paired_lab(name: str, fs: str = "ext4") -> Iterator[Lab]:
         configure(lab.slave, "slave", "MasterHost", MASTER)
         configure(lab.master, "master", "SlaveHost", SLAVE)
         lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
         record = sync(lab)
         assert record["exit_code"] == 0, record
         lab.save("paired")

@@ -34,7 +34,7 @@ def make_ready(lab: Lab) -> None:
     configure(lab.slave, "slave", "MasterHost", MASTER)
     configure(lab.master, "master", "SlaveHost", SLAVE)
     lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
     record = sync(lab)
     assert record["exit_code"] in (0, 1), record
     lab.slave.run(OWN)

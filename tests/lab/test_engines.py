@@ -98,7 +98,7 @@ def lab() -> Iterator[Lab]:
         configure(lab.master, "master", "SlaveHost", SLAVE)
         lab.master.run(["bash", "-c", FILL], timeout=300)
         lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
         assert sync(lab)["exit_code"] in (0, 1)
         made_ready = lab.slave.run(["hotsync-slave"], check=False, timeout=900)
         assert made_ready.returncode in (0, 1), made_ready.stdout + made_ready.stderr

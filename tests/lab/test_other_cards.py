@@ -31,7 +31,7 @@ def prepared() -> Iterator[Lab]:
         configure(lab.slave, "slave", "MasterHost", MASTER)
         configure(lab.master, "master", "SlaveHost", SLAVE)
         lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
         assert sync(lab)["exit_code"] in (0, 1)
         looked = lab.slave.run(["hotsync-slave", "--json"], check=False, timeout=600)
         assert looked.returncode in (0, 1), looked.stdout + looked.stderr

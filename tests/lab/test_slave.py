@@ -33,7 +33,7 @@ def synced() -> Iterator[Lab]:
         configure(lab.slave, "slave", "MasterHost", MASTER)
         configure(lab.master, "master", "SlaveHost", SLAVE)
         lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl stop hotsync-slave.timer; systemctl disable -q hotsync-slave.timer")
+        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
         assert sync(lab)["exit_code"] == 0
         yield lab
     finally:

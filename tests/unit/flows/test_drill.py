@@ -1,0 +1,145 @@
+"""A drill as the SLAVE runs it: where it may, what is kept and told of it, and what waits for what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hotsync.engine import drill_facts
+from hotsync.errors import Busy, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
+from hotsync.flows import drill, drill_unit
+from hotsync.model.drill import DrillReport
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.report import Check, Verdict
+from hotsync.state import store
+from hotsync.state.alerts import AlertBook
+from hotsync.state.drills import load_drill, load_trend
+from hotsync.state.runs import Runs
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+from tests.fakes.clock import TickingClock
+
+GOOD = DrillReport(10.0, 70.0, 41, (Check("a", "it holds", Verdict.GREEN),), rto=20.0, rpo=600.0)
+
+
+@pytest.fixture
+def slave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """A SLAVE on which hotsync-slave has run; nothing of a former drill is there to be ended."""
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, None, 1.0, "test"))
+    (paths.state / "slave-run.json").write_text("{}")
+    monkeypatch.setattr(drill_facts, "discard", lambda _: None)
+    return paths
+
+
+def rehearsing(monkeypatch: pytest.MonkeyPatch, outcome: DrillReport | Exception) -> None:
+    def rehearse(paths: Paths, clock: Clock, say: Callable[[str], None], started: float) -> DrillReport:
+        say("Planning")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(drill, "_rehearse", rehearse)
+
+
+def run(paths: Paths) -> DrillReport:
+    return drill.run_drill(paths, TickingClock(), lambda _: None)
+
+
+def test_only_a_slave_that_is_ready_and_not_being_promoted_is_rehearsed(slave: Paths) -> None:
+    (slave.state / "slave-run.json").unlink()
+    with pytest.raises(NotReady, match="hotsync-slave has not run"):
+        run(slave)
+    store.save_role(slave, RoleRecord(Role.SLAVE, 0, 1, 1.0, "test"))
+    with pytest.raises(NotReady, match="unfinished"):
+        run(slave)
+    store.save_role(slave, RoleRecord(Role.MASTER, 1, None, 1.0, "test"))
+    with pytest.raises(WrongRole):
+        run(slave)
+    assert load_drill(slave) is None
+
+
+def test_what_came_of_it_is_kept(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsing(monkeypatch, GOOD)
+    assert run(slave) == load_drill(slave) == GOOD
+    kept = Runs(slave.runs).last("hotsync drill")
+    assert kept is not None
+    assert (kept.exit_code, kept.generation, kept.figures["rto_seconds"]) == (0, 41, 20.0)
+
+
+def test_a_drill_that_could_not_be_run_has_proven_nothing(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsing(monkeypatch, ReplicaError(reason="the tree cannot be kept"))
+    report = run(slave)
+    assert report.verdict is Verdict.RED
+    assert "the tree cannot be kept" in report.reason
+    assert [point.verdict for point in load_trend(slave)] == [Verdict.RED]
+
+
+def test_what_nobody_foresaw_is_red_too(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsing(monkeypatch, ZeroDivisionError("division by zero"))
+    assert "ZeroDivisionError" in run(slave).reason
+
+
+def test_it_is_mailed_when_it_turns_red_and_when_it_holds_again(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, bool]] = []
+
+    def tell(book: AlertBook, who: object, about: str, trouble: object, now: float) -> None:
+        told.append((about, trouble is not None))
+
+    monkeypatch.setattr(drill, "tell", tell)
+    for verdict in (Verdict.GREEN, Verdict.RED, Verdict.AMBER):
+        rehearsing(monkeypatch, replace(GOOD, checks=(Check("a", "it holds", verdict, "why", "Do."),)))
+        run(slave)
+    assert told == [("the rehearsal of a promotion", failed) for failed in (False, True, False)]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [(Verdict.GREEN, ExitCode.DONE), (Verdict.AMBER, ExitCode.WARNINGS), (Verdict.RED, ExitCode.STEP)],
+)
+def test_only_a_drill_in_which_every_check_held_ends_with_0(verdict: Verdict, code: ExitCode) -> None:
+    assert drill.exit_code_of(replace(GOOD, checks=(Check("a", "b", verdict),))) is code
+
+
+def events(paths: Paths) -> list[dict[str, object]]:
+    return [json.loads(line) for line in drill_unit.events_path(paths).read_text().splitlines()]
+
+
+def in_unit(monkeypatch: pytest.MonkeyPatch, *outcomes: DrillReport | HotSyncError) -> None:
+    left = list(outcomes)
+
+    def run_drill(paths: Paths, clock: Clock, say: Callable[[str], None]) -> DrillReport:
+        outcome = left.pop(0)
+        if isinstance(outcome, HotSyncError):
+            raise outcome
+        say("Planning")
+        return outcome
+
+    monkeypatch.setattr(drill_unit, "run_drill", run_drill)
+
+
+def test_the_unit_says_what_it_does_and_how_it_ended(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_unit(monkeypatch, GOOD)
+    assert drill_unit.run_in_unit(slave, TickingClock()) == 0
+    assert events(slave) == [{"said": "Planning"}, {"ended": 0, "sentence": GOOD.summary}]
+
+
+def test_another_run_is_waited_for_and_that_is_said_once(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Busy(what="run of HotSync", pid=7, age="3 s")
+    in_unit(monkeypatch, busy, busy, GOOD)
+    assert drill_unit.run_in_unit(slave, TickingClock()) == 0
+    assert [str(event.get("said", ""))[:8] for event in events(slave)] == ["Waiting:", "Planning", ""]
+
+
+def test_what_refuses_a_drill_is_told_to_whoever_follows(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_unit(monkeypatch, NotReady(reason="it holds nothing"))
+    assert drill_unit.run_in_unit(slave, TickingClock()) == 3
+    told = events(slave)[-1]
+    assert told["ended"] == 3
+    assert isinstance(told["error"], dict)
+    assert told["error"]["code"] == "refused.ready"
