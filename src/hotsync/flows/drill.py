@@ -36,7 +36,7 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 COMMAND = "hotsync drill"
-SAMPLE = 2000
+SAMPLE = 500
 """So many files of the replica are read before each drill; all paths are looked at."""
 
 _ABOUT = "the rehearsal of a promotion"

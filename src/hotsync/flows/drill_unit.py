@@ -23,7 +23,8 @@ PATIENCE = 3600.0
 """So long a drill waits for another run of HotSync to end."""
 
 _LOOK_SECONDS = 0.2
-_RUNNING = ("active", "activating", "deactivating", "reloading")
+_WORKING = ("active", "activating", "reloading")
+_ENDING = "deactivating"
 
 
 def events_path(paths: Paths) -> Path:
@@ -31,15 +32,23 @@ def events_path(paths: Paths) -> Path:
     return paths.run / "drill-events"
 
 
+def _state() -> tuple[str, bool]:
+    """Return the state of the unit, and whether it is about to be started or stopped."""
+    asked = ["systemctl", "show", "--property=ActiveState,Job", UNIT]
+    told = dict(line.partition("=")[::2] for line in command.run(asked, ok=range(256)).text.splitlines())
+    return told.get("ActiveState", ""), told.get("Job", "") not in ("", "0")
+
+
 def is_running() -> bool:
-    """Return whether a drill runs on this host now."""
-    return command.run(["systemctl", "is-active", UNIT], ok=range(256)).text.strip() in _RUNNING
+    """Return whether a drill runs on this host now, or is about to begin, or what one has left is taken away."""
+    state, waits = _state()
+    return state in (*_WORKING, _ENDING) or waits
 
 
 def start(paths: Paths) -> None:
     """Start the unit, unless it runs; raise CommandFailed if it cannot be started."""
     paths.run.mkdir(parents=True, exist_ok=True)
-    if is_running():
+    if _state()[0] in _WORKING:
         return
     events_path(paths).unlink(missing_ok=True)  # of an earlier one
     command.run(["systemctl", "reset-failed", UNIT], ok=range(256))

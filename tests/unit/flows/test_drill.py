@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hotsync.engine import drill_facts
-from hotsync.errors import Busy, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
+from hotsync.errors import Busy, DrillFailed, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
 from hotsync.flows import drill, drill_unit
 from hotsync.model.drill import DrillReport
 from hotsync.model.identity import Role, RoleRecord
@@ -19,6 +20,7 @@ from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import load_drill, load_trend
 from hotsync.state.runs import Runs
+from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
@@ -134,6 +136,39 @@ def test_another_run_is_waited_for_and_that_is_said_once(slave: Paths, monkeypat
     in_unit(monkeypatch, busy, busy, GOOD)
     assert drill_unit.run_in_unit(slave, TickingClock()) == 0
     assert [str(event.get("said", ""))[:8] for event in events(slave)] == ["Waiting:", "Planning", ""]
+
+
+class Systemd:
+    """A service manager that tells of the unit what is said next."""
+
+    def __init__(self, *told: str) -> None:
+        self.told = list(told)
+        self.asked: list[str] = []
+
+    def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
+        self.asked.append(argv[1])
+        return SimpleNamespace(text=self.told.pop(0) if argv[1] == "show" else "")
+
+
+def test_a_drill_that_runs_is_joined(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd("ActiveState=activating\nJob=7\n")
+    monkeypatch.setattr(command, "run", systemd.run)
+    drill_unit.start(slave)
+    assert systemd.asked == ["show"]
+
+
+def test_one_that_was_ended_and_is_cleaned_up_after_is_none_to_join(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slave.run.mkdir(parents=True)
+    drill_unit.events_path(slave).write_text('{"said": "of the one that was ended"}\n')
+    systemd = Systemd("ActiveState=deactivating\n", "ActiveState=inactive\nJob=8\n", "ActiveState=inactive\n")
+    monkeypatch.setattr(command, "run", systemd.run)
+    drill_unit.start(slave)
+    assert systemd.asked == ["show", "reset-failed", "start"]
+    with pytest.raises(DrillFailed):  # it never said a word; but it was waited for while it was to be started
+        drill_unit.follow(slave, lambda _: None, TickingClock())
+    assert systemd.told == []
 
 
 def test_what_refuses_a_drill_is_told_to_whoever_follows(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
