@@ -35,8 +35,9 @@ def events_path(paths: Paths) -> Path:
 def _state() -> tuple[str, bool]:
     """Return the state of the unit, and whether it is about to be started or stopped."""
     asked = ["systemctl", "show", "--property=ActiveState,Job", UNIT]
-    told = dict(line.partition("=")[::2] for line in command.run(asked, ok=range(256)).text.splitlines())
-    return told.get("ActiveState", ""), told.get("Job", "") not in ("", "0")
+    lines = command.run(asked, ok=range(256)).text.splitlines()
+    state = next((line.removeprefix("ActiveState=") for line in lines if line.startswith("ActiveState=")), "")
+    return state, any(line.startswith("Job=") and line not in ("Job=", "Job=0") for line in lines)
 
 
 def is_running() -> bool:
