@@ -24,7 +24,7 @@ def answer_hand_over(around: Surroundings, here: Here, message: AskHandOver) -> 
         with state.locked(paths):
             if message.wish == "begin":
                 _begin(paths, here, message)
-            elif message.wish == "cancel" and _goes_on(paths):
+            elif message.wish == "cancel" and _goes_on(paths, here):
                 state.cancel(paths)
             return _state(paths, here, message, around.clock.monotonic())
     except OSError as error:
@@ -40,14 +40,14 @@ def _begin(paths: Paths, here: Here, message: AskHandOver) -> None:
             reason=f"it is at epoch {here.record.highest_epoch}, and who wants to take over is at {message.epoch}",
             hint="Run hotsync on the MASTER, so that both know the same; then again.",
         )
-    if not _goes_on(paths):
+    if not _goes_on(paths, here):
         _log.warning("The SLAVE asks this MASTER to hand over.")
         state.request(paths)
 
 
-def _goes_on(paths: Paths) -> bool:
+def _goes_on(paths: Paths, here: Here) -> bool:
     """Return whether one was asked for, or goes on; one that nobody works on is cut, and the next request ends it."""
-    known = state.load_handover(paths)
+    known = state.current(paths, here.record.highest_epoch)
     return state.is_requested(paths) or (known is not None and known.is_going_on and state.is_worked_on(paths))
 
 
@@ -58,7 +58,7 @@ def _state(paths: Paths, here: Here, message: AskHandOver, now: float) -> HandOv
         stage = Stage.LEFT if state.has_left(paths) else Stage.LEAVING
         ours = hold.planned and hold.epoch == message.epoch
         return HandOverState(epoch=epoch, stage=_word(stage if ours else Stage.NONE))
-    known = state.load_handover(paths)
+    known = state.current(paths, epoch)
     if state.is_requested(paths) or known is None:
         asked = state.is_requested(paths)
         return HandOverState(epoch=epoch, stage=_word(Stage.ASKED if asked else Stage.NONE))

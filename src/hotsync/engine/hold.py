@@ -26,7 +26,7 @@ from hotsync.model.network import Address
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
-from hotsync.state.handover import load_handover, note_left
+from hotsync.state.handover import current, note_left
 from hotsync.state.hold import drop_hold, held, load_hold, save_hold
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -129,7 +129,7 @@ class Holding:
 
     def _ran(self, production: frozenset[str]) -> tuple[str, ...]:
         """Return the units of production that run, with those that a hand-over has stopped already."""
-        handover = load_handover(self.paths)
+        handover = current(self.paths, store.load_role(self.paths).highest_epoch)
         stopped = handover.ran if handover is not None and not handover.resumed else ()
         return tuple(sorted({*stopped, *(unit for unit in self.active_units() if covers(production, unit))}))
 

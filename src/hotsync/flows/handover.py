@@ -70,14 +70,15 @@ class _Work:
 
     def settled(self) -> bool:
         """Give up what was cut; return whether a new one may begin."""
-        left = state.load_handover(self.paths)
-        if left is None or not left.is_going_on:
+        left, epoch = state.load_handover(self.paths), store.load_role(self.paths).highest_epoch
+        if left is None or not left.is_going_on or (left.epoch != epoch and left.stage is not Stage.GIVEN_UP):
             return not self.is_over()
         return not self.is_over() and not self.give_up("it was cut in the middle")
 
     def whole(self) -> bool:
         """Do all of it; return whether this server was superseded."""
         epoch = store.load_role(self.paths).highest_epoch
+        state.drop_units(self.paths)
         with state.locked(self.paths):
             # the request goes after the document is there: whoever looks in between sees one of them
             state.save_handover(self.paths, HandOver(Stage.PREPARING, epoch, self.clock.now()))

@@ -23,7 +23,7 @@ from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage
 from hotsync.state.drills import load_trend
-from hotsync.state.handover import load_handover
+from hotsync.state.handover import current
 from hotsync.state.hold import held
 from hotsync.state.loss import load_loss
 from hotsync.state.rejoin import load_rejoin
@@ -58,7 +58,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
     is_slave = role.role is Role.SLAVE
     streams = settings.streams and role.role is Role.MASTER
     watches = settings.enabled and settings.watch_seconds > 0 and role.role is Role.MASTER and bool(settings.slave_host)
-    handover = load_handover(paths)
+    handover = current(paths, role.highest_epoch) if role.role is Role.MASTER else None
     newest = tried(lambda: holdings(paths, role.role), None)
     command = "hotsync-slave" if is_slave else "hotsync"
     status = Status(

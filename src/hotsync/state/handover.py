@@ -82,6 +82,15 @@ def load_handover(paths: Paths) -> HandOver | None:
         return None
 
 
+def current(paths: Paths, epoch: int) -> HandOver | None:
+    """Given the epoch that this server has, return the hand-over that goes on or went on at it.
+
+    One of an earlier epoch is over, also where no boot has taken its document away.
+    """
+    known = load_handover(paths)
+    return known if known is not None and known.epoch == epoch else None
+
+
 def save_handover(paths: Paths, handover: HandOver) -> None:
     """Write down how far it is; raise OSError."""
     paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -90,8 +99,9 @@ def save_handover(paths: Paths, handover: HandOver) -> None:
 
 
 def request(paths: Paths) -> None:
-    """Ask hotsync-handover.service to begin; a cancellation of an earlier request is nothing any more."""
+    """Ask hotsync-handover.service to begin; what an earlier one has left behind is nothing any more."""
     cancel_path(paths).unlink(missing_ok=True)
+    left_path(paths).unlink(missing_ok=True)
     files.write_atomic(request_path(paths), b"", mode=0o600)
 
 

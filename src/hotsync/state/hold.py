@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.model.handover import Stage
 from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
-from hotsync.state.handover import load_handover, locked
+from hotsync.state.handover import current, locked
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
@@ -52,15 +52,15 @@ def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, n
         if known is not None and known.epoch >= epoch:
             return False
         if known is None or known.released:
-            save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths)))
+            save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths, record)))
         else:
             save_hold(paths, replace(known, epoch=epoch))
         return True
 
 
-def _stands_still(paths: Paths) -> bool:
+def _stands_still(paths: Paths, record: RoleRecord) -> bool:
     """Return whether a claim is what this server, with production stopped, waits for now."""
-    handover = load_handover(paths)
+    handover = current(paths, record.highest_epoch)
     return handover is not None and handover.stage is Stage.READY
 
 

@@ -408,6 +408,27 @@ def test_a_claim_that_the_master_hears_after_it_serves_again_is_no_hand_over(tmp
     assert not hold.planned
 
 
+def test_what_an_earlier_hand_over_has_left_in_this_boot_means_nothing_at_another_epoch(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    paths = world.master.paths
+    world.line.start("slave", world.switch_over)
+    finish(world)
+    # it rejoined, and was made the MASTER again by a second switchover
+    store.save_role(paths, RoleRecord(Role.MASTER, epoch=7))
+    drop_hold(paths)
+    world.master.runs = True
+    assert world.call.ask("look", 7).stage == "none"
+    note_superseded(paths, store.load_role(paths), 8, HeardBy.CALLED, 1.0)
+    hold = held(paths)
+    assert hold is not None
+    assert not hold.planned, "it serves, whatever it did then"
+    drop_hold(paths)
+    world.master.did.clear()
+    world.call.ask("begin", 7)
+    hand_over(paths, world.clock, world.master)
+    assert world.master.did[:2] == ["run", "look"], "nothing is given up that is over"
+
+
 @given(st.floats(0, 3600), st.floats(0, 60), st.floats(0, 60))
 def test_the_slave_stops_claiming_before_the_master_stops_waiting(left: float, way: float, back: float) -> None:
     asked = 1000.0
