@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from hotsync.backends.network import addresses as live
 from hotsync.model.network import Address
 from hotsync.system import command
 
+PROMOTE = Path("/proc/sys/net/ipv4/conf")
 MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service")
 """What would give an interface its addresses back, for instance when its cable is pulled and put in again."""
 
@@ -29,10 +32,30 @@ def start_managers() -> None:
 
 
 def give_up(addresses: Iterable[Address]) -> None:
-    """Take these addresses from their interfaces; one that is gone already is fine."""
+    """Take these addresses from their interfaces, and no others; one that is gone already is fine."""
     for address in addresses:
-        # with the first address of a network the kernel takes those that were added to it later
-        command.run(["ip", "address", "del", str(address), "dev", address.interface], ok=range(256))
+        with _later_ones_kept(address.interface):
+            command.run(["ip", "address", "del", str(address), "dev", address.interface], ok=range(256))
+
+
+@contextmanager
+def _later_ones_kept(interface: str) -> Iterator[None]:
+    """Within the block the first address of a network that goes leaves those that were added to it later.
+
+    Without this the kernel takes them, too: a promoted MASTER that gives the standby address away has all of
+    production's behind it.
+    """
+    switch = PROMOTE / interface / "promote_secondaries"
+    before = ""
+    with suppress(OSError):
+        before = switch.read_text().strip()
+        switch.write_text("1\n")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if before == "0":
+                switch.write_text("0\n")
 
 
 def links_up(names: Iterable[str]) -> None:

@@ -1,0 +1,58 @@
+"""Which addresses go from a real interface when some are given up, and which must stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network import giving_up
+from hotsync.model.network import Address
+from hotsync.system import command
+from tests.contract.agent.pair import own_network
+
+pytestmark = pytest.mark.contract
+
+STANDBY, PRODUCTION = Address("eth7", "10.99.8.2", 24), Address("eth7", "10.99.8.1", 24)
+SWITCH = giving_up.PROMOTE / "eth7/promote_secondaries"
+OTHER, GATEWAY = Address("eth7", "192.0.2.1", 24), "10.99.8.254"
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[None]:
+    """What a promoted MASTER has: its own address came first, production's was added to it later."""
+    with own_network():
+        command.run(["ip", "link", "add", "eth7", "type", "veth", "peer", "name", "far7"])
+        for name in ("eth7", "far7"):
+            command.run(["ip", "link", "set", name, "up"])
+        for address in (STANDBY, PRODUCTION, OTHER):
+            command.run(["ip", "address", "add", str(address), "dev", "eth7"])
+        SWITCH.write_text("0\n")
+        live.prefer(PRODUCTION)
+        live.set_gateway(Address("eth7", GATEWAY, 32), PRODUCTION, on_link=True)
+        yield
+
+
+def addresses() -> set[str]:
+    shown = json.loads(command.run(["ip", "-4", "-j", "address", "show", "dev", "eth7"]).text)
+    return {address["local"] for link in shown for address in link["addr_info"]}
+
+
+def test_who_gives_the_first_address_of_a_network_away_keeps_those_that_came_later_with_their_routes() -> None:
+    giving_up.give_up((STANDBY,))
+    assert addresses() == {PRODUCTION.address, OTHER.address}
+    assert f"src {PRODUCTION.address}" in command.run(["ip", "route", "get", "10.99.8.77"]).text
+    routes = command.run(["ip", "route"]).text
+    assert f"default via {GATEWAY} dev eth7" in routes
+    giving_up.give_up((STANDBY,))
+    assert addresses() == {PRODUCTION.address, OTHER.address}
+    assert SWITCH.read_text() == "0\n", "it is as it was"
+
+
+def test_a_server_that_holds_itself_gives_all_of_productions_addresses_up() -> None:
+    giving_up.give_up((PRODUCTION, OTHER))
+    assert addresses() == {STANDBY.address}
+    giving_up.give_up((STANDBY,))
+    assert addresses() == set()
