@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,16 @@ def test_who_gives_the_first_address_of_a_network_away_keeps_those_that_came_lat
     giving_up.give_up((STANDBY,))
     assert addresses() == {PRODUCTION.address, OTHER.address}
     assert SWITCH.read_text() == "0\n", "it is as it was"
+
+
+def test_in_a_container_whose_kernel_settings_cannot_be_written_it_keeps_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_up, "PROMOTE", tmp_path)
+    giving_up.give_up((STANDBY,))
+    assert addresses() == {PRODUCTION.address, OTHER.address}
+    assert f"src {PRODUCTION.address}" in command.run(["ip", "route", "get", "10.99.8.77"]).text
+    assert f"default via {GATEWAY} dev eth7" in command.run(["ip", "route"]).text
 
 
 def test_a_server_that_holds_itself_gives_all_of_productions_addresses_up() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hotsync.backends.network import addresses as live
+from hotsync.backends.network import snapshot
 from hotsync.model.network import Address
 from hotsync.system import command
 
+_log = logging.getLogger("hotsync.network")
 PROMOTE = Path("/proc/sys/net/ipv4/conf")
 MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service")
 """What would give an interface its addresses back, for instance when its cable is pulled and put in again."""
@@ -33,9 +37,24 @@ def start_managers() -> None:
 
 def give_up(addresses: Iterable[Address]) -> None:
     """Take these addresses from their interfaces, and no others; one that is gone already is fine."""
-    for address in addresses:
+    gone = tuple(addresses)
+    before = snapshot.read_before()
+    for address in gone:
         with _later_ones_kept(address.interface):
             command.run(["ip", "address", "del", str(address), "dev", address.interface], ok=range(256))
+    _bring_back(before, gone)
+
+
+def _bring_back(before: snapshot.Before, gone: tuple[Address, ...]) -> None:
+    """Give back what went along with the addresses: where /proc/sys is not to be written (in containers) the kernel
+    knows no mercy for later ones."""
+    texts = {address.address for address in gone}
+    kept = tuple(address for address in before.addresses if address.address not in texts)
+    if set(kept) <= set(live.read_addresses()):
+        return
+    routes = tuple(route for route in before.routes if texts.isdisjoint(route.split()))
+    for fault in snapshot.restore(replace(before, addresses=kept, routes=routes)):
+        _log.warning("%s", fault)
 
 
 @contextmanager
