@@ -28,7 +28,7 @@ time.sleep(600)
 @pytest.fixture(autouse=True)
 def _no_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     """No service manager runs here."""
-    monkeypatch.setattr(clear_way, "_is_going", lambda: False)
+    monkeypatch.setattr(clear_way, "_is_going", lambda *_: False)
 
 
 def test_a_run_that_a_person_started_is_ended_too(tmp_path: Path) -> None:
