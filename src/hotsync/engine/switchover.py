@@ -58,7 +58,7 @@ def handed_over(
         try:
             yield _Asking(line, clock, say, epoch).until_ready()
         finally:
-            if store.load_role(paths).claim is None:
+            if store.load_role(paths).highest_epoch == epoch:  # it has claimed nothing
                 _take_back(line, epoch, say)
 
 

@@ -122,7 +122,9 @@ def test_a_switchover_by_two_daemons_ends_with_a_held_master_that_says_it_stood_
     assert fault(both.slave.paths, both.slave.clock) == ""
     with unit(yard):
         with handed_over(both.slave.paths, both.slave.clock, said.append) as handed:
-            claim(both, handed).fence()
+            port = claim(both, handed)
+            port.fence()
+            port.become_master(1)
         until(lambda: not state.is_requested(both.master.paths), "the unit ends")
     hold, promotion = held(both.master.paths), document.load_promotion(both.slave.paths)
     assert hold is not None
