@@ -165,6 +165,7 @@ def test_a_switchover_under_load_loses_nothing_that_was_acknowledged(
         print(f"\npeople waited {gaps}, production stood still {document['still_seconds']} s\n{steps}")
 
 
+@pytest.mark.full
 def test_a_last_run_that_fails_lets_the_master_go_on_and_nothing_is_left_behind(alive: Lab, tmp_path: Path) -> None:
     master, slave = alive.master, alive.slave
     master.run(
