@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from hotsync.errors import ConfigError
 from hotsync.model.data_age import ServerAge
 from hotsync.model.fence import FenceResult
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check
-from hotsync.system import files
+from hotsync.state.document import Document
 from hotsync.system.paths import Paths
 
-SCHEMA = 1
-_PROMOTION = TypeAdapter(Promotion)
+_PROMOTION = Document(TypeAdapter(Promotion), "promotion")
 
 
 def document_path(paths: Paths) -> Path:
@@ -31,32 +27,12 @@ def document_path(paths: Paths) -> Path:
 
 def load_promotion(paths: Paths, path: Path | None = None) -> Promotion | None:
     """Return the promotion on disk, or None; raise ConfigError if it cannot be read. `path`: of one that was undone."""
-    path = path or document_path(paths)
-    try:
-        document: object = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ConfigError(document=str(path), faults=str(error)) from error
-    fields = cast("dict[str, object]", document) if isinstance(document, dict) else {}
-    schema = fields.pop("schema", None)
-    if schema != SCHEMA:
-        raise ConfigError(
-            document=str(path),
-            faults=f"its schema is {schema}, this HotSync knows {SCHEMA}",
-            hint="Install the HotSync version again that began this promotion.",
-        )
-    try:
-        return _PROMOTION.validate_python(fields)
-    except ValidationError as error:
-        raise ConfigError(document=str(path), faults=str(error.errors()[0]["msg"])) from error
+    return _PROMOTION.load(path or document_path(paths))
 
 
 def save_promotion(paths: Paths, promotion: Promotion) -> None:
     """Make this the promotion on disk, durably."""
-    fields = cast("dict[str, object]", _PROMOTION.dump_python(promotion, mode="json"))
-    text = json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
-    files.write_atomic(document_path(paths), text.encode(), mode=0o600)
+    _PROMOTION.save(document_path(paths), promotion)
 
 
 def claimed_promotion(paths: Paths, role: RoleRecord) -> Promotion | None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from hotsync.errors import ConfigError
 from hotsync.model.plan import StepRecord
 from hotsync.model.rejoin import REPLICA, Rejoin
+from hotsync.state.document import Document
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
-SCHEMA = 1
-_REJOIN = TypeAdapter(Rejoin)
+_REJOIN = Document(TypeAdapter(Rejoin), "rejoin")
 
 
 def document_path(paths: Paths) -> Path:
@@ -26,25 +23,7 @@ def document_path(paths: Paths) -> Path:
 
 def load_rejoin(paths: Paths) -> Rejoin | None:
     """Return the last rejoin of this server, or None; raise ConfigError if it cannot be read."""
-    path = document_path(paths)
-    try:
-        document: object = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ConfigError(document=str(path), faults=str(error)) from error
-    fields = dict(cast("dict[str, object]", document)) if isinstance(document, dict) else {}
-    schema = fields.pop("schema", None)
-    if schema != SCHEMA:
-        raise ConfigError(
-            document=str(path),
-            faults=f"its schema is {schema}, this HotSync knows {SCHEMA}",
-            hint="Install the HotSync version again that began this rejoin.",
-        )
-    try:
-        return _REJOIN.validate_python(fields)
-    except ValidationError as error:
-        raise ConfigError(document=str(path), faults=str(error.errors()[0]["msg"])) from error
+    return _REJOIN.load(document_path(paths))
 
 
 def unfinished_rejoin(paths: Paths) -> Rejoin | None:
@@ -55,9 +34,7 @@ def unfinished_rejoin(paths: Paths) -> Rejoin | None:
 
 def save_rejoin(paths: Paths, rejoin: Rejoin) -> None:
     """Make this the rejoin on disk, durably."""
-    fields = cast("dict[str, object]", _REJOIN.dump_python(rejoin, mode="json"))
-    text = json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
-    files.write_atomic(document_path(paths), text.encode(), mode=0o600)
+    _REJOIN.save(document_path(paths), rejoin)
 
 
 def add_record(paths: Paths, record: StepRecord) -> None:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hotsync.errors import ConfigError
 from hotsync.model.plan import StepRecord
 from hotsync.model.undo import Undo
-from hotsync.system import files
+from hotsync.state.document import Document
 from hotsync.system.paths import Paths
 
-SCHEMA = 1
-_UNDO = TypeAdapter(Undo)
+_UNDO = Document(TypeAdapter(Undo), "undo")
 
 
 def load_undo(paths: Paths) -> Undo | None:
     """Return the last undo of this server, None if there was none; raise ConfigError if it cannot be read."""
-    path = paths.undo_file
-    try:
-        document: object = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ConfigError(document=str(path), faults=str(error)) from error
-    fields = cast("dict[str, object]", document) if isinstance(document, dict) else {}
-    if fields.pop("schema", None) != SCHEMA:
-        raise ConfigError(document=str(path), faults="its schema is not known to this HotSync")
-    try:
-        return _UNDO.validate_python(fields)
-    except ValidationError as error:
-        raise ConfigError(document=str(path), faults=str(error.errors()[0]["msg"])) from error
+    return _UNDO.load(paths.undo_file)
 
 
 def unfinished_undo(paths: Paths) -> Undo | None:
@@ -53,9 +37,7 @@ def is_undoing(paths: Paths) -> bool:
 
 def save_undo(paths: Paths, undo: Undo) -> None:
     """Make this the undo on disk, durably."""
-    fields = cast("dict[str, object]", _UNDO.dump_python(undo, mode="json"))
-    text = json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n"
-    files.write_atomic(paths.undo_file, text.encode(), mode=0o600)
+    _UNDO.save(paths.undo_file, undo)
 
 
 def add_undo_record(paths: Paths, record: StepRecord) -> None:
