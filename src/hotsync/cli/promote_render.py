@@ -15,7 +15,7 @@ from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, s
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_look import loss_of
 from hotsync.flows.promote_past import Past
-from hotsync.flows.promote_unit import Ended
+from hotsync.flows.unit_events import Ended
 from hotsync.model.cards import NONE
 from hotsync.model.data_age import ServerAge
 from hotsync.model.fence import sentence_of

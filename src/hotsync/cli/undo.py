@@ -14,8 +14,8 @@ from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows import undo as flow
 from hotsync.flows.promote import Answers
-from hotsync.flows.promote_unit import Ended
 from hotsync.flows.undo import UndoProspect
+from hotsync.flows.unit_events import Ended
 from hotsync.model.readable import readable
 from hotsync.model.undo import Undo, Written
 from hotsync.state.undo import kept_folder, load_undo

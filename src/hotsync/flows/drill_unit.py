@@ -6,13 +6,13 @@ The unit writes one JSON line for each thing that it says and, last, how it ende
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hotsync.errors import Busy, DrillFailed, HotSyncError
+from hotsync.flows import unit_events
 from hotsync.flows.drill import exit_code_of, run_drill
+from hotsync.flows.unit_events import Ended
 from hotsync.model.drill import DrillReport
 from hotsync.system import command, files
 from hotsync.system.clock import Clock
@@ -90,41 +90,10 @@ def _when_free(paths: Paths, clock: Clock, say: Callable[[str], None]) -> DrillR
             clock.sleep(_LOOK_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How the unit ended; `error` as `--json` prints errors, None if it came to a report."""
-
-    exit_code: int
-    sentence: str
-    error: dict[str, Any] | None
-
-
 def follow(paths: Paths, show: Callable[[str], None], clock: Clock) -> Ended:
     """Show what the running unit says, from its first word on; return how it ended. Raise DrillFailed if it was cut."""
-    for event in _events(paths, clock):
+    for event in unit_events.follow(events_path(paths), is_running, clock, _LOOK_SECONDS):
         if "ended" in event:
-            return Ended(int(event["ended"]), str(event["sentence"]), event.get("error"))
+            return unit_events.ended(event)
         show(str(event["said"]))
     raise DrillFailed(reason="it was ended in the middle")
-
-
-def _events(paths: Paths, clock: Clock) -> Iterator[dict[str, Any]]:
-    """Return the unit's events until it has ended and no more come."""
-    position, last_round = 0, False
-    while True:
-        try:
-            data = events_path(paths).read_bytes()[position:]
-        except FileNotFoundError:
-            data = b""
-        whole = data[: data.rfind(b"\n") + 1]
-        position += len(whole)
-        for line in whole.splitlines():
-            event: dict[str, Any] = json.loads(line)
-            yield event
-            if "ended" in event:
-                return
-        if last_round:
-            return
-        last_round = not is_running()
-        if not last_round:
-            clock.sleep(_LOOK_SECONDS)

@@ -7,15 +7,15 @@ browser tab changes nothing, and a second call sees the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hotsync.errors import ExitCode, HandOverFailed, HotSyncError, NotHandedOver, Refused, StepFailed
-from hotsync.flows import promote, undo
+from hotsync.flows import promote, undo, unit_events
 from hotsync.flows.promote import Answers
 from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
+from hotsync.flows.unit_events import Ended
 from hotsync.model.plan import Progress, Step
 from hotsync.model.promotion import NetworkChoice
 from hotsync.state.promotion import load_promotion
@@ -40,15 +40,6 @@ def request_path(paths: Paths) -> Path:
 def events_path(paths: Paths) -> Path:
     """Return where the unit writes what it does, a JSON object a line."""
     return paths.run / "promote-events"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How the unit ended; `error` as `--json` prints errors, None if it went well."""
-
-    exit_code: int
-    sentence: str
-    error: dict[str, Any] | None
 
 
 def is_running() -> bool:
@@ -164,14 +155,10 @@ def _read_request(paths: Paths) -> Answers:
 
 def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -> Ended:
     """Show each event of the running unit as it comes, from the first; return how it ended."""
-    ended: Ended | None = None
-    for event in _events(paths, clock):
+    for event in unit_events.follow(events_path(paths), is_running, clock, POLL_SECONDS):
         if "ended" in event:
-            ended = Ended(int(event["ended"]), str(event["sentence"]), event.get("error"))
-        else:
-            show(event)
-    if ended is not None:
-        return ended
+            return unit_events.ended(event)
+        show(event)
     sentence = "The promotion was ended in the middle. Run hotsync-promote: it goes on where it stopped."
     if is_undoing(paths):
         sentence = "The undo was ended in the middle. Run hotsync-promote --undo: it goes on where it stopped."
@@ -187,25 +174,3 @@ def last(paths: Paths) -> Ended:
         return Ended(int(ExitCode.STEP), promote.unfinished_sentence(paths) or "That promotion did not end.", None)
     outcome = promote.outcome_of(paths)
     return Ended(int(outcome.exit_code), outcome.sentence, None)
-
-
-def _events(paths: Paths, clock: Clock) -> Iterator[dict[str, Any]]:
-    """Return the unit's events until it has ended and no more come."""
-    position, last_round = 0, False
-    while True:
-        try:
-            data = events_path(paths).read_bytes()[position:]
-        except FileNotFoundError:
-            data = b""
-        whole = data[: data.rfind(b"\n") + 1]
-        position += len(whole)
-        for line in whole.splitlines():
-            event: dict[str, Any] = json.loads(line)
-            yield event
-            if "ended" in event:
-                return
-        if last_round:
-            return
-        last_round = not is_running()
-        if not last_round:
-            clock.sleep(POLL_SECONDS)

@@ -18,8 +18,8 @@ from hotsync.errors import ExitCode, NotReady, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Answers, Prospect
 from hotsync.flows.promote_past import Past
-from hotsync.flows.promote_unit import Ended
 from hotsync.flows.undo import UndoProspect
+from hotsync.flows.unit_events import Ended
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation
 from hotsync.model.handover import Handed

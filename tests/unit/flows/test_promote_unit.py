@@ -11,6 +11,7 @@ import pytest
 from hotsync.errors import Busy, ExitCode, NotHandedOver, StepFailed
 from hotsync.flows import promote, promote_unit, undo
 from hotsync.flows.promote import Answers
+from hotsync.flows.unit_events import Ended
 from hotsync.model.promotion import NetworkChoice
 from hotsync.system import command
 from hotsync.system.paths import Paths
@@ -47,7 +48,7 @@ class Scene:
 
 def follow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: list[str]
-) -> tuple[list[dict[str, Any]], promote_unit.Ended]:
+) -> tuple[list[dict[str, Any]], Ended]:
     scene = Scene(Paths(tmp_path), later)
     monkeypatch.setattr(promote_unit, "is_running", scene.running)
     shown: list[dict[str, Any]] = []
