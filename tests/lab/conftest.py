@@ -149,3 +149,19 @@ def production() -> Iterator[Lab]:
 
     with ready_lab("promote") as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def prepared(production: Lab) -> Iterator[Lab]:
+    """A ready SLAVE and its MASTER for all tests of a module, which are off after it."""
+    from tests.lab.production import switch_off
+
+    yield production
+    switch_off(production)
+
+
+@pytest.fixture
+def alive(prepared: Lab) -> Lab:
+    """Both hosts, ready, the MASTER still on."""
+    prepared.revert("ready")
+    return prepared

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
 from subprocess import PIPE, Popen
 
 import pytest
 
 from lab import Host, Lab
 from tests.lab.conftest import MASTER, wait_for
-from tests.lab.production import promote, switch_off
+from tests.lab.production import promote
 from tests.lab.test_promote import check_production
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -37,13 +36,6 @@ while True:
             if answer[20:22] == b"\\0\\2" and answer[28:32] == wanted:
                 print(f"{time.time():.2f} {answer[22:28].hex(':')}", flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def prepared(production: Lab) -> Iterator[Lab]:
-    """A ready SLAVE and its MASTER."""
-    yield production
-    switch_off(production)
 
 
 class Watch:

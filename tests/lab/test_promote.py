@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import DEVNULL
@@ -13,7 +12,7 @@ import pytest
 
 from lab import Host, Lab
 from tests.lab.conftest import MASTER, SLAVE, own_name, status, sync
-from tests.lab.production import make_ready, promote, switch_off
+from tests.lab.production import make_ready, promote
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -42,20 +41,6 @@ def trapped(plan, host, clock, record, progress):
 promote.execute = trapped
 sys.exit(promote_unit.run_in_unit(Paths(), SystemClock()))
 """
-
-
-@pytest.fixture(scope="module")
-def prepared(production: Lab) -> Iterator[Lab]:
-    """A ready SLAVE and its MASTER for all tests of promotions."""
-    yield production
-    switch_off(production)
-
-
-@pytest.fixture
-def alive(prepared: Lab) -> Lab:
-    """Both hosts, ready, the MASTER still on."""
-    prepared.revert("ready")
-    return prepared
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lab import Host, Lab
 from tests.lab.conftest import MASTER, SLAVE, wait_for
-from tests.lab.production import promote, switch_off
+from tests.lab.production import promote
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -52,13 +51,6 @@ def trapped(plan, host, clock, record, progress=None):
 rejoin.execute = trapped
 rejoin.rejoin_as_slave(Paths(), SystemClock(), print, None)
 """
-
-
-@pytest.fixture(scope="module")
-def prepared(production: Lab) -> Iterator[Lab]:
-    """A ready SLAVE and its MASTER."""
-    yield production
-    switch_off(production)
 
 
 def differing(host: Host) -> dict[str, str]:

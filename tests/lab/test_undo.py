@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lab import Host, Lab
 from tests.lab.conftest import MASTER, SLAVE, sync, wait_for
-from tests.lab.production import promote, switch_off
+from tests.lab.production import promote
 from tests.lab.test_one_master import wait_for_page
 from tests.lab.test_promote import remove_trap, set_trap
 
@@ -22,20 +21,6 @@ OWN = (
     "cd / && find etc home srv root var/www usr/local -xdev ! -path 'etc/mtab' ! -path 'etc/resolv.conf'"
     " ! -path 'etc/adjtime' ! -path 'root/.*' -type f -printf '%p %m %U %G %s\\n' | LC_ALL=C sort"
 )
-
-
-@pytest.fixture(scope="module")
-def prepared(production: Lab) -> Iterator[Lab]:
-    """A ready SLAVE and its MASTER."""
-    yield production
-    switch_off(production)
-
-
-@pytest.fixture
-def alive(prepared: Lab) -> Lab:
-    """Both hosts, ready, the MASTER still on."""
-    prepared.revert("ready")
-    return prepared
 
 
 def undo(host: Host, *options: str) -> tuple[int, dict[str, Any], str]:
