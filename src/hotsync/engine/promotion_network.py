@@ -51,6 +51,7 @@ class PromotionNetwork:
         self._paths = paths
         self._promotion = promotion
         self._note = note
+        self._try = partial(attempt, note)
         self._given = rollback
 
     def take_addresses(self) -> None:
@@ -152,12 +153,14 @@ class PromotionNetwork:
         if loading_guard.is_held():
             loading_guard.admit()
 
-    def _try(self, what: str, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except CommandFailed as error:
-            _log.warning("%s", error.sentence)
-            self._note(f"The network did not take the {what}: {error.facts.get('detail')}. {error.hint}")
+
+def attempt(note: Callable[[str], None], what: str, change: Callable[[], None]) -> None:
+    """Change one thing of the network; where it does not take it, that is noted, and stops nothing."""
+    try:
+        change()
+    except CommandFailed as error:
+        _log.warning("%s", error.sentence)
+        note(f"The network did not take the {what}: {error.facts.get('detail')}. {error.hint}")
 
 
 def _source_for(gateway: Address, plan: NetworkPlan) -> Address | None:

@@ -25,11 +25,11 @@ from hotsync.model.selection import Action, Selection
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout
 from hotsync.state.rejoin import load_rejoin, set_copied
-from hotsync.system import attributes, files
+from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.flags import APPEND_ONLY, IMMUTABLE, clear_flags
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, inode, opened, remove
+from hotsync.system.trees import copy_exactly, inode, make_folder_like, opened, remove
 
 _REASON = "this server's own data becomes its tree: rejoin at epoch"
 
@@ -171,7 +171,7 @@ class RejoinFiles:
         """Make the empty folder that will stay live in the place of one that moves."""
         remove(target)  # an attempt that was cut left it
         with opened(self.paths.root, parent_of(path)) as parent:
-            _folder_like(os.path.basename(path), parent, target)
+            make_folder_like(os.path.basename(path), parent, target)
         self._keep_keys(path, target, source=self.paths.root / path)
 
     def _keep_keys(self, path: str, target: Path, source: Path | None = None) -> None:
@@ -188,7 +188,7 @@ class RejoinFiles:
                 place, live = place / name, live / name
                 if not place.is_dir():
                     with opened(live.parent, ".") as parent:
-                        _folder_like(name, parent, place)
+                        make_folder_like(name, parent, place)
             copy_exactly(origin, place / KEYS)
 
     def _homes(self) -> Iterator[str]:
@@ -204,7 +204,7 @@ class RejoinFiles:
         for folder in reversed(list(folders_of(path))):
             if not os.path.lexists(self.tree / folder):
                 with opened(self.paths.root, parent_of(folder)) as parent:
-                    _folder_like(os.path.basename(folder), parent, self.tree / folder)
+                    make_folder_like(os.path.basename(folder), parent, self.tree / folder)
 
 
 def former_replica(paths: Paths) -> Path:
@@ -213,15 +213,3 @@ def former_replica(paths: Paths) -> Path:
     while os.path.lexists(paths.state / f"replica.{number}"):
         number += 1
     return paths.state / f"replica.{number}"
-
-
-def _folder_like(name: str, parent: int, target: Path) -> None:
-    """Make an empty folder with owner, mode, attributes and times of `name` in the folder `parent`."""
-    wanted = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    target.mkdir(mode=0o700)
-    with opened(target.parent, target.name) as made:
-        os.fchown(made, wanted.st_uid, wanted.st_gid)
-    with opened(target.parent, ".") as place:
-        attributes.write_attributes(target.name, place, attributes.read_attributes(name, parent))
-        os.chmod(target.name, stat.S_IMODE(wanted.st_mode), dir_fd=place)
-        os.utime(target.name, ns=(wanted.st_atime_ns, wanted.st_mtime_ns), dir_fd=place, follow_symlinks=False)

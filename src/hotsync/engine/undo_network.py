@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
@@ -13,7 +14,8 @@ from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.snapshot import restore
 from hotsync.engine import network_before
 from hotsync.engine.hold import Lines, LiveLines
-from hotsync.errors import CommandFailed, ConfigError
+from hotsync.engine.promotion_network import attempt
+from hotsync.errors import ConfigError
 from hotsync.model.network import NetworkState, is_on_link
 from hotsync.model.promotion import Promotion
 from hotsync.system.paths import Paths
@@ -30,7 +32,7 @@ class UndoNetwork:
         self._paths = paths
         self._plan = promotion.network
         self._epoch = promotion.epoch
-        self._note = note
+        self._try = partial(attempt, note)
         self._lines = lines or LiveLines()
 
     def give_up(self) -> None:
@@ -63,24 +65,13 @@ class UndoNetwork:
         here = live.read_interfaces()
         for address in (*state.addresses, *self._plan.standby):
             if address.interface in here and address.interface != "lo":
-                self._try(f"address {address}", lambda address=address: live.add(address))  # type: ignore[misc]
+                self._try(f"address {address}", partial(live.add, address))
         giving_up.start_managers()
         if system is not None:
-            self._try(f"configuration of {system.name}", lambda: system.activate(etc))
+            self._try(f"configuration of {system.name}", partial(system.activate, etc))
         own = live.read_addresses()
         for gateway in state.gateways:
             if gateway.interface in here:
                 on_link = is_on_link(gateway, own)
-                self._try(
-                    f"gateway {gateway.address}",
-                    lambda gateway=gateway, on_link=on_link: live.set_gateway(  # type: ignore[misc]
-                        gateway, None, on_link=on_link
-                    ),
-                )
-
-    def _try(self, what: str, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except CommandFailed as error:
-            _log.warning("%s", error.sentence)
-            self._note(f"The network did not take the {what}: {error.facts.get('detail')}. {error.hint}")
+                setting = partial(live.set_gateway, gateway, None, on_link=on_link)
+                self._try(f"gateway {gateway.address}", setting)

@@ -27,10 +27,10 @@ from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, is_mail
 from hotsync.model.vault import Kept, KeptDatabase, VaultSummary, render_json, render_list
 from hotsync.sources.shadow_watch import LiveFiles
-from hotsync.system import attributes, files
+from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, opened, remove
+from hotsync.system.trees import copy_exactly, make_folder_like, opened, remove
 
 FILES, DATABASES, LIST, DOCUMENT = "files", "databases", "LIST.txt", "list.json"
 _OWN = "var/lib/hotsync"
@@ -146,17 +146,13 @@ class Vault:
         target = self._part / FILES / folder
         if target.is_dir():
             return
-        if folder:
-            self._make_folders(folder.rpartition("/")[0])
-        target.mkdir(mode=0o700)
         if not folder:
+            target.mkdir(mode=0o700)
             return
         parent, _, name = folder.rpartition("/")
-        with opened(self._paths.root, parent) as source, opened(target.parent, ".") as place:
-            wanted = os.stat(name, dir_fd=source, follow_symlinks=False)
-            os.chown(name, wanted.st_uid, wanted.st_gid, dir_fd=place, follow_symlinks=False)
-            attributes.write_attributes(name, place, attributes.read_attributes(name, source))
-            os.chmod(name, stat.S_IMODE(wanted.st_mode), dir_fd=place)
+        self._make_folders(parent)
+        with opened(self._paths.root, parent) as source:
+            make_folder_like(name, source, target)
 
     def _write(self, name: str, pieces: Iterator[str]) -> None:
         with (self._part / name).open("w", encoding="utf-8") as file:

@@ -92,9 +92,7 @@ def load_released(paths: Paths) -> int:
 
 def drop_released(paths: Paths) -> None:
     """It was acted upon."""
-    paths.released_file.unlink(missing_ok=True)
-    if paths.state.is_dir():
-        files.sync_directory(paths.state)
+    files.forget(paths.released_file)
 
 
 def save_hold(paths: Paths, hold: Hold) -> None:
@@ -106,6 +104,4 @@ def save_hold(paths: Paths, hold: Hold) -> None:
 
 def drop_hold(paths: Paths) -> None:
     """Forget it; nothing happens if this server does not hold itself."""
-    paths.hold_file.unlink(missing_ok=True)
-    if paths.state.is_dir():
-        files.sync_directory(paths.state)
+    files.forget(paths.hold_file)

@@ -51,9 +51,7 @@ def is_moving(paths: Paths) -> bool:
 
 def drop_rejoin(paths: Paths) -> None:
     """Forget a rejoin; nothing happens if there is none."""
-    document_path(paths).unlink(missing_ok=True)
-    if paths.state.is_dir():
-        files.sync_directory(paths.state)
+    files.forget(document_path(paths))
 
 
 def add_note(paths: Paths, note: str) -> None:

@@ -43,5 +43,4 @@ def save_returned(paths: Paths, returned: Returned) -> None:
 
 def drop_returned(paths: Paths) -> None:
     """Forget it: the settings follow."""
-    document_path(paths).unlink(missing_ok=True)
-    files.sync_directory(paths.state)
+    files.forget(document_path(paths))

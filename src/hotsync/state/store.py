@@ -44,9 +44,7 @@ def save_peer(paths: Paths, peer: Peer) -> None:
 
 def forget_peer(paths: Paths) -> None:
     """Forget the paired server; nothing happens if there is none."""
-    paths.peer_file.unlink(missing_ok=True)
-    if paths.state.is_dir():
-        files.sync_directory(paths.state)
+    files.forget(paths.peer_file)
 
 
 def set_production(paths: Paths, allowed: bool) -> None:

@@ -68,6 +68,13 @@ def sync_directory(path: Path | str) -> None:
         os.close(descriptor)
 
 
+def forget(path: Path) -> None:
+    """Remove a document, durably; nothing happens if it is not there. Raise OSError."""
+    path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync_directory(path.parent)
+
+
 def sync_filesystem(path: Path | str) -> None:
     """Make everything on the file system that holds `path` durable (syncfs); raise OSError if writing back failed."""
     # a database server may have named the path: without O_NONBLOCK a fifo there would hold us until somebody writes

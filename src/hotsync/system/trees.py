@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hotsync.errors import ReplicaError
-from hotsync.system import command, files
+from hotsync.system import attributes, command, files
 
 
 def copy_exactly(source: Path, target: Path) -> None:
@@ -20,6 +20,18 @@ def copy_exactly(source: Path, target: Path) -> None:
     # cp -a alone forgives an attribute that it cannot set
     options = ["-a", "--no-target-directory", "--preserve=xattr", "--reflink=auto", "--sparse=auto"]
     command.run(["cp", *options, "--", os.fspath(source), os.fspath(target)], timeout=24 * 3600)
+
+
+def make_folder_like(name: str, parent: int, target: Path) -> None:
+    """Make an empty folder with owner, mode, attributes and times of `name` in the folder `parent`."""
+    wanted = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    target.mkdir(mode=0o700)
+    with opened(target.parent, target.name) as made:
+        os.fchown(made, wanted.st_uid, wanted.st_gid)
+    with opened(target.parent, ".") as place:
+        attributes.write_attributes(target.name, place, attributes.read_attributes(name, parent))
+        os.chmod(target.name, stat.S_IMODE(wanted.st_mode), dir_fd=place)
+        os.utime(target.name, ns=(wanted.st_atime_ns, wanted.st_mtime_ns), dir_fd=place, follow_symlinks=False)
 
 
 def remove(path: Path) -> None:

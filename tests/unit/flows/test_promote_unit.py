@@ -46,9 +46,7 @@ class Scene:
             file.write(self.later.pop(0))
 
 
-def follow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: list[str]
-) -> tuple[list[dict[str, Any]], Ended]:
+def follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: list[str]) -> tuple[list[dict[str, Any]], Ended]:
     scene = Scene(Paths(tmp_path), later)
     monkeypatch.setattr(promote_unit, "is_running", scene.running)
     shown: list[dict[str, Any]] = []

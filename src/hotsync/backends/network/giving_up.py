@@ -62,7 +62,7 @@ def _later_ones_kept(interface: str) -> Iterator[None]:
     """Within the block the first address of a network that goes leaves those that were added to it later.
 
     Without this the kernel takes them, too: a promoted MASTER that gives the standby address away has all of
-    production's behind it.
+    production's behind it. They could be given back afterwards, but there would be a moment without them.
     """
     switch = PROMOTE / interface / "promote_secondaries"
     before = ""
