@@ -95,6 +95,19 @@ def split(lab: Lab) -> None:
     wait_for(lab.master, "! systemctl -q is-active apache2 mariadb", 120)
 
 
+def check_vault(old: Host, wanted: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """The vault lists what was found to differ, no more and no less; return where it is, and its list."""
+    vault = json.loads(old.read("/var/lib/hotsync/rejoin.json"))["vault"]
+    listed: dict[str, Any] = json.loads(old.read(f"{vault}/list.json"))
+    found = {
+        one["path"]: one["fate"]
+        for one in listed["paths"]
+        if not one["folder"] and one["path"].startswith(tuple(f"{path}/" for path in CARRIED))
+    }
+    assert {path: fate for path, fate in found.items() if fate != "perhaps"} == wanted
+    return vault, listed
+
+
 def test_the_old_master_comes_back_and_can_be_promoted_in_turn(prepared: Lab) -> None:
     prepared.revert("ready")
     old, new = prepared.master, prepared.slave
@@ -104,14 +117,7 @@ def test_the_old_master_comes_back_and_can_be_promoted_in_turn(prepared: Lab) ->
 
     done = old.run(["hotsync", "rejoin", "--yes"], check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    vault = json.loads(old.read("/var/lib/hotsync/rejoin.json"))["vault"]
-    listed = json.loads(old.read(f"{vault}/list.json"))
-    found = {
-        one["path"]: one["fate"]
-        for one in listed["paths"]
-        if not one["folder"] and one["path"].startswith(tuple(f"{path}/" for path in CARRIED))
-    }
-    assert {path: fate for path, fate in found.items() if fate != "perhaps"} == wanted
+    vault, listed = check_vault(old, wanted)
     assert listed["mails"] == 1
     assert old.read(f"{vault}/files/srv/share/split") == "of the old one\n"
     assert new.read("/srv/share/split") == "of the new one\n", "nothing flows backwards"
@@ -162,14 +168,7 @@ def test_killed_before_and_after_every_step_and_without_power_now_and_then_it_co
             old.boot()
             assert f"{MASTER}/" not in old.run(["ip", "-4", "address", "show"]).stdout
         assert steps < 500
-    vault = json.loads(old.read("/var/lib/hotsync/rejoin.json"))["vault"]
-    listed = json.loads(old.read(f"{vault}/list.json"))
-    found = {
-        one["path"]: one["fate"]
-        for one in listed["paths"]
-        if not one["folder"] and one["path"].startswith(tuple(f"{path}/" for path in CARRIED))
-    }
-    assert {path: fate for path, fate in found.items() if fate != "perhaps"} == wanted
+    check_vault(old, wanted)
     wait_for(new, f"config getprop hotsync SlaveHost | grep -qxF {SLAVE}", 60)
     assert f"{MASTER}/24" in new.run(["ip", "-4", "-o", "address", "show", "dev", "eth0"]).stdout
     record = run_of(new)
