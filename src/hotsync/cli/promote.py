@@ -160,6 +160,11 @@ def promote(
             hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
         )
     answers = replace(_answers(network, maps, force), planned=planned)
+    return _promote(paths, answers, at, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _promote(paths: Paths, answers: Answers, at: str | None, *, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Show what will be done, ask, have the unit do it, and follow it; or only show it."""
     if as_json and not (yes or dry_run) and not unit.is_running():
         raise UsageError(
             reason="--json shows no plan, and nobody should agree to what was not shown",
