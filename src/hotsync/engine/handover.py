@@ -23,6 +23,7 @@ from hotsync.model.mute import covers
 from hotsync.model.production import start_waves
 from hotsync.sources.registry import SOURCES
 from hotsync.sources.source import Context
+from hotsync.state.hold import at_work
 from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -69,6 +70,10 @@ class Yard(Protocol):
 
     def run(self, *, last: bool) -> Run | None:
         """Do one sync run, the `last` of all with every database dumped now; None while another one goes on."""
+        ...
+
+    def leave(self) -> None:
+        """What was handed over is claimed: give production's addresses up, at once."""
         ...
 
     def go_on(self, units: Sequence[str], timers: Sequence[str]) -> None:
@@ -179,6 +184,15 @@ class MasterYard:
         except (ValueError, KeyError, TypeError):
             said = done.errors.strip().splitlines()
             return Run(done.returncode or 70, 0, said[0] if said else "the run said nothing")
+
+    def leave(self) -> None:
+        """What was handed over is claimed: give production's addresses up, at once.
+
+        hotsync-hold.service does it, too, and all the rest; but clients wait until they are gone, and this process runs
+        already. Raise Busy where that one is faster.
+        """
+        with at_work(self.paths, wait=False):
+            self.holding.leave()
 
     def go_on(self, units: Sequence[str], timers: Sequence[str]) -> None:
         """Let production start again, and start these units."""

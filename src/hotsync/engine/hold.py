@@ -1,8 +1,8 @@
 """Makes true what held.json says: a MASTER that was superseded serves nothing, and lets its addresses go.
 
-Addresses go first: that takes a moment, however long a database needs to stop. Cut anywhere, doing it again does the
-rest, in this boot or the next one: what ran is written down before it is stopped, and nothing starts without the
-production flag.
+Addresses go first: that takes a moment, however long systemd needs to tell what belongs to production, and a database
+to stop. Cut anywhere, doing it again does the rest, in this boot or the next one: what ran is written down before it
+is stopped, and nothing starts without the production flag.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class LiveLines:
 
     def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
         """Take addresses away so that nothing brings them back, keeping the standby ones and every link up."""
+        giving_up.give_up(addresses)  # at once: stopping a manager may take seconds
         giving_up.stop_managers()
-        giving_up.give_up(addresses)
+        giving_up.give_up(addresses)  # what it has brought back until then
         giving_up.links_up(giving_up.read_cards())
         here = live.read_interfaces()
         for address in standby:
@@ -104,6 +105,22 @@ class Holding:
 
         Raise OSError or CommandFailed; doing it again does the rest.
         """
+        hold = self.leave()
+        if hold is None:
+            return None
+        ran = self._ran(hold, self.active_units())  # of a second start it may be the remainder: nothing is forgotten
+        if ran != hold.ran:
+            hold = replace(hold, ran=ran)
+            save_hold(self.paths, hold)
+        self._stop_own()
+        self.mute.apply(self.production())
+        return hold
+
+    def leave(self) -> Hold | None:
+        """Do the part of it that cannot wait: give production's addresses up, with what ran written down before.
+
+        Only what is answered at once is asked: what of it is production's is found out when it is started again.
+        """
         hold = held(self.paths)
         if hold is None:
             return None
@@ -111,27 +128,32 @@ class Holding:
         files.write_atomic(self.paths.held_flag, b"", mode=0o644)
         store.set_production(self.paths, False)
         standby = self._standby()
-        production = self.production()
         if not hold.begun:
             hold = replace(
                 hold,
                 begun=True,
-                ran=self._ran(production),
+                ran=self._ran(hold, self._active()),
                 addresses=to_give_up(self.lines.fixed(), standby),
                 gateways=self.lines.gateways(),
             )
             save_hold(self.paths, hold)
         self.lines.give_up(to_give_up(self.lines.fixed(), standby), standby)
         note_left(self.paths)
-        self._stop_own()
-        self.mute.apply(production)
         return hold
 
-    def _ran(self, production: frozenset[str]) -> tuple[str, ...]:
-        """Return the units of production that run, with those that a hand-over has stopped already."""
+    def _active(self) -> frozenset[str]:
+        """Return the units that run; none where systemd does not answer: no address stays for that."""
+        try:
+            return self.active_units()
+        except CommandFailed as error:
+            _log.error("%s", error.sentence)
+            return frozenset()
+
+    def _ran(self, hold: Hold, active: frozenset[str]) -> tuple[str, ...]:
+        """Given the units that run, return them with those that are known to have run, and were stopped since."""
         handover = current(self.paths, store.load_role(self.paths).highest_epoch)
         stopped = handover.ran if handover is not None and not handover.resumed else ()
-        return tuple(sorted({*stopped, *(unit for unit in self.active_units() if covers(production, unit))}))
+        return tuple(sorted({*hold.ran, *stopped, *active}))
 
     def _standby(self) -> tuple[Address, ...]:
         """Return the addresses that were this server's own before it was promoted: nobody else takes them."""
@@ -169,8 +191,8 @@ class Holding:
         yield "its addresses are taken again"
         production = self.production()
         # a server that was held as it booted ran nothing: what that boot would have started is due
-        wanted = {unit for unit in self.wanted_units() if covers(production, unit)}
-        units.start_all(sorted(wanted.union(hold.ran)))
+        due = self.wanted_units().union(hold.ran)
+        units.start_all(sorted(unit for unit in due if covers(production, unit)))
         drop_hold(self.paths)
         yield "production is started"
 

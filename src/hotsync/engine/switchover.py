@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 
@@ -14,6 +14,8 @@ from hotsync.state import store
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
+from hotsync.transport.addresses import is_link_local
+from hotsync.transport.dial import Callee
 from hotsync.transport.handover_call import HandOverCall
 from hotsync.transport.handover_messages import HandOverState
 
@@ -29,7 +31,15 @@ _log = logging.getLogger("hotsync.handover")
 def call_of(paths: Paths, clock: Clock, epoch: int) -> HandOverCall:
     """Return a call to the paired MASTER, whatever its addresses are when something is asked."""
     settings, _ = read_settings(paths)
-    return HandOverCall(partial(callees, paths, epoch), clock, _STALL_SECONDS, settings.clock_skew_seconds)
+    return HandOverCall(partial(_lasting_first, paths, epoch), clock, _STALL_SECONDS, settings.clock_skew_seconds)
+
+
+def _lasting_first(paths: Paths, epoch: int) -> Sequence[Callee]:
+    """Return where the MASTER answers, first where it still does when production's addresses are gone.
+
+    On a line to one of those nothing comes any more, and finding that out takes seconds.
+    """
+    return sorted(callees(paths, epoch), key=lambda callee: not is_link_local(callee.address))
 
 
 def fault(paths: Paths, clock: Clock) -> str:
@@ -143,6 +153,8 @@ def confirm(paths: Paths, clock: Clock, epoch: int, call: HandOverCall | None = 
             clock.sleep(LOOK_SECONDS)
             try:
                 stage = Stage(line.ask("look", epoch).stage)
+            except PeerUnreachable:
+                break  # nobody answers at any of its addresses: they are gone
             except HotSyncError as error:  # its addresses are going, and with them the line
                 _log.info("the MASTER is asked again: %s", error.sentence)
         gone = "has given up its addresses" if stage is Stage.LEFT else "gives up its addresses"

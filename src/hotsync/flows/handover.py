@@ -150,6 +150,10 @@ class _Work:
             if self.clock.monotonic() >= known.until:
                 return self.give_up(f"the SLAVE claimed nothing within {known.until - known.ready:.0f} s")
             self.clock.sleep(LOOK_SECONDS)
+        try:
+            self.yard.leave()
+        except (HotSyncError, OSError) as error:
+            _log.warning("The addresses are left to %s: %s", HOLD_UNIT, error)
         _log.warning("The SLAVE has taken over.")
         AlertBook(self.paths).set(_ABOUT, None)
         return True

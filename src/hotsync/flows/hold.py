@@ -22,10 +22,10 @@ from hotsync.report.mail import LocalMailServer
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.handover import drop_units
-from hotsync.state.hold import drop_released, held, load_hold, load_released
+from hotsync.state.hold import at_work, drop_released, held, load_hold, load_released
 from hotsync.state.rejoin import drop_rejoin, is_moving
 from hotsync.state.settings import read_settings
-from hotsync.system import command, lock
+from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.client import hail
@@ -42,7 +42,7 @@ _log = logging.getLogger("hotsync.hold")
 
 def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
     """Stop production here if this server was superseded, and tell everybody; return whether it is held."""
-    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+    with at_work(paths):
         seen = held(paths)
         if seen is None:
             announce(paths, "")
@@ -157,7 +157,7 @@ def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], hol
 
     It is above the one that held it: the other server yields when it comes back.
     """
-    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+    with at_work(paths):
         hold = may_rejoin_as_master(paths, clock)
         drop_rejoin(paths)  # one that was begun, and has moved nothing
         record = store.load_role(paths)
@@ -191,7 +191,7 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
 
     Return whether anything changed. Cut anywhere, doing it again does the rest.
     """
-    with lock.held(paths.run / "hold.lock", "hold of this server", wait=True):
+    with at_work(paths):
         if is_moving(paths):
             _log.error("The other server gave its promotion up, and this one is coming back: run hotsync rejoin.")
             return False

@@ -22,11 +22,11 @@ class HeardBy(StrEnum):
 class Hold:
     """Why this server holds itself: the epoch that the other one has, since when, and how that was heard.
 
-    `ran` are the units of production that ran, `addresses` and `gateways` those that were given up: they come back if
-    the administrator makes this server the MASTER again. `begun`: they are written down, so what is missing now is not
-    what was missing then. `released`: the administrator wants this server to serve again, and it is under way.
-    `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that boot; or why one
-    that had handed over is not the SLAVE yet.
+    `ran` are the units that ran (of those production's start again), `addresses` and `gateways` those that were given
+    up: they come back if the administrator makes this server the MASTER again. `begun`: they are written down, so what
+    is missing now is not what was missing then. `released`: the administrator wants this server to serve again, and it
+    is under way. `why`: what a boot found where nobody said anything of an epoch (that is 0 then): it holds for that
+    boot; or why one that had handed over is not the SLAVE yet.
     `planned`: this server had handed over, and stood still from the last run to the moment when it heard of the claim.
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import cast
 
@@ -12,11 +14,18 @@ from hotsync.model.handover import Stage
 from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
 from hotsync.state.handover import current, locked
-from hotsync.system import files
+from hotsync.system import files, lock
 from hotsync.system.paths import Paths
 
 SCHEMA = 1
 _HOLD = TypeAdapter(Hold)
+
+
+@contextmanager
+def at_work(paths: Paths, *, wait: bool = True) -> Iterator[None]:
+    """Be the one who holds this server or lets it serve again; wait for whoever does, or raise Busy."""
+    with lock.held(paths.run / "hold.lock", "hold of this server", wait=wait):
+        yield
 
 
 def load_hold(paths: Paths) -> Hold | None:

@@ -64,6 +64,10 @@ class Yard:
         save_sent(self.host.paths, Generation(8, DIGEST, 0, 1.0, 1.0, 1.0))
         return self.outcome if last else Run(0, 7, "")
 
+    def leave(self) -> None:
+        self.did.append("leave")
+        state.note_left(self.host.paths)
+
     def go_on(self, units: Sequence[str], timers: Sequence[str]) -> None:
         self.did.append(f"start {' '.join((*units, *timers))}")
 
@@ -132,7 +136,7 @@ def test_a_switchover_by_two_daemons_ends_with_a_held_master_that_says_it_stood_
     assert promotion is not None
     assert [(fence.tier, fence.reached) for fence in promotion.fences] == [(Tier.AGENT, True)]
     assert [record.key for record in promotion.records] == ["handover.stop", "handover.send"]
-    assert yard.did == ["run", "stop dovecot.service hotsync.timer", "last run"]
+    assert yard.did == ["run", "stop dovecot.service hotsync.timer", "last run", "leave"]
     assert said[-1] == "The MASTER stands still, and this server holds everything."
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
+from hotsync.engine.hold import LiveLines
 from hotsync.model.network import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
@@ -67,3 +68,18 @@ def test_a_server_that_holds_itself_gives_all_of_productions_addresses_up() -> N
     assert addresses() == {STANDBY.address}
     giving_up.give_up((STANDBY,))
     assert addresses() == set()
+
+
+def test_the_addresses_are_gone_before_the_network_manager_stops_and_what_it_brings_back_goes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[set[str]] = []
+
+    def stop_managers() -> None:
+        seen.append(addresses())
+        live.add(PRODUCTION)
+
+    monkeypatch.setattr(giving_up, "stop_managers", stop_managers)
+    LiveLines().give_up((PRODUCTION, OTHER), (STANDBY,))
+    assert seen == [{STANDBY.address}]
+    assert addresses() == {STANDBY.address}

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -16,14 +17,16 @@ from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.units import ALL, DAEMON, Units
 from hotsync.engine import hold as engine
 from hotsync.engine.hold import Holding, refuse_if_held
-from hotsync.errors import StaleEpoch
+from hotsync.errors import CommandFailed, StaleEpoch
 from hotsync.model.facts import UnitFact
+from hotsync.model.handover import HandOver, Stage
 from hotsync.model.hold import MOST_AHEAD, HeardBy, Hold, is_superseded, next_after_release, to_give_up
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.handover import has_left, save_handover
 from hotsync.state.hold import (
     drop_hold,
     drop_released,
@@ -63,6 +66,7 @@ class Machine:
     active: set[str] = field(default_factory=lambda: {"dovecot.service", "ssh.service", *ALL, "ran-by-hand.service"})
     enabled: set[str] = field(default_factory=lambda: set(ALL))
     done: list[str] = field(default_factory=list)
+    started: list[set[str]] = field(default_factory=list)
     dies_after: int = -1
 
     def does(self, what: str) -> None:
@@ -147,7 +151,7 @@ def test_a_superseded_master_gives_up_its_addresses_first_and_then_stops_and_hol
     assert is_held(paths, machine)
     assert [line for line in machine.done if line.startswith("address")] == machine.done[:2]
     assert done is not None
-    assert done.ran == ("dovecot.service",)
+    assert {"dovecot.service", "ssh.service", "ran-by-hand.service"} <= set(done.ran)
     assert (done.addresses, done.gateways) == ((OURS, OTHER), (GATEWAY,))
     assert load_hold(paths) == done
 
@@ -178,7 +182,65 @@ def test_a_hold_that_is_cut_anywhere_is_finished_by_doing_it_again(
     assert is_held(paths, machine)
     hold = load_hold(paths)
     assert hold is not None
-    assert (hold.ran, hold.addresses) == (("dovecot.service",), (OURS, OTHER))
+    assert {"dovecot.service", "ran-by-hand.service"} <= set(hold.ran)
+    assert hold.addresses == (OURS, OTHER)
+
+
+def test_the_addresses_wait_for_nothing_that_systemd_may_take_long_to_tell(paths: Paths) -> None:
+    machine = Machine()
+    save_hold(paths, Hold(4, 5.0))
+
+    def late(_: object) -> NoReturn:
+        raise AssertionError("what belongs to production is asked while clients wait")
+
+    quick = replace(holding(paths, machine), mute=Mute(paths, late), read_units=late)
+    hold = quick.leave()
+    assert hold is not None
+    assert set(machine.addresses) == {STANDBY, BRIDGE}
+    assert "dovecot.service" in machine.active
+    assert "dovecot.service" in hold.ran
+    assert load_hold(paths) == hold
+    assert has_left(paths)
+    assert not paths.production_flag.exists()
+
+
+def test_where_systemd_does_not_answer_the_addresses_go_all_the_same_and_what_ran_is_asked_before_it_stops(
+    paths: Paths,
+) -> None:
+    machine, silent = Machine(), [True]
+    save_hold(paths, Hold(4, 5.0))
+
+    def active() -> frozenset[str]:
+        if silent:
+            raise CommandFailed(program="systemctl", status="no end", detail="it hangs", line="systemctl")
+        return frozenset(machine.active)
+
+    deaf = replace(holding(paths, machine), active_units=active)
+    with pytest.raises(CommandFailed):
+        deaf.apply()
+    assert set(machine.addresses) == {STANDBY, BRIDGE}
+    assert "dovecot.service" in machine.active
+    silent.clear()
+    done = deaf.apply()
+    assert is_held(paths, machine)
+    assert done is not None
+    assert "dovecot.service" in done.ran
+    assert done.addresses == (OURS, OTHER)
+
+
+def test_what_a_hand_over_has_stopped_is_known_to_have_run_unless_it_was_given_up(paths: Paths) -> None:
+    machine = Machine()
+    over = HandOver(Stage.READY, 3, 1.0, ran=("mailman.service",))
+    save_handover(paths, over)
+    save_hold(paths, Hold(4, 5.0, planned=True))
+    hold = holding(paths, machine).leave()
+    assert hold is not None
+    assert {"mailman.service", "dovecot.service"} <= set(hold.ran)
+    save_hold(paths, Hold(4, 5.0))
+    save_handover(paths, replace(over, resumed=True))
+    hold = holding(paths, machine).leave()
+    assert hold is not None
+    assert "mailman.service" not in hold.ran
 
 
 def release(paths: Paths, machine: Machine, epoch: int) -> Iterator[str]:
@@ -188,6 +250,7 @@ def release(paths: Paths, machine: Machine, epoch: int) -> Iterator[str]:
 
         def start_all(self, units: Sequence[str]) -> None:
             machine.does("start what ran")
+            machine.started.append(set(units))
             machine.active |= set(units)
 
         def reload(self) -> None:
@@ -213,6 +276,7 @@ def test_by_the_administrators_word_it_serves_again_above_the_other_servers_epoc
     assert store.load_role(paths) == RoleRecord(Role.MASTER, 5, None, 9.0, "by its word")
     assert set(machine.addresses) == {OURS, OTHER, STANDBY, BRIDGE}
     assert {"dovecot.service", "shop.timer"} <= machine.active
+    assert machine.started == [{"dovecot.service", "shop.timer"}], "the machine's own were never stopped"
     assert paths.production_flag.exists()
     assert not paths.held_flag.exists()
     assert Mute(paths, machine.systemctl).muted() == frozenset()

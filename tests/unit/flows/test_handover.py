@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -19,13 +20,13 @@ from hotsync.agent.here import Here, Surroundings
 from hotsync.config.schema import Settings
 from hotsync.engine import switchover
 from hotsync.engine.handover import Run
-from hotsync.engine.switchover import confirm, handed_over
-from hotsync.errors import HandOverFailed, HotSyncError, NotHandedOver, PeerSilent
+from hotsync.engine.switchover import call_of, confirm, handed_over
+from hotsync.errors import CommandFailed, HandOverFailed, HotSyncError, NotHandedOver, PeerSilent, PeerUnreachable
 from hotsync.flows import handover as flow
 from hotsync.flows.handover import hand_over
 from hotsync.model.facts import UnitFact
 from hotsync.model.generation import Generation
-from hotsync.model.handover import Stage, claim_until
+from hotsync.model.handover import HandOver, Stage, claim_until
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.state import handover as state
@@ -33,6 +34,7 @@ from hotsync.state import store
 from hotsync.state.hold import drop_hold, held, note_superseded
 from hotsync.state.sent import save_sent
 from hotsync.system.paths import Paths
+from hotsync.transport.dial import Callee
 from hotsync.transport.handover_call import HandOverCall, Wish
 from hotsync.transport.handover_messages import AskHandOver, HandOverState
 from tests.support.sizes import examples
@@ -128,6 +130,7 @@ class Master:
     written: int = 0
     fails: bool = False
     busy: int = 0
+    leaves_not: bool = False
     did: list[str] = field(default_factory=list)
 
     @property
@@ -172,6 +175,13 @@ class Master:
         save_sent(self.paths, Generation(self.slave.generation, DIGEST, 0, 1.0, 1.0, 1.0))
         self.line.point()
         return Run(1, self.slave.generation, "done")
+
+    def leave(self) -> None:
+        assert held(self.paths) is not None
+        self.does("leave")
+        if self.leaves_not:
+            raise CommandFailed(program="ip", status="exit 1", detail="no", line="ip")
+        state.note_left(self.paths)
 
     def go_on(self, units: Sequence[str], timers: Sequence[str]) -> None:
         assert (tuple(units), tuple(timers)) == (UNITS, ("hotsync.timer",))
@@ -340,8 +350,47 @@ def test_a_switchover_hands_over_exactly_what_was_written_and_the_master_holds_i
     assert world.slave.serves
     assert hold is not None
     assert (hold.planned, hold.epoch) == (True, 4)
-    assert world.master.did == ["run", "look", "stop", "last run"]
+    assert world.master.did == ["run", "look", "stop", "last run", "leave"]
     assert world.slave.holds == world.master.written > 0
+
+
+def test_addresses_that_cannot_be_given_up_at_once_are_left_to_the_hold(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    world.master.leaves_not = True
+    world.line.start("slave", world.switch_over)
+    finish(world)
+    assert world.slave.serves
+    assert held(world.master.paths) is not None
+
+
+def test_who_waits_until_the_addresses_are_gone_is_on_a_line_that_outlives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [SimpleNamespace(address=each) for each in ("master.example", "192.0.2.1", "fe80::1%eth0", "2001:db8::1")]
+    monkeypatch.setattr(switchover, "callees", lambda *_: tuple(found))
+    monkeypatch.setattr(switchover, "read_settings", lambda _: (Settings(), ()))
+    world = World(tmp_path / "w")
+    monkeypatch.setattr(switchover, "HandOverCall", lambda find, *_: find())
+    there = cast("Sequence[Callee]", call_of(world.slave.paths, world.clock, 4))
+    assert [each.address for each in there] == ["fe80::1%eth0", "master.example", "192.0.2.1", "2001:db8::1"]
+
+
+def test_a_master_that_answers_nowhere_any_more_has_given_its_addresses_up(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    state.save_handover(world.master.paths, HandOver(Stage.READY, 3, 1.0, until=world.line.now + 60))
+
+    class Gone(LossyCall):
+        asked = 0
+
+        def ask(self, wish: Wish, epoch: int) -> HandOverState:
+            self.asked += 1
+            if self.asked > 1:
+                raise PeerUnreachable(address="master", port=273, reason="nobody is there")
+            return super().ask(wish, epoch)
+
+    call, began = Gone(world.master, iter(())), world.line.now
+    assert confirm(world.slave.paths, world.clock, 4, call).endswith("holds itself and gives up its addresses")
+    assert (call.asked, world.line.now - began) == (2, switchover.LOOK_SECONDS)
 
 
 def test_a_last_run_that_fails_lets_the_master_go_on_and_the_slave_says_why(tmp_path: Path) -> None:
