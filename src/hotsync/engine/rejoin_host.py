@@ -11,6 +11,7 @@ from typing import Protocol
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.engine.become_slave import become_slave
 from hotsync.engine.rejoin_files import RejoinFiles
+from hotsync.engine.rejoin_nethserver import write_database
 from hotsync.engine.rejoin_network import LiveNetwork, keep_place, write_files, write_host_name
 from hotsync.engine.rejoin_terms import callees, limits_of
 from hotsync.engine.undo_databases import forget_loads
@@ -188,7 +189,9 @@ class RejoinHost:
     def write_network(self) -> None:
         """Make the files of this server's network say that it is the SLAVE; what they were is kept in the vault."""
         rejoin, etc = self._rejoin(), self.paths.at("/etc")
-        write_files(etc, dict(rejoin.files), keep_place(Path(rejoin.vault)))
+        keep = keep_place(Path(rejoin.vault))
+        write_files(etc, dict(rejoin.files), keep)
+        write_database(self.paths, dict(rejoin.database), rejoin.given_up, keep)
         write_host_name(etc, rejoin.name)
 
     def take_addresses(self) -> None:

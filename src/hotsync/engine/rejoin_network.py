@@ -35,7 +35,8 @@ Texts = Mapping[str, str | None]
 def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]) -> dict[str, str | None]:
     """Given an /etc, return the files of its network without production's addresses (None: to be removed).
 
-    None of them, if they say so already. Raise ConfigError where they are not understood, or cannot be said anew.
+    None of them, if they say so already, and on a NethServer, where its database does. Raise ConfigError where they are
+    not understood, or cannot be said anew.
     """
     gone, ours = tuple(given_up), tuple(own)
     system = network_system(etc)
@@ -45,16 +46,12 @@ def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]
             faults="no network system that HotSync knows configures this server",
             hint="Take production's addresses out of its network files yourself, and give it one of its own.",
         )
+    if system.name == esmith.NAME:
+        return {}
     state = system.read(etc)
     wanted = as_slave(state, gone, ours)
     if same_network(state, wanted):
         return {}
-    if system.name == esmith.NAME:
-        raise ConfigError(
-            document="the database networks",
-            faults="it gives this server production's addresses, and HotSync does not change it",
-            hint="Give its records addresses of this server's own (db networks setprop), then run it again.",
-        )
     texts = system.render(wanted)
     if not same_network(system.parse(texts), wanted):
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from hotsync.backends.network import esmith
+from hotsync.backends.network import esmith, esmith_slave
 from hotsync.backends.network.detect import network_system
 from hotsync.engine.network_writing import same_network
 from hotsync.errors import ConfigError
@@ -19,7 +19,8 @@ def files_without(etc: Path, addresses: Iterable[Address], paths: Paths) -> dict
     """Given an /etc, return the files of its network without these addresses (None: to be removed).
 
     What a promotion wrote beside the administrator's lines goes as it came; only where it is part of them they are
-    written anew. On NethServer its database is changed. Raise ConfigError where that cannot be done.
+    written anew. On NethServer its database is changed, and the file that was made of the alias goes. Raise ConfigError
+    where that cannot be done.
     """
     gone = tuple(addresses)
     system = network_system(etc)
@@ -27,7 +28,8 @@ def files_without(etc: Path, addresses: Iterable[Address], paths: Paths) -> dict
         raise ConfigError(document="/etc", faults="no network system that HotSync knows configures this server")
     if system.name == esmith.NAME:
         find_database("networks", paths).update(lambda document: esmith.drop_aliases(document, gone))
-        return {}
+        # its event would write the files anew, and stop production's network for that
+        return dict.fromkeys(esmith_slave.files_with(etc, gone, aliases=True))
     before = system.read(etc)
     wanted = without_addresses(before, gone)
     if same_network(before, wanted):

@@ -12,6 +12,7 @@ from hotsync.backends.network.addresses import read_addresses
 from hotsync.engine.execute import execute
 from hotsync.engine.listing import DiskListing, left_paths, mount_points
 from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.engine.rejoin_nethserver import database_records
 from hotsync.engine.rejoin_network import network_files
 from hotsync.engine.rejoin_terms import ask
 from hotsync.engine.vault import read_summary
@@ -113,6 +114,8 @@ def prospect(
         gateways=hold.gateways,
         name=host_name_as_slave(socket.gethostname(), peer.name if peer is not None else ""),
         files=tuple(network_files(etc, hold.addresses, own).items()),
+        database=tuple(database_records(paths, hold.addresses, own).items()),
+        given_up=hold.addresses,
     )
     facts = RejoinFacts(rejoin)
     return Prospect(facts, plan_rejoin(facts))

@@ -66,7 +66,8 @@ class Rejoin:
     `vault` is the folder of what the new MASTER never received. `parts` go into the tree, `folders` are carried folders
     that stay in place; `copied` are the parts whose copy is complete. `master_host`: where production is now; `own` are
     this server's addresses as SLAVE, `name` is its name from now on, `files` are those of its network below /etc (None:
-    to be removed); `gateways` were its default ones. `notes` are what a person must know.
+    to be removed), `database` the records of NethServer's that change (None: removed); `given_up` were production's
+    addresses, `gateways` its default ones. `notes` are what a person must know.
     """
 
     terms: Terms
@@ -79,6 +80,8 @@ class Rejoin:
     gateways: tuple[Address, ...] = ()
     name: str = ""
     files: tuple[tuple[str, str | None], ...] = ()
+    database: tuple[tuple[str, str | None], ...] = ()
+    given_up: tuple[Address, ...] = ()
     copied: tuple[str, ...] = ()
     records: tuple[StepRecord, ...] = ()
     notes: tuple[str, ...] = ()

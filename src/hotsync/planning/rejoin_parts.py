@@ -16,8 +16,11 @@ from hotsync.model.rejoin import KEYS, Part, Way
 from hotsync.model.selection import Action, Selection
 from hotsync.model.tree import Listing
 
-NEEDED = frozenset((ETC, "root"))
-"""What this server itself cannot do without: it is copied, and stays. So do the keys by which people log in."""
+NEEDED = frozenset((ETC, "root", "var/lib/nethserver/db"))
+"""What this server itself cannot do without: it is copied, and stays. So do the keys by which people log in.
+
+A NethServer has its network and all settings in its databases, HotSync's among them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def rejoin_parts(
 
     `left` are paths that no rule carries, or that are this machine's own, inside of others that are carried.
     """
-    above = frozenset(folder for path in (*left, *mounts) for folder in folders_of(path))
+    above = frozenset(folder for path in (*left, *mounts, *NEEDED) for folder in folders_of(path))
     found = sorted(
         _below("", live, _Around(selection, left, mounts, above, device)),
         key=lambda one: sort_key(one if isinstance(one, str) else one.path),

@@ -43,6 +43,11 @@ def test_what_the_server_itself_needs_is_copied() -> None:
     ]  # fmt: skip
 
 
+def test_a_nethserver_keeps_its_databases_as_it_has_its_settings_in_them() -> None:
+    found = parts(Tree(["var/lib/nethserver/db/configuration", "var/lib/nethserver/ibay/x"]), ["var/lib"])
+    assert shown(found) == ["copy var/lib/nethserver/db", "move var/lib/nethserver/ibay"]
+
+
 def test_a_shared_folder_is_split() -> None:
     found = parts(Tree(["var/lib/a/x", "var/lib/b"]), ["var/lib"])
     assert shown(found) == ["move var/lib/a", "move var/lib/b"]

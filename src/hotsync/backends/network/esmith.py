@@ -27,7 +27,7 @@ FILE = "var/lib/nethserver/db/networks"
 
 RELEASE = "nethserver-release"
 _CARDS = frozenset(("ethernet", "bridge", "bond", "vlan", "alias"))
-_OTHERS = frozenset(("network", "zone", "provider", "xdsl-disabled"))
+OTHERS = frozenset(("network", "zone", "provider", "xdsl-disabled"))
 _ROLES = frozenset(("green", "red", "blue", "orange", "yellow", "hotspot", "bridged", "slave", "alias", ""))
 _PROTOCOLS = frozenset(("", "none", "static", "dhcp"))
 # addresses that ifcfg files know under further names, which are not held here
@@ -53,7 +53,7 @@ def parse(texts: Mapping[str, str]) -> NetworkState:
     records = {key: record for key, record, _ in found}
     outside = "red" if any(_role(record) == "red" for record in records.values()) else "green"
     interfaces = [
-        _interface(key, record, where, records, outside) for key, record, where in found if record.type not in _OTHERS
+        _interface(key, record, where, records, outside) for key, record, where in found if record.type not in OTHERS
     ]
     return NetworkState(tuple(interfaces))
 
