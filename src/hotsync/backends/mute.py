@@ -77,14 +77,18 @@ class Mute:
         if fresh:
             files.sync_directory(self._folder)
             self._ask(["daemon-reload"])
-        running = self.running()
-        if running:
-            # sockets, timers and paths first: they would start again what was just stopped
-            order = sorted(running, key=lambda unit: unit.endswith(".service"))
-            self._ask(["stop", "--", *order])
-            for unit in order:
-                _log.info("stopped %s: it is production's", unit)
+        self.stop(self.running())
         return tuple(fresh)
+
+    def stop(self, units: Iterable[str]) -> None:
+        """Stop units of production that run, by whatever they are kept from starting again."""
+        # sockets, timers and paths first: they would start again what was just stopped
+        order = sorted(units, key=lambda unit: (unit.endswith(".service"), unit))
+        if not order:
+            return
+        self._ask(["stop", "--", *order])
+        for unit in order:
+            _log.info("stopped %s: it is production's", unit)
 
     def release(self, units: Iterable[str]) -> None:
         """Let units run again that were muted; nothing is started."""

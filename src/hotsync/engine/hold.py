@@ -17,6 +17,7 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits
+from hotsync.backends.standstill import Standstill
 from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
 from hotsync.errors import CommandFailed, NotServing, StaleEpoch
 from hotsync.model.facts import UnitFact
@@ -27,11 +28,12 @@ from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.handover import current, note_left
-from hotsync.state.hold import drop_hold, held, load_hold, save_hold
+from hotsync.state.hold import drop_hold, held, load_hold, save_hold, save_hold_for_good
 from hotsync.system import files
 from hotsync.system.paths import Paths
 
 RUN = "hotsync.service"
+_OWN = (MASTER_TIMER, COVERAGE_TIMER, STREAM, WATCH)
 _log = logging.getLogger("hotsync.hold")
 
 
@@ -99,6 +101,7 @@ class Holding:
     read_units: Callable[[Paths], tuple[UnitFact, ...]] = read_units
     active_units: Callable[[], frozenset[str]] = production_units.active_units
     wanted_units: Callable[[], frozenset[str]] = production_units.wanted_at_boot
+    still: Standstill | None = None
 
     def apply(self) -> Hold | None:
         """Make true what held.json says, and return it; None if this server does not hold itself.
@@ -108,13 +111,29 @@ class Holding:
         hold = self.leave()
         if hold is None:
             return None
-        ran = self._ran(hold, self.active_units())  # of a second start it may be the remainder: nothing is forgotten
-        if ran != hold.ran:
-            hold = replace(hold, ran=ran)
-            save_hold(self.paths, hold)
+        # of a second start it may be the remainder: nothing is forgotten
+        hold = replace(hold, ran=self._ran(hold, self.active_units()))
+        production = self.production()
         self._stop_own()
-        self.mute.apply(self.production())
+        try:
+            save_hold_for_good(self.paths, hold)
+            for unit in _OWN:
+                self.own.disable(unit)
+            self.mute.apply(production)
+        except (OSError, CommandFailed):
+            save_hold(self.paths, hold)
+            self._stand_still(production)
+            raise
         return hold
+
+    def _stand_still(self, production: frozenset[str]) -> None:
+        """The disk takes nothing: let nothing of production run in this boot; the next try does the rest."""
+        _log.error("What keeps production from starting cannot be written; it stands still in this boot.")
+        self._standstill().block(production)
+        self.mute.stop(unit for unit in self.active_units() if covers(production, unit))
+
+    def _standstill(self) -> Standstill:
+        return self.still or Standstill(self.paths)
 
     def leave(self) -> Hold | None:
         """Do the part of it that cannot wait: give production's addresses up, with what ran written down before.
@@ -126,7 +145,10 @@ class Holding:
             return None
         self.paths.run.mkdir(parents=True, exist_ok=True)
         files.write_atomic(self.paths.held_flag, b"", mode=0o644)
-        store.set_production(self.paths, False)
+        try:
+            store.set_production(self.paths, False)
+        except OSError as error:  # a disk that takes nothing: that must not keep the addresses
+            _log.error("The production flag is still there: %s", error)
         standby = self._standby()
         if not hold.begun:
             hold = replace(
@@ -166,10 +188,8 @@ class Holding:
 
     def _stop_own(self) -> None:
         """No run starts any more; the daemon stays, and goes on asking the other server."""
-        for unit in (MASTER_TIMER, COVERAGE_TIMER, STREAM, WATCH):
-            self.own.disable(unit)
+        for unit in (*_OWN, RUN):
             self.own.stop(unit)
-        self.own.stop(RUN)
 
     def release(self, epoch: int, why: str, units: ProductionUnits, now: float) -> Iterator[str]:
         """Let this server serve again, at `epoch`, and say why; return what is done, in words, as it is done.
@@ -186,6 +206,7 @@ class Holding:
         yield f"this server is MASTER at epoch {epoch}"
         store.set_production(self.paths, True)
         units.unmute()
+        self._standstill().unblock()
         self.paths.held_flag.unlink(missing_ok=True)
         self.lines.restore(hold.addresses, hold.gateways)
         yield "its addresses are taken again"

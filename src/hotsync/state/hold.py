@@ -1,11 +1,16 @@
-"""That this server holds itself, on disk: it is written before anything is stopped, and holds over every boot."""
+"""That this server holds itself, on disk: it is written before anything is stopped, and holds over every boot.
+
+Where the disk is full, or takes nothing any more, it is written down for this boot, until the disk takes it.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +24,7 @@ from hotsync.system.paths import Paths
 
 SCHEMA = 1
 _HOLD = TypeAdapter(Hold)
+_log = logging.getLogger("hotsync.hold")
 
 
 @contextmanager
@@ -30,8 +36,16 @@ def at_work(paths: Paths, *, wait: bool = True) -> Iterator[None]:
 
 def load_hold(paths: Paths) -> Hold | None:
     """Return why this server holds itself, None if it does not. A document that cannot be read holds all the same."""
+    lasting, passing = _load(paths.hold_file), _load(paths.hold_of_this_boot)
+    if lasting is None or passing is None:
+        return lasting or passing
+    # the one of this boot is newer, unless it was written down for good a moment ago and the other not yet removed
+    return lasting if lasting.begun and not passing.begun else passing
+
+
+def _load(path: Path) -> Hold | None:
     try:
-        data = paths.hold_file.read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError:
@@ -105,12 +119,30 @@ def drop_released(paths: Paths) -> None:
 
 
 def save_hold(paths: Paths, hold: Hold) -> None:
-    """Write down that this server holds itself, durably; raise OSError."""
+    """Write down that this server holds itself, durably; for this boot where the disk does not take it.
+
+    Raise OSError where even that fails.
+    """
+    try:
+        save_hold_for_good(paths, hold)
+    except OSError as error:
+        _log.error("That this server is held is written down for this boot only: %s", error)
+        paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        files.write_atomic(paths.hold_of_this_boot, _text(hold), mode=0o600)
+
+
+def save_hold_for_good(paths: Paths, hold: Hold) -> None:
+    """Write down that this server holds itself so that it outlives this boot; raise OSError."""
     paths.hold_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = json.dumps({"schema": SCHEMA, **asdict(hold)}, indent=2) + "\n"
-    files.write_atomic(paths.hold_file, text.encode("ascii"), mode=0o600)
+    files.write_atomic(paths.hold_file, _text(hold), mode=0o600)
+    files.forget(paths.hold_of_this_boot)
+
+
+def _text(hold: Hold) -> bytes:
+    return (json.dumps({"schema": SCHEMA, **asdict(hold)}, indent=2) + "\n").encode("ascii")
 
 
 def drop_hold(paths: Paths) -> None:
     """Forget it; nothing happens if this server does not hold itself."""
+    files.forget(paths.hold_of_this_boot)
     files.forget(paths.hold_file)

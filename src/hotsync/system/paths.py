@@ -60,6 +60,11 @@ class Paths:
         return self.state / "held.json"
 
     @property
+    def hold_of_this_boot(self) -> Path:
+        """The same, where the disk takes nothing: it is written down for this boot at least."""
+        return self.run / "held.json"
+
+    @property
     def released_file(self) -> Path:
         """On a MASTER: there from hearing that the other server gave its promotion up until it is acted upon."""
         return self.state / "released.json"
