@@ -12,7 +12,7 @@ import pytest
 from hotsync.cli import past, slave
 from hotsync.cli.coverage import coverage_document, drift_document
 from hotsync.cli.doctor import doctor_document
-from hotsync.cli.drill_documents import drill_document
+from hotsync.cli.drill_documents import drill_document, fences_document
 from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
 from hotsync.cli.sync import report_document
@@ -27,6 +27,8 @@ from hotsync.model.drift import Difference, Topic
 from hotsync.model.drill import DrillPoint, DrillReport, Stage, point_of
 from hotsync.model.entry import Entry
 from hotsync.model.explain import Fate, Known, PathAnswer, UnitFacts, explain_unit
+from hotsync.model.fence import Tier
+from hotsync.model.fence_rehearsal import Outcome, Rehearsed
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict
@@ -39,6 +41,8 @@ from hotsync.system.paths import Paths
 from hotsync.transport.presence import Presence
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text()
+
+FENCE = Rehearsed(Tier.SSH, "old-master", 1.0, Outcome.FAILED, "Permission denied", "Give it a key.")
 
 
 def section(title: str) -> str:
@@ -95,14 +99,16 @@ def test_every_key_of_the_status_is_described() -> None:
         running=Owner(1, 1.0),
         coverage=Coverage(1.0, 7),
         drills=(DrillPoint(1.0, 1, Verdict.RED, "why", 20.0, 600.0),),
+        fences=(FENCE,),
     )
     assert lacking(status_document(status), "`hotsync status --json`") == []
 
 
 def test_every_key_of_a_drill_is_described() -> None:
     check, stage = Check("name", "title", Verdict.RED), Stage("name", "title", 1.0)
-    report = DrillReport(1.0, 2.0, 1, (check,), (stage,), ("hardware",), ("note",), 20.0, 600.0)
+    report = DrillReport(1.0, 2.0, 1, (check,), (stage,), ("hardware",), ("note",), 20.0, 600.0, (FENCE,))
     assert lacking(drill_document(report, (point_of(report),)), "`hotsync drill --json`") == []
+    assert lacking(fences_document((FENCE,), (check,)), "`hotsync drill --fences --json`") == []
 
 
 def test_every_key_of_the_doctors_document_is_described() -> None:

@@ -159,7 +159,8 @@ class Heartbeat:
 
     def _heard(self, answer: Alive) -> None:
         self._around.heard(answer.epoch, HeardBy.CALLING)
-        self._around.book.seen(epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
+        # a call from there that has ended since had it that nobody is connected
+        self._around.book.seen(connected=True, epoch=answer.epoch, verdict=answer.verdict, sentence=answer.sentence)
 
     def _keep_runbook(self, link: PeerLink, digest: str) -> None:
         """Have the SLAVE's runbook here, too; a disk that takes no more must not end the heartbeat."""

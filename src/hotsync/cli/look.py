@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hotsync.cli.door import GuardedCommand
-from hotsync.cli.drill_documents import point_document
+from hotsync.cli.drill_documents import fence_document, point_document
 from hotsync.cli.loss import loss_document, loss_sentence, show_paths
 from hotsync.cli.past import databases_as_of
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
@@ -15,6 +15,8 @@ from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
 from hotsync.model.coverage import summary_of
 from hotsync.model.drill import trend_words
+from hotsync.model.fence_rehearsal import Outcome
+from hotsync.model.fence_rehearsal import summary_of as summary_of_fences
 from hotsync.model.generation import database_moment, dump_moments
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
@@ -110,6 +112,7 @@ def status_document(status: Status) -> dict[str, object]:
         "drill": None
         if not status.drills
         else {**point_document(status.drills[-1]), "trend": [point_document(each) for each in status.drills[-30:]]},
+        "fences": [fence_document(each) for each in status.fences],
         "muted": list(status.muted),
         "warnings": list(status.warnings),
     }
@@ -144,6 +147,7 @@ def _show(status: Status) -> None:
     if role.role is Role.SLAVE:
         _readiness(status)
         _row("drill", _drill(status))
+        _row("fences", _fences(status))
         shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
         _row(
             "muted",
@@ -200,6 +204,14 @@ def _drill(status: Status) -> str:
     why = f": {readable(last.reason)}" if last.reason else ""
     line = f"{shown}, {age(status.now - last.at)} ago{said}{why}"
     return line if len(status.drills) == 1 else f"{line} (before: {trend_words(status.drills[:-1])})"
+
+
+def _fences(status: Status) -> str:
+    if not status.fences:
+        return "none was tried yet"
+    said = f"{summary_of_fences(status.fences)}; tried {age(status.now - min(each.at for each in status.fences))} ago"
+    failed = [each for each in status.fences if each.outcome is Outcome.FAILED]
+    return f"{said}: {readable('; '.join(each.detail for each in failed))}" if failed else said
 
 
 def _readiness(status: Status) -> None:

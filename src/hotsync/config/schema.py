@@ -340,6 +340,25 @@ class Settings(BaseModel):
         "on the SLAVE: how long `FenceCommand` may take",
         unit="seconds",
     )
+    fence_test: str = _setting(
+        "hotsync",
+        "FenceTest",
+        Text("the absolute path of a program"),
+        "",
+        "on the SLAVE: another program of yours, which ends with 0 if `FenceCommand` could switch the MASTER off, and "
+        "switches nothing (`ipmitool power status`); it gets the same two words. Empty: of `FenceCommand` only the "
+        "file is looked at",
+        example="/usr/local/sbin/fence-test",
+    )
+    fence_test_days: int = _setting(
+        "hotsync",
+        "FenceTestDays",
+        Number(0, 365),
+        "7",
+        "on the SLAVE: how often the nightly drill also tries the fences, without stopping anything; 0: only when "
+        "`hotsync drill --fences` is typed",
+        unit="days",
+    )
     internet_probe: str = _setting(
         "hotsync",
         "InternetProbe",

@@ -57,9 +57,9 @@ _PROMOTE = "/usr/bin/hotsync-promote"
 _NOT_TAKEN = frozenset({
     "replica", "packages", "spool", "shadows", "collecting", "outbox", "peer.json", "promotion.json", "runs.db",
     "runs.db-wal", "runs.db-shm", "drill.json", "drills.jsonl", "manifest.db", "manifest.db-wal", "manifest.db-shm",
-    "lost+found",
+    "fences.json", "lost+found",
 })  # fmt: skip
-_REACHES_OUT = ("NotifyRelay", "FenceSsh", "FenceCommand", "NetworkProbe", "InternetProbe")
+_REACHES_OUT = ("NotifyRelay", "FenceSsh", "FenceCommand", "FenceTest", "NetworkProbe", "InternetProbe")
 _MOUNT_TABLES = ("/etc/fstab", "/etc/crypttab")
 _CHECKS = TypeAdapter(tuple[Check, ...])
 _INSIDE = TypeAdapter(Inside)

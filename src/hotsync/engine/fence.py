@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
+from hotsync.backends import ssh
 from hotsync.config.schema import Settings
 from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable
 from hotsync.model.fence import FenceResult, Tier, tiers_left
@@ -25,11 +26,11 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.client import hail
 from hotsync.transport.dial import Callee, Ours
+from hotsync.transport.messages import Welcome
 from hotsync.transport.tls import load_identity
 
 KNOCK_SECONDS = 1.5
 ANSWER_SECONDS = 10.0
-SSH_SECONDS = 20.0
 SWITCH_OFF = ("systemctl", "--no-block", "poweroff")
 _log = logging.getLogger("hotsync.fence")
 
@@ -64,6 +65,8 @@ def fence(paths: Paths, clock: Clock) -> None:
             result = FenceResult(tier, True, ways[tier]())
         except HotSyncError as error:
             result = FenceResult(tier, False, error.sentence)
+        except OSError as error:  # a program that the kernel does not start
+            result = FenceResult(tier, False, error.strerror or str(error))
         _log.warning("Fence %s: %s", tier, result.detail)
         document.add_fence(paths, result)
         results = (*results, result)
@@ -71,7 +74,7 @@ def fence(paths: Paths, clock: Clock) -> None:
 
 def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
     """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
-    address = _call(paths, clock, settings, peer, epoch)
+    address, _ = call(paths, clock, settings, peer, epoch)
     return f"it heard of epoch {epoch} at {address}, and holds itself"
 
 
@@ -85,22 +88,22 @@ def say_released(paths: Paths, clock: Clock, epoch: int) -> str:
     if peer is None:
         return ""
     try:
-        return _call(paths, clock, settings, peer, epoch, released=epoch)
+        return call(paths, clock, settings, peer, epoch, released=epoch)[0]
     except HotSyncError as error:
         _log.info("the other server does not hear that epoch %d is released: %s", epoch, error.sentence)
         return ""
 
 
-def _call(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int, released: int = 0) -> str:
-    """Present this server to the MASTER at every address where it answers; return the one where it heard."""
+def call(
+    paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int, released: int = 0
+) -> tuple[str, Welcome]:
+    """Present this server to the MASTER where it answers; return where it heard first, and what it answered."""
     last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
     for callee in callees(paths, epoch, released):
         try:
-            hail(callee, clock, ANSWER_SECONDS)
+            return callee.address, hail(callee, clock, ANSWER_SECONDS)
         except HotSyncError as error:
             last = error
-        else:
-            return callee.address
     raise last
 
 
@@ -133,9 +136,8 @@ def _knock(address: str, port: int) -> bool:
 
 
 def _ssh(settings: Settings) -> str:
-    """Switch the MASTER off by ssh: with a key that needs no person, and to a host whose key is known."""
-    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=yes"]
-    command.run(["ssh", *options, "--", settings.fence_ssh, *SWITCH_OFF], timeout=SSH_SECONDS)
+    """Switch the MASTER off by ssh."""
+    ssh.run(settings.fence_ssh, SWITCH_OFF)
     return f"{settings.fence_ssh} switches itself off"
 
 

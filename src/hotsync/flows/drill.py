@@ -18,6 +18,7 @@ from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import DrillFailed, ExitCode, HotSyncError, NotReady, WrongRole
 from hotsync.flows import promote
 from hotsync.flows.failure import named
+from hotsync.flows.fences import check_fences, known_fences, rehearse_if_due
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.model import drill as model
 from hotsync.model.drill import DrillReport, Stage
@@ -58,9 +59,12 @@ def run_drill(paths: Paths, clock: Clock, say: Say) -> DrillReport:
         drill_facts.discard(paths)
         started = clock.now()
         try:
+            rehearse_if_due(paths, clock, say)
             report = _rehearse(paths, clock, say, started)
         except Exception as fault:
             report = _failed(named(fault), started, clock.now())
+        fences = check_fences(paths, clock.now())
+        report = replace(report, checks=(*report.checks, *fences), fences=known_fences(paths))
         _conclude(paths, clock, report)
         return report
 

@@ -15,6 +15,7 @@ from hotsync.engine.slave_repositories import accept, read_offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.failure import Terminated, named, noticing_the_end
+from hotsync.flows.fences import check_fences
 from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
 from hotsync.flows.runbook import make_runbook
 from hotsync.model import slave_checks
@@ -161,7 +162,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     )
     known = {check.name for check in run.checks}
     seen, of_promotion = _look_at_promotion(paths, clock)
-    of_promotion += _look_at_drills(paths, clock)
+    of_promotion += [*_look_at_drills(paths, clock), *check_fences(paths, clock.now())]
     relay = slave_checks.check_relay(prove_relay(AlertBook(paths), who, clock.now()))
     run = replace(run, checks=(*run.checks, *(check for check in of_promotion if check.name not in known), relay))
     if seen is not None:

@@ -15,6 +15,7 @@ from hotsync.engine import standbys, streaming
 from hotsync.engine.master_facts import read_told
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
+from hotsync.flows.fences import known_fences
 from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
@@ -84,6 +85,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         watching=not watches or tried(lambda: ask.is_active(WATCH), True),
         hold=held(paths),
         drills=load_trend(paths) if is_slave else (),
+        fences=tried(lambda: known_fences(paths), ()) if is_slave else (),
         handover=None if handover is None or not handover.is_going_on else handover,
         rejoin=tried(lambda: load_rejoin(paths), None),
         undoing=undo_sentence(paths),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hotsync.config.schema import Settings
 from hotsync.model.coverage import Coverage
 from hotsync.model.drill import DrillPoint
+from hotsync.model.fence_rehearsal import Rehearsed
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.handover import HandOver
 from hotsync.model.hold import Hold
@@ -30,8 +31,9 @@ class Status:
     MASTER, the servers that can be streamed from the next restart of a unit on, with that unit; `coverage`: on a
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
-    how its drills went, oldest first; `handover`: it hands over, or goes back from that; `rejoin`: the
-    last time that it came back as SLAVE; `undoing`: what is said of an undo that is not finished.
+    how its drills went, oldest first; `fences`: what came of each fence when it was tried last; `handover`: it hands
+    over, or goes back from that; `rejoin`: the last time that it came back as SLAVE; `undoing`: what is said of an undo
+    that is not finished.
     """
 
     host: str
@@ -57,6 +59,7 @@ class Status:
     watching: bool = True
     hold: Hold | None = None
     drills: tuple[DrillPoint, ...] = ()
+    fences: tuple[Rehearsed, ...] = ()
     handover: HandOver | None = None
     rejoin: Rejoin | None = None
     undoing: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hotsync.model.fence_rehearsal import Rehearsed
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict, worst
 
@@ -34,7 +35,8 @@ class DrillReport:
 
     `rto` is how long the promotion took from the command to its end (0: it did not get there), `rpo` how old the data
     was when the drill began. `checks` are all questions that were asked, of this host, of the promotion, of the data,
-    and by the client beside it; `notes` what the promotion would have told besides.
+    and by the client beside it; `notes` what the promotion would have told besides; `fences` what was known of each
+    fence then.
     """
 
     started_at: float
@@ -46,6 +48,7 @@ class DrillReport:
     notes: tuple[str, ...] = ()
     rto: float = 0.0
     rpo: float = 0.0
+    fences: tuple[Rehearsed, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

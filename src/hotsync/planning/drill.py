@@ -135,7 +135,7 @@ def _client_addresses(card: str, facts: RoomFacts) -> Iterator[Address]:
 
 def _left_out(facts: RoomFacts) -> Iterator[str]:
     if facts.fences:
-        yield f"the fences ({', '.join(facts.fences)}): nothing outside the sandbox can be reached"
+        yield f"the fences ({', '.join(facts.fences)}): they would stop the MASTER, so each is only tried without that"
     yield "kernel modules, kernel settings and hardware: the sandbox has this server's running kernel and no devices"
     yield "whatever is outside of this server: name servers, relays, providers, mounted shares, partners"
     for name, _ in facts.streamed:

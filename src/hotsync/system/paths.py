@@ -200,6 +200,11 @@ class Paths:
         return self.state / "drills.jsonl"
 
     @property
+    def fences(self) -> Path:
+        """On the SLAVE: what came of the fences when they were tried last."""
+        return self.state / "fences.json"
+
+    @property
     def drill_room(self) -> Path:
         """Where a drill sees its sandbox; nothing is mounted there for anybody else."""
         return self.run / "drill"

@@ -9,11 +9,13 @@ import pytest
 
 from hotsync.engine import roles as engine_roles
 from hotsync.engine.fence import fence, say_released
+from hotsync.engine.fence_rehearsal import rehearse
 from hotsync.engine.roles import PromotionRoles
 from hotsync.errors import EpochReleased, ExitCode, StaleEpoch
 from hotsync.flows.hold import serve_again
 from hotsync.manifest.store import Manifest
 from hotsync.model.fence import Tier
+from hotsync.model.fence_rehearsal import Outcome
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
@@ -22,7 +24,7 @@ from hotsync.state.hold import held, load_released
 from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, load_role, save_peer, save_role
 from hotsync.transport.dial import Callee, hail
-from hotsync.transport.presence import load_presence
+from hotsync.transport.presence import PresenceBook, load_presence
 from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
 
 pytestmark = pytest.mark.contract
@@ -261,6 +263,37 @@ def test_a_promotion_asks_the_masters_daemon_to_hold_it_and_names_a_program_that
     assert promotion is not None
     assert [(result.tier, result.reached) for result in promotion.fences] == [(Tier.AGENT, True)]
     until(lambda: held(paired.master.paths) is not None, "the MASTER holds itself")
+
+
+def test_a_rehearsal_of_the_fences_reaches_the_masters_daemon_and_changes_nothing_there(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    # as after a promotion that was undone, and which the MASTER has not heard of
+    save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=4, released=4))
+    hosts.slave.stop()
+    role = load_role(hosts.master.paths)
+    (agent,) = rehearse(hosts.slave.paths, hosts.slave.clock)
+    assert (agent.outcome, agent.detail) == (Outcome.WORKS, f"it answers at {MASTER_ADDRESS}")
+    assert held(hosts.master.paths) is None
+    assert load_released(hosts.master.paths) == 0
+    assert load_role(hosts.master.paths) == role
+
+
+def test_a_call_of_the_slave_that_has_ended_leaves_it_connected(hosts: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    ended: list[PresenceBook] = []
+    gone = PresenceBook.gone
+
+    def noticed(book: PresenceBook) -> None:
+        gone(book)
+        ended.append(book)
+
+    monkeypatch.setattr(PresenceBook, "gone", noticed)
+    assert all(each.outcome is Outcome.WORKS for each in rehearse(hosts.slave.paths, hosts.slave.clock))
+    until(lambda: bool(ended), "the MASTER notices that the call has ended")
+    until(lambda: load_presence(hosts.master.paths).connected, "the heart beats on")
+    assert len(ended) == 1, "it did not have to call anew"
 
 
 def test_the_sites_program_is_run_for_a_master_that_is_dead(paired: Pair) -> None:

@@ -14,6 +14,8 @@ from hotsync.engine import drill_facts
 from hotsync.errors import Busy, DrillFailed, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
 from hotsync.flows import drill, drill_unit
 from hotsync.model.drill import DrillReport
+from hotsync.model.fence import Tier
+from hotsync.model.fence_rehearsal import Outcome, Rehearsed
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.report import Check, Verdict
 from hotsync.state import store
@@ -72,6 +74,24 @@ def test_what_came_of_it_is_kept(slave: Paths, monkeypatch: pytest.MonkeyPatch) 
     kept = Runs(slave.runs).last("hotsync drill")
     assert kept is not None
     assert (kept.exit_code, kept.generation, kept.figures["rto_seconds"]) == (0, 41, 20.0)
+
+
+def test_the_fences_stand_in_the_report_and_leave_a_drill_its_own_verdict(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Paths] = []
+    fence = Rehearsed(Tier.SSH, "old-master", 1.0, Outcome.FAILED, "Permission denied", "Give it a key.")
+    check = Check("fence.ssh", "it could", Verdict.AMBER, "Permission denied", "Give it a key.")
+    monkeypatch.setattr(drill, "rehearse_if_due", lambda paths, *_: tried.append(paths))
+    monkeypatch.setattr(drill, "known_fences", lambda _: (fence,))
+    monkeypatch.setattr(drill, "check_fences", lambda *_: (check,))
+    rehearsing(monkeypatch, GOOD)
+    report = run(slave)
+    assert (report.verdict, report.fences, report.checks[-1]) == (Verdict.AMBER, (fence,), check)
+    assert tried == [slave]
+    assert load_drill(slave) == report
+    rehearsing(monkeypatch, ReplicaError(reason="the tree cannot be kept"))
+    assert run(slave).fences == (fence,)
 
 
 def test_a_drill_that_could_not_be_run_has_proven_nothing(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
