@@ -13,9 +13,8 @@ from hotsync.model.network import Address
 from hotsync.system import command
 
 SECONDS = 1.5
-
-
-_MOST_AT_ONCE = 64
+_PING_SECONDS = 0.3
+"""Between the first of two pings and the second: both are waited for together with all else that is asked."""
 
 
 def signs_of_life(
@@ -31,7 +30,8 @@ def signs_of_life(
         questions += [partial(_agent, address, port, seconds), partial(_ping, address, seconds)]
         # who drops ping and keeps HotSync's port to itself may serve all the same
         questions += [partial(_service, address, each, seconds) for each in sorted({*services} - {port})]
-    with ThreadPoolExecutor(max_workers=min(len(questions), _MOST_AT_ONCE)) as pool:
+    # each has a thread of its own: who waits for another's silence would make a promotion wait for both
+    with ThreadPoolExecutor(max_workers=len(questions)) as pool:
         asking = [pool.submit(question) for question in questions]
         return tuple(sorted({answer for each in asking if (answer := each.result())}))
 
@@ -55,8 +55,9 @@ def _service(address: str, port: int, seconds: float) -> str:
 
 
 def _ping(address: str, seconds: float) -> str:
+    pace, patience = f"{_PING_SECONDS:g}", f"{seconds - _PING_SECONDS:g}"
     try:
-        answer = command.run(["ping", "-n", "-q", "-c", "2", "-i", "0.3", "-W", f"{seconds:g}", address], ok=range(256))
+        answer = command.run(["ping", "-n", "-q", "-c", "2", "-i", pace, "-W", patience, address], ok=range(256))
     except CommandFailed:
         return ""  # there is no ping here: ARP and the agent must do
     return f"{address} answers ping" if answer.returncode == 0 else ""

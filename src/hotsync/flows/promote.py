@@ -203,6 +203,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     answers = wanted or Answers()
     asked = wanted is not None and not answers.undecided
     network = plan_for(parts, answers.network, answers.pairs, asked=asked)
+    alive = look.life_of_master(paths, ground, network.plan) if wanted and not answers.planned else None
     difference = load_presence(paths).clock_difference
     tree, live_root = ground.listings
     layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
@@ -224,6 +225,8 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     if answers.handed is not None:
         promotion = with_handed(promotion, answers.handed)
     preflight = _preflight(parts, promotion, layout, network.found, asked=wanted is not None)
+    if alive is not None:
+        preflight = replace(preflight, signs_of_life=alive())  # silence took its time while all else was read
     if answers.planned and answers.handed is None:
         preflight = replace(preflight, handover_fault=switchover.fault(paths, clock))
     if wanted:
@@ -248,7 +251,6 @@ def _preflight(
         store.load_role(paths),
         promotion.generation,
         slave_ran=True,
-        signs_of_life=look.life_of_master(paths, ground, plan) if asked and not promotion.planned else (),
         planned=promotion.planned,
         data_age=promotion.started_at - promotion.confirmed_at,
         blocked=layout.blocked,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,12 +75,19 @@ def packages_missing(paths: Paths) -> tuple[str, ...]:
     return tuple(package.name for package in last.missing) if last else ()
 
 
-def life_of_master(paths: Paths, ground: Ground, network: NetworkPlan) -> tuple[str, ...]:
-    """Return what of the MASTER answers now, in words."""
+def life_of_master(paths: Paths, ground: Ground, network: NetworkPlan) -> Callable[[], tuple[str, ...]]:
+    """Ask what of the MASTER answers, from now on; what is returned waits for that, and says it in words.
+
+    Silence takes its time, in which other things can be read.
+    """
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     address = peer.address if peer else settings.master_host
-    return signs_of_life(address, settings.slave_port, network.addresses, ports_of(ground.checks.values()))
+    ports = ports_of(ground.checks.values())
+    pool = ThreadPoolExecutor(max_workers=1)
+    asking = pool.submit(signs_of_life, address, settings.slave_port, network.addresses, ports)
+    pool.shutdown(wait=False)
+    return asking.result
 
 
 def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:

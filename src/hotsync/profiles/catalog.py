@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import cast
@@ -30,6 +31,12 @@ def parse_profile(text: str, document: str) -> Profile:
 
 def shipped() -> dict[str, Profile]:
     """Return the profiles that come with HotSync, by name."""
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> Mapping[str, Profile]:
+    """Return them as they were read first: more than seventy files, which a command asks for more than once."""
     folder = resources.files("hotsync.profiles") / "data"
     profiles = (
         parse_profile(item.read_text(encoding="utf-8"), item.name)

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from hotsync.engine import silence
+from hotsync.engine.promotion_ground import Ground
 from hotsync.engine.silence import signs_of_life
+from hotsync.flows import promote_look
+from hotsync.flows.promote_look import life_of_master
+from hotsync.model.identity import Peer
+from hotsync.model.promotion import NetworkPlan
+from hotsync.state import store
+from hotsync.system.paths import Paths
 
 THERE = "127.0.0.77"
 """A place of the loopback that no interface is given: what a test needs of another server."""
@@ -29,3 +43,33 @@ def test_a_service_that_answers_is_a_sign_of_life_and_a_closed_port_is_none() ->
 
 def test_a_server_that_does_not_exist_gives_no_sign() -> None:
     assert signs_of_life("", 1, ()) == ()
+
+
+def test_however_much_is_asked_silence_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = range(2, 202)
+    all_ask = threading.Barrier(len(ports))
+
+    def silent(*_: object) -> str:
+        all_ask.wait(timeout=60)  # whoever comes one after the other never gets by here
+        return "nobody else was waited for"
+
+    monkeypatch.setattr(silence, "_service", silent)
+    assert "nobody else was waited for" in signs_of_life(THERE, 1, (), ports)
+
+
+def test_the_master_is_asked_while_other_things_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, have_read = threading.Event(), threading.Event()
+
+    def life(address: str, *_: object) -> tuple[str, ...]:
+        asked.set()
+        assert have_read.wait(timeout=60)
+        return (f"{address} answers",)
+
+    monkeypatch.setattr(promote_look, "signs_of_life", life)
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    store.save_peer(paths, Peer("master", "192.0.2.10", "f" * 64, ""))
+    alive = life_of_master(paths, cast("Ground", SimpleNamespace(checks={})), NetworkPlan())
+    assert asked.wait(timeout=60)
+    have_read.set()
+    assert alive() == ("192.0.2.10 answers",)
