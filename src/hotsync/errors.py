@@ -25,6 +25,7 @@ HotSyncError
 ├── Bug                     70    what nobody foresaw
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
 ├── NotHandedOver            9    a claimed switchover whose MASTER is not known to have stood still
+├── NotHeld                  9    a MASTER that heard of its successor, and is not seen to let go
 ├── NetworkSilent            9    nobody answered with the new network, so the old one is back
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
@@ -437,6 +438,14 @@ class NotHandedOver(HotSyncError):
         "Look at the MASTER. hotsync-promote asks it again, and gives the claim up if it does not confirm; "
         "hotsync-promote --force goes on with what is here, and loses what the MASTER did meanwhile."
     )
+
+
+class NotHeld(HotSyncError):
+    """It heard of epoch {epoch} at {address}, but {reason}"""
+
+    code = "fence"
+    exit_code = ExitCode.STEP
+    hint = "Look at the MASTER: is /var/lib/hotsync full or read-only, does hotsync-hold.path run? Keep it off."
 
 
 class NetworkSilent(HotSyncError):

@@ -8,6 +8,7 @@ from hotsync.agent.here import Here, Surroundings
 from hotsync.agent.refusals import trouble_here
 from hotsync.errors import PeerRefused
 from hotsync.model.handover import HandOver, Stage
+from hotsync.model.hold import Hold
 from hotsync.state import handover as state
 from hotsync.state.hold import load_hold
 from hotsync.system.paths import Paths
@@ -54,15 +55,21 @@ def _goes_on(paths: Paths, here: Here) -> bool:
 def _state(paths: Paths, here: Here, message: AskHandOver, now: float) -> HandOverState:
     epoch, hold = here.record.highest_epoch, load_hold(paths)
     if hold is not None and not hold.released:
-        # whoever stood still when it heard of this very claim will not serve again
-        stage = Stage.LEFT if state.has_left(paths) else Stage.LEAVING
-        ours = hold.planned and hold.epoch == message.epoch
-        return HandOverState(epoch=epoch, stage=_word(stage if ours else Stage.NONE))
+        return HandOverState(epoch=epoch, stage=_word(_held_as(hold, message.epoch, left=state.has_left(paths))))
     known = state.current(paths, epoch)
     if state.is_requested(paths) or known is None:
         asked = state.is_requested(paths)
         return HandOverState(epoch=epoch, stage=_word(Stage.ASKED if asked else Stage.NONE))
     return _told(known, epoch, now)
+
+
+def _held_as(hold: Hold, claimed: int, *, left: bool) -> Stage:
+    """Given how this server is held, and the claim of whoever asks, return what it may rely on."""
+    if hold.epoch < claimed:
+        return Stage.NONE  # by an earlier epoch, or a boot: what that one asks about could not be written down
+    if hold.planned and hold.epoch == claimed:
+        return Stage.LEFT if left else Stage.LEAVING
+    return Stage.GONE if left else Stage.HELD
 
 
 def _told(known: HandOver, epoch: int, now: float) -> HandOverState:

@@ -8,12 +8,14 @@ import socket
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
 from hotsync.backends import ssh
 from hotsync.config.schema import Settings
+from hotsync.engine.fence_agent import watch_it_leave
 from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable
 from hotsync.model.fence import FenceResult, Tier, tiers_left
 from hotsync.model.identity import Peer, Role
@@ -26,6 +28,7 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.client import hail
 from hotsync.transport.dial import Callee, Ours
+from hotsync.transport.handover_call import HandOverCall
 from hotsync.transport.messages import Welcome
 from hotsync.transport.tls import load_identity
 
@@ -54,7 +57,7 @@ def fence(paths: Paths, clock: Clock) -> None:
     if peer is None or promotion is None:
         return
     ways: Mapping[Tier, Callable[[], str]] = {
-        Tier.AGENT: lambda: _agent(paths, clock, settings, peer, promotion.epoch),
+        Tier.AGENT: lambda: _agent(paths, clock, settings, promotion.epoch),
         Tier.SSH: lambda: _ssh(settings),
         Tier.COMMAND: lambda: _command(settings, peer),
     }
@@ -72,10 +75,11 @@ def fence(paths: Paths, clock: Clock) -> None:
         results = (*results, result)
 
 
-def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
-    """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself."""
-    address, _ = call(paths, clock, settings, peer, epoch)
-    return f"it heard of epoch {epoch} at {address}, and holds itself"
+def _agent(paths: Paths, clock: Clock, settings: Settings, epoch: int) -> str:
+    """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself, and lets go."""
+    find = partial(callees, paths, epoch)
+    with closing(HandOverCall(find, clock, ANSWER_SECONDS, settings.clock_skew_seconds)) as line:
+        return watch_it_leave(line, clock, epoch)
 
 
 def say_released(paths: Paths, clock: Clock, epoch: int) -> str:
@@ -109,13 +113,13 @@ def call(
 
 def callees(paths: Paths, epoch: int, released: int = 0) -> tuple[Callee, ...]:
     """Return where the paired MASTER answers now; whoever calls there says that this server is at `epoch`, and has
-    released that other one."""
+    released that other one. First comes what stays when a MASTER gives up its addresses."""
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     if peer is None:
         return ()
     ours, port = Ours(epoch, Role.SLAVE, "localhost", "0", released=released), settings.slave_port
-    addresses = tuple(dict.fromkeys(each for each in (settings.master_host, peer.address, peer.link_local) if each))
+    addresses = tuple(dict.fromkeys(each for each in (peer.link_local, settings.master_host, peer.address) if each))
     return tuple(
         Callee(address, port, ours, load_identity(paths), peer.fingerprint) for address in _answering(addresses, port)
     )

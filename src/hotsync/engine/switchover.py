@@ -120,7 +120,7 @@ class _Asking:
                 return self._handed(state, asked)
             case Stage.GIVEN_UP:
                 raise HandOverFailed(reason=state.sentence or "it does not say why")
-            case Stage.NONE | Stage.LEAVING | Stage.LEFT:
+            case Stage.NONE | Stage.LEAVING | Stage.LEFT | Stage.HELD | Stage.GONE:
                 raise HandOverFailed(reason="it knows nothing of it any more; was it rebooted?")
             case Stage.ASKED if asked - self._since > BEGINS_SECONDS:
                 raise HandOverFailed(

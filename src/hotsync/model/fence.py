@@ -17,7 +17,7 @@ class Tier(StrEnum):
 
 
 WORDS = {
-    Tier.AGENT: "its HotSync was asked to stop it",
+    Tier.AGENT: "its HotSync holds it",
     Tier.SSH: "it was told to switch off by ssh",
     Tier.COMMAND: "the site's command ended it",
     Tier.PERSON: "a person typed that it cannot serve",

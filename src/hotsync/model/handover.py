@@ -24,8 +24,13 @@ class Stage(StrEnum):
     READY = "ready"  # the SLAVE holds everything, and may claim
     LEAVING = "leaving"  # it was claimed: this server holds itself, for good
     LEFT = "left"  # production's addresses are given up, too
+    HELD = "held"  # this server holds itself, but had not stood still: it was superseded while it served
+    GONE = "gone"  # production's addresses are given up, too
     GIVEN_UP = "given_up"
 
+
+HOLDS = frozenset({Stage.LEAVING, Stage.LEFT, Stage.HELD, Stage.GONE})
+"""Where the MASTER will not serve again by itself."""
 
 WORDS = {
     Stage.ASKED: "The MASTER was asked to hand over",
@@ -94,7 +99,7 @@ def claim_until(asked: float, seconds_left: float) -> float:
 def sentence_of(handover: HandOver) -> str:
     """Return what is to be said of it wherever somebody looks at the MASTER, "" if there is nothing."""
     match handover.stage:
-        case Stage.NONE | Stage.LEAVING | Stage.LEFT:
+        case Stage.NONE | Stage.LEAVING | Stage.LEFT | Stage.HELD | Stage.GONE:
             return ""
         case Stage.GIVEN_UP:
             ending = "production runs again" if handover.resumed else "production is being started again"

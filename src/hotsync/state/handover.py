@@ -156,6 +156,11 @@ def note_left(paths: Paths) -> None:
     files.write_atomic(left_path(paths), b"", mode=0o600)
 
 
+def forget_left(paths: Paths) -> None:
+    """What an earlier hold of this boot did says nothing of the one that begins."""
+    left_path(paths).unlink(missing_ok=True)
+
+
 def has_left(paths: Paths) -> bool:
     """Return whether production's addresses were given up."""
     return left_path(paths).exists()

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.model.handover import Stage
 from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
-from hotsync.state.handover import current, locked
+from hotsync.state.handover import current, forget_left, locked
 from hotsync.system import files, lock
 from hotsync.system.paths import Paths
 
@@ -75,6 +75,7 @@ def note_superseded(paths: Paths, record: RoleRecord, epoch: int, by: HeardBy, n
         if known is not None and known.epoch >= epoch:
             return False
         if known is None or known.released:
+            forget_left(paths)
             save_hold(paths, Hold(epoch, now, by, planned=_stands_still(paths, record)))
         else:
             save_hold(paths, replace(known, epoch=epoch))

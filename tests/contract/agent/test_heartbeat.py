@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from hotsync.engine import fence_agent
 from hotsync.engine import roles as engine_roles
 from hotsync.engine.fence import fence, say_released
 from hotsync.engine.fence_rehearsal import rehearse
@@ -20,12 +25,14 @@ from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
+from hotsync.state.handover import note_left
 from hotsync.state.hold import held, load_released
 from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, load_role, save_peer, save_role
+from hotsync.system import command
 from hotsync.transport.dial import Callee, hail
 from hotsync.transport.presence import PresenceBook, load_presence
-from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Pair, until
+from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Host, Pair, until
 
 pytestmark = pytest.mark.contract
 
@@ -258,11 +265,75 @@ def test_a_promotion_asks_the_masters_daemon_to_hold_it_and_names_a_program_that
     paired.slave.set("hotsync", FenceCommand="/usr/bin/false")
     save_role(paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
     document.save_promotion(paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
-    fence(paths, paired.slave.clock)
+    with hold_unit(paired.master):
+        fence(paths, paired.slave.clock)
+    assert held(paired.master.paths) is not None
     promotion = document.load_promotion(paths)
     assert promotion is not None
-    assert [(result.tier, result.reached) for result in promotion.fences] == [(Tier.AGENT, True)]
-    until(lambda: held(paired.master.paths) is not None, "the MASTER holds itself")
+    (agent,) = promotion.fences
+    assert (agent.tier, agent.reached) == (Tier.AGENT, True)
+    assert agent.detail == f"it heard of epoch 1 at {MASTER_ADDRESS}, holds itself and has given up its addresses"
+
+
+@contextmanager
+def hold_unit(host: Host) -> Iterator[None]:
+    """hotsync-hold.path and its service, as far as the other server sees them: the addresses go a moment later."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            if held(host.paths) is not None:
+                note_left(host.paths)
+            ended.wait(0.02)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_master_whose_disk_takes_nothing_and_that_keeps_its_addresses_is_fenced_by_the_next_way(
+    paired: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_agent, "LEAVES_SECONDS", 1.0)
+    paths, disk = paired.slave.paths, os.fspath(paired.master.paths.state)
+    paired.slave.set("hotsync", FenceCommand="/usr/bin/true")
+    save_role(paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    document.save_promotion(paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    paired.master.start()
+    command.run(["mount", "--bind", disk, disk])
+    try:
+        command.run(["mount", "-o", "remount,bind,ro", disk])
+        fence(paths, paired.slave.clock)
+    finally:
+        command.run(["umount", disk])
+    assert held(paired.master.paths) is not None
+    assert not paired.master.paths.hold_file.exists()
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    agent, site = promotion.fences
+    assert not agent.reached
+    assert "still has its addresses" in agent.detail
+    assert (site.tier, site.reached) == (Tier.COMMAND, True)
+
+
+def test_an_earlier_hold_of_the_same_boot_does_not_say_that_this_one_has_given_up_its_addresses(
+    paired: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_agent, "LEAVES_SECONDS", 1.0)
+    note_left(paired.master.paths)
+    paired.master.start()
+    save_role(paired.slave.paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
+    document.save_promotion(paired.slave.paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
+    fence(paired.slave.paths, paired.slave.clock)
+    promotion = document.load_promotion(paired.slave.paths)
+    assert promotion is not None
+    (agent,) = promotion.fences
+    assert not agent.reached
+    assert "still has its addresses" in agent.detail
 
 
 def test_a_rehearsal_of_the_fences_reaches_the_masters_daemon_and_changes_nothing_there(hosts: Pair) -> None:

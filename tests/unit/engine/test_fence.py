@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hotsync.config.schema import Settings
 from hotsync.engine import fence as engine
 from hotsync.engine.fence import fault_of
-from hotsync.errors import CommandFailed, PeerUnreachable
+from hotsync.errors import CommandFailed, NotHeld, PeerUnreachable
 from hotsync.model.fence import FenceResult, Tier, sentence_of, tiers_left
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
@@ -110,10 +110,26 @@ def test_in_a_switchover_only_the_master_itself_is_asked_until_it_has_confirmed(
 def test_a_master_whose_hotsync_answers_is_not_switched_off(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     settings(monkeypatch, master_host="192.0.2.10", fence_ssh="old-master")
     monkeypatch.setattr(engine, "_knock", lambda *_: True)
-    monkeypatch.setattr(engine, "hail", lambda *_: None)
+    monkeypatch.setattr(engine, "watch_it_leave", lambda *_: "it has given up its addresses")
     engine.fence(paths, TickingClock())
     (agent,) = results(paths)
-    assert agent == FenceResult(Tier.AGENT, True, "it heard of epoch 1 at 192.0.2.10, and holds itself")
+    assert agent == FenceResult(Tier.AGENT, True, "it has given up its addresses")
+
+
+def test_a_master_whose_hotsync_hears_and_does_not_hold_it_is_switched_off(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(monkeypatch, master_host="192.0.2.10", fence_ssh="old-master")
+
+    def serves_on(*_: object) -> str:
+        raise NotHeld(epoch=1, address="192.0.2.10", reason="it has not written down that it holds itself")
+
+    monkeypatch.setattr(engine, "watch_it_leave", serves_on)
+    monkeypatch.setattr("hotsync.engine.fence.command.run", lambda *_, **__: Completed(0, b"", b""))
+    engine.fence(paths, TickingClock())
+    agent, ssh = results(paths)
+    assert (agent.reached, ssh.tier, ssh.reached) == (False, Tier.SSH, True)
+    assert agent.detail == "It heard of epoch 1 at 192.0.2.10, but it has not written down that it holds itself"
 
 
 def test_one_that_answers_nonsense_is_not_counted_as_reached(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +139,7 @@ def test_one_that_answers_nonsense_is_not_counted_as_reached(paths: Paths, monke
     def refuse(*_: object) -> None:
         raise PeerUnreachable(address="192.0.2.10", port=273, reason="reset")
 
-    monkeypatch.setattr(engine, "hail", refuse)
+    monkeypatch.setattr(engine, "watch_it_leave", refuse)
     engine.fence(paths, TickingClock())
     (agent,) = results(paths)
     assert not agent.reached
