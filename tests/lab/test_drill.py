@@ -106,6 +106,45 @@ def test_a_good_slave_holds_its_drill_while_generations_arrive_and_nothing_gets_
     assert alive.master.run(HEARD).stdout != "counter packets 0\n", "one that was told is counted"
 
 
+def tried(host: Host) -> dict[str, tuple[str, str]]:
+    """Try the fences; return what came of each, and in which words."""
+    done = host.run(["hotsync", "drill", "--fences", "--json"], check=False, timeout=120)
+    assert done.stdout, done.stderr
+    return {each["tier"]: (each["outcome"], each["detail"]) for each in json.loads(done.stdout)["fences"]}
+
+
+def test_the_fences_are_tried_and_the_master_goes_on(alive: Lab) -> None:
+    master, slave = alive.master, alive.slave
+    slave.run("mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519")
+    key = slave.read("/root/.ssh/id_ed25519.pub")
+    slave.write("/root/.ssh/known_hosts", f"{MASTER} {master.read('/etc/ssh/ssh_host_ed25519_key.pub')}")
+    master.run("useradd -m fence; mkdir -p -m 700 /root/.ssh; install -d -m 700 -o fence /home/fence/.ssh")
+    switches_off, asks = "/usr/local/sbin/fence-master", "/usr/local/sbin/fence-test"
+    slave.write(switches_off, f"#!/bin/sh\nexec ssh {MASTER} poweroff\n", 0o755)
+    slave.write(asks, f'#!/bin/sh\ntest "$2" = {MASTER}\n', 0o755)
+    slave.run(["config", "setprop", "hotsync", "FenceSsh", MASTER, "FenceCommand", switches_off, "FenceTest", asks])
+    found = tried(slave)
+    assert found["agent"] == ("works", f"it answers at {MASTER}")
+    assert found["ssh"][0] == "failed"
+    assert "Permission denied" in found["ssh"][1]
+    assert found["command"] == ("works", f"{asks} ended with 0")
+    assert status(slave)["fences"][1]["outcome"] == "failed"
+    master.write("/root/.ssh/authorized_keys", f'command="/usr/bin/systemctl --no-block poweroff" {key}', 0o600)
+    outcome, said = tried(slave)["ssh"]
+    assert (outcome, "command of its own, which was not run" in said) == ("not_run", True), said
+    master.write("/root/.ssh/authorized_keys", key, 0o600)
+    slave.run(["config", "setprop", "hotsync", "FenceTest", switches_off])
+    found = tried(slave)
+    assert found["ssh"] == ("works", f"root is let in at {MASTER}, and may switch it off")
+    assert "very program" in found["command"][1]
+    master.write("/home/fence/.ssh/authorized_keys", key, 0o644)
+    slave.write("/root/.ssh/config", f"Host {MASTER}\nUser fence\n", 0o600)
+    outcome, said = tried(slave)["ssh"]
+    assert (outcome, said.startswith("fence is let in")) == ("failed", True), said
+    assert "poweroff" not in master.run(["systemctl", "list-jobs"]).stdout
+    assert sync(alive)["exit_code"] in (0, 1), "it serves as before"
+
+
 @pytest.mark.full
 def test_a_promotion_takes_as_long_as_the_drill_before_it(alive: Lab) -> None:
     alive.master.kill()

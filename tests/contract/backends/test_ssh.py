@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import sys
@@ -117,6 +118,52 @@ def test_who_is_not_root_may_not_be_able_to_where_no_bus_answers(
 ) -> None:
     monkeypatch.setattr(ssh, "_BUS", str(server.folder / "none"))
     assert server.look("guest") == Login("nobody", forced=False, may_switch_off=None)
+
+
+_BUS = """\
+<busconfig>
+<type>session</type><listen>unix:path={0}/bus</listen><auth>EXTERNAL</auth>
+<policy context="default">
+<allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+</policy>
+</busconfig>
+"""
+_LOGIND = """
+import sys
+import dbus, dbus.service
+from dbus.mainloop.glib import DBusGMainLoop
+from gi.repository import GLib
+DBusGMainLoop(set_as_default=True)
+bus = dbus.bus.BusConnection("unix:path=" + sys.argv[1])
+name = dbus.service.BusName("org.freedesktop.login1", bus)
+class Manager(dbus.service.Object):
+    @dbus.service.method("org.freedesktop.login1.Manager", out_signature="s", sender_keyword="sender")
+    def CanPowerOff(self, sender=None):
+        print(bus.get_unix_user(sender), flush=True)
+        return sys.argv[2]
+manager = Manager(bus, "/org/freedesktop/login1")
+print("up", flush=True)
+GLib.MainLoop().run()
+"""
+
+
+@pytest.mark.parametrize(("answer", "may"), [("yes", True), ("challenge", False), ("no", False)])
+def test_who_is_not_root_is_asked_about_on_the_bus_as_the_account_that_was_let_in(
+    server: Server, monkeypatch: pytest.MonkeyPatch, answer: str, may: bool
+) -> None:
+    folder = server.folder
+    (folder / "bus.conf").write_text(_BUS.format(folder))
+    monkeypatch.setattr(ssh, "_BUS", str(folder / "bus"))
+    words = ["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--nopidfile"]
+    with command.spawn(words, stdout=command.DEVNULL):
+        until((folder / "bus").exists, "the bus is there")
+        (folder / "bus").chmod(0o666)
+        logind = ["/usr/bin/python3", "-c", _LOGIND, str(folder / "bus"), answer]
+        with command.spawn(logind) as service:
+            assert service.stdout is not None
+            assert service.stdout.readline() == b"up\n"
+            assert server.look("guest") == Login("nobody", forced=False, may_switch_off=may)
+            assert int(service.stdout.readline()) == pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.mark.parametrize("restricted", ["", "restrict,"])

@@ -90,11 +90,28 @@ def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept
     assert (agent.tier, agent.reached, ssh.tier, ssh.reached) == (Tier.AGENT, False, Tier.SSH, False)
     assert (site.tier, site.reached) == (Tier.COMMAND, True)
     assert ran[0][-5:] == ["--", "old-master", "systemctl", "--no-block", "poweroff"]
-    assert "BatchMode=yes" in ran[0]
+    assert {"BatchMode=yes", "StrictHostKeyChecking=yes", "ControlPath=none"} <= set(ran[0])
     assert ran[1] == [str(program), "master", "192.0.2.10"]
     engine.fence(paths, TickingClock())  # a promotion that was cut after it
     assert len(ran) == 2
     assert engine.fences_left(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ())) == tuple(Tier)[:3]
+
+
+def test_a_program_that_the_kernel_does_not_start_is_a_fence_that_failed_and_no_end_of_the_promotion(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "fence"
+    program.write_text("no first line\n")
+    program.chmod(0o755)
+    settings(monkeypatch, fence_command=str(program))
+    monkeypatch.setattr(engine, "_knock", lambda *_: False)
+
+    def run(*_: object, **__: object) -> Completed:
+        raise OSError(8, "Exec format error")
+
+    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    engine.fence(paths, TickingClock())
+    assert results(paths)[1] == FenceResult(Tier.COMMAND, False, "Exec format error")
 
 
 def test_in_a_switchover_only_the_master_itself_is_asked_until_it_has_confirmed(
