@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from hotsync.cli.render import local, size, utc
+from hotsync.flows.promote_look import Losses
 from hotsync.model.loss import MOST_PATHS, Fate, LossStatement, Lost
 from hotsync.model.readable import readable
 
 _FIRST = 20
+_MORE = "hotsync status --loss while this is a SLAVE"
 _WORDS = {
     Fate.NEW: "new",
     Fate.CHANGED: "changed",
@@ -54,17 +56,32 @@ def show_loss(loss: LossStatement, ahead: float, *, past: bool) -> None:
     show_paths(loss, _FIRST, margin="  ")
 
 
-def show_paths(loss: LossStatement, most: int = MOST_PATHS, margin: str = "") -> None:
-    """Print the paths of a statement, one a line: what would become of each, its size, and where it is."""
+def show_losses(losses: Losses, *, past: bool) -> None:
+    """Print what a promotion loses, or lost; of an older generation first what is undone by it."""
+    back, ahead = losses.back, losses.ahead
+    if back is None or back.wanted == back.newest:
+        show_loss(losses.told, ahead, past=past)
+        return
+    word = "Lost" if past else "Lost if it is promoted now"
+    click.echo(f"{word}: all that was done on the MASTER after {local(back.moment - ahead)}. What is known of it:")
+    counted = _counted(losses.undone, ahead) if losses.undone is not None else "not known any more"
+    click.echo(f"- up to generation {back.newest}, of {local(back.collected_at - ahead)}: {counted}.")
+    if losses.undone is not None:
+        show_paths(losses.undone, _FIRST, margin="  ", more=f"hotsync diff {back.wanted} {back.newest}")
+    click.echo(f"- after generation {back.newest}: {loss_sentence(losses.told, ahead)}.")
+    show_paths(losses.told, _FIRST, margin="  ")
+
+
+def show_paths(loss: LossStatement, most: int = MOST_PATHS, margin: str = "", more: str = _MORE) -> None:
+    """Print the paths of a statement, one a line: what would become of each, its size, and where it is; `more` says
+    what shows the others."""
     for lost in loss.paths[:most]:
         click.echo(
             margin + f"{_WORDS[lost.fate]:<8} {size(lost.bytes) if _has_size(lost) else '-':>11}  {_shown(lost)}"
         )
     unnamed = max(0, len(loss.paths) - most)
     if unnamed:
-        click.echo(
-            f"{margin}and {unnamed + loss.beyond} more: with --json, or by hotsync status --loss while this is a SLAVE"
-        )
+        click.echo(f"{margin}and {unnamed + loss.beyond} more: with --json, or by {more}")
     elif loss.beyond:
         click.echo(f"{margin}and {loss.beyond} more, which are only counted")
 
@@ -101,3 +118,23 @@ def loss_document(loss: LossStatement | None, ahead: float) -> dict[str, Any] | 
         ],
         "beyond": loss.beyond,
     }
+
+
+def losses_document(losses: Losses) -> dict[str, Any]:
+    """Return what a promotion loses as JSON documents have it; its databases have a key of their own beside it.
+
+    Where an older generation is promoted nothing is known after that one was collected, but what `back` tells.
+    """
+    back, ahead = losses.back, losses.ahead
+    told = _without_databases(losses.told, ahead)
+    if back is None or back.wanted == back.newest:
+        return told
+    statement = LossStatement(back.wanted, "", back.moment)
+    undone = None if losses.undone is None else _without_databases(losses.undone, ahead)
+    return _without_databases(statement, ahead) | {"back": {"newest": back.newest, "undone": undone, "after": told}}
+
+
+def _without_databases(loss: LossStatement, ahead: float) -> dict[str, Any]:
+    document = loss_document(loss, ahead) or {}
+    document.pop("databases", None)
+    return document

@@ -27,7 +27,8 @@ from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.cards import cards_of
-from hotsync.flows.promote import Answers, Prospect
+from hotsync.flows.promote import Prospect
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_look import ages_now, internet_reached
 from hotsync.flows.promote_past import Past, go_back, look_back
@@ -295,7 +296,7 @@ def _gone_back(paths: Paths, answers: Answers, past: Past, yes: bool) -> Answers
     made, notices = go_back(paths, SystemClock(), past, lambda text: say(text, err=True))
     for notice in notices:
         say(f"as it is now, not as it was: {notice.sentence}", mark=click.style("Warning:", fg="yellow"), err=True)
-    return replace(answers, generation=made.number)
+    return replace(answers, generation=made.number, back=past.back)
 
 
 def _show_prospect(paths: Paths, seen: Prospect, as_json: bool, past: Past | None) -> None:

@@ -10,10 +10,10 @@ from typing import IO, Any
 import click
 
 from hotsync.cli.data_age import COLUMNS, age_documents, age_rows
-from hotsync.cli.loss import loss_document, show_loss
+from hotsync.cli.loss import losses_document, show_losses
 from hotsync.cli.render import VERDICT_STYLE, age, check_document, local, say, size, table, utc
 from hotsync.flows.promote import Prospect
-from hotsync.flows.promote_look import loss_of
+from hotsync.flows.promote_look import losses_of
 from hotsync.flows.promote_past import Past
 from hotsync.flows.unit_events import Ended
 from hotsync.model.cards import NONE
@@ -78,7 +78,7 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
         f"The data is that of generation {promotion.generation}, {old} old ({since}){newer}. "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
-    show_loss(*loss_of(paths, promotion), past=seen.resumed)
+    show_losses(losses_of(paths, promotion, seen.undone), past=seen.resumed)
     say(f"This takes about {age(seen.seconds)}.")
 
 
@@ -103,7 +103,7 @@ def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> di
         "epoch": promotion.epoch,
         "data_confirmed_at": utc(promotion.confirmed_at),
         "databases": age_documents(ages, time.time()),
-        "loss": None if promotion.planned else _loss(paths, promotion),
+        "loss": None if promotion.planned else losses_document(losses_of(paths, promotion, seen.undone)),
         "estimated_seconds": round(seen.seconds, 1),
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
@@ -177,7 +177,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
             "finished_at": utc(promotion.finished_at),
             "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
             "databases": age_documents(promotion.servers, promotion.started_at),
-            "loss": None if promotion.planned else _loss(paths, promotion),
+            "loss": None if promotion.planned else losses_document(losses_of(paths, promotion)),
             "steps": [
                 {
                     "key": record.key,
@@ -222,15 +222,7 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
             say(f"Production stood still for {promotion.still_seconds:.1f} s.")
         return
     say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
-    show_loss(*loss_of(paths, promotion), past=True)
-
-
-def _loss(paths: Paths, promotion: Promotion) -> dict[str, Any] | None:
-    statement, ahead = loss_of(paths, promotion)
-    document = loss_document(statement, ahead)
-    if document is not None:
-        del document["databases"]  # they have a key of their own beside this one
-    return document
+    show_losses(losses_of(paths, promotion), past=True)
 
 
 def _show_check(check: Check) -> None:

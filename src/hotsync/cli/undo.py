@@ -13,7 +13,7 @@ from hotsync.cli.render import age, local, print_json, say, size
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows import undo as flow
-from hotsync.flows.promote import Answers
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.undo import UndoProspect
 from hotsync.flows.unit_events import Ended
 from hotsync.model.readable import readable

@@ -28,17 +28,17 @@ from hotsync.engine.status import holdings
 from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady, Refused
 from hotsync.flows import promote_look as look
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
 from hotsync.flows.undo import refuse_if_undoing, undo_sentence
-from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation, data_moment
-from hotsync.model.handover import Handed
 from hotsync.model.identity import Role
+from hotsync.model.loss import LossStatement
 from hotsync.model.mute import mutable
 from hotsync.model.plan import Plan, Progress
-from hotsync.model.promotion import ETC, How, NetworkChoice, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.promotion import ETC, How, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.model.switchover import with_handed
 from hotsync.planning.estimate import estimate
@@ -58,30 +58,12 @@ Say = Callable[[str], None]
 _FORCED = "The MASTER did not confirm that it had stood still; this went on by a person's word."
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
-    fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
-    must be this one, which was made for the promotion (0: the newest). `typed`: a person typed that the MASTER, which
-    still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what it handed over. `undo`: the
-    promotion is to be undone."""
-
-    network: NetworkChoice | None = None
-    force: bool = False
-    pairs: Pairs = ()
-    undecided: bool = False
-    generation: int = 0
-    typed: bool = False
-    planned: bool = False
-    handed: Handed | None = None
-    undo: bool = False
-
-
 @dataclass(frozen=True)
 class Prospect:
     """What a promotion would do now, or what is left of one: facts, plan, and the checks that speak for or against.
 
-    `stopping`: of a switchover, the units that the MASTER stops.
+    `stopping`: of a switchover, the units that the MASTER stops. `undone`: what going back to an older generation would
+    undo, while that is not the newest yet.
     """
 
     facts: PromotionFacts
@@ -90,6 +72,7 @@ class Prospect:
     resumed: bool
     layout: Layout = field(default_factory=lambda: Layout((), ()))
     stopping: tuple[str, ...] = ()
+    undone: LossStatement | None = None
 
     @property
     def promotion(self) -> Promotion:
@@ -221,6 +204,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         servers=ages_of_dumps(generation, difference),
         fences=(FenceResult(Tier.PERSON, True, "typed before the promotion"),) if wanted and wanted.typed else (),
         planned=answers.planned,
+        back=answers.back,
     )
     if answers.handed is not None:
         promotion = with_handed(promotion, answers.handed)

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
@@ -25,7 +25,7 @@ from hotsync.model.generation import Generation
 from hotsync.model.loss import LossStatement, against
 from hotsync.model.network import NetworkState
 from hotsync.model.network_rename import names_after
-from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.promotion import ETC, Back, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.rejoin import held_number
 from hotsync.state import store
 from hotsync.state.loss import load_loss
@@ -116,23 +116,37 @@ def ages_now(paths: Paths, facts: PromotionFacts, clock: Clock) -> tuple[ServerA
     return with_standbys(servers, waiting, load_presence(paths).clock_difference)
 
 
-def loss_of(paths: Paths, promotion: Promotion) -> tuple[LossStatement, float]:
-    """Return what a promotion loses, as the MASTER told it last, and by how much its clock is ahead of ours.
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a promotion loses, all of it by the MASTER's clock, which is `ahead` of ours.
+
+    `told` is what the MASTER told last that is newer than its newest generation here. Where an older one is promoted
+    (`back`), what is between the two is lost, too: `undone`, if that is known.
+    """
+
+    told: LossStatement
+    ahead: float
+    back: Back | None = None
+    undone: LossStatement | None = None
+
+
+def losses_of(paths: Paths, promotion: Promotion, undone: LossStatement | None = None) -> Losses:
+    """Return what a promotion loses; `undone` is given where the older generation is not made the newest yet.
 
     From the claim on nothing more is told here: afterwards it is still what was lost.
     """
-    held = Generation(
-        promotion.generation,
-        promotion.digest,
-        promotion.epoch,
-        collected_at=promotion.collected_at,
-        committed_at=promotion.confirmed_at,
-        confirmed_at=promotion.confirmed_at,
-    )
-    ahead = load_presence(paths).clock_difference
-    statement = against(load_loss(paths.loss_told), held)
+    back, confirmed = promotion.back, promotion.confirmed_at
+    number, digest, collected_at = promotion.generation, promotion.digest, promotion.collected_at
+    if back is not None:
+        # what the MASTER told is of its own newest generation: it never heard of the one that was made here
+        number, digest, collected_at = back.newest, back.digest, back.collected_at
+        undone = undone or load_loss(paths.loss_undone)
+        if undone is not None and (undone.generation, undone.digest) != (back.wanted, back.digest):
+            undone = None
+    held = Generation(number, digest, promotion.epoch, collected_at, confirmed, confirmed)
     # of each database server its age is shown, which knows more: how far its standby is
-    return replace(statement, databases=()), ahead
+    told = replace(against(load_loss(paths.loss_told), held), databases=())
+    return Losses(told, load_presence(paths).clock_difference, back, undone)
 
 
 def internet_reached(paths: Paths) -> bool:

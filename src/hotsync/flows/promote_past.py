@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from hotsync.engine import standbys
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.open_replica import open_replica
+from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.undone import undone_by
+from hotsync.engine.watch import mail_folders
 from hotsync.flows.history import number_of
 from hotsync.flows.promote import Say
 from hotsync.model.generation import Generation
+from hotsync.model.loss import LossStatement
+from hotsync.model.promotion import Back
 from hotsync.model.report import Notice
+from hotsync.state.loss import save_loss
 from hotsync.system import lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -18,12 +24,19 @@ from hotsync.system.paths import Paths
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An older generation, the newest one, and what differs: paths, and bytes that are copied."""
+    """An older generation, the newest one, what differs (paths, and bytes that are copied), and what that undoes."""
 
     wanted: Generation
     newest: Generation
     changes: int
     bytes: int
+    undone: LossStatement
+
+    @property
+    def back(self) -> Back:
+        """Return what a promotion remembers of it."""
+        wanted, newest = self.wanted, self.newest
+        return Back(wanted.number, wanted.collected_at, newest.number, newest.digest, newest.collected_at)
 
 
 def look_back(paths: Paths, clock: Clock, moment: str) -> Past | None:
@@ -39,7 +52,8 @@ def look_back(paths: Paths, clock: Clock, moment: str) -> Past | None:
             return None
         back = replica.count_back(number)
         wanted = next(generation for generation in held if generation.number == number)
-        return Past(wanted, held[-1], back.changes, back.bytes)
+        undone = undone_by(replica, wanted, held[-1], mail_folders(Ground(paths).profiles))
+        return Past(wanted, held[-1], back.changes, back.bytes, undone)
 
 
 def go_back(paths: Paths, clock: Clock, past: Past, say: Say) -> tuple[Generation, list[Notice]]:
@@ -50,5 +64,6 @@ def go_back(paths: Paths, clock: Clock, past: Past, say: Say) -> tuple[Generatio
     """
     end_slave_run(paths, say, clock)
     with lock.held(paths.sync_lock, "run of HotSync"):
+        save_loss(paths.loss_undone, past.undone)
         standbys.give_up_all(paths)
         return open_replica(paths, clock).go_back(past.wanted.number)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hotsync.errors import ExitCode, HandOverFailed, HotSyncError, NotHandedOver, Refused, StepFailed
 from hotsync.flows import promote, undo, unit_events
-from hotsync.flows.promote import Answers
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
 from hotsync.flows.unit_events import Ended
 from hotsync.model.plan import Progress, Step
-from hotsync.model.promotion import NetworkChoice
+from hotsync.model.promotion import Back, NetworkChoice
 from hotsync.state.promotion import load_promotion
 from hotsync.state.undo import is_undoing
 from hotsync.system import command, files, lock
@@ -66,6 +67,7 @@ def start(paths: Paths, answers: Answers) -> None:
         "typed": answers.typed,
         "planned": answers.planned,
         "undo": answers.undo,
+        "back": None if answers.back is None else asdict(answers.back),
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
@@ -150,6 +152,7 @@ def _read_request(paths: Paths) -> Answers:
         typed=bool(document.get("typed")),
         planned=bool(document.get("planned")),
         undo=bool(document.get("undo")),
+        back=Back(**document["back"]) if document.get("back") else None,
     )
 
 

@@ -95,6 +95,18 @@ class NetworkPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Back:
+    """An older generation that is promoted: its number, and of when it is (by the MASTER's clock); and the newest one
+    that the MASTER had sent, with its digest and moment."""
+
+    wanted: int
+    moment: float
+    newest: int
+    digest: str
+    collected_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Promotion:
     """What a promotion has fixed (document promotion.json), and what its journal proves.
 
@@ -103,7 +115,7 @@ class Promotion:
     prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
     of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is;
     `fences` what was done to keep the old MASTER from serving. `planned`: a switchover, whose MASTER was alive and
-    stopped production at `stopped_at`.
+    stopped production at `stopped_at`. `back`: its generation was made of an older one.
     """
 
     epoch: int
@@ -126,6 +138,7 @@ class Promotion:
     fences: tuple[FenceResult, ...] = ()
     planned: bool = False
     stopped_at: float = 0.0
+    back: Back | None = None
 
     @property
     def awaits_confirmation(self) -> bool:

@@ -145,6 +145,11 @@ class Paths:
         return self.state / "loss.json"
 
     @property
+    def loss_undone(self) -> Path:
+        """What going back to an older generation undid, for the promotion that was made with it."""
+        return self.state / "loss-undone.json"
+
+    @property
     def site_memory(self) -> Path:
         """What the site's lists and plugins said last: it holds while one of them fails."""
         return self.state / "site.json"

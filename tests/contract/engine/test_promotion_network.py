@@ -18,7 +18,7 @@ from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.promotion_network import PromotionNetwork, network_files
 from hotsync.errors import NotReady
 from hotsync.flows import promote
-from hotsync.flows.promote import Answers
+from hotsync.flows.promote_answers import Answers
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document

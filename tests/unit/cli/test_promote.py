@@ -16,7 +16,8 @@ from hotsync.cli.render import local, utc
 from hotsync.engine.network_rollback import before_path, confirmed_path
 from hotsync.errors import ExitCode, NotReady, Refused, UsageError
 from hotsync.flows import promote_unit as unit
-from hotsync.flows.promote import Answers, Prospect
+from hotsync.flows.promote import Prospect
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_past import Past
 from hotsync.flows.undo import UndoProspect
 from hotsync.flows.unit_events import Ended
@@ -26,7 +27,7 @@ from hotsync.model.handover import Handed
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import Fate, LossStatement, Lost
 from hotsync.model.plan import Outcome, Phase, StepRecord
-from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.promotion import Back, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import with_handed
 from hotsync.model.undo import Undo, UndoFacts, Written
@@ -74,7 +75,11 @@ def test_a_host_that_is_not_configured_is_refused_in_one_sentence() -> None:
 
 
 PAST = Past(
-    Generation(41, "", 2, 1e9, 1e9, 1e9), Generation(45, "", 2, 1e9 + 900, 1e9 + 900, 1e9 + 900), changes=12, bytes=2048
+    Generation(41, "", 2, 1e9, 1e9, 1e9),
+    Generation(45, "", 2, 1e9 + 900, 1e9 + 900, 1e9 + 900),
+    changes=12,
+    bytes=2048,
+    undone=LossStatement(41, "", 1e9 + 900, files=12),
 )
 
 
@@ -257,6 +262,46 @@ def test_the_report_is_shown_again_whenever_it_is_asked_for(places: Paths) -> No
     assert "Only a person can check:" in shown.output
     document = json.loads(CliRunner().invoke(promote, ["--report", "--json"], standalone_mode=False).output)
     assert [step["key"] for step in document["steps"]] == ["claim"]
+
+
+NEWEST = "cd" * 32
+GOES_BACK = replace(
+    PROMOTION, generation=46, digest="ef" * 32, collected_at=BEGAN - 90_000,
+    back=Back(41, BEGAN - 90_000, 45, NEWEST, BEGAN - 200),
+)  # fmt: skip
+UNDONE = LossStatement(41, NEWEST, BEGAN - 200, files=25, bytes=5000, mails=25, deleted=1, paths=(MAIL,) * 25)
+
+
+def test_with_an_older_generation_all_after_it_is_lost_and_not_perhaps_what_the_master_told_a_minute_ago(
+    places: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_loss(places.loss_told, replace(TOLD, generation=45, digest=NEWEST))
+    save_loss(places.loss_undone, UNDONE)
+    seen = replace(PROSPECT, facts=replace(PROSPECT.facts, promotion=GOES_BACK))
+    show_plan(places, seen, ())
+    out = capsys.readouterr().out
+    assert f"Lost if it is promoted now: all that was done on the MASTER after {local(BEGAN - 90_005)}." in out
+    assert f"- up to generation 45, of {local(BEGAN - 205)}: 25 files (4.9 KiB, 25 mails), 1 deletion." in out
+    assert "and 6 more: with --json, or by hotsync diff 41 45" in out
+    assert f"- after generation 45: 30 files (2.9 KiB, 1 mail); nothing is known after {local(BEGAN - 25)}." in out
+    assert "perhaps" not in out
+    before = plan_document(places, seen, ())["loss"]
+    save_promotion(places, GOES_BACK)
+    after = outcome_document(places, Ended(0, "done", None))["loss"]
+    assert before == after
+    assert isinstance(before, dict)
+    assert (before["known_until"], before["generation"], before["files"]) == (utc(BEGAN - 90_005), 41, 0)
+    back = before["back"]
+    assert (back["newest"], back["undone"]["files"], back["after"]["files"]) == (45, 25, 30)
+    assert back["after"]["known_until"] == utc(BEGAN - 25)
+
+
+def test_of_another_going_back_nothing_is_told(places: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    save_loss(places.loss_undone, replace(UNDONE, digest="other"))
+    seen = replace(PROSPECT, facts=replace(PROSPECT.facts, promotion=GOES_BACK))
+    show_plan(places, seen, ())
+    assert "up to generation 45" in (out := capsys.readouterr().out)
+    assert "not known any more" in out
 
 
 def test_without_a_word_of_the_master_nothing_is_known_since_the_generation_was_collected(

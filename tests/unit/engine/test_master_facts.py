@@ -20,7 +20,7 @@ from hotsync.engine.master_facts import (
 from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.flows import promote
-from hotsync.flows.promote import Answers
+from hotsync.flows.promote_answers import Answers
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump, NetworkPlan, Promotion
 from hotsync.state import promotion as document

@@ -10,7 +10,7 @@ import pytest
 
 from hotsync.errors import Busy, ExitCode, NotHandedOver, StepFailed
 from hotsync.flows import promote, promote_unit, undo
-from hotsync.flows.promote import Answers
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.unit_events import Ended
 from hotsync.model.promotion import NetworkChoice
 from hotsync.system import command

@@ -10,6 +10,7 @@ import pytest
 from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.flows import promote
 from hotsync.flows.promote import unfinished_sentence
+from hotsync.flows.promote_answers import Answers
 from hotsync.flows.undo import read_facts, undo_sentence
 from hotsync.manifest.store import Manifest
 from hotsync.model.hold import Hold
@@ -100,7 +101,7 @@ def test_while_it_goes_on_nothing_gives_the_production_flag_and_no_promotion_beg
     assert "UNDONE" in undo_sentence(paths)
     assert unfinished_sentence(paths) == undo_sentence(paths)
     with pytest.raises(Refused, match="being undone"):
-        promote.prospect(paths, promote.Answers())
+        promote.prospect(paths, Answers())
     save_undo(paths, Undo(4, 7, 1.0, was_master=True, finished_at=2.0))
     assert undo_sentence(paths) == ""
     store.set_production(paths, True)

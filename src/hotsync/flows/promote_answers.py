@@ -1,0 +1,29 @@
+"""What the administrator said before a promotion; the command leaves it for the unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotsync.model.cards import Pairs
+from hotsync.model.handover import Handed
+from hotsync.model.promotion import Back, NetworkChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the administrator said beforehand; no network choice means: as it was confirmed, or the MASTER's, if it
+    fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
+    must be this one, which was made for the promotion (0: the newest), of an older one (`back`). `typed`: a person
+    typed that the MASTER, which still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what
+    it handed over. `undo`: the promotion is to be undone."""
+
+    network: NetworkChoice | None = None
+    force: bool = False
+    pairs: Pairs = ()
+    undecided: bool = False
+    generation: int = 0
+    typed: bool = False
+    planned: bool = False
+    handed: Handed | None = None
+    undo: bool = False
+    back: Back | None = None
