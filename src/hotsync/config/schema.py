@@ -19,6 +19,8 @@ from hotsync.config.values import (
     YES_NO,
     Databases,
     Host,
+    HostPort,
+    IpAddress,
     Kind,
     Number,
     Relay,
@@ -362,7 +364,7 @@ class Settings(BaseModel):
     internet_probe: str = _setting(
         "hotsync",
         "InternetProbe",
-        Text("a host and a TCP port, as host:port"),
+        HostPort(),
         "",
         "what must answer for hotsync-promote to say that there is Internet; empty: the default gateway",
         example="deb.example.org:443",
@@ -370,10 +372,11 @@ class Settings(BaseModel):
     network_probe: str = _setting(
         "hotsync",
         "NetworkProbe",
-        Text("an address that answers ping"),
+        IpAddress(),
         "",
-        "what must answer once a promotion has taken the MASTER's addresses, or the old network is put back; empty: "
-        "whoever answered before, or the MASTER's gateway",
+        "who must answer (on its own wires this server asks by ARP, beyond them by ping) once a promotion has taken "
+        "the MASTER's addresses, or the old network is put back; empty: whoever answered before, or the MASTER's "
+        "gateway",
         example="192.0.2.1",
     )
     rollback_seconds: int = _setting(
@@ -464,6 +467,8 @@ class Settings(BaseModel):
 
 
 PROPS: tuple[Prop, ...] = tuple(_rows.values())
+WAY_BACK = ("NetworkProbe", "RollbackSeconds")
+"""The settings that decide whether a changed network stays: a default in place of a wrong one would be a guess."""
 KEYS: tuple[str, ...] = tuple(dict.fromkeys(row.record for row in PROPS))
 
 

@@ -91,6 +91,41 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class IpAddress:
+    """The address of another machine that is the same on every wire: neither a name nor link-local."""
+
+    allowed: str = "an IPv4 or IPv6 address of another machine"
+
+    def parse(self, text: str) -> str:
+        """Given an address, return it in its one form."""
+        if not text:
+            return ""
+        address = _address(text)
+        if address is None or "%" in text:
+            raise ValueError(f"{shown(text)} is no IPv4 or IPv6 address")
+        if is_local(text) or address.is_link_local:
+            raise ValueError(f"{shown(text)} is no address by which one other machine is known")
+        return str(address)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A host and a TCP port; an IPv6 address in brackets."""
+
+    allowed: str = "HOST:PORT or [IPv6]:PORT"
+
+    def parse(self, text: str) -> str:
+        """Given `host:port`, return it."""
+        host, colon, port = text.rpartition(":")
+        if text:
+            if not colon or (":" in host) != (host.startswith("[") and host.endswith("]")):
+                raise ValueError(f"{shown(text)} is not HOST:PORT")
+            check_host(host[1:-1] if ":" in host else host)
+            Number(1, 65535).parse(port)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class RelayHost:
     """A host, with a port behind a colon if it is not 25; an IPv6 address in brackets then."""
 

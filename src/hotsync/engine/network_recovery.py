@@ -11,11 +11,10 @@ from hotsync.backends.network import esmith
 from hotsync.backends.network.detect import NetworkSystem, network_system
 from hotsync.backends.network.files import access_for
 from hotsync.backends.network.live_links import read_masters
-from hotsync.engine.network_rollback import Rollback
+from hotsync.engine.network_rollback import checked_settings, guard_by_settings
 from hotsync.errors import CommandFailed, ConfigError, Refused
 from hotsync.model.network import Address, NetworkState, is_on_link
 from hotsync.model.recovery import Wanted, recovered
-from hotsync.state.settings import read_settings
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -40,7 +39,9 @@ class Seen:
 
 
 def look(paths: Paths) -> Seen:
-    """Return the network of this server; raise Refused on a NethServer, which has a program of its own for this."""
+    """Return the network of this server; raise Refused on a NethServer, which has a program of its own for this, and
+    ConfigError where a setting is wrong that `take` will need."""
+    checked_settings(paths)
     etc = paths.at("/etc")
     own = live.read_addresses()
     names = sorted(name for name, master in read_masters().items() if name != "lo" and not master)
@@ -67,8 +68,7 @@ def holder_of(address: Address) -> str:
 def take(paths: Paths, wanted: Wanted, clock: Clock) -> None:
     """Give the running system the address and gateway; raise CommandFailed if it does not take them, or NetworkSilent,
     with the network as it was, if nobody answers any more."""
-    settings, _ = read_settings(paths)
-    rollback = Rollback(paths, clock, settings.rollback_seconds, settings.network_probe)
+    rollback = guard_by_settings(paths, clock)
     before = rollback.arm(())
     live.add(wanted.address)
     live.prefer(wanted.address)

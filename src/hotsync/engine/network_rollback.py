@@ -20,8 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.live_links import read_masters, top_here
 from hotsync.backends.network.snapshot import Before, read_before, restore
+from hotsync.config.schema import WAY_BACK, Settings, raise_if_any
 from hotsync.errors import CommandFailed, NetworkSilent
 from hotsync.model.network import Address
+from hotsync.state.settings import read_settings
 from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -138,6 +140,19 @@ class Rollback:
         return any(live.holders(group, _ASK_SECONDS) for group in groups) or any(
             reaches(each.address) for each in gateways
         )
+
+
+def checked_settings(paths: Paths) -> Settings:
+    """Return the settings; raise ConfigError if one of those is wrong that decide whether a changed network stays."""
+    settings, faults = read_settings(paths)
+    raise_if_any([fault for fault in faults if fault.prop in WAY_BACK])
+    return settings
+
+
+def guard_by_settings(paths: Paths, clock: Clock) -> Rollback:
+    """Return what guards a change of this host's network; raise ConfigError as `checked_settings` does."""
+    settings = checked_settings(paths)
+    return Rollback(paths, clock, settings.rollback_seconds, settings.network_probe)
 
 
 def wire_of(address: str, taken: Iterable[Address]) -> str:

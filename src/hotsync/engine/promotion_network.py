@@ -14,7 +14,7 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith, live_links
 from hotsync.backends.network.detect import network_system
 from hotsync.engine import network_before
-from hotsync.engine.network_rollback import Rollback
+from hotsync.engine.network_rollback import Rollback, guard_by_settings
 from hotsync.engine.network_writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
 from hotsync.model.network import Address, Interface, NetworkState, is_on_link
@@ -58,13 +58,14 @@ class PromotionNetwork:
         """Bring up the MASTER's addresses and gateways, on bonds, bridges and VLANs that are made for it, and tell the
         neighbours; none is taken away.
 
-        Raise NetworkSilent, with the network as it was, if nobody answers who did before.
+        Raise NetworkSilent, with the network as it was, if nobody answers who did before; ConfigError, with nothing
+        done, where a setting is wrong that says who must.
         """
         promotion, state = self._promotion(), self._state()
         plan = promotion.network
+        rollback = self._given or guard_by_settings(self._paths, SystemClock())
         made = live_links.to_make(state, live.read_interfaces())
         network_before.remember(self._paths, promotion.epoch, (each.name for each in made))
-        rollback = self._rollback()
         before = rollback.arm(each.name for each in made)
         self._take(plan, state, made)
         if before is not None:
@@ -78,6 +79,7 @@ class PromotionNetwork:
             return NetworkState()  # told before the claim
 
     def _rollback(self) -> Rollback:
+        """Return what guards the network once more; by now a wrong setting is no reason to stop."""
         settings, _ = read_settings(self._paths)
         return self._given or Rollback(self._paths, SystemClock(), settings.rollback_seconds, settings.network_probe)
 

@@ -258,6 +258,7 @@ def _preflight(
         facts_fault=facts_fault(paths),
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it
         own_data=look.own_data(paths, promotion.generation),
+        wrong_settings=look.wrong_settings(paths),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
+from hotsync.config.schema import Fault
 from hotsync.engine import standbys
 from hotsync.engine.checks import ports_of
 from hotsync.engine.listing import DiskListing
@@ -67,6 +68,12 @@ def own_data(paths: Paths, generation: int) -> str:
     if generation > held_number(rejoin.terms):
         return ""
     return "nothing of the MASTER has come since this server rejoined: what it holds is its own data"
+
+
+def wrong_settings(paths: Paths) -> tuple[Fault, ...]:
+    """Return the settings whose values are not allowed."""
+    _, faults = read_settings(paths)
+    return tuple(fault for fault in faults if fault.prop)
 
 
 def packages_missing(paths: Paths) -> tuple[str, ...]:

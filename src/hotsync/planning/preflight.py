@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hotsync.config.schema import WAY_BACK, Fault
 from hotsync.errors import NotReady, PeerStillAlive, WrongRole
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
@@ -65,11 +66,13 @@ class PreflightFacts:
     planned: bool = False
     handover_fault: str = ""
     own_data: str = ""
+    wrong_settings: tuple[Fault, ...] = ()
 
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
     """Given the facts, return every check."""
-    return (*_basics(facts), *_packages(facts), *_data(facts), *_databases(facts), *_network(facts.network))
+    network = _network(facts.network)
+    return (*_basics(facts), *_settings(facts), *_packages(facts), *_data(facts), *_databases(facts), *network)
 
 
 def refuse(facts: PreflightFacts, *, force: bool) -> None:
@@ -134,6 +137,31 @@ def _basics(facts: PreflightFacts) -> Iterator[Check]:
         "Units that the profiles name are started; look with `systemctl` whether anything else must run.",
         Verdict.AMBER,
     )
+
+
+def _settings(facts: PreflightFacts) -> Iterator[Check]:
+    """A wrong value counts as not set, which is known before the hour when it matters; not so where it decides whether
+    the new network stays."""
+    changes = facts.network.choice.takes_addresses
+    deciding = [fault for fault in facts.wrong_settings if fault.prop in WAY_BACK and changes]
+    others = [fault for fault in facts.wrong_settings if fault not in deciding]
+    yield _check(
+        "network.probe",
+        "it is clear who must answer in the new network",
+        _faults_listed(deciding),
+        deciding[0].hint if deciding else "",
+    )
+    yield _check(
+        "settings.allowed",
+        "all settings have a value that is allowed",
+        _faults_listed(others),
+        others[0].hint if others else "",
+        Verdict.AMBER,
+    )
+
+
+def _faults_listed(faults: list[Fault]) -> str:
+    return "; ".join(f"{fault.prop}: {fault.sentence}" for fault in faults)
 
 
 def _packages(facts: PreflightFacts) -> Iterator[Check]:

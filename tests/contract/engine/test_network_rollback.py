@@ -16,12 +16,14 @@ import pytest
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import live_links
 from hotsync.backends.network.snapshot import read_before, restore
+from hotsync.engine import network_recovery as recovery
 from hotsync.engine.network_rollback import Rollback, before_path, confirmed_path, load_before, put_back
 from hotsync.engine.promotion_network import PromotionNetwork
-from hotsync.errors import NetworkSilent
+from hotsync.errors import ConfigError, NetworkSilent
 from hotsync.model.network import Address, Interface, NetworkState
 from hotsync.model.network_links import Bridge
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.state.configdb import configuration, ensure_records
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -249,3 +251,17 @@ def test_bridges_are_made_and_taken_down_again(paths: Paths) -> None:
     assert restore(before) == []
     assert read_before().masters == before.masters
     assert live.read_addresses() == before.addresses
+
+
+def test_a_wrong_word_in_the_settings_is_answered_before_anything_is_changed(paths: Paths) -> None:
+    ensure_records(paths)
+    configuration(paths).set_props("hotsync", {"NetworkProbe": "router"})
+    with neighbour("10.77.0.254/24"):
+        was = state_now()
+        with pytest.raises(ConfigError, match="`router` is no IPv4 or IPv6 address") as caught:
+            PromotionNetwork(paths, lambda: PROMOTION, print).take_addresses()
+        assert "config setprop hotsync NetworkProbe" in caught.value.sentence
+        with pytest.raises(ConfigError, match="NetworkProbe"):
+            recovery.look(paths)
+        assert state_now() == was
+    assert not before_path(paths).exists()

@@ -2,9 +2,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.config.values import ROLE, SWITCH, YES_NO, Host, Kind, Number, Relay, RelayHost, SecretText, Text
+from hotsync.config.values import (
+    ROLE,
+    SWITCH,
+    YES_NO,
+    Host,
+    HostPort,
+    IpAddress,
+    Kind,
+    Number,
+    Relay,
+    RelayHost,
+    SecretText,
+    Text,
+)
 
-KINDS: list[Kind] = [Number(1, 9), SWITCH, YES_NO, ROLE, Host(), RelayHost(), Text("x"), SecretText()]
+PLACES: list[Kind] = [Host(), RelayHost(), HostPort(), IpAddress()]
+KINDS: list[Kind] = [Number(1, 9), SWITCH, YES_NO, ROLE, *PLACES, Text("x"), SecretText()]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +69,58 @@ def test_addresses_and_host_names_of_other_servers_are_taken(address: str) -> No
 def test_other_addresses_are_refused_with_the_reason(address: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Host().parse(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", ""), ("192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1"), ("fd00::7", "fd00::7")],
+)
+def test_an_address_is_taken_in_its_one_form(text: str, found: str) -> None:
+    assert IpAddress().parse(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("router", "no IPv4 or IPv6 address"),
+        ("192.0.2.1/24", "no IPv4 or IPv6 address"),
+        ("192.0.2.1\n", "no IPv4 or IPv6 address"),
+        ("[2001:db8::1]", "no IPv4 or IPv6 address"),
+        ("2001:db8::1%eth0", "no IPv4 or IPv6 address"),
+        ("fe80::1%eth0", "no IPv4 or IPv6 address"),
+        ("fe80::1", "one other machine"),
+        ("169.254.1.1", "one other machine"),
+        ("127.0.0.1", "one other machine"),
+        ("ff02::1", "one other machine"),
+    ],
+)
+def test_names_and_addresses_that_every_wire_has_are_no_address_to_ask(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        IpAddress().parse(text)
+
+
+@pytest.mark.parametrize("text", ["", "deb.example.org:443", "192.0.2.1:80", "[2001:db8::1]:443"])
+def test_a_host_with_its_port_is_taken_as_it_is(text: str) -> None:
+    assert HostPort().parse(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("deb.example.org", "not HOST:PORT"),
+        ("2001:db8::1:443", "not HOST:PORT"),
+        ("[2001:db8::1]", "not HOST:PORT"),
+        ("a:", "not a whole number"),
+        ("a:0", "not a whole number"),
+        ("a:65536", "not a whole number"),
+        (":443", "neither"),
+        ("[a]:1", "not HOST:PORT"),
+        ("a b:1", "neither"),
+    ],
+)
+def test_a_host_without_its_port_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        HostPort().parse(text)
 
 
 @pytest.mark.parametrize(

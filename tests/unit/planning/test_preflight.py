@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hotsync.config.schema import Fault
 from hotsync.errors import ExitCode, HotSyncError, NotReady, PeerStillAlive, WrongRole
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
@@ -106,3 +107,24 @@ def test_what_was_lent_is_said_with_a_thing_to_do() -> None:
     (check,) = (check for check in check_all(replace(READY, network=found)) if check.name == "network.dhcp")
     assert check.detail == "lent by DHCP, and taken as fixed: 192.0.2.7/24 of eth1"
     assert "Reserve" in check.hint
+
+
+PROBE = Fault("hotsync", "NetworkProbe", "`router` is no IPv4 or IPv6 address", "Set it: config setprop ...")
+OTHER = Fault("hotsync", "InternetProbe", "`x` is not HOST:PORT", "Set it: config setprop ...")
+
+
+def test_a_setting_that_decides_about_the_new_network_must_be_right_before_anything_is_changed() -> None:
+    facts = replace(READY, wrong_settings=(OTHER, PROBE))
+    with pytest.raises(NotReady, match="NetworkProbe: `router` is no") as caught:
+        refuse(facts, force=True)
+    assert caught.value.hint == PROBE.hint
+    kept = replace(facts, network=NetworkFound(NetworkChoice.KEEP))
+    refuse(kept, force=False)
+    amber = {check.name: check.detail for check in check_all(kept) if check.verdict is Verdict.AMBER}
+    assert amber == {"settings.allowed": "InternetProbe: `x` is not HOST:PORT; NetworkProbe: " + PROBE.sentence}
+
+
+def test_another_wrong_setting_is_told_and_stops_no_promotion() -> None:
+    facts = replace(READY, wrong_settings=(OTHER,))
+    refuse(facts, force=False)
+    assert [check.name for check in check_all(facts) if check.verdict is not Verdict.GREEN] == ["settings.allowed"]
