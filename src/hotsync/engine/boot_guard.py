@@ -1,20 +1,19 @@
 """Asks, before the network is up and without taking an address, whether this MASTER was superseded.
 
-On every card at once: the paired server at its link-local address, by TLS; and whether anybody has an address of ours.
+On every card at once: the paired server at its link-local address, by TLS; and whether anybody has an address of ours,
+by ARP and neighbour solicitations.
 """
 
 from __future__ import annotations
 
 import select
-import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from hotsync.backends.network import addresses as live
-from hotsync.backends.network.arp import decode, encode_probe, rival
 from hotsync.backends.network.quiet_links import QuietLinks, settled_cards
+from hotsync.backends.network.wires import Wire
 from hotsync.errors import EpochReleased, HotSyncError, StaleEpoch
 from hotsync.model.boot_guard import Answers
 from hotsync.system.clock import Clock
@@ -47,7 +46,7 @@ class Asking:
         self._done = threading.Event()
         self._superseded_by = 0
         self._confirmed = False
-        self._sockets: dict[socket.socket, bytes] = {}
+        self._wires: list[Wire] = []
         self._conflicts: dict[str, str] = {}
         self._asked: list[str] = []
 
@@ -74,8 +73,9 @@ class Asking:
         self._asked.append(card)
         self._links.up(card)
         with suppress(OSError):
-            channel, own = live.arp_socket(card)
-            self._sockets[stack.enter_context(channel)] = own
+            wire = Wire(card)
+            stack.callback(wire.close)
+            self._wires.append(wire)
         if peer:
             threading.Thread(target=self._ask_peer, args=(card,), name=f"asks on {card}", daemon=True).start()
 
@@ -101,21 +101,18 @@ class Asking:
             self._done.set()
 
     def _probe(self) -> None:
-        for channel, own in self._sockets.items():
+        for wire in self._wires:
             for address in self._question.addresses:
                 with suppress(OSError):  # no cable yet
-                    channel.send(encode_probe(own, address))
+                    wire.ask(address)
 
     def _listen(self, seconds: float) -> None:
-        if not self._sockets:
+        if not self._wires:
             self._done.wait(seconds)
             return
-        own = frozenset(mac.hex(":") for mac in self._sockets.values())
-        ready, _, _ = select.select(list(self._sockets), [], [], seconds)
-        for channel in ready:
-            try:
-                seen = decode(channel.recv(2048))
-            except OSError:
-                continue  # the card went down
-            if seen is not None and (address := rival(seen, own, self._question.addresses)):
-                self._conflicts[address] = seen.sender_mac
+        own = frozenset(wire.mac.hex(":") for wire in self._wires)
+        channels = {channel: wire for wire in self._wires for channel in wire.channels}
+        for channel in select.select(list(channels), [], [], seconds)[0]:
+            with suppress(OSError):  # the card went down
+                if heard := channels[channel].hear(channel, own, self._question.addresses):
+                    self._conflicts[heard[0]] = heard[1]

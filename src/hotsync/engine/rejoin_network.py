@@ -133,6 +133,7 @@ class LiveNetwork:
             if not there:
                 return
             _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
+            self.clock.sleep(1.0)  # who holds them says so at once
         _log.warning("Somebody else has %s; it is taken all the same.", ", ".join(map(str, addresses)))
 
     def _try(self, change: Callable[[], None]) -> None:

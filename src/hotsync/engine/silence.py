@@ -25,7 +25,7 @@ def signs_of_life(
     own = {address.address for address in live.read_addresses()}
     theirs = [address for address in master if address.address not in own]
     asked = {address.address for address in theirs} | {address for address in (peer,) if address and address not in own}
-    questions: list[Callable[[], str]] = [partial(_arp, theirs, seconds)]
+    questions: list[Callable[[], str]] = [partial(_holders, theirs, seconds)]
     for address in sorted(asked):
         questions += [partial(_agent, address, port, seconds), partial(_ping, address, seconds)]
         # who drops ping and keeps HotSync's port to itself may serve all the same
@@ -59,18 +59,19 @@ def _ping(address: str, seconds: float) -> str:
     try:
         answer = command.run(["ping", "-n", "-q", "-c", "2", "-i", pace, "-W", patience, address], ok=range(256))
     except CommandFailed:
-        return ""  # there is no ping here: ARP and the agent must do
+        return ""  # there is no ping here: the neighbours' word and the agent must do
     return f"{address} answers ping" if answer.returncode == 0 else ""
 
 
-def _arp(addresses: Iterable[Address], seconds: float) -> str:
+def _holders(addresses: Iterable[Address], seconds: float) -> str:
     here = live.read_interfaces()
     found = live.holders([address for address in addresses if address.interface in here], seconds)
     return ", ".join(f"{mac} holds {address}" for address, mac in sorted(found.items()))
 
 
 def internet_answers(probe: str, seconds: float = SECONDS) -> bool:
-    """Given HOST:PORT, or nothing (then the default gateway is asked by ping), return whether it answers."""
+    """Given HOST:PORT, or nothing (then the default gateway is asked, on its wire or by ping), return whether it
+    answers."""
     if probe:
         host, _, port = probe.rpartition(":")
         try:
@@ -78,4 +79,5 @@ def internet_answers(probe: str, seconds: float = SECONDS) -> bool:
                 return True
         except (OSError, ValueError):
             return False
-    return any(_ping(gateway.address, seconds) for gateway in live.read_gateways() if gateway.version == 4)
+    gateways = live.read_gateways()
+    return bool(live.holders(gateways, seconds)) or any(_ping(gateway.scoped, seconds) for gateway in gateways)

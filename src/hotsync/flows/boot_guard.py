@@ -82,7 +82,7 @@ def _decision(
 
 
 def own_addresses(paths: Paths) -> frozenset[str]:
-    """Return the IPv4 addresses of production that this server's files give it; none where they are not understood."""
+    """Return the addresses of production that this server's files give it; none where they are not understood."""
     promotion = document.load_promotion(paths)
     standby = {address.address for address in promotion.network.standby} if promotion is not None else set[str]()
     etc = paths.at("/etc")
@@ -95,5 +95,5 @@ def own_addresses(paths: Paths) -> frozenset[str]:
     return frozenset(
         address.address
         for address in configured
-        if address.version == 4 and address.interface != "lo" and address.address not in standby
+        if not address.is_link_local and address.interface != "lo" and address.address not in standby
     )

@@ -26,6 +26,16 @@ class Address:
         """Return 4 or 6."""
         return ipaddress.ip_address(self.address).version
 
+    @property
+    def is_link_local(self) -> bool:
+        """Return whether it is one of IPv6 that is known on its own wire only; every wire may have the same."""
+        return self.version == 6 and ipaddress.ip_address(self.address).is_link_local
+
+    @property
+    def scoped(self) -> str:
+        """Return the address as a program needs it to reach it: a link-local one with its interface."""
+        return f"{self.address}%{self.interface}" if self.is_link_local else self.address
+
 
 def parse_address(interface: str, text: str, document: str = "the network") -> Address:
     """Given `1.2.3.4/24` or a bare address, return it; raise ConfigError if it is none."""

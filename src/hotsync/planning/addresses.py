@@ -75,7 +75,8 @@ def _addresses(state: NetworkState | None, told: NetworkFacts) -> tuple[tuple[Ad
     if state is None:
         theirs = tuple(Address(name, address, prefix) for (address, prefix), name in used.items())
         return theirs, used_gateways(told)
-    configured = [address for address in state.addresses if address.interface != "lo"]
+    # link-local ones come with the files: they are nobody's to take or to give up
+    configured = [each for each in state.addresses if each.interface != "lo" and not each.is_link_local]
     named = [replace(a, interface=used.get((a.address, a.prefix), a.interface)) for a in configured]
     theirs = tuple(address for address in named if is_name(address.interface))
     files = {old.interface: new.interface for old, new in zip(configured, named, strict=True)}

@@ -37,7 +37,9 @@ def _master_card(name: str, state: NetworkState, told: NetworkFacts, *, there: b
     gateways += [route.gateway for route in told.routes if route.interface in (name, top) and route.gateway]
     fact = facts.get(name, InterfaceFact(name))
     children = any(isinstance(each.link, Vlan) and each.link.parent == name for each in state.interfaces)
-    living = (*(address.partition("/")[0] for address in addresses), *gateways)
+    told_of = (*(address.partition("/")[0] for address in addresses), *gateways)
+    # a link-local one may be on every wire, as a router's often is
+    living = (address for address in told_of if not ipaddress.ip_address(address).is_link_local)
     return Card(
         name,
         fact.mac.lower(),

@@ -83,3 +83,23 @@ def test_the_addresses_are_gone_before_the_network_manager_stops_and_what_it_bri
     LiveLines().give_up((PRODUCTION, OTHER), (STANDBY,))
     assert seen == [{STANDBY.address}]
     assert addresses() == {STANDBY.address}
+
+
+def all_of_6() -> set[str]:
+    shown = json.loads(command.run(["ip", "-6", "-j", "address", "show", "dev", "eth7"]).text)
+    return {address["local"] for link in shown for address in link["addr_info"]}
+
+
+def test_of_ipv6_global_and_local_ones_are_given_up_and_had_again_and_the_link_local_one_stays() -> None:
+    (link_local,) = all_of_6()
+    standby = Address("eth7", "2001:db8:9::2", 64)
+    gone = (Address("eth7", "2001:db8:9::1", 64), Address("eth7", "fd00:9::1", 64))
+    for address in (standby, *gone):
+        live.add(address)
+    live.set_gateway(Address("eth7", "2001:db8:9::fe", 128), gone[0], on_link=True)
+    assert {standby, *gone} <= set(live.read_addresses())
+    giving_up.give_up(gone)
+    giving_up.give_up(gone)
+    assert all_of_6() == {link_local, standby.address}
+    giving_up.restore(gone)
+    assert all_of_6() == {link_local, standby.address, *(each.address for each in gone)}

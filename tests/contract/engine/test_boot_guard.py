@@ -30,7 +30,7 @@ from tests.contract.agent.pair import PORT, Host, own_network, until
 
 pytestmark = pytest.mark.contract
 
-ADDRESS = "10.88.0.1"
+ADDRESS, ADDRESS_6 = "10.88.0.1", "2001:db8:88::1"
 _T = TypeVar("_T")
 
 
@@ -53,7 +53,7 @@ class Wire:
         assert here.peer is not None
         address = self.link_local if link_local is None else link_local
         callee = Callee(address, PORT, here.ours, self.master.around.identity, here.peer.fingerprint)
-        question = Question(callee, frozenset({ADDRESS}), seconds)
+        question = Question(callee, frozenset({ADDRESS, ADDRESS_6}), seconds)
 
         def asking() -> Answers:
             with quiet_links() as links:
@@ -149,6 +149,18 @@ def test_an_address_of_ours_that_somebody_has_is_found_without_taking_it(wire: W
     assert answers.conflicts == ((ADDRESS, link["address"]),)
     # a probe leaves no trace with the neighbours
     assert json.loads(command.run(["ip", "-j", "-4", "neighbour", "show", "dev", "here0"]).text or "[]") == []
+
+
+def test_an_ipv6_address_of_ours_that_somebody_has_is_found_too(wire: Wire) -> None:
+    wire.slave.stop()
+    command.run(["ip", "address", "add", f"{ADDRESS_6}/64", "dev", "here0", "nodad"])
+    (link,) = json.loads(command.run(["ip", "-j", "link", "show", "dev", "here0"]).text)
+    answers = wire.ask(seconds=2.0)
+    assert answers.conflicts == ((ADDRESS_6, link["address"]),)
+    assert not decide(answers, start_without_answer=True).start
+    # the question comes from a link-local address: production's own one is nowhere told
+    seen = json.loads(command.run(["ip", "-j", "-6", "neighbour", "show", "dev", "here0"]).text or "[]")
+    assert [each["dst"] for each in seen if not each["dst"].startswith("fe80:")] == []
 
 
 def test_where_nobody_is_the_time_is_over_and_no_longer(wire: Wire) -> None:

@@ -13,13 +13,17 @@ import pytest
 
 from hotsync.engine import silence
 from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.silence import signs_of_life
+from hotsync.engine.silence import internet_answers, signs_of_life
 from hotsync.flows import promote_look
 from hotsync.flows.promote_look import life_of_master
 from hotsync.model.identity import Peer
+from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan
 from hotsync.state import store
+from hotsync.system import command
 from hotsync.system.paths import Paths
+from tests.contract.agent.pair import own_network
+from tests.contract.other_computer import other_computer
 
 THERE = "127.0.0.77"
 """A place of the loopback that no interface is given: what a test needs of another server."""
@@ -73,3 +77,25 @@ def test_the_master_is_asked_while_other_things_are_read(tmp_path: Path, monkeyp
     assert asked.wait(timeout=60)
     have_read.set()
     assert alive() == ("192.0.2.10 answers",)
+
+
+def test_a_master_that_answers_nothing_but_its_neighbours_is_not_silent() -> None:
+    """With IPv6 only, without ping, and with every port closed by its firewall."""
+    address = Address("eth7", "2001:db8:77::1", 64)
+    with own_network(), other_computer(str(address), ours=("2001:db8:77::2/64",)) as master:
+        rules = "add table inet f; add chain inet f i { type filter hook input priority 0; policy drop; }"
+        master.run(
+            "nft", f"{rules}; add rule inet f i icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept"
+        )
+        assert signs_of_life(address.address, 273, [address]) == (f"{master.mac()} holds {address.address}",)
+        master.falls_silent()
+        assert signs_of_life(address.address, 273, [address]) == ()
+
+
+def test_a_gateway_of_ipv6_stands_for_the_internet_too() -> None:
+    with own_network(), other_computer("fe80::1/64") as router:
+        assert not internet_answers("")
+        command.run(["ip", "route", "add", "default", "via", "fe80::1", "dev", "eth7"])
+        assert internet_answers("")
+        router.falls_silent()
+        assert not internet_answers("", seconds=0.5)

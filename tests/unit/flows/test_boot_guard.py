@@ -85,6 +85,7 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boot:
     interfaces.write_text(
         "auto lo eth0\niface lo inet loopback\niface eth0 inet static\n    address 192.0.2.10/24\n"
         "iface eth0 inet static\n    address 192.0.2.20/24\niface eth0 inet6 static\n    address 2001:db8::1/64\n"
+        "iface eth0 inet6 static\n    address fe80::1/64\n"
     )
     network = NetworkPlan(standby=(Address("eth0", "192.0.2.20", 24),))
     document.save_promotion(paths, Promotion(3, 7, "d", 1.0, 1.0, 1.0, network, (), finished_at=2.0))
@@ -104,7 +105,7 @@ def test_a_master_whose_slave_confirms_it_starts_and_nothing_is_left_behind(boot
     assert load_hold(boot.paths) is None
     (question,) = boot.asked
     assert (question.callee.address, question.callee.ours.epoch, question.seconds) == ("fe80::1", 3, 20.0)
-    assert question.addresses == {"192.0.2.10"}  # the standby address is nobody else's
+    assert question.addresses == {"192.0.2.10", "2001:db8::1"}  # the standby address is nobody else's
 
 
 def test_a_superseded_one_is_held_and_no_later_boot_asks_again(boot: Boot) -> None:

@@ -44,6 +44,13 @@ def test_a_file_for_many_cards_means_the_card_that_had_the_address() -> None:
     assert plan.gateways == (Address("eth0", "10.77.0.9", 32),)
 
 
+def test_of_ipv6_global_and_local_addresses_move_and_link_local_ones_come_with_the_files_alone() -> None:
+    moved = (Address("eth0", "2001:db8::1", 64), Address("eth0", "fd00::1", 64))
+    card = Interface("eth0", addresses=(Address("eth0", "fe80::1", 64), *moved))
+    plan = plan_network(NetworkChoice.MASTERS, NetworkState((card,)), TOLD, ())
+    assert plan.addresses == moved
+
+
 def test_where_no_file_is_understood_the_fixed_addresses_of_the_cards_are_taken() -> None:
     plan = plan_network(NetworkChoice.MASTERS, None, TOLD, OWN)
     assert plan.addresses == (Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.50", 24))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +44,12 @@ def test_the_masters_cards_are_what_is_plugged_in_with_what_is_on_their_wires() 
     assert (eth1.networks, eth1.living) == (("203.0.113.0/24",), ("203.0.113.7", "203.0.113.1"))
     assert (eth4.name, eth4.used) == ("eth4", False)  # configured, and not plugged in
     assert (eth3.name, eth3.used) == ("eth3", True)  # a VLAN stands on it
+
+
+def test_a_link_local_router_says_nothing_of_the_wire_that_a_card_is_on() -> None:
+    routes = (RouteFact("default", "eth1", "fe80::1"), RouteFact("default", "eth1", "2001:db8::1"))
+    eth1 = next(card for card in master_cards(STATE, replace(TOLD, routes=routes)) if card.name == "eth1")
+    assert eth1.living == ("203.0.113.7", "2001:db8::1")
 
 
 def said(theirs: list[Card], here: list[Card]) -> list[tuple[str, str]]:

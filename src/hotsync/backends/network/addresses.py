@@ -1,23 +1,16 @@
-"""Addresses on the running interfaces: read and added by `ip`; who else holds one, asked by ARP; neighbours told."""
+"""Addresses on the running interfaces: read and added by `ip`; who else holds one, asked on wires; neighbours told."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import select
-import socket
-import struct
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from hotsync.backends.network.arp import BROADCAST, ETHERTYPE, decode, encode, encode_probe, rival
+from hotsync.backends.network.wires import Wire, answering
 from hotsync.model.network import Address
 from hotsync.system import command
-
-_NA_OVERRIDE = 0x20000000
 
 
 def parse_addresses(text: str, *, fixed_only: bool = False) -> tuple[Address, ...]:
@@ -94,94 +87,23 @@ def announce(addresses: Iterable[Address]) -> None:
     """Tell all neighbours that these addresses live here now: gratuitous ARP, unsolicited neighbour advertisement."""
     for address in addresses:
         with suppress(OSError):  # a cable that is out is no reason to stop; the network tells by itself when it is in
-            if address.version == 4:
-                _announce_4(address)
-            else:
-                _announce_6(address)
+            wire = Wire(address.interface)
+            try:
+                wire.announce(address.address)
+            finally:
+                wire.close()
 
 
 def holders(addresses: Iterable[Address], seconds: float) -> dict[str, str]:
-    """Given IPv4 addresses on interfaces of this host, ask who has each; return address -> hardware address."""
-    wanted = [address for address in addresses if address.version == 4]
-    sockets: dict[int, tuple[socket.socket, bytes]] = {}
-    found: dict[str, str] = {}
-    try:
-        for interface in {address.interface for address in wanted}:
-            with suppress(OSError):
-                channel, own = arp_socket(interface)
-                sockets[channel.fileno()] = (channel, own)
-                for address in (each for each in wanted if each.interface == interface):
-                    for _ in range(2):
-                        channel.send(encode_probe(own, address.address))
-        _collect({address.address for address in wanted}, sockets, found, seconds)
-    finally:
-        for channel, _ in sockets.values():
-            channel.close()
-    return found
+    """Given addresses on interfaces of this host, ask who has each; return address -> hardware address."""
+    return {address.address: mac for address, mac in answering(addresses, seconds).items()}
 
 
 def heard(interfaces: Iterable[str], addresses: Iterable[str], seconds: float) -> dict[str, dict[str, str]]:
-    """Given interfaces that are up, ask on the wire of each for every IPv4 address; return by interface which answered
+    """Given interfaces that are up, ask on the wire of each for every address; return by interface which answered
     there, with the hardware address that did."""
-    wanted = [address for address in addresses if ipaddress.ip_address(address).version == 4]
-    found: dict[str, dict[str, str]] = {}
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        asking = {
-            name: pool.submit(holders, [Address(name, address, 32) for address in wanted], seconds)
-            for name in interfaces
-            if wanted
-        }
-        for name, answer in asking.items():
-            found[name] = answer.result()
+    names, wanted = tuple(interfaces), tuple(addresses)
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for each, mac in answering((Address(name, one, 32) for name in names for one in wanted), seconds).items():
+        found[each.interface][each.address] = mac
     return found
-
-
-def _collect(
-    wanted: set[str], sockets: dict[int, tuple[socket.socket, bytes]], found: dict[str, str], seconds: float
-) -> None:
-    end = time.monotonic() + seconds
-    while sockets and wanted - found.keys() and (left := end - time.monotonic()) > 0:
-        ready, _, _ = select.select(list(sockets), [], [], left)
-        for descriptor in ready:
-            channel, own = sockets[descriptor]
-            try:
-                seen = decode(channel.recv(2048))
-            except OSError:  # the interface is down: nobody will be heard there
-                sockets.pop(descriptor)[0].close()
-                continue
-            if seen is not None and (address := rival(seen, frozenset({own.hex(":")}), frozenset(wanted))):
-                found[address] = seen.sender_mac
-
-
-def arp_socket(interface: str) -> tuple[socket.socket, bytes]:
-    """Given an interface, return a socket that hears its ARP, and its hardware address; raise OSError."""
-    channel = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
-    channel.bind((interface, ETHERTYPE))
-    return channel, channel.getsockname()[4]
-
-
-def _announce_4(address: Address) -> None:
-    channel, own = arp_socket(address.interface)
-    try:
-        packed = socket.inet_aton(address.address)
-        for request in (True, False, True):  # some listen to one kind only
-            channel.send(encode(own, packed, BROADCAST if not request else b"\0" * 6, packed, request=request))
-    finally:
-        channel.close()
-
-
-def _announce_6(address: Address) -> None:
-    _, own = _closed(arp_socket(address.interface))
-    target = socket.inet_pton(socket.AF_INET6, address.address)
-    message = struct.pack("!BBHI", 136, 0, 0, _NA_OVERRIDE) + target + b"\x02\x01" + own
-    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as channel:
-        channel.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-        index = socket.if_nametoindex(address.interface)
-        channel.bind((address.address, 0, 0, index))
-        for _ in range(2):
-            channel.sendto(message, ("ff02::1", 0, 0, index))
-
-
-def _closed(opened: tuple[socket.socket, bytes]) -> tuple[None, bytes]:
-    opened[0].close()
-    return None, opened[1]

@@ -1,0 +1,161 @@
+"""Asks on the wire of a card who has an address: by ARP for IPv4, by neighbour solicitation for IPv6.
+
+Nothing is taken for it: a card that is up is enough, with or without addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import ipaddress
+import select
+import socket
+import struct
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from hotsync.backends.network import arp, ndp
+from hotsync.model.network import Address
+
+_OWN = Path("/proc/thread-self/net/if_inet6")
+_LINK = "20"
+_ATTACH_FILTER = 26
+_PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
+_TIMES = 2
+# only solicitations and advertisements, or a busy server's traffic would drown them:
+# each step is (operation, where to go on if it is so, if not, with which value)
+_ONLY_NEIGHBOURS = (
+    (0x28, 0, 0, 12), (0x15, 0, 6, ndp.ETHERTYPE),  # the kind of frame
+    (0x30, 0, 0, 20), (0x15, 0, 4, ndp.ICMP),  # what the packet holds
+    (0x30, 0, 0, 54), (0x15, 1, 0, ndp.SOLICITATION), (0x15, 0, 1, ndp.ADVERTISEMENT),
+    (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0),  # all of it, or nothing
+)  # fmt: skip
+
+
+class Wire:
+    """The wire of one card, open for questions until it is closed."""
+
+    def __init__(self, interface: str) -> None:
+        """Open it; raise OSError where there is no such card, or none that has neighbours."""
+        self._index = socket.if_nametoindex(interface)
+        with ExitStack() as opened:
+            self._arp = opened.enter_context(_bound(interface, arp.ETHERTYPE))
+            self._ndp = opened.enter_context(_bound(interface, ndp.ETHERTYPE, _ONLY_NEIGHBOURS))
+            self.mac: bytes = self._arp.getsockname()[4]
+            if len(self.mac) != 6:
+                raise OSError(errno.EADDRNOTAVAIL, "it has no hardware address", interface)
+            self._opened = opened.pop_all()
+        self._source = _link_local(interface) or ndp.link_local(self.mac)
+        self._listened: set[bytes] = set()
+
+    @property
+    def channels(self) -> tuple[socket.socket, ...]:
+        """Return what can be waited for."""
+        return self._arp, self._ndp
+
+    def close(self) -> None:
+        """Ask and hear nothing more."""
+        self._opened.close()
+
+    def ask(self, address: str) -> None:
+        """Ask who has an address; raise OSError while there is no cable."""
+        if ipaddress.ip_address(address).version == 4:
+            self._arp.send(arp.encode_probe(self.mac, address))
+            return
+        self._listen(ndp.mac_of(ndp.group_of(address)))  # others may ask for it, too
+        self._ndp.send(ndp.encode_question(self.mac, self._source, address))
+
+    def announce(self, address: str) -> None:
+        """Tell everybody on the wire that an address lives here; raise OSError while there is no cable."""
+        if ipaddress.ip_address(address).version == 6:
+            for _ in range(_TIMES):
+                self._ndp.send(ndp.encode_announcement(self.mac, address))
+            return
+        packed = socket.inet_aton(address)
+        for request in (True, False, True):  # some listen to one kind only
+            told = arp.BROADCAST if not request else b"\0" * 6
+            self._arp.send(arp.encode(self.mac, packed, told, packed, request=request))
+
+    def _listen(self, group: bytes) -> None:
+        if group not in self._listened:
+            self._ndp.setsockopt(_PACKET, _ADD_MEMBERSHIP, struct.pack("iHH8s", self._index, _MULTICAST, 6, group))
+            self._listened.add(group)
+
+    def hear(self, channel: socket.socket, own: frozenset[str], wanted: frozenset[str]) -> tuple[str, str] | None:
+        """Given a channel on which something came, our hardware addresses and the addresses that are looked for, return
+        which of them somebody else has, and that one's hardware address; raise OSError if the card went down."""
+        frame = channel.recv(2048)
+        if channel is self._arp:
+            told = arp.decode(frame)
+            found = arp.rival(told, own, wanted) if told else ""
+            return (found, told.sender_mac) if told and found else None
+        said = ndp.decode(frame)
+        found = ndp.rival(said, own, wanted) if said else ""
+        return (found, said.sender_mac) if said and found else None
+
+
+def answering(addresses: Iterable[Address], seconds: float) -> dict[Address, str]:
+    """Given addresses, ask for each on the wire of its interface; return those that somebody else has there, with that
+    one's hardware address."""
+    asked: defaultdict[str, defaultdict[str, list[Address]]] = defaultdict(lambda: defaultdict(list))
+    for address in addresses:
+        asked[address.interface][str(ipaddress.ip_address(address.address))].append(address)
+    found: dict[Address, str] = {}
+    with ExitStack() as opened:
+        wires: dict[socket.socket, tuple[Wire, str]] = {}
+        for interface, wanted in asked.items():
+            with suppress(OSError):
+                wire = Wire(interface)
+                opened.callback(wire.close)
+                wires |= dict.fromkeys(wire.channels, (wire, interface))
+                for text in (each for each in wanted for _ in range(_TIMES)):
+                    wire.ask(text)
+        _collect(asked, wires, found, seconds)
+    return found
+
+
+def _collect(
+    asked: Mapping[str, Mapping[str, list[Address]]],
+    wires: dict[socket.socket, tuple[Wire, str]],
+    found: dict[Address, str],
+    seconds: float,
+) -> None:
+    end = time.monotonic() + seconds
+    everything = {address for wanted in asked.values() for same in wanted.values() for address in same}
+    while wires and everything - found.keys() and (left := end - time.monotonic()) > 0:
+        for channel in select.select(list(wires), [], [], left)[0]:
+            wire, interface = wires[channel]
+            try:
+                heard = wire.hear(channel, frozenset({wire.mac.hex(":")}), frozenset(asked[interface]))
+            except OSError:  # the card is down: nobody will be heard there
+                del wires[channel]
+                continue
+            if heard is not None:
+                found |= dict.fromkeys(asked[interface][heard[0]], heard[1])
+
+
+def _bound(interface: str, kind: int, only: Iterable[tuple[int, int, int, int]] = ()) -> socket.socket:
+    channel = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        if steps := b"".join(struct.pack("HBBI", *step) for step in only):
+            held = ctypes.create_string_buffer(steps, len(steps))
+            program = struct.pack("HP", len(steps) // 8, ctypes.addressof(held))
+            channel.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+        channel.bind((interface, kind))
+    except OSError:
+        channel.close()
+        raise
+    return channel
+
+
+def _link_local(interface: str) -> str:
+    """Return the card's link-local address, "" if it has none."""
+    with suppress(OSError):
+        for line in _OWN.read_text().splitlines():
+            packed, _, _, scope, _, name = line.split()
+            if (scope, name) == (_LINK, interface):
+                return str(ipaddress.IPv6Address(bytes.fromhex(packed)))
+    return ""

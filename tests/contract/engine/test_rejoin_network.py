@@ -1,0 +1,61 @@
+"""The address of its own that a rejoined server takes on a real card, once the other server has let it go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotsync.backends.network import addresses as live
+from hotsync.backends.network import giving_up
+from hotsync.engine.rejoin_network import FREE_SECONDS, LiveNetwork
+from hotsync.model.network import Address
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+from tests.contract.agent.pair import own_network
+from tests.contract.other_computer import Computer, other_computer
+
+pytestmark = pytest.mark.contract
+
+OWN = (Address("eth7", "10.77.0.2", 24), Address("eth7", "2001:db8:77::2", 64))
+
+
+@pytest.fixture(params=OWN, ids=["IPv4", "IPv6"])
+def own(request: pytest.FixtureRequest) -> Address:
+    found: Address = request.param
+    return found
+
+
+@pytest.fixture
+def master(own: Address, monkeypatch: pytest.MonkeyPatch) -> Iterator[Computer]:
+    monkeypatch.setattr(giving_up, "start_managers", lambda: None)
+    with own_network(), other_computer(str(own)) as found:
+        yield found
+
+
+class Waiting(SystemClock):
+    """A clock on which a second is gone at once; the other server lets its addresses go in the third one."""
+
+    def __init__(self, master: Computer, last: int) -> None:
+        self.master, self.last, self.waited = master, last, 0
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds == 1.0
+        self.waited += 1
+        if self.waited == self.last:
+            self.master.run("ip", "address", "flush", "dev", self.master.card, "scope", "global")
+
+
+def test_an_address_is_taken_once_nobody_answers_for_it(master: Computer, own: Address, tmp_path: Path) -> None:
+    clock = Waiting(master, 3)
+    LiveNetwork(Paths(tmp_path), clock).take([own], [])
+    assert clock.waited == 3
+    assert live.read_addresses() == (own,)
+
+
+def test_it_is_taken_in_the_end_by_whoever_waited_long_enough(master: Computer, own: Address, tmp_path: Path) -> None:
+    clock = Waiting(master, 0)
+    LiveNetwork(Paths(tmp_path), clock).take([own], [])
+    assert clock.waited == FREE_SECONDS
+    assert live.read_addresses() == (own,)
