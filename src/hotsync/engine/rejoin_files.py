@@ -16,7 +16,8 @@ from itertools import chain
 from pathlib import Path
 
 from hotsync.engine.open_replica import open_replica
-from hotsync.errors import ReplicaError
+from hotsync.engine.rejoin_room import HINT, check_room
+from hotsync.errors import CommandFailed, ReplicaError
 from hotsync.model.changeset import chain_digest, folders_of
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.generation import Generation
@@ -24,7 +25,7 @@ from hotsync.model.rejoin import KEYS, Part, Rejoin, Way, held_number
 from hotsync.model.selection import Action, Selection
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout
-from hotsync.state.rejoin import load_rejoin, set_copied
+from hotsync.state.rejoin import drop_rejoin, load_rejoin, set_copied, unfinished_rejoin
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.flags import APPEND_ONLY, IMMUTABLE, clear_flags
@@ -51,7 +52,7 @@ class RejoinFiles:
         """Have an empty replica that takes nothing; what an earlier time as SLAVE left keeps its place by another
         name."""
         rejoin, replica = self._rejoin(), open_replica(self.paths, self.clock)
-        reason = f"{_REASON} {rejoin.terms.epoch}"
+        reason = _reason(rejoin)
         if replica.closed == reason:
             return
         if self.paths.replica.is_dir():
@@ -92,6 +93,7 @@ class RejoinFiles:
         place = self.paths.root / path
         if part is None or part.way is not Way.CARRY or inode(place) != part.inode:
             return
+        self._let_go(path)
         if part.kind is not Kind.DIRECTORY:
             place.unlink()
             return
@@ -148,11 +150,18 @@ class RejoinFiles:
                     raise
 
     def _copy(self, part: Part) -> None:
+        """Copy a part whole, or leave nothing of it in the tree and raise ReplicaError; it stays live either way."""
         target = self.tree / part.path
         remove(target)
-        copy_exactly(self.paths.root / part.path, target)
-        self._strip(part.path, target)
-        files.sync_filesystem(target.parent)
+        check_room(self.paths, (part,))
+        try:
+            copy_exactly(self.paths.root / part.path, target)
+            self._strip(part.path, target)
+            files.sync_filesystem(target.parent)
+        except (CommandFailed, OSError) as error:
+            remove(target)  # what is half there would take the room of the next attempt, and of everything else
+            said = error.sentence if isinstance(error, CommandFailed) else str(error)
+            raise ReplicaError(reason=f"/{part.path} was not copied: {said}", hint=HINT) from error
         set_copied(self.paths, part.path)
 
     def _strip(self, path: str, target: Path) -> None:
@@ -205,6 +214,22 @@ class RejoinFiles:
             if not os.path.lexists(self.tree / folder):
                 with opened(self.paths.root, parent_of(folder)) as parent:
                     make_folder_like(os.path.basename(folder), parent, self.tree / folder)
+
+
+def forget_attempt(paths: Paths, clock: Clock) -> None:
+    """Forget a rejoin that has moved nothing, with the replica that was being made of copies."""
+    rejoin = unfinished_rejoin(paths)
+    drop_rejoin(paths)
+    if rejoin is not None and not rejoin.is_moving and open_replica(paths, clock).closed == _reason(rejoin):
+        beside = paths.state / "replica.new"  # where the next attempt removes it, if this is cut
+        remove(beside)
+        os.rename(paths.replica, beside)
+        with suppress(OSError):  # a copy that goes on just now may still put something there
+            remove(beside)
+
+
+def _reason(rejoin: Rejoin) -> str:
+    return f"{_REASON} {rejoin.terms.epoch}"
 
 
 def former_replica(paths: Paths) -> Path:

@@ -13,6 +13,7 @@ from hotsync.engine.become_slave import become_slave
 from hotsync.engine.rejoin_files import RejoinFiles
 from hotsync.engine.rejoin_nethserver import write_database
 from hotsync.engine.rejoin_network import LiveNetwork, keep_place, write_files, write_host_name
+from hotsync.engine.rejoin_room import check_room
 from hotsync.engine.rejoin_terms import callees, limits_of
 from hotsync.engine.undo_databases import forget_loads
 from hotsync.engine.vault import Vault
@@ -118,7 +119,11 @@ class RejoinHost:
         fetched.unlink(missing_ok=True)
 
     def make_replica(self) -> None:
-        """Have an empty replica that takes nothing yet."""
+        """Have an empty replica that takes nothing yet; raise ReplicaError if what is copied to it has no room.
+
+        Nothing has moved then. The vault has taken its own by now.
+        """
+        check_room(self.paths, self._rejoin().to_copy)
         self._files.make_replica()
 
     def move(self, path: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from hotsync.errors import CommandFailed, HotSyncError
+from hotsync.errors import CommandFailed, ExitCode, HotSyncError
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.model.hold import hint_of, sentence_of
@@ -23,42 +23,70 @@ from hotsync.system.paths import Paths
 PATIENCE_SECONDS = 1800.0
 """The other server is MASTER when its promotion has ended; until then nobody can become its SLAVE."""
 _REJOIN_SECONDS = 24 * 3600.0
+AGAIN_SECONDS, LONGEST_SECONDS = 20.0, 1800.0
+"""After how long it is tried again: soon while the other server is not ready, else doubled each time."""
 _ABOUT = "the exchange of roles"
 _log = logging.getLogger("hotsync.handover")
-Run = Callable[[], str]
 
 
-def rejoin() -> str:
-    """Make this server the SLAVE of the other one; return why that failed, "" if it is."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why this server is not the SLAVE yet, with what is to be done; `passes`: the other server is what is waited for,
+    or another run."""
+
+    sentence: str
+    passes: bool = False
+
+
+Run = Callable[[], Fault | None]
+
+
+def rejoin() -> Fault | None:
+    """Make this server the SLAVE of the other one; return why that failed, None if it is."""
     try:
         command.run(["hotsync", "rejoin", "--yes"], timeout=_REJOIN_SECONDS)
     except CommandFailed as error:
-        said = error.stderr.strip().splitlines()
-        return said[0].removeprefix("Error: ") if said else error.sentence
-    return ""
+        said = [line.removeprefix("Error: ").removeprefix("Hint: ") for line in error.stderr.strip().splitlines()]
+        return Fault(" ".join(said[:2]) or error.sentence, error.returncode in (ExitCode.PEER, ExitCode.BUSY))
+    return None
 
 
-def exchange(paths: Paths, clock: Clock, run: Run = rejoin) -> bool:
-    """Become the SLAVE if this server is held because it handed over; return False if that is to be tried again."""
+def wait_after(fault: Fault, waited: float) -> float:
+    """Given why an attempt failed and how long was waited before it, return how long to wait before the next one.
+
+    What no waiting mends is not repeated all the time: it costs, and a person has to do something first.
+    """
+    return AGAIN_SECONDS if fault.passes or not waited else min(2 * waited, LONGEST_SECONDS)
+
+
+def exchange(paths: Paths, clock: Clock, run: Run = rejoin) -> None:
+    """Become the SLAVE if this server is held because it handed over, however often that must be tried."""
+    waited = 0.0
+    while (fault := _tried(paths, clock, run)) is not None:
+        waited = wait_after(fault, waited)
+        _log.warning("This server is not the SLAVE yet; again in %.0f s: %s", waited, fault.sentence)
+        clock.sleep(waited)
+
+
+def _tried(paths: Paths, clock: Clock, run: Run) -> Fault | None:
     hold = held(paths)
     if hold is None or not hold.planned:
-        return True
+        return None
     fault = run()
-    if not fault:
+    if fault is None:
         _tell(paths, clock, None)
-        return True
-    _log.warning("This server is not the SLAVE yet: %s", fault)
+        return None
     hold = held(paths)
     if hold is None:
-        return False
-    if hold.why != fault:
-        hold = replace(hold, why=fault)
+        return fault
+    if hold.why != fault.sentence:
+        hold = replace(hold, why=fault.sentence)
         save_hold(paths, hold)
         announce(paths, f"{sentence_of(hold)} {hint_of(hold)}")
     if clock.now() - hold.since >= PATIENCE_SECONDS:
         meaning = "The other server serves, and has no SLAVE until this one is."
         _tell(paths, clock, Trouble(_ABOUT, sentence_of(hold), hint_of(hold), meaning, "exchange"))
-    return False
+    return fault
 
 
 def _tell(paths: Paths, clock: Clock, trouble: Trouble | None) -> None:

@@ -11,6 +11,7 @@ from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
 from hotsync.config.schema import Settings
 from hotsync.engine.hold import Holding
+from hotsync.engine.rejoin_files import forget_attempt
 from hotsync.errors import HotSyncError, NotReady, Refused, StaleEpoch, UsageError, WrongRole
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
@@ -23,9 +24,9 @@ from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.handover import drop_units
 from hotsync.state.hold import at_work, drop_released, held, load_hold, load_released
-from hotsync.state.rejoin import drop_rejoin, is_moving
+from hotsync.state.rejoin import is_moving
 from hotsync.state.settings import read_settings
-from hotsync.system import command
+from hotsync.system import command, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.client import hail
@@ -157,9 +158,10 @@ def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], hol
 
     It is above the one that held it: the other server yields when it comes back.
     """
-    with at_work(paths):
+    # nobody makes a replica of this server's data meanwhile
+    with lock.held(paths.sync_lock, "run of HotSync"), at_work(paths):
         hold = may_rejoin_as_master(paths, clock)
-        drop_rejoin(paths)  # one that was begun, and has moved nothing
+        forget_attempt(paths, clock)
         record = store.load_role(paths)
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
         command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
@@ -205,6 +207,7 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
             store.save_role(paths, replace(record, epoch=epoch, since=clock.now(), why=why))
             _log.warning("This MASTER is at epoch %d: %s.", epoch, why)
         elif hold is not None:
+            forget_attempt(paths, clock)
             command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
             _log.warning("This server serves again: %s.", why)
             _release(paths, clock, epoch, why, _log.warning, holding)

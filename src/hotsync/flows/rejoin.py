@@ -14,6 +14,7 @@ from hotsync.engine.listing import DiskListing, left_paths, mount_points
 from hotsync.engine.rejoin_host import RejoinHost
 from hotsync.engine.rejoin_nethserver import database_records
 from hotsync.engine.rejoin_network import network_files
+from hotsync.engine.rejoin_room import check_room
 from hotsync.engine.rejoin_terms import ask
 from hotsync.engine.vault import read_summary
 from hotsync.engine.watch import watched_here
@@ -76,7 +77,7 @@ def prospect(
     """Return what a rejoin would do; nothing is changed.
 
     Raise WrongRole on a SLAVE, UsageError where this server is not held, Refused where nobody said that it was
-    superseded, PeerError where the new MASTER does not answer.
+    superseded, PeerError where the new MASTER does not answer, ReplicaError where there is no room for what is copied.
     """
     begun = document.unfinished_rejoin(paths)
     if begun is not None:
@@ -117,6 +118,7 @@ def prospect(
         database=tuple(database_records(paths, hold.addresses, own).items()),
         given_up=hold.addresses,
     )
+    check_room(paths, rejoin.to_copy)
     facts = RejoinFacts(rejoin)
     return Prospect(facts, plan_rejoin(facts))
 

@@ -10,7 +10,7 @@ from hotsync.model.network import Address
 from hotsync.model.plan import Outcome, StepRecord
 
 REPLICA = "rejoin.replica"
-"""The key of the step after which data moves."""
+"""The key of the step after which the replica takes data."""
 
 
 KEYS = ".ssh"
@@ -91,6 +91,16 @@ class Rejoin:
     def done(self) -> frozenset[str]:
         """Return the keys of the steps that the journal proves done."""
         return frozenset(record.key for record in self.records if record.outcome is Outcome.DONE)
+
+    @property
+    def to_copy(self) -> tuple[Part, ...]:
+        """Return the parts of which a copy is still to be made."""
+        return tuple(part for part in self.parts if part.way is not Way.MOVE and part.path not in self.copied)
+
+    @property
+    def is_moving(self) -> bool:
+        """Return whether data may have left its place: not before the replica has all of the copies."""
+        return REPLICA in self.done and not self.to_copy
 
     def part(self, path: str) -> Part | None:
         """Given a path, return its part, or None if it is none."""

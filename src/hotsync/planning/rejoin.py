@@ -42,13 +42,14 @@ def plan_rejoin(facts: RejoinFacts) -> RejoinPlan:
 
 
 def _steps(rejoin: Rejoin) -> Iterator[StepFor[Rejoining]]:
-    """Nothing leaves its place before what was never received is in the vault, and the role changes when the replica
-    holds all of it. The MASTER lets the address go before this server's files say that it has it."""
+    """Nothing leaves its place before what was never received is in the vault and the copies are made, which may find
+    no room; the role changes when the replica holds all of it. The MASTER lets the address go before this server's
+    files say that it has it."""
     addresses = tuple(map(str, rejoin.own))
     yield Begin(rejoin)
     yield KeepFiles(rejoin.vault)
     yield MakeReplica()
-    for part in rejoin.parts:
+    for part in sorted(rejoin.parts, key=lambda part: part.way is Way.MOVE):
         yield MovePart(part.path, part.way)
     yield HoldGeneration(rejoin.terms.generation)
     for part in rejoin.parts:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from hotsync.model.plan import StepRecord
-from hotsync.model.rejoin import REPLICA, Rejoin
+from hotsync.model.rejoin import Rejoin
 from hotsync.state.document import Document
 from hotsync.system import files
 from hotsync.system.paths import Paths
@@ -46,7 +46,7 @@ def add_record(paths: Paths, record: StepRecord) -> None:
 def is_moving(paths: Paths) -> bool:
     """Return whether a rejoin has begun to move this server's data, and is not finished."""
     rejoin = unfinished_rejoin(paths)
-    return rejoin is not None and REPLICA in rejoin.done
+    return rejoin is not None and rejoin.is_moving
 
 
 def drop_rejoin(paths: Paths) -> None:

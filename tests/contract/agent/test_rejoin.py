@@ -20,7 +20,16 @@ import pytest
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
 from hotsync.engine.rejoin_host import RejoinHost
-from hotsync.errors import NotReady, PeerRefused, PeerUnreachable, Refused, StepFailed, UsageError, WrongRole
+from hotsync.errors import (
+    NotReady,
+    PeerRefused,
+    PeerUnreachable,
+    Refused,
+    ReplicaError,
+    StepFailed,
+    UsageError,
+    WrongRole,
+)
 from hotsync.flows.rejoin import Rejoined, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.sync import COMMAND
@@ -282,6 +291,26 @@ def test_a_vault_lies_where_it_is_wished(apart: Servers, tmp_path: Path) -> None
     done = apart.rejoin(tmp_path / "vaults")
     assert Path(done.rejoin.vault).parent == tmp_path / "vaults"
     assert (Path(done.rejoin.vault) / "files/srv/made here/report").read_text() == "of the old one\n"
+
+
+def test_without_room_for_what_lies_on_another_disk_it_does_not_begin(apart: Servers, tmp_path: Path) -> None:
+    paths, aside, image = apart.old.paths, tmp_path / "aside", tmp_path / "disk.img"
+    (paths.root / "home/anna/film").write_bytes(os.urandom(50 * MEGABYTE))
+    os.rename(paths.state, aside)
+    paths.state.mkdir()
+    with image.open("wb") as file:
+        file.truncate(100 * MEGABYTE)
+    command.run(["mkfs.ext4", "-q", str(image)])
+    command.run(["mount", "-o", "loop", str(image), str(paths.state)])
+    try:
+        command.run(["cp", "-a", f"{aside}/.", str(paths.state)])
+        with pytest.raises(ReplicaError, match=r"must be copied to the file system of .*, which lacks \d+ MiB"):
+            apart.rejoin()
+        assert document.load_rejoin(paths) is None
+        assert load_role(paths).role is Role.MASTER
+        assert not (paths.state / "vault").exists()
+    finally:
+        command.run(["umount", str(paths.state)])
 
 
 def test_what_stands_in_the_way_is_said_and_changes_nothing(servers: Servers) -> None:

@@ -11,14 +11,18 @@ import pytest
 
 from hotsync.engine.listing import DiskListing, left_paths
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.rejoin_files import RejoinFiles
+from hotsync.engine.rejoin_files import RejoinFiles, forget_attempt
+from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.engine.rejoin_room import bytes_of
 from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.rejoin import Rejoin, Terms, Way
 from hotsync.model.selection import Action, Rule, Selection
+from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
 from hotsync.planning.rejoin_parts import rejoin_parts
 from hotsync.replica.generations import read_generations
 from hotsync.state import rejoin as document
+from hotsync.steps.rejoin import MovePart
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -85,9 +89,9 @@ class Stage:
 
     def begin(self, mounts: tuple[str, ...] = ()) -> Rejoin:
         root = self.paths.root
-        found = rejoin_parts(
-            DiskListing(root), self.selection, left_paths(self.selection, root), frozenset(mounts), os.stat(root).st_dev
-        )
+        device = os.stat(self.paths.state).st_dev
+        left = left_paths(self.selection, root)
+        found = rejoin_parts(DiskListing(root), self.selection, left, frozenset(mounts), device)
         rejoin = Rejoin(Terms(2, 7, "d" * 64), 1.0, "", found.parts, found.folders)
         document.save_rejoin(self.paths, rejoin)
         return rejoin
@@ -101,8 +105,9 @@ class Stage:
         assert rejoin is not None
         files = self.files()
         files.make_replica()
-        for part in rejoin.parts:
-            files.move(part.path)
+        for step in plan_rejoin(RejoinFacts(rejoin, begun=True)):
+            if isinstance(step, MovePart):
+                files.move(step.path)
         files.hold_generation()
         for part in rejoin.parts:
             files.clear(part.path)
@@ -217,3 +222,74 @@ def test_what_lies_on_another_file_system_is_copied_and_goes_when_the_replica_is
         assert [part.path for part in rejoin.parts if part.way is Way.CARRY] == ["srv/disk/data"]
         stage.go_on()
         stage.check()
+
+
+@contextmanager
+def small_disk(place: Path, image: Path, *options: str) -> Iterator[None]:
+    """A file system of 100 MiB of its own."""
+    place.mkdir(parents=True)
+    with image.open("wb") as file:
+        file.truncate(100 << 20)
+    command.run(["mkfs.ext4", "-q", *options, str(image)])
+    command.run(["mount", "-o", "loop", str(image), str(place)])
+    try:
+        yield
+    finally:
+        command.run(["umount", str(place)])
+
+
+def live_of(stage: Stage) -> dict[str, str]:
+    return {path: text for path, text in content(stage.paths.root).items() if not path.startswith("var/lib/hotsync/")}
+
+
+def test_where_what_is_copied_has_no_room_nothing_begins_and_the_way_back_is_open(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "root/var/lib/hotsync", tmp_path / "disk.img"):
+        stage = Stage(tmp_path / "root")
+        (stage.paths.root / "home/bo/film").write_bytes(os.urandom(50 << 20))
+        rejoin = stage.begin()
+        before = live_of(stage)
+        host = RejoinHost(stage.paths, SystemClock())
+        with pytest.raises(ReplicaError, match=r"must be copied to .*, which lacks \d+ MiB") as caught:
+            host.make_replica()
+        assert "No data has left its place" in caught.value.hint
+        assert not stage.paths.replica.exists()
+        stage.files().make_replica()
+        with pytest.raises(ReplicaError, match="/home/bo must be copied"):  # the disk filled up meanwhile
+            stage.files().move("home/bo")
+        assert not os.path.lexists(stage.paths.replica / "tree/home/bo")
+        assert live_of(stage) == before
+        assert bytes_of(stage.paths.root / "home") >= 50 << 20
+        assert {part.way for part in rejoin.to_copy} == {Way.CARRY, Way.COPY}
+        (stage.paths.root / "home/bo/film").unlink()
+        stage.go_on()
+        stage.check()
+
+
+def test_a_copy_that_finds_no_room_all_the_same_leaves_nothing_and_the_attempt_can_be_forgotten(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "root/var/lib/hotsync", tmp_path / "disk.img", "-N", "200"):
+        stage = Stage(tmp_path / "root")
+        for number in range(300):  # bytes are free, inodes are not
+            (stage.paths.root / f"srv/share/{number}").touch()
+        stage.begin()
+        before = live_of(stage)
+        with pytest.raises(ReplicaError, match=r"/srv/share was not copied: cp failed .*No space left") as caught:
+            stage.go_on()
+        assert "Free space there" in caught.value.hint
+        assert not os.path.lexists(stage.paths.replica / "tree/srv/share")
+        assert live_of(stage) == before
+        assert not document.is_moving(stage.paths)
+        forget_attempt(stage.paths, SystemClock())
+        assert not stage.paths.replica.exists()
+        assert document.load_rejoin(stage.paths) is None
+        assert live_of(stage) == before
+
+
+def test_a_file_of_several_names_takes_room_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(os.urandom(1 << 20))
+    once = bytes_of(tmp_path)
+    os.link(tmp_path / "a", tmp_path / "b")
+    assert bytes_of(tmp_path) == once
+    (tmp_path / "small").write_text("x")
+    assert bytes_of(tmp_path) >= once + 4096

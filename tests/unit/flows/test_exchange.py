@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 
 from hotsync.errors import CommandFailed
 from hotsync.flows import exchange as flow
-from hotsync.flows.exchange import PATIENCE_SECONDS, exchange, rejoin
+from hotsync.flows.exchange import PATIENCE_SECONDS, Fault, exchange, rejoin
 from hotsync.model.hold import HeardBy, Hold
 from hotsync.report.letters import Trouble
-from hotsync.state.hold import drop_hold, held, save_hold
+from hotsync.state.hold import held, save_hold
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
@@ -34,13 +35,15 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Trouble | None]:
     return found
 
 
-def test_only_a_server_that_handed_over_exchanges_its_role_by_itself(paths: Paths, told: list[Trouble | None]) -> None:
-    def never() -> str:
-        raise AssertionError("it must not rejoin")
+def tries(*outcomes: Fault | None) -> Callable[[], Fault | None]:
+    left = list(outcomes)
+    return lambda: left.pop(0)
 
-    assert exchange(paths, TickingClock(), never)
+
+def test_only_a_server_that_handed_over_exchanges_its_role_by_itself(paths: Paths, told: list[Trouble | None]) -> None:
+    exchange(paths, TickingClock(), tries())
     save_hold(paths, replace(HOLD, planned=False))
-    assert exchange(paths, TickingClock(), never)
+    exchange(paths, TickingClock(), tries())
     assert told == []
 
 
@@ -48,40 +51,61 @@ def test_one_that_is_refused_says_why_tries_again_and_mails_after_a_while(
     paths: Paths, told: list[Trouble | None]
 ) -> None:
     save_hold(paths, HOLD)
-    assert not exchange(paths, TickingClock(1001.0), lambda: "the other server is not MASTER yet")
-    hold = held(paths)
-    assert hold is not None
-    assert hold.why == "the other server is not MASTER yet"
-    assert "not the SLAVE yet: the other server is not MASTER yet" in paths.at("/run/motd.d/hotsync").read_text()
-    assert told == []
-    assert not exchange(paths, TickingClock(1001.0 + PATIENCE_SECONDS), lambda: "there is no room for the vault")
-    (trouble,) = told
+    clock = TickingClock(1001.0)
+
+    def look() -> Fault | None:
+        if clock.now() < 1010:
+            return Fault("the other server is not MASTER yet", passes=True)
+        hold = held(paths)
+        assert hold is not None
+        if hold.why == "the other server is not MASTER yet":
+            assert "not the SLAVE yet: the other server" in paths.at("/run/motd.d/hotsync").read_text()
+            assert told == []
+            clock.sleep(PATIENCE_SECONDS)
+            return Fault("there is no room for the vault. Free space.")
+        assert hold.why == "there is no room for the vault. Free space."
+        return None
+
+    exchange(paths, clock, look)
+    trouble, over = told
     assert trouble is not None
     assert "no room for the vault" in trouble.sentence
+    assert over is None
+
+
+def test_what_no_waiting_mends_is_tried_less_and_less_often(paths: Paths, told: list[Trouble | None]) -> None:
+    save_hold(paths, HOLD)
+    early, full = Fault("its promotion is not finished", passes=True), Fault("the disk is full")
+    slept: list[float] = []
+
+    class Clock(TickingClock):
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+
+    exchange(paths, Clock(), tries(early, early, early, *[full] * 9, early, full, None))
+    assert slept == [20, 20, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800, 20, 40]
+    assert told[-1] is None
 
 
 def test_once_it_is_the_slave_an_alarm_is_over(paths: Paths, told: list[Trouble | None]) -> None:
     save_hold(paths, HOLD)
-
-    def done() -> str:
-        drop_hold(paths)
-        return ""
-
-    assert exchange(paths, TickingClock(), done)
+    exchange(paths, TickingClock(), tries(None))
     assert told == [None]
 
 
-def test_what_the_command_says_is_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_command_says_is_why_and_whether_waiting_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
+    outcomes = iter((None, (5, "Error: The other server does not answer.\nHint: Wait.\n"), (9, "Error: It is full.")))
 
     def run(argv: list[str], **_: object) -> Completed:
         ran.append(argv)
-        if len(ran) > 1:
-            said = "Error: The other server does not answer.\nHint: wait\n"
-            raise CommandFailed(program="hotsync", status="exit 5", detail="", line="", stderr=said)
-        return Completed(0, b"", b"")
+        if (outcome := next(outcomes)) is None:
+            return Completed(0, b"", b"")
+        status, said = outcome
+        raise CommandFailed(program="hotsync", status="", detail="", line="", returncode=status, stderr=said)
 
     monkeypatch.setattr("hotsync.flows.exchange.command.run", run)
-    assert rejoin() == ""
-    assert rejoin() == "The other server does not answer."
+    assert rejoin() is None
+    assert rejoin() == Fault("The other server does not answer. Wait.", passes=True)
+    assert rejoin() == Fault("It is full.")
     assert ran[0] == ["hotsync", "rejoin", "--yes"]

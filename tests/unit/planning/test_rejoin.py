@@ -24,7 +24,7 @@ REJOIN = Rejoin(
     own=(Address("eth0", "10.77.0.2", 24),),
 )
 ORDER = [
-    "rejoin.begin", "rejoin.files", REPLICA, "rejoin.move:home", "rejoin.move:srv/disk", "rejoin.generation",
+    "rejoin.begin", "rejoin.files", REPLICA, "rejoin.move:srv/disk", "rejoin.move:home", "rejoin.generation",
     "rejoin.clear:srv/disk", "rejoin.told", "rejoin.network", "rejoin.role", "rejoin.addresses", "rejoin.finish",
 ]  # fmt: skip
 
@@ -43,6 +43,14 @@ def test_what_is_done_does_not_appear_again(done: int) -> None:
     failed = (StepRecord(ORDER[done], "", "", 0.0, 0.0, Outcome.FAILED),)
     begun = replace(REJOIN, records=(*records, *failed))
     assert keys(plan_rejoin(RejoinFacts(begun, begun=True))) == ORDER[done:]
+
+
+def test_data_moves_only_when_the_replica_has_all_copies() -> None:
+    made = replace(REJOIN, records=(StepRecord(REPLICA, "", "", 0.0, 0.0, Outcome.DONE),))
+    assert not REJOIN.is_moving
+    assert not made.is_moving
+    assert [part.path for part in made.to_copy] == ["srv/disk"]
+    assert replace(made, copied=("srv/disk",)).is_moving
 
 
 def test_a_finished_one_has_nothing_left() -> None:
