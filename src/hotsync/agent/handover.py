@@ -11,6 +11,7 @@ from hotsync.model.handover import HandOver, Stage
 from hotsync.model.hold import Hold
 from hotsync.state import handover as state
 from hotsync.state.hold import load_hold
+from hotsync.state.lacking import load_lacking
 from hotsync.system.paths import Paths
 from hotsync.transport.handover_messages import AskHandOver, HandOverState, StageWord
 from hotsync.transport.values import plain
@@ -57,10 +58,11 @@ def _state(paths: Paths, here: Here, message: AskHandOver, now: float) -> HandOv
     if hold is not None and not hold.released:
         return HandOverState(epoch=epoch, stage=_word(_held_as(hold, message.epoch, left=state.has_left(paths))))
     known = state.current(paths, epoch)
+    lacking = plain(load_lacking(paths))
     if state.is_requested(paths) or known is None:
         asked = state.is_requested(paths)
-        return HandOverState(epoch=epoch, stage=_word(Stage.ASKED if asked else Stage.NONE))
-    return _told(known, epoch, now)
+        return HandOverState(epoch=epoch, stage=_word(Stage.ASKED if asked else Stage.NONE), lacking=lacking)
+    return _told(known, epoch, now, lacking)
 
 
 def _held_as(hold: Hold, claimed: int, *, left: bool) -> Stage:
@@ -72,7 +74,7 @@ def _held_as(hold: Hold, claimed: int, *, left: bool) -> Stage:
     return Stage.GONE if left else Stage.HELD
 
 
-def _told(known: HandOver, epoch: int, now: float) -> HandOverState:
+def _told(known: HandOver, epoch: int, now: float, lacking: str) -> HandOverState:
     ready = known.stage is Stage.READY
     return HandOverState(
         epoch=epoch,
@@ -84,6 +86,7 @@ def _told(known: HandOver, epoch: int, now: float) -> HandOverState:
         stopping_seconds=max(0.0, known.sent - known.stopped) if known.sent else 0.0,
         sending_seconds=max(0.0, known.ready - known.sent) if known.ready else 0.0,
         sentence=plain(known.why),
+        lacking=lacking,
     )
 
 

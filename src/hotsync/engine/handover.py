@@ -49,6 +49,10 @@ class Run:
 class Yard(Protocol):
     """What a hand-over asks of the MASTER."""
 
+    def lacking(self) -> str:
+        """Return why this server could not become the SLAVE once it has handed over, "" if it can."""
+        ...
+
     def running(self) -> tuple[str, ...]:
         """Return the units of production that run now, without the database servers."""
         ...
@@ -92,6 +96,11 @@ class MasterYard:
     own: Units
     ask: Systemctl = systemctl
     active: Callable[[], frozenset[str]] = active_units
+    room_lacking: Callable[[Paths], str] = lambda _: ""
+
+    def lacking(self) -> str:
+        """Return why this server could not become the SLAVE once it has handed over, "" if it can."""
+        return self.room_lacking(self.paths)
 
     def running(self) -> tuple[str, ...]:
         """Return the units of production that run now, without the database servers."""

@@ -52,6 +52,8 @@ def fault(paths: Paths, clock: Clock) -> str:
             return f"the MASTER cannot be asked to hand over: {error.sentence}"
     if state.epoch != epoch:
         return f"the MASTER is at epoch {state.epoch}, this server at {epoch}"
+    if state.lacking:
+        return f"the MASTER could not become the SLAVE afterwards: {state.lacking}"
     return ""
 
 

@@ -20,6 +20,7 @@ from hotsync.errors import ExitCode, HandOverFailed, HotSyncError
 from hotsync.flows.failure import Terminated, deaf_to_the_end, noticing_the_end
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.flows.promote_notice import announce
+from hotsync.flows.rejoin_live import room_lacking
 from hotsync.model.handover import HandOver, Stage, sentence_of
 from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble
@@ -59,7 +60,7 @@ def settle(paths: Paths, clock: Clock, yard: Yard | None = None) -> None:
 
 def yard_of(paths: Paths, clock: Clock) -> MasterYard:
     """Return this host as a hand-over works on it."""
-    return MasterYard(paths, clock, Holding(paths, Mute(paths)), Standstill(paths), Units())
+    return MasterYard(paths, clock, Holding(paths, Mute(paths)), Standstill(paths), Units(), room_lacking=room_lacking)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class _Work:
             return self.give_up("somebody ended it on the MASTER")
 
     def _steps(self) -> None:
+        if lacking := self.yard.lacking():
+            raise HandOverFailed(reason=f"it could not become the SLAVE afterwards: {lacking}")
         self._checked(self._run(last=False, looks=_BUSY_LOOKS))
         self._go_on_if_wanted()
         state.save_units(self.paths, self.yard.told())

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from hotsync.backends.network.addresses import read_addresses
 from hotsync.engine.execute import execute
-from hotsync.engine.listing import DiskListing, left_paths, mount_points
 from hotsync.engine.rejoin_host import RejoinHost
 from hotsync.engine.rejoin_nethserver import database_records
 from hotsync.engine.rejoin_network import network_files
 from hotsync.engine.rejoin_room import check_room
 from hotsync.engine.rejoin_terms import ask
 from hotsync.engine.vault import read_summary
-from hotsync.engine.watch import watched_here
 from hotsync.errors import NotReady, Refused, UsageError, WrongRole
 from hotsync.flows.hold import end_of_hold
+from hotsync.flows.rejoin_live import live_parts
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
 from hotsync.model.network import Address
@@ -29,15 +28,12 @@ from hotsync.model.rejoin import Rejoin
 from hotsync.model.rejoin_addresses import address_of_master, host_name_as_slave, own_addresses
 from hotsync.model.vault import VaultSummary
 from hotsync.planning.rejoin import RejoinFacts, RejoinPlan, plan_rejoin
-from hotsync.planning.rejoin_parts import rejoin_parts
 from hotsync.state import rejoin as document
 from hotsync.state import store
 from hotsync.state.hold import load_hold
 from hotsync.state.promotion import load_promotion
-from hotsync.state.settings import read_settings
 from hotsync.system import lock
 from hotsync.system.clock import Clock
-from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
 
 Say = Callable[[str], None]
@@ -90,16 +86,7 @@ def prospect(
             reason=f"the other server is at epoch {told.terms.epoch}, and this one was superseded by {hold.epoch}",
             hint="Look at the other server: was it put back from a backup?",
         )
-    settings, _ = read_settings(paths)
-    selected = watched_here(paths, mail_queue=settings.mail_queue).selected
-    mounts = mount_points((mount.point for mount in read_mounts()), paths.root)
-    parts = rejoin_parts(
-        DiskListing(paths.root),
-        selected.rules,
-        left_paths(selected.rules, paths.root),
-        mounts,
-        paths.state.stat().st_dev,
-    )
+    parts = live_parts(paths)
     now, etc, peer = clock.now(), paths.at("/etc"), store.load_peer(paths)
     promotion = load_promotion(paths)
     kept = promotion.network.standby if promotion is not None else ()

@@ -11,6 +11,7 @@ from hotsync.engine.sync_host import Say, SyncHost
 from hotsync.errors import ExitCode, HotSyncError, NotPaired
 from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import addressee_of, tell
+from hotsync.flows.rejoin_live import note_lacking
 from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
@@ -102,6 +103,7 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
                 else:
                     generation, summary = delivery.record.number, _summary(delivery.record)
     host.remember_places(detection)
+    note_lacking(host.paths)
     story.figures["entries"] = float(detection.entries)
     return _report(host, story, generation, summary, [error.sentence for error in collected.failed])
 

@@ -170,6 +170,13 @@ class Manifest:
             query = "SELECT count(*) FROM entry WHERE key > ? AND key < ?"
             return int(self._db.execute(query, (key + b"\0", key + b"\1")).fetchone()[0])
 
+    def bytes_below(self, path: str) -> int:
+        """Return how much room what lies below a folder takes, a block at least each."""
+        key = sort_key(path)
+        query = "SELECT coalesce(sum(max(size, 4096)), 0) FROM entry WHERE key > ? AND key < ?"
+        with _named(self.path):
+            return int(self._db.execute(query, (key + b"\0", key + b"\1")).fetchone()[0])
+
     def names_of(self, inodes: Iterable[int]) -> Generator[bytes, None, None]:
         """Given inode numbers, return the keys of all entries with more than one link that have one of them, in order.
 

@@ -180,6 +180,11 @@ class Paths:
         return self.state / "streamed.json"
 
     @property
+    def lacking(self) -> Path:
+        """On the MASTER: why it could not become the SLAVE after a switchover."""
+        return self.state / "lacking.json"
+
+    @property
     def streaming(self) -> Path:
         """On the MASTER: what streaming has made on its MariaDB servers."""
         return self.state / "streaming.json"

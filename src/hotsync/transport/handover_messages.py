@@ -31,7 +31,8 @@ class AskHandOver(Message):
 class HandOverState(Message):
     """How far the MASTER is. `leaving` and `left`: it stood still when it heard of that claim; `held` and `gone`: it
     had served until then. With `left` and `gone` its addresses are given up. `ready` tells what may be claimed and how
-    many seconds that is waited for; `sentence`: why it was given up.
+    many seconds that is waited for; `sentence`: why it was given up; `lacking`: why, as of its last run, it could not
+    become the SLAVE afterwards.
 
     The seconds are how long production stands still, and what stopping it and the last run took.
     """
@@ -45,3 +46,4 @@ class HandOverState(Message):
     stopping_seconds: Seconds = 0.0
     sending_seconds: Seconds = 0.0
     sentence: Words = ""
+    lacking: Words = ""

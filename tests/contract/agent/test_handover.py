@@ -28,6 +28,7 @@ from hotsync.model.switchover import with_handed
 from hotsync.state import handover as state
 from hotsync.state import promotion as document
 from hotsync.state.hold import held
+from hotsync.state.lacking import save_lacking
 from hotsync.state.sent import save_sent
 from hotsync.state.store import load_role, save_role
 from hotsync.transport.dial import dial, hang_up, opening
@@ -46,6 +47,9 @@ class Yard:
     host: Host
     outcome: Run = field(default_factory=lambda: Run(0, 8, "Generation 8 is on the SLAVE."))
     did: list[str] = field(default_factory=list)
+
+    def lacking(self) -> str:
+        return ""
 
     def running(self) -> tuple[str, ...]:
         return ("dovecot.service",)
@@ -206,6 +210,15 @@ def test_a_master_at_another_epoch_or_one_that_is_gone_cannot_be_asked(both: Pai
     assert "the MASTER is at epoch 5, this server at 0" in fault(paths, both.slave.clock)
     both.master.stop()
     assert "cannot be asked to hand over" in fault(paths, both.slave.clock)
+
+
+def test_a_master_that_its_last_run_found_too_small_to_be_the_slave_says_so_before_anything_begins(both: Pair) -> None:
+    save_lacking(both.master.paths, "/home must be copied, and there is no room")
+    said = fault(both.slave.paths, both.slave.clock)
+    assert said == "the MASTER could not become the SLAVE afterwards: /home must be copied, and there is no room"
+    save_lacking(both.master.paths, "")
+    assert fault(both.slave.paths, both.slave.clock) == ""
+    assert not both.master.paths.lacking.exists()
 
 
 def test_only_a_slave_asks_and_only_a_master_hands_over(both: Pair) -> None:

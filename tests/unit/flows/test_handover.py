@@ -131,6 +131,7 @@ class Master:
     fails: bool = False
     busy: int = 0
     leaves_not: bool = False
+    small: str = ""
     did: list[str] = field(default_factory=list)
 
     @property
@@ -144,6 +145,9 @@ class Master:
     def does(self, what: str) -> None:
         self.line.point()
         self.did.append(what)
+
+    def lacking(self) -> str:
+        return self.small
 
     def running(self) -> tuple[str, ...]:
         self.does("look")
@@ -406,6 +410,17 @@ def test_a_last_run_that_fails_lets_the_master_go_on_and_the_slave_says_why(tmp_
     ]
     assert world.slave.said[-1] == "Nothing was changed here, and the MASTER goes on as before."
     assert not state.is_cancelled(world.master.paths), "there is nothing left to take back"
+
+
+def test_a_master_that_could_not_become_the_slave_does_not_begin_and_the_slave_says_why(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    world.master.small = "/home must be copied to the file system of /var/lib/hotsync, which lacks 7 MiB for it"
+    world.line.start("slave", world.switch_over)
+    finish(world)
+    (refused,) = world.slave.refused
+    assert "it could not become the SLAVE afterwards: /home must be copied" in refused
+    assert world.master.did == []
+    assert world.master.serves
 
 
 def test_a_run_that_goes_on_already_is_waited_for_while_production_runs(tmp_path: Path) -> None:
