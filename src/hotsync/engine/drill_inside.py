@@ -96,7 +96,7 @@ def _count(paths: Paths, dump: DatabaseDump) -> str:
 
 def _server(paths: Paths, dump: DatabaseDump) -> Dataset:
     for server in source_named(dump.engine).inspect(Context(paths)):
-        if server.instance == dump.served_by and not server.fault:
+        if server.is_named(dump.served_by) and not server.fault:
             return with_own_login(server) if dump.engine == mariadb.NAME else server
     raise RestoreFailed(dataset=dump.name, reason="no such server runs here")
 

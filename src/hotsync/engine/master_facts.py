@@ -130,11 +130,11 @@ def unit_of(engine: str, instance: str, told: str = "") -> str:
 
     Those that are loaded at rest have their unit's name; it comes from the MASTER, and nothing else is made of it.
     """
+    if _SERVICE.fullmatch(told) and not is_own(told):
+        return told
     if engine in LOADED_AT_REST:
         stem = unquote(instance)
         return f"{stem if _UNIT_STEM.fullmatch(stem) else engine}.service"
-    if _SERVICE.fullmatch(told) and not is_own(told):
-        return told
     if engine == postgresql.NAME:
         return f"postgresql@{instance}.service"
     if engine == mariadb.NAME and instance == "default":

@@ -168,7 +168,7 @@ class PromotionDatabases:
 
     def _load_at_rest(self, engine: str, instance: str) -> str:
         """Put the data where the server finds it; one that somebody has started is stopped for that long."""
-        unit = unit_of(engine, instance)
+        unit = self._dump(engine, instance).unit or unit_of(engine, instance)
         with self._units.stopped(unit):
             loaded = source_named(engine).restore(self._folder(engine, instance), Dataset(engine, instance, unit=unit))
             self._label(self._dump(engine, instance))
@@ -188,7 +188,7 @@ class PromotionDatabases:
     def _server(self, engine: str, instance: str) -> Dataset:
         wanted = self._served_by(engine, instance)
         for server in source_named(engine).inspect(Context(self._paths)):
-            if server.instance == wanted and not server.fault:
+            if server.is_named(wanted) and not server.fault:
                 return server
         raise RestoreFailed(dataset=f"{engine}/{instance}", reason="no such server runs here")
 

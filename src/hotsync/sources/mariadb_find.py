@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
+from hotsync.sources.instances import told_apart
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
@@ -59,6 +60,14 @@ def parse_listeners(text: str) -> Iterator[Listener]:
                 break
 
 
+def one_a_process(listeners: Iterable[Listener]) -> list[Listener]:
+    """Given who listens, return each server once, by its own socket (MySQL's X protocol has one besides), in order."""
+    found: dict[int, Listener] = {}
+    for listener in sorted(listeners, key=lambda each: ("mysqlx" in Path(each.socket).name, each.socket)):
+        found.setdefault(listener.pid, listener)
+    return sorted(found.values(), key=lambda each: each.socket)
+
+
 def instance_of(unit: str, socket: str) -> str:
     """Given a server's unit, return the name of its instance; without a unit its socket names it."""
     match = _SERVER_UNIT.match(unit)
@@ -96,9 +105,9 @@ def inspect_servers(context: Context, collected: Mapping[str, str]) -> Found:
         listeners = tuple(parse_listeners(run(("ss", "-xlpH")).text))
     except CommandFailed as error:
         raise SourceError(dataset=NAME, reason=f"the servers cannot be found: {error.sentence}") from error
-    found: dict[str, Dataset] = {}
+    servers: list[tuple[Dataset, str]] = []
     strangers: list[str] = []
-    for listener in listeners:
+    for listener in one_a_process(listeners):
         unit = parse_unit(_read(f"/proc/{listener.pid}/cgroup"))
         if not sees_our_root(Path(f"/proc/{listener.pid}")) or unit.startswith(_WARM):
             continue
@@ -110,7 +119,8 @@ def inspect_servers(context: Context, collected: Mapping[str, str]) -> Found:
             NAME, instance, socket=listener.socket, unit=unit, user=_user(listener.pid),
             directories=_directory(listener.pid),
         )  # fmt: skip
-        found.setdefault(instance, dataset)
+        servers.append((dataset, listener.socket))
+    found = {dataset.instance: dataset for dataset in told_apart(servers, collected)}
     for dataset in not_running(_unit_files(context, collected.values()), collected):
         found.setdefault(dataset.instance, _with_failure(dataset))
     return Found(tuple(found[instance] for instance in sorted(found)), tuple(strangers))

@@ -127,7 +127,7 @@ def _collect(
     document = RedisServer(
         documents.SCHEMA, version, documents.digest_of_files([content]), taken_at, settings.folder, settings.dump,
         settings.append_only, settings.append_folder, settings.append_name,
-        pwd.getpwuid(owner.st_uid).pw_name, grp.getgrgid(owner.st_gid).gr_name, seen, content,
+        pwd.getpwuid(owner.st_uid).pw_name, grp.getgrgid(owner.st_gid).gr_name, seen, content, dataset.unit,
     )  # fmt: skip
     collection.put(SERVER, documents.render(documents.as_before(document, last)))
     collection.publish()

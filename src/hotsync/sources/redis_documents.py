@@ -16,7 +16,7 @@ class RedisServer:
 
     `folder`, `dump`, `append_folder` and `append_name` are where the server looks when it starts, `owner` and `group`
     whose the folder is. `seen` is the run of the server and the file (inode, time) that were collected: while the
-    server says that nothing changed since, it is not asked to save again.
+    server says that nothing changed since, it is not asked to save again. `unit` is what the server runs in there.
     """
 
     schema: int
@@ -32,6 +32,7 @@ class RedisServer:
     group: str
     seen: str
     content: FileRecord
+    unit: str = ""
 
     @property
     def place(self) -> str:

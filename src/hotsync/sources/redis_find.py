@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from hotsync.errors import CommandFailed
 from hotsync.model.report import Notice
+from hotsync.sources.instances import told_apart
 from hotsync.sources.processes import Process, running
 from hotsync.sources.redis_config import read_settings
 from hotsync.sources.source import Context, Dataset
@@ -33,7 +34,7 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     """
     spool = context.paths.spool / NAME
     collected = sorted(folder.name for folder in spool.iterdir()) if spool.is_dir() else []
-    found: dict[str, Dataset] = {}
+    servers: list[tuple[Dataset, str]] = []
     for process in running(PROGRAMS):
         if any("sentinel" in word for word in process.words):
             continue
@@ -42,8 +43,8 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
             where = f"process {process.pid}, {process.unit or 'no unit'}"
             context.notice(Notice("source.redis.unknown", f"the configuration of a Redis server ({where}) {_UNKNOWN}"))
             continue
-        dataset = _running(process, config)
-        found[dataset.instance] = dataset
+        servers.append((_running(process, config), config))
+    found = {dataset.instance: dataset for dataset in told_apart(servers, collected)}
     caches = {dataset.instance for dataset in found.values() if dataset.parked}
     for dataset in not_running(_unit_files(context), collected):
         found.setdefault(dataset.instance, dataset)

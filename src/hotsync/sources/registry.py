@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from hotsync.errors import HotSyncError, SourceError
+from hotsync.errors import SourceError
 from hotsync.model.explain import FILES_OF
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.pace import may_rest
@@ -23,22 +21,19 @@ from hotsync.sources import (
     backup_config,
     documents,
     ejabberd,
-    ejabberd_documents,
     facts,
     local_packages,
     mariadb,
     openldap,
-    openldap_documents,
     postgresql,
     redis,
-    redis_documents,
     spool,
 )
-from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
+from hotsync.sources.collected import DOCUMENTS, folders_in, lies_whole, load_directories, load_times, load_whole
+from hotsync.sources.documents import Document, MariadbInstance
 from hotsync.sources.ejabberd_documents import EjabberdServer
 from hotsync.sources.followed import Pace
 from hotsync.sources.openldap_documents import OpenldapServer
-from hotsync.sources.proofs import is_whole
 from hotsync.sources.redis_documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
@@ -46,14 +41,6 @@ from hotsync.system.paths import Paths
 
 SOURCES: tuple[Source, ...] = (mariadb, postgresql, openldap, redis, ejabberd, backup_config, facts, local_packages)
 """In the order in which they are collected: databases first, so that every file they speak of is there after them."""
-
-_DOCUMENTS: tuple[tuple[str, str, type[Document]], ...] = (
-    (mariadb.NAME, INSTANCE, MariadbInstance),
-    (postgresql.NAME, CLUSTER, PostgresqlCluster),
-    (openldap.NAME, openldap_documents.SERVER, OpenldapServer),
-    (redis.NAME, redis_documents.SERVER, RedisServer),
-    (ejabberd.NAME, ejabberd_documents.SERVER, EjabberdServer),
-)
 
 LOADED_AT_REST = frozenset((openldap.NAME, redis.NAME, ejabberd.NAME))
 """Sources whose data is put where a server finds it when it starts; the others are loaded into one that runs."""
@@ -120,12 +107,12 @@ def collect_all(
 
 def known_rules(paths: Paths) -> tuple[Rule, ...]:
     """Return the rules that protect the files of database servers, as the last run knew them."""
-    return directory_rules(_load_directories(paths))
+    return directory_rules(load_directories(paths))
 
 
 def known_directories(paths: Paths) -> Mapping[str, tuple[str, ...]]:
     """Return where each database server keeps its files, by its name, as the last run knew them."""
-    return _load_directories(paths)
+    return load_directories(paths)
 
 
 def directory_rules(directories: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
@@ -143,8 +130,8 @@ def loadables(folder: Path) -> tuple[Loadable, ...]:
     Raise RestoreFailed if the document of one cannot be read.
     """
     found: list[Loadable] = []
-    for engine, name, kind in _DOCUMENTS:
-        for instance in _folders(folder / engine):
+    for engine, name, kind in DOCUMENTS:
+        for instance in folders_in(folder / engine):
             if (instance / name).exists():
                 document = documents.load(instance / name, kind)
                 size = sum(file.size for file in document.files)
@@ -157,7 +144,9 @@ def _told(document: Document) -> tuple[str, str]:
     match document:
         case MariadbInstance():
             return document.unit, document.directory
-        case OpenldapServer() | RedisServer() | EjabberdServer():
+        case RedisServer():
+            return document.unit, document.place
+        case OpenldapServer() | EjabberdServer():
             return "", document.place
         case _:
             return "", ""
@@ -166,10 +155,10 @@ def _told(document: Document) -> tuple[str, str]:
 class _Run:
     def __init__(self, context: Context, begin: Callable[[str], None], pace: Pace | None) -> None:
         self._context, self._begin, self._pace = context, begin, pace
-        self._times = _load_times(context)
-        self._last_whole = _load_whole(context.paths)
+        self._times = load_times(context.paths)
+        self._last_whole = load_whole(context.paths)
         self._whole: dict[str, float] = {}
-        self._known_directories = _load_directories(context.paths)
+        self._known_directories = load_directories(context.paths)
         self.directories: dict[str, tuple[str, ...]] = {}
         self.points: list[DatasetPoint] = []
         self.failures: list[SourceError] = []
@@ -181,6 +170,8 @@ class _Run:
         except (SourceError, OSError) as error:
             self._stale(source.NAME, error)
             return
+        if source.IS_DATABASE:
+            self._take_names(source, datasets)
         for dataset in datasets:
             self._begin(dataset.name)
             if dataset.parked:
@@ -238,7 +229,7 @@ class _Run:
         known = self._known(dataset.name)
         if not may_rest(followed=True, age=age, every=self._pace.every) or not known:
             return False
-        if not _lies_whole(self._context.paths.spool, dataset) or not self._pace.brings_all(self._context, dataset):
+        if not lies_whole(self._context.paths.spool, dataset) or not self._pace.brings_all(self._context, dataset):
             return False
         log.info("%s is streamed: its dump, %.0f minutes old, stays", dataset.name, age / 60)
         self._whole[dataset.name] = self._last_whole[dataset.name]
@@ -278,9 +269,30 @@ class _Run:
         """Return the points that earlier runs made of a dataset (a cluster has one for each database)."""
         return sorted(known for known in self._times if known == name or known.startswith(name + "/"))
 
+    def _take_names(self, source: Source, datasets: Sequence[Dataset]) -> None:
+        """Give what was collected of a server that has another name now that name: its last good copy stays known."""
+        paths, names = self._context.paths, {dataset.name for dataset in datasets}
+        for folder in folders_in(paths.spool / source.NAME):
+            before = f"{source.NAME}/{folder.name}"
+            files = set(self._known_directories.get(before, ()))
+            if before in names:
+                continue
+            for dataset in datasets:
+                if files.isdisjoint(_whole(dataset.directories)) or (paths.spool / dataset.name).exists():
+                    continue
+                try:
+                    spool.rename(paths, before, dataset.name)
+                except OSError as error:
+                    log.warning("%s could not become %s: %s", before, dataset.name, error)  # it is dumped anew
+                    break
+                for known in self._known(before):
+                    self._times[dataset.name + known.removeprefix(before)] = self._times.pop(known)
+                self._tell(f"{before} is {dataset.name} now")
+                break
+
     def _forget_others(self, source: Source, names: set[str], why: str) -> None:
         """Take out what is no more: a server that was removed, or all of them."""
-        for folder in _folders(self._context.paths.spool / source.NAME):
+        for folder in folders_in(self._context.paths.spool / source.NAME):
             name = f"{source.NAME}/{folder.name}"
             if name not in names:
                 self._tell(f"{name} {why}: its dumps leave the next generation")
@@ -293,61 +305,10 @@ class _Run:
         self._context.notice(Notice(_STALE_CODE, sentence))
 
 
-def _load_times(context: Context) -> dict[str, float]:
-    """Return when each dataset was collected last; a lost file only makes stale datasets look older than they are."""
-    try:
-        document = TypeAdapter(dict[str, object]).validate_json(context.paths.collected.read_bytes())
-        return TypeAdapter(dict[str, float]).validate_python(document.get("taken_at"))
-    except (OSError, ValidationError):
-        pass
-    times: dict[str, float] = {}
-    for engine, name, kind in _DOCUMENTS:
-        for folder in _folders(context.paths.spool / engine):
-            try:
-                times[f"{engine}/{folder.name}"] = documents.load(folder / name, kind).collected_at
-            except HotSyncError:
-                continue
-    return times
-
-
-def _load_whole(paths: Paths) -> dict[str, float]:
-    """Return when the last dump of each server was made, of those in which nothing failed."""
-    try:
-        document = TypeAdapter(dict[str, object]).validate_json(paths.collected.read_bytes())
-        return TypeAdapter(dict[str, float]).validate_python(document["whole"])
-    except (OSError, KeyError, ValidationError):
-        return {}  # none yet, or none that can be read
-
-
-def _lies_whole(folder: Path, dataset: Dataset) -> bool:
-    """Return whether what was collected of a server lies in the spool, with all that its document names."""
-    for engine, name, kind in _DOCUMENTS:
-        if engine == dataset.source:
-            document = documents.load_last(folder / dataset.name / name, kind)
-            return document is not None and is_whole(folder / dataset.name, document.files)
-    return False
-
-
-def _load_directories(paths: Paths) -> dict[str, tuple[str, ...]]:
-    try:
-        found = json.loads(paths.collected.read_bytes())["directories"]
-        return {name: tuple(str(path) for path in known) for name, known in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # none yet, or none that can be read
-
-
 def _whole(directories: Sequence[str]) -> tuple[str, ...]:
     """Given directories as a server names them, return those that can be rules: absolute, and not the root."""
     clean = (os.path.normpath(path) for path in directories if path.startswith("/"))
     return tuple(dict.fromkeys(path for path in clean if path.strip("/")))
-
-
-def _folders(path: Path) -> Iterator[Path]:
-    try:
-        found = sorted(path.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    yield from (folder for folder in found if folder.is_dir() and not folder.is_symlink())
 
 
 def _nothing(dataset: str) -> None:

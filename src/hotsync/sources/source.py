@@ -54,7 +54,8 @@ class Dataset:
     server keeps its files, as far as that is known now: they are never copied. `own_login`: root logs in by socket,
     and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
     `config` is the server's configuration (a file or a folder), where it must be known to reach it. `confined` are the
-    words before a program that reads dumps, where it must be kept in a sandbox.
+    words before a program that reads dumps, where it must be kept in a sandbox. `other_name` is the name that the
+    instance has where another one of the same name runs beside it.
     """
 
     source: str
@@ -70,6 +71,11 @@ class Dataset:
     own_login: bool = False
     config: str = ""
     confined: tuple[str, ...] = ()
+    other_name: str = ""
+
+    def is_named(self, instance: str) -> bool:
+        """Return whether this is the instance of that name: on a SLAVE not all servers run that ran beside it."""
+        return instance in (self.instance, self.other_name)
 
     @property
     def name(self) -> str:

@@ -228,6 +228,14 @@ def forget(paths: Paths, dataset: str) -> None:
         shutil.rmtree(paths.spool / dataset)
 
 
+def rename(paths: Paths, before: str, now: str) -> None:
+    """Give a dataset another name of the same source; raise OSError."""
+    for dataset in (before, now):
+        recover(paths, dataset)
+    os.rename(paths.spool / before, paths.spool / now)
+    sync_directory((paths.spool / now).parent)
+
+
 def disk_error(paths: Paths, dataset: str, error: OSError) -> SourceError:
     """Given what the disk said, return it as the error of a dataset."""
     if error.errno in _FULL:

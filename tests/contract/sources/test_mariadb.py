@@ -14,7 +14,7 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import mariadb as source
-from hotsync.sources import mariadb_lock
+from hotsync.sources import mariadb_find, mariadb_lock
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -333,6 +333,26 @@ def test_a_running_server_is_found_by_its_socket_with_where_it_keeps_its_files(
     found = {dataset.socket: dataset for dataset in source.inspect(context)}
     directories = {Path(path).resolve() for path in found[world.socket].directories if path.startswith("/")}
     assert (world.folder / "data").resolve() in directories
+
+
+def test_two_servers_in_one_unit_are_both_found_and_each_keeps_its_name_and_its_files(
+    world: Mariadb, mariadb_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mariadb_find, "parse_unit", lambda cgroup: "multi.service")
+
+    def found() -> dict[str, tuple[str, Path]]:
+        own = (dataset for dataset in source.inspect(context) if dataset.socket in sockets)
+        return {dataset.socket: (dataset.name, Path(dataset.directories[0])) for dataset in own}
+
+    with start(mariadb_template) as other:
+        sockets = {world.socket, other.socket}
+        both = found()
+        assert len({name for name, _ in both.values()}) == 2
+        assert {directory for _, directory in both.values()} == {world.folder / "data", other.folder / "data"}
+        for dataset in source.inspect(context):
+            if dataset.socket in sockets:
+                source.collect(context, dataset)
+    assert found() == {world.socket: both[world.socket]}
 
 
 def test_a_broken_view_is_named_and_left_out_and_everything_else_is_collected(

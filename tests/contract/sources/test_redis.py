@@ -12,8 +12,8 @@ import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
+from hotsync.sources import processes, redis_find, redis_load
 from hotsync.sources import redis as source
-from hotsync.sources import redis_find, redis_load
 from hotsync.sources.redis_client import RedisError, session
 from hotsync.sources.redis_config import read_settings
 from hotsync.sources.source import Context, Dataset
@@ -339,6 +339,28 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
     assert len(found) == 1
     assert found[0].directories[:2] == (f"{server.folder}/data/dump.rdb", f"{server.folder}/data/appendonlydir")
     assert source.ping(context) == "1 servers let HotSync in and answer"
+
+
+def test_two_servers_in_one_unit_are_both_found_with_their_files(
+    server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
+    monkeypatch.setattr(processes, "parse_unit", lambda cgroup: "supervisor.service")
+    configs: dict[int, str] = {}
+    monkeypatch.setattr(redis_find, "config_of", lambda process: configs.get(process.pid, ""))
+    with engines.redis() as other:
+        assert server.process is not None
+        assert other.process is not None
+        configs |= {server.process.pid: str(server.config), other.process.pid: str(other.config)}
+        found = source.inspect(context)
+        assert {dataset.config for dataset in found} == set(configs.values())
+        assert len({dataset.name for dataset in found}) == 2
+        assert all(dataset.instance.startswith("supervisor--") for dataset in found)
+        for dataset in found:
+            source.collect(context, dataset)
+        documents = [json.loads(path.read_text()) for path in context.paths.spool.rglob("server.json")]
+    assert {document["folder"] for document in documents} == {f"{server.folder}/data", f"{other.folder}/data"}
+    assert {document["unit"] for document in documents} == {"supervisor.service"}
 
 
 def test_a_running_server_whose_configuration_is_not_known_is_named(

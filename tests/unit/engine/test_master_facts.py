@@ -96,6 +96,11 @@ def test_the_unit_of_a_second_server_is_the_one_that_the_master_tells_if_it_can_
     assert unit_of("mariadb", "second", told) == unit
 
 
+def test_a_redis_server_beside_another_in_one_unit_is_run_by_the_unit_that_the_master_tells() -> None:
+    assert unit_of("redis", "supervisor--srv_a.conf", "supervisor.service") == "supervisor.service"
+    assert unit_of("redis", "redis-server", "hotsyncd.service") == "redis-server.service"
+
+
 @pytest.mark.parametrize(
     ("engine", "instance", "unit"),
     [

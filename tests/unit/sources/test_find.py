@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from hotsync.sources.instances import told_apart
 from hotsync.sources.mariadb_find import (
     Listener,
     instance_of,
     not_running,
+    one_a_process,
     parse_listeners,
     parse_unit_files,
 )
@@ -16,6 +20,7 @@ from hotsync.sources.postgresql import parse_globals
 from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
 from hotsync.sources.postgresql_proof import are_harmless
 from hotsync.sources.processes import parse_unit
+from hotsync.sources.source import Dataset
 
 SS = """\
 u_str LISTEN 0      4096          /run/systemd/private 12 * 0 users:(("systemd",pid=1,fd=18))
@@ -59,6 +64,44 @@ def test_the_unit_of_a_process(cgroup: str, unit: str) -> None:
 )
 def test_the_name_of_an_instance(unit: str, socket: str, instance: str) -> None:
     assert instance_of(unit, socket) == instance
+
+
+def test_a_server_that_listens_on_two_sockets_is_one_by_its_own_socket() -> None:
+    def line(socket: str, pid: int) -> str:
+        return f'u_str LISTEN 0 80 {socket} 1 * 0 users:(("mysqld",pid={pid},fd=20))\n'
+
+    sockets = (("/run/mysqld/mysqlx.sock", 8), ("/srv/z.sock", 8), ("/srv/a.sock", 9))
+    found = one_a_process(parse_listeners("".join(line(*each) for each in sockets)))
+    assert [(each.pid, each.socket) for each in found] == [(9, "/srv/a.sock"), (8, "/srv/z.sock")]
+
+
+def named(servers: list[tuple[str, str]], collected: tuple[str, ...] = ()) -> dict[str, str]:
+    """Name servers, given the instance and the socket of each."""
+    datasets = [(Dataset("mariadb", instance, socket=socket), socket) for instance, socket in servers]
+    return {dataset.socket: dataset.instance for dataset in told_apart(datasets, collected)}
+
+
+def test_servers_of_one_name_have_a_second_part_that_does_not_depend_on_who_runs() -> None:
+    one, two = ("a", "/run/one.sock"), ("a", "/run/two.sock")
+    both = named([one, two])
+    assert both == named([two, one]) == {"/run/one.sock": "a--run_one.sock", "/run/two.sock": "a--run_two.sock"}
+    assert named([one]) == {"/run/one.sock": "a"}
+    assert named([one], tuple(both.values())) == {"/run/one.sock": "a--run_one.sock"}, "it was collected as that"
+
+
+def test_sockets_that_look_alike_still_name_two_servers() -> None:
+    sockets = ["/srv/a_b.sock", "/srv/a/b.sock", "/srv/a b.sock", "/srv/" + "x" * 90, "/srv/" + "y" + "x" * 90]
+    found = named([("a", socket) for socket in sockets])
+    assert len(set(found.values())) == len(sockets)
+    assert all(re.fullmatch(r"a--[A-Za-z0-9_.-]{1,60}", name) for name in found.values())
+
+
+def test_on_a_slave_a_server_is_known_by_both_of_its_names() -> None:
+    (alone,) = told_apart([(Dataset("mariadb", "a"), "/run/one.sock")], ())
+    assert alone.is_named("a")
+    assert alone.is_named("a--run_one.sock")
+    assert not alone.is_named("a--run_two.sock")
+    assert not alone.is_named("")
 
 
 def test_a_server_that_does_not_run_is_a_fault_parked_or_gone() -> None:

@@ -161,6 +161,21 @@ def test_a_server_that_was_removed_leaves_the_spool_with_a_word(world: World) ->
     assert failures == []
 
 
+def test_a_server_that_has_another_name_now_keeps_its_last_good_copy_and_its_age(world: World) -> None:
+    world.engine.datasets[0] = Dataset("engine", "a", directories=("/data/db",))
+    world.engine.partly = [DatasetPoint("engine/a/shop", 1000)]
+    world.run()
+    world.clock.time = 2000
+    world.engine.datasets[0] = Dataset("engine", "a--run_s.sock", directories=("/data/db/",))
+    world.engine.failing["engine/a--run_s.sock"] = "it is down"
+    points, _ = world.run()
+    assert points["engine/a--run_s.sock"] == DatasetPoint("engine/a--run_s.sock", 1000, 1000, "it is down")
+    assert points["engine/a--run_s.sock/shop"].taken_at == 1000
+    assert (world.context.paths.spool / "engine/a--run_s.sock/dump").exists()
+    assert not (world.context.paths.spool / "engine/a").exists()
+    assert [notice.sentence for notice in world.notices] == ["engine/a is engine/a--run_s.sock now"]
+
+
 def test_a_server_that_was_stopped_on_purpose_keeps_its_copy_without_alarm(world: World) -> None:
     world.run()
     world.clock.time = 2000

@@ -1,0 +1,44 @@
+"""Names for the servers of one kind on a host: one each, and the same ones from run to run.
+
+A server has its unit's name. Where several have the same (two in one unit, `mariadb@a` beside `mysqld@a`), each has a
+second part besides, which is made of its own socket or configuration and of nothing else: neither the order in which
+they are found nor which of them run now changes it. One that was collected under its longer name keeps that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from hotsync.sources.source import Dataset
+
+_APART = "--"
+_PLAIN = re.compile(r"[A-Za-z0-9.]+(?:/[A-Za-z0-9.]+)*")
+_LONGEST = 40
+
+
+def longer_name(instance: str, place: str) -> str:
+    """Given the name of an instance and a path (or a unit) that is its own, return the name that is its alone."""
+    bare = place.strip("/")
+    shown = re.sub(r"[^A-Za-z0-9.]", "_", bare)
+    if not _PLAIN.fullmatch(bare) or len(shown) > _LONGEST:
+        # what is shown does not tell it from every other one
+        fingerprint = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        shown = f"{shown[-_LONGEST:]}-{fingerprint}"
+    return f"{instance}{_APART}{shown}"
+
+
+def told_apart(servers: Sequence[tuple[Dataset, str]], collected: Collection[str]) -> list[Dataset]:
+    """Given servers, each with the path that is its alone, and the names that were collected before, name them."""
+    names = Counter(dataset.instance for dataset, _ in servers)
+    named: list[Dataset] = []
+    for dataset, place in servers:
+        longer = longer_name(dataset.instance, place)
+        if names[dataset.instance] > 1 or longer in collected:
+            named.append(replace(dataset, instance=longer))
+        else:
+            named.append(replace(dataset, other_name=longer))
+    return named
