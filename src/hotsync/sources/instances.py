@@ -8,6 +8,7 @@ they are found nor which of them run now changes it. One that was collected unde
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -29,6 +30,17 @@ def longer_name(instance: str, place: str) -> str:
         fingerprint = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         shown = f"{shown[-_LONGEST:]}-{fingerprint}"
     return f"{instance}{_APART}{shown}"
+
+
+def is_there(path: str) -> bool:
+    """Return whether something lies at a path; where the disk does not say, it does."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def told_apart(servers: Sequence[tuple[Dataset, str]], collected: Collection[str]) -> list[Dataset]:

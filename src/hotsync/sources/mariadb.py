@@ -71,7 +71,10 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     spool = context.paths.spool / NAME
     folders = sorted(spool.iterdir()) if spool.is_dir() else []
     known = {folder.name: documents.load_last(folder / INSTANCE, MariadbInstance) for folder in folders}
-    collected = {instance: last.unit if last else "" for instance, last in known.items()}
+    collected = {
+        instance: mariadb_find.Collected(last.unit, last.directory) if last else mariadb_find.Collected("")
+        for instance, last in known.items()
+    }
     found = mariadb_find.inspect_servers(context, collected)
     for sentence in found.strangers:
         context.notice(Notice("source.mariadb.stranger", sentence))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.instances import told_apart
+from hotsync.sources.instances import is_there, longer_name, told_apart
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
@@ -43,6 +43,25 @@ class Found:
 
     datasets: tuple[Dataset, ...]
     strangers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What is known of a server that was collected before: its unit and where it kept its files ("": not told)."""
+
+    unit: str
+    directory: str = ""
+
+    @property
+    def is_left(self) -> bool:
+        """Return whether its files are there, or that cannot be told (a disk that is not mounted)."""
+        return not self.directory or is_there(self.directory)
+
+    @property
+    def what_to_do(self) -> str:
+        """Return what is to be done of it, in words."""
+        where = f"its files are still in {self.directory}: " if self.directory else ""
+        return f"{where}start it, or remove them if it is gone for good" if where else "start it"
 
 
 def parse_listeners(text: str) -> Iterator[Listener]:
@@ -96,10 +115,10 @@ def template_of(unit: str) -> str:
     return f"{before}@.service" if at else unit
 
 
-def inspect_servers(context: Context, collected: Mapping[str, str]) -> Found:
-    """Given the host, and the instances that were collected before with their units, return its servers: those that
-    run, those that are enabled and do not (with their fault), and of the others those that were collected before and
-    could be started again. Raise SourceError if the list of sockets cannot be read.
+def inspect_servers(context: Context, collected: Mapping[str, Collected]) -> Found:
+    """Given the host, and the instances that were collected before, return its servers: those that run, those that
+    should and do not (with their fault), and of the others those that were collected before and are not known to be
+    gone. Raise SourceError if the list of sockets cannot be read.
     """
     try:
         listeners = tuple(parse_listeners(run(("ss", "-xlpH")).text))
@@ -120,26 +139,77 @@ def inspect_servers(context: Context, collected: Mapping[str, str]) -> Found:
             directories=_directory(listener.pid),
         )  # fmt: skip
         servers.append((dataset, listener.socket))
-    found = {dataset.instance: dataset for dataset in told_apart(servers, collected)}
-    for dataset in not_running(_unit_files(context, collected.values()), collected):
-        found.setdefault(dataset.instance, _with_failure(dataset))
+    running = told_apart(servers, collected)
+    found = {dataset.instance: dataset for dataset in running}
+    for dataset in _down(context, without_running(collected, running), frozenset(each.unit for each in running)):
+        if dataset.instance not in found:
+            found[dataset.instance] = _with_failure(dataset)
+        elif not _is_alias(dataset.unit, running):
+            longer = longer_name(dataset.instance, dataset.unit)
+            found.setdefault(longer, replace(dataset, instance=longer))
     return Found(tuple(found[instance] for instance in sorted(found)), tuple(strangers))
 
 
-def not_running(units: Mapping[str, str], collected: Mapping[str, str]) -> Iterator[Dataset]:
-    """Given the server units with their states and the instances collected before, return what there should be.
+def without_running(collected: Mapping[str, Collected], running: Iterable[Dataset]) -> dict[str, Collected]:
+    """Given what was collected before, return what runs under no name: one whose files another name has runs."""
+    names = {dataset.instance for dataset in running}
+    served = {os.path.realpath(path) for dataset in running for path in dataset.directories}
+    return {
+        instance: last
+        for instance, last in collected.items()
+        if instance not in names and not (last.directory and os.path.realpath(last.directory) in served)
+    }
 
-    A unit that is enabled should run; one that is not was stopped on purpose; no unit at all: the server is gone.
+
+def not_running(
+    units: Mapping[str, str], collected: Mapping[str, Collected], serving: Collection[str] = ()
+) -> Iterator[Dataset]:
+    """Given the server units with their states, and the instances that were collected before and do not run, return
+    what there should be. In the units of `serving` a server runs.
+
+    A unit that is enabled should run; one that is not was stopped on purpose. Where no unit would start a server it
+    was removed if its files are gone; as long as they are there, it is a fault.
     """
+    found: dict[str, Dataset] = {}
+    known = {*serving, *(last.unit for last in collected.values())}
     for unit, state in units.items():
-        if state.startswith("enabled") and "@." not in unit:
+        if state.startswith("enabled") and "@." not in unit and unit not in known:
             instance = file_name(instance_of(unit, ""))
-            yield Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
-    for instance, unit in collected.items():
+            found[instance] = Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
+    for instance, last in collected.items():
+        dataset = _of_before(instance, last, units, serving)
+        if dataset is not None:
+            found.setdefault(instance, dataset)
+    yield from found.values()
+
+
+def _of_before(instance: str, last: Collected, units: Mapping[str, str], serving: Collection[str]) -> Dataset | None:
+    unit = last.unit
+    if unit in serving and last.is_left:
+        fault = f"it does not run, and {unit} does; {last.what_to_do}"
+    elif units.get(unit, "").startswith("enabled") and unit not in serving:
+        fault = f"{unit} is enabled and does not run"
+    else:
         usual = ("mariadb.service", "mysql.service", "mysqld.service") if instance == "default" else _TEMPLATES
         candidates = (unit, template_of(unit)) if unit else usual
-        if any(candidate in units for candidate in candidates):
-            yield Dataset(NAME, instance, unit=unit, parked=True)
+        if unit not in serving and any(candidate in units for candidate in candidates):
+            return Dataset(NAME, instance, unit=unit, parked=True)
+        if not last.is_left:
+            return None
+        fault = f"it does not run, and no unit would start it; {last.what_to_do}"
+    return Dataset(NAME, instance, unit=unit, fault=fault)
+
+
+def _down(context: Context, collected: Mapping[str, Collected], serving: Collection[str]) -> Iterator[Dataset]:
+    """Return the servers that do not run; where systemd does not answer all that were collected before are a fault."""
+    try:
+        units = _unit_files(context, (last.unit for last in collected.values()))
+    except CommandFailed as error:
+        for instance, last in collected.items():
+            fault = f"it does not run, and whether it should cannot be told: {error.sentence}"
+            yield Dataset(NAME, instance, unit=last.unit, fault=fault)
+        return
+    yield from not_running(units, collected, serving)
 
 
 def _with_failure(dataset: Dataset) -> Dataset:
@@ -153,13 +223,20 @@ def _with_failure(dataset: Dataset) -> Dataset:
     return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
 
 
+def _is_alias(unit: str, running: Iterable[Dataset]) -> bool:
+    """Return whether a unit is only another name of one that runs (older systemd lists both as enabled)."""
+    try:
+        names = run(("systemctl", "show", "--property=Id", "--value", "--", unit)).text.split()
+    except CommandFailed:
+        return True
+    return not names or any(name in {dataset.unit for dataset in running} for name in names)
+
+
 def _unit_files(context: Context, known: Iterable[str]) -> dict[str, str]:
+    """Return the units of database servers with their states; raise CommandFailed."""
     patterns = ("mariadb.service", "mariadb@*.service", "mysql.service", "mysqld.service", "mysqld@*.service")
     others = sorted({name for unit in known if _UNIT.fullmatch(unit) for name in (unit, template_of(unit))})
-    try:
-        return parse_unit_files(list_unit_files(context.paths, (*patterns, *others), context.clock.now_ns()), others)
-    except CommandFailed:
-        return {}  # no such unit, or a host without systemd: what listens is all that can be known
+    return parse_unit_files(list_unit_files(context.paths, (*patterns, *others), context.clock.now_ns()), others)
 
 
 def _strange(listener: Listener, unit: str) -> str:

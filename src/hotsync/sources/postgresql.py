@@ -128,13 +128,11 @@ class _Collector:
         taken_at = self._context.clock.now()
         version = str(server_version(self._login))
         rows = TypeAdapter(list[_Database]).validate_python(ask_json(self._login, _DATABASES))
-        for row in rows:
-            if not row.allows_connections:
-                self._tell(f"database {row.name} of {self._dataset.name} lets nobody in and cannot be dumped")
+        closed = [self._closed(row, taken_at) for row in rows if not row.allows_connections]
         rows = [row for row in rows if row.allows_connections]
         names = [row.name for row in rows]
         position = postgresql_proof.read_position(self._login)
-        points = [DatasetPoint(self._dataset.name, taken_at)]
+        points = [DatasetPoint(self._dataset.name, taken_at), *(point for _, point in filter(None, closed))]
         answer = ask_json(self._login, server_settings.POSTGRESQL_QUESTION)
         self._settings = TypeAdapter(server_settings.Settings).validate_python(answer)
         if position is not None and self._is_proven(position, names, taken_at):
@@ -142,12 +140,15 @@ class _Collector:
         sequences = postgresql_proof.read_sequences(self._login, names) if position is not None else None
         globals_file = self._globals()
         collected: list[PostgresqlDatabase] = []
+        dumped: list[DatasetPoint] = []
         for row in rows:
             database, point = self._database(row)
             collected += [database] if database is not None else []
-            points += [point] if point is not None else []
-        digest = self._publish(version, taken_at, globals_file, collected)
-        whole = len(collected) == len(rows) and not any(point.stale_since for point in points)
+            dumped += [point] if point is not None else []
+        whole = len(collected) == len(rows) and not any(point.stale_since for point in dumped)
+        collected += [last for last, _ in filter(None, closed)]
+        points += dumped
+        digest = self._publish(version, taken_at, globals_file, sorted(collected, key=lambda each: each.name))
         proof = None
         if position is not None and sequences is not None and whole:
             proof = Proof(postgresql_proof.state_of(position, sequences), digest, taken_at)
@@ -215,6 +216,16 @@ class _Collector:
             return last, DatasetPoint(name, 0.0, taken_at, f"database {row.name}: {detail(error)}")
         fields = row.model_dump(exclude={"allows_connections"})
         return taken.document(fields), DatasetPoint(name, taken_at)
+
+    def _closed(self, row: _Database, now: float) -> tuple[PostgresqlDatabase, DatasetPoint] | None:
+        """Keep the last copy of a database that lets nobody in; return it and a stale point, None if there is none."""
+        last = self._last_copy(row.name)
+        if last is None:
+            self._tell(f"database {row.name} of {self._dataset.name} lets nobody in and cannot be dumped")
+            return None
+        self._collection.keep(last.folder)
+        reason = f"database {row.name}: lets nobody in (ALLOW_CONNECTIONS false) and cannot be dumped"
+        return last, DatasetPoint(f"{self._dataset.name}/{file_name(row.name)}", 0.0, now, reason)
 
     @contextmanager
     def _work(self) -> Iterator[int]:

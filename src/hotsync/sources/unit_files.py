@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from hotsync.system.command import run
+from hotsync.system.command import failure, run
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
@@ -43,7 +43,8 @@ class _Answers:
 def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders: Sequence[str] = FOLDERS) -> str:
     """Given patterns of units, return the lines of `systemctl list-unit-files`; raise CommandFailed.
 
-    The last answer is taken while nothing changed in `folders`.
+    That there are none is an answer; what raises is a systemd that gives none. The last one is taken
+    while nothing changed in `folders`.
     """
     stamp, newest = _stamp(folders)
     file = paths.state / "unit-files.json"
@@ -51,7 +52,10 @@ def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders:
     answered = known.listed if known is not None and known.stamp == stamp else {}
     if question in answered:
         return answered[question]
-    listed = run(["systemctl", "list-unit-files", "--no-legend", "--no-pager", *patterns]).text
+    completed = run(["systemctl", "list-unit-files", "--no-legend", "--no-pager", *patterns], ok=(0, 1))
+    if completed.returncode and completed.errors.strip():
+        raise failure(("systemctl", "list-unit-files"), completed.returncode, completed.errors)
+    listed = completed.text  # status 1 and not a word: there are none
     if newest < now_ns - _YOUNG_NS:
         _keep(file, _Answers(stamp, {**answered, question: listed}))
     return listed

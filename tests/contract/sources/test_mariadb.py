@@ -15,6 +15,7 @@ from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import mariadb as source
 from hotsync.sources import mariadb_find, mariadb_lock
+from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
@@ -353,6 +354,22 @@ def test_two_servers_in_one_unit_are_both_found_and_each_keeps_its_name_and_its_
             if dataset.socket in sockets:
                 source.collect(context, dataset)
     assert found() == {world.socket: both[world.socket]}
+
+
+def test_a_server_that_dies_in_no_unit_keeps_its_dumps_and_is_a_fault(mariadb_template: Path, context: Context) -> None:
+    def run(names: set[str]) -> dict[str, str]:
+        points = collect_all(context, sources=(source,)).points
+        return {point.name: point.note for point in points if point.name in names}
+
+    with start(mariadb_template) as server:
+        server.sql("CREATE DATABASE shop")
+        (name,) = (each.name for each in source.inspect(context) if each.socket == server.socket)
+        assert run({name}) == {name: ""}
+        server.kill()
+        assert "its files are still in" in run({name})[name]
+        assert (context.paths.spool / name / "shop.sql").exists()
+    assert run({name}) == {}, "its files are gone: so is the server"
+    assert not (context.paths.spool / name).exists()
 
 
 def test_a_broken_view_is_named_and_left_out_and_everything_else_is_collected(

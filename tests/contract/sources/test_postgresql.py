@@ -182,6 +182,29 @@ def test_a_database_that_lets_nobody_in_is_named(world: Postgresql, context: Con
     world.psql("DROP DATABASE closed")
 
 
+def test_a_database_that_lets_nobody_in_any_more_keeps_its_last_copy_and_is_stale(
+    world: Postgresql, context: Context
+) -> None:
+    world.psql("CREATE DATABASE shut")
+    world.psql("CREATE TABLE t AS SELECT 1 AS a", "shut")
+    source.collect(context, world.dataset())
+    before = seen(folder_of(context) / "shut.dump")
+    world.psql("ALTER DATABASE shut ALLOW_CONNECTIONS false")
+    try:
+        for _ in range(2):
+            points = {point.name: point for point in source.collect(context, world.dataset())}
+            assert points["postgresql/15-main/shut"].stale_since > 0
+            assert "lets nobody in" in points["postgresql/15-main/shut"].note
+            assert points["postgresql/15-main/d1"].stale_since == 0
+            assert changed(before, seen(folder_of(context) / "shut.dump")) == set()
+            document = load(folder_of(context) / "cluster.json", PostgresqlCluster)
+            assert "shut" in {each.name for each in document.databases}
+    finally:
+        world.psql("DROP DATABASE shut")
+    source.collect(context, world.dataset())
+    assert not (folder_of(context) / "shut.dump").exists()
+
+
 def test_a_locked_table_ends_in_an_error_that_says_so(
     world: Postgresql, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

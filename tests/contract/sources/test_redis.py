@@ -334,7 +334,7 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
     server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_find, "config_of", lambda process: str(server.config))
-    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context, known: {})
     found = [dataset for dataset in source.inspect(context) if dataset.config == str(server.config)]
     assert len(found) == 1
     assert found[0].directories[:2] == (f"{server.folder}/data/dump.rdb", f"{server.folder}/data/appendonlydir")
@@ -344,7 +344,7 @@ def test_a_running_server_is_found_with_where_it_keeps_its_files(
 def test_two_servers_in_one_unit_are_both_found_with_their_files(
     server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context, known: {})
     monkeypatch.setattr(processes, "parse_unit", lambda cgroup: "supervisor.service")
     configs: dict[int, str] = {}
     monkeypatch.setattr(redis_find, "config_of", lambda process: configs.get(process.pid, ""))
@@ -366,7 +366,7 @@ def test_two_servers_in_one_unit_are_both_found_with_their_files(
 def test_a_running_server_whose_configuration_is_not_known_is_named(
     server: RedisServer, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_find, "_unit_files", lambda context: {})
+    monkeypatch.setattr(redis_find, "_unit_files", lambda context, known: {})
     notices: list[Notice] = []
     found = source.inspect(replace(context, notice=notices.append))
     assert server.process is not None

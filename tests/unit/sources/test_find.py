@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from hotsync.sources.instances import told_apart
 from hotsync.sources.mariadb_find import (
+    Collected,
     Listener,
     instance_of,
     not_running,
     one_a_process,
     parse_listeners,
     parse_unit_files,
+    without_running,
 )
 from hotsync.sources.pgtoc import contents, without_time
 from hotsync.sources.postgresql import parse_globals
@@ -21,6 +24,8 @@ from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
 from hotsync.sources.postgresql_proof import are_harmless
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Dataset
+
+GONE = Collected("", "/nonexistent/of/mariadb")
 
 SS = """\
 u_str LISTEN 0      4096          /run/systemd/private 12 * 0 users:(("systemd",pid=1,fd=18))
@@ -110,22 +115,48 @@ def test_a_server_that_does_not_run_is_a_fault_parked_or_gone() -> None:
         "mariadb@b.service enabled-runtime enabled\nmariadb-extra.socket disabled enabled\n"
     )
     assert set(units) == {"mariadb.service", "mariadb@.service", "mariadb@b.service"}
-    found = {dataset.instance: dataset for dataset in not_running(units, {"old": ""})}
+    found = {dataset.instance: dataset for dataset in not_running(units, {"old": GONE})}
     assert found["default"].fault == "mariadb.service is enabled and does not run"
     assert found["b"].fault
     assert found["old"].parked
-    assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, {"default": ""})] == [True]
-    assert list(not_running({}, {"default": "", "old": ""})) == [], "no unit is left: the server was removed"
+    assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, {"default": GONE})] == [True]
+    assert list(not_running({}, {"default": GONE, "old": GONE})) == [], "no unit and no files: the server was removed"
+
+
+def test_a_server_that_no_unit_would_start_is_a_fault_as_long_as_its_files_are_there(tmp_path: Path) -> None:
+    passing = Collected("run-u12.service", str(tmp_path))
+    (dead,) = not_running({}, {"run-u12": passing})
+    assert (dead.parked, dead.unit) == (False, "run-u12.service")
+    assert dead.fault.startswith("it does not run, and no unit would start it; its files are still in")
+    (unknown,) = not_running({}, {"old": Collected("")})
+    assert unknown.fault == "it does not run, and no unit would start it; start it"
+
+
+def test_of_two_servers_in_one_unit_the_one_that_does_not_run_is_a_fault(tmp_path: Path) -> None:
+    two = {f"multi--{name}": Collected("multi.service", str(tmp_path)) for name in "ab"}
+    units = {"multi.service": "enabled"}
+    both = {dataset.instance: dataset.fault for dataset in not_running(units, two)}
+    assert both == dict.fromkeys(two, "multi.service is enabled and does not run")
+    (one,) = not_running(units, {"multi--b": two["multi--b"]}, {"multi.service"})
+    assert one.fault.startswith("it does not run, and multi.service does; its files are still in")
+    assert not list(not_running(units, {"multi--b": GONE}, {"multi.service"}))
+
+
+def test_what_runs_under_another_name_now_is_not_missing(tmp_path: Path) -> None:
+    runs = Dataset("mariadb", "x", directories=(str(tmp_path),))
+    before = {"default": Collected("mariadb.service", f"{tmp_path}/"), "x": GONE, "y": GONE}
+    assert without_running(before, [runs]) == {"y": GONE}
 
 
 def test_a_server_with_a_unit_of_another_name_is_not_taken_for_gone_when_it_is_down() -> None:
-    known = {"nextcloud-db": "nextcloud-db.service", "x": "db@x.service", "gone": "gone.service"}
+    before = {"nextcloud-db": "nextcloud-db.service", "x": "db@x.service", "gone": "gone.service"}
+    known = {instance: Collected(unit, GONE.directory) for instance, unit in before.items()}
     text = "nextcloud-db.service enabled enabled\ndb@.service disabled enabled\nother.service enabled enabled\n"
-    units = parse_unit_files(text, list(known.values()))
+    units = parse_unit_files(text, list(before.values()))
     assert set(units) == {"nextcloud-db.service", "db@.service"}
     found = list(not_running(units, known))
     assert [dataset.instance for dataset in found if dataset.fault] == ["nextcloud-db"]
-    assert {dataset.instance for dataset in found if dataset.parked} == {"nextcloud-db", "x"}
+    assert [dataset.instance for dataset in found if dataset.parked] == ["x"]
 
 
 def test_clusters_as_debian_lists_them() -> None:

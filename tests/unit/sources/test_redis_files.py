@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.errors import CommandFailed
 from hotsync.model.secret import Secret
+from hotsync.sources import redis_find
 from hotsync.sources.openldap_server import config_of
 from hotsync.sources.processes import running
 from hotsync.sources.redis_config import RedisSettings, read_settings, split_words
-from hotsync.sources.redis_find import instance_of, not_running, parse_exec
+from hotsync.sources.redis_find import Collected, instance_of, not_running, parse_exec
+from hotsync.sources.source import Context
+from hotsync.system.paths import Paths
 
 
 def settings_of(tmp_path: Path, text: str, folder: str = "") -> RedisSettings:
@@ -81,12 +85,53 @@ def test_what_should_run_and_does_not_is_a_fault_and_what_was_stopped_keeps_its_
         "redis-server.service": "enabled", "redis.service": "alias", "redis-server@.service": "disabled",
         "redis-server@old.service": "disabled", "redis@.service": "enabled",
     }  # fmt: skip
-    found = list(not_running(units, ["redis-server%40old", "redis-server%40made", "gone", "srv%2Fmy.conf"]))
+    gone = Collected(folder="/nonexistent/of/redis", files=("dump.rdb",))
+    found = list(not_running(units, dict.fromkeys(["redis-server%40old", "redis-server%40made", "gone"], gone)))
     assert [(each.instance, each.fault, each.parked) for each in found] == [
         ("redis-server", "redis-server.service is enabled and does not run", False),
         ("redis-server%40old", "", True),
         ("redis-server%40made", "", True),
     ]
+
+
+def test_a_server_that_died_in_no_unit_is_a_fault_as_long_as_its_files_are_there(tmp_path: Path) -> None:
+    (tmp_path / "mine.rdb").touch()
+    (tmp_path / "empty").mkdir()
+    for folder, name, is_left in (
+        (tmp_path, "mine.rdb", True), (tmp_path, "other.rdb", False),
+        (tmp_path / "empty", "dump.rdb", True), (tmp_path / "none", "dump.rdb", False),
+    ):  # fmt: skip
+        last = Collected("run-1.service", str(folder), (name,))
+        found = list(not_running({}, {"run-1": last}))
+        assert [each.instance for each in found if f"still in {folder}" in each.fault] == ["run-1"] * is_left
+        assert not [each for each in found if each.parked]
+    assert [each.fault for each in not_running({}, {"old": Collected()})] == ["it does not run: start it"]
+
+
+def test_of_two_servers_in_one_unit_the_one_that_does_not_run_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "dump.rdb").touch()
+    two = {f"supervisor--{name}": Collected("supervisor.service", str(tmp_path), ("dump.rdb",)) for name in "ab"}
+    units = {"supervisor.service": "enabled"}
+    both = [(each.instance, each.fault) for each in not_running(units, two)]
+    assert both == [(name, "supervisor.service is enabled and does not run") for name in two]
+    (one,) = not_running(units, {"supervisor--b": two["supervisor--b"]}, {"supervisor.service"})
+    assert (one.instance, one.parked) == ("supervisor--b", False)
+    assert "its files are still in" in one.fault
+
+
+def test_where_systemd_does_not_answer_what_was_collected_is_kept_and_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_answer(*_: object) -> str:
+        raise CommandFailed(program="systemctl", status="no end after 120 s", detail="it was ended", line="systemctl")
+
+    (tmp_path / "var/lib/hotsync/spool/redis/old").mkdir(parents=True)
+    monkeypatch.setattr(redis_find, "list_unit_files", no_answer)
+    monkeypatch.setattr(redis_find, "PROGRAMS", ("true",))
+    (old,) = redis_find.inspect(Context(Paths(tmp_path)))
+    assert (old.instance, old.parked) == ("old", False)
+    assert "cannot be told" in old.fault
+    assert "no end after 120 s" in old.fault
 
 
 def test_the_words_of_a_unit_are_read_from_what_systemctl_shows() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.errors import CommandFailed
 from hotsync.sources import unit_files
 from hotsync.sources.unit_files import list_unit_files
 from hotsync.system.command import Completed
@@ -28,7 +29,7 @@ class World:
         self.unit.write_text("[Install]\nWantedBy=multi-user.target\n")
         self.asked = 0
 
-    def run(self, argv: list[str]) -> Completed:
+    def run(self, argv: list[str], ok: tuple[int, ...]) -> Completed:
         assert argv[:2] == ["systemctl", "list-unit-files"]
         self.asked += 1
         return Completed(0, f"answer {self.asked}".encode(), b"")
@@ -99,3 +100,13 @@ def test_where_nothing_can_be_kept_it_is_asked_again(world: World) -> None:
     (world.root / "var/lib").mkdir(parents=True)
     (world.root / "var/lib/hotsync").write_text("not a folder")
     assert [world.ask(), world.ask()] == ["answer 1", "answer 2"]
+
+
+def test_no_such_unit_is_an_answer_and_a_systemd_that_does_not_answer_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_files, "run", lambda *_, **__: Completed(1, b"", b""))
+    assert world.ask() == ""
+    monkeypatch.setattr(unit_files, "run", lambda *_, **__: Completed(1, b"", b"Failed to connect to bus\n"))
+    with pytest.raises(CommandFailed, match="Failed to connect"):
+        world.ask(("*.socket",))
