@@ -78,7 +78,7 @@ def parse_users(text: str) -> dict[str, Account]:
     users: dict[str, Account] = {}
     for line in text.splitlines():
         fields = line.split(":")
-        if len(fields) == 7 and _is_number(fields[2]) and _is_number(fields[3]):
+        if len(fields) == 7 and is_number(fields[2]) and is_number(fields[3]):
             account = Account(fields[0], int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6])
             users.setdefault(account.name, account)
     return users
@@ -89,12 +89,13 @@ def parse_groups(text: str) -> dict[str, Account]:
     groups: dict[str, Account] = {}
     for line in text.splitlines():
         fields = line.split(":")
-        if len(fields) == 4 and _is_number(fields[2]):
+        if len(fields) == 4 and is_number(fields[2]):
             groups.setdefault(fields[0], Account(fields[0], int(fields[2])))
     return groups
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a field of a file of accounts is the number of an account."""
     return text.isascii() and text.isdigit() and len(text) <= 10
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from hotsync.model.account_numbers import NO_FOREIGN, free_number, is_human
+from hotsync.model.accounts import is_number
 
 FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 """The files, in /etc, in the order in which they are decided."""
@@ -65,7 +66,7 @@ def _names(text: str) -> list[str]:
 
 def _number(line: str) -> int | None:
     fields = line.split(":")
-    return int(fields[2]) if len(fields) > 3 and fields[2].isdigit() else None
+    return int(fields[2]) if len(fields) > 3 and is_number(fields[2]) else None
 
 
 def _text(lines: list[str]) -> str:
@@ -100,7 +101,7 @@ def _merge_numbers(
             moved[_name(line)] = number = free
         taken.add(number)
         fields[2] = str(number)
-        if gids and fields[3].isdigit():
+        if gids and is_number(fields[3]):
             fields[3] = str(gids.get(int(fields[3]), int(fields[3])))
         lines.append(":".join(fields))
     return _text(lines), moved
@@ -186,6 +187,6 @@ def _sub_ids(master: str, own: str, added: Collection[str], file: str, lost: lis
 
 def _range(line: str) -> range | None:
     fields = line.split(":")
-    if len(fields) != 3 or not (fields[1].isdigit() and fields[2].isdigit()):
+    if len(fields) != 3 or not (is_number(fields[1]) and is_number(fields[2])):
         return None
     return range(int(fields[1]), int(fields[1]) + int(fields[2]))

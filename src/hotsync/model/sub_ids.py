@@ -128,7 +128,7 @@ def render_sub_ids(text: str, moves: Iterable[SubMove]) -> str:
     lines: list[str] = []
     for line in text.splitlines():
         name, *numbers = line.split(":")
-        if len(numbers) == 2 and all(each.isascii() and each.isdigit() for each in numbers):
+        if len(numbers) == 2 and all(each.isascii() and each.isdigit() and len(each) <= 10 for each in numbers):
             start = new.get((name, int(numbers[0]), int(numbers[1])))
             lines.append(line if start is None else f"{name}:{start}:{numbers[1]}")
         else:

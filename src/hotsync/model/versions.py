@@ -26,7 +26,8 @@ def _parts(version: str) -> tuple[int, str, str]:
     if not colon:
         epoch, rest = "0", version
     upstream, dash, revision = rest.rpartition("-")
-    return (int(epoch) if epoch.isdigit() else 0, upstream if dash else rest, revision if dash else "")
+    number = _number(epoch) if epoch.isascii() and epoch.isdigit() else 0
+    return number, upstream if dash else rest, revision if dash else ""
 
 
 def _compare_debian_part(left: str, right: str) -> int:
@@ -44,8 +45,13 @@ def _turns(text: str) -> list[tuple[tuple[int, ...], int]]:
     turns: list[tuple[tuple[int, ...], int]] = []
     for signs, digits in re.findall(r"([^0-9]*)([0-9]*)", text):
         if signs or digits:
-            turns.append(((*(_weight(sign) for sign in signs), 0), int(digits or 0)))
+            turns.append(((*(_weight(sign) for sign in signs), 0), _number(digits)))
     return turns
+
+
+def _number(digits: str) -> int:
+    """Given digits, return their number; of more than anybody writes, those in front."""
+    return int(digits[:1000] or 0)
 
 
 def _weight(sign: str) -> int:
@@ -77,4 +83,4 @@ def _rank(word: str) -> tuple[int, int, str]:
         return (0, 0, "")
     if word == "^":
         return (2, 0, "")
-    return (4, int(word), "") if word.isdigit() else (3, 0, word)
+    return (4, _number(word), "") if word.isdigit() else (3, 0, word)

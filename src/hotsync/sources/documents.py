@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import Field, asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
 
 from hotsync.errors import RestoreFailed
 from hotsync.model.report import Check, Verdict
@@ -23,6 +23,27 @@ CLUSTER = "cluster.json"
 GLOBALS = "globals.sql"
 TOC = "toc.dat"
 _LARGEST = 64 * 1024 * 1024
+
+
+def _inside(name: str) -> str:
+    """Return the name of a file in the dataset's folder; raise ValueError for one that leads elsewhere."""
+    if not name or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise ValueError("it names no file in the folder of the document")
+    return name
+
+
+def _some(files: tuple[FileRecord, ...]) -> tuple[FileRecord, ...]:
+    """Return the files of a database; raise ValueError if there are none."""
+    if not files:
+        raise ValueError("it has no files")
+    return files
+
+
+InFolder = Annotated[str, AfterValidator(_inside)]
+Version = Annotated[str, StringConstraints(max_length=200)]
+"""A server's version as it says it; numbers are made of parts of it."""
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{5,7}$")]
+"""PostgreSQL's server_version_num (150018)."""
 
 
 class Document(Protocol):
@@ -63,7 +84,7 @@ class _Head:
 class FileRecord:
     """One collected file: its name in the dataset's folder, its length and SHA-256 (hex)."""
 
-    file: str
+    file: InFolder
     size: int
     sha256: str
 
@@ -102,7 +123,7 @@ class MariadbInstance:
     """
 
     schema: int
-    version: str
+    version: Version
     digest: str
     collected_at: float
     databases: tuple[MariadbDatabase, ...]
@@ -140,7 +161,7 @@ class PostgresqlDatabase:
     icu_locale: str
     tablespace: str
     is_template: bool
-    content: tuple[FileRecord, ...]
+    content: Annotated[tuple[FileRecord, ...], AfterValidator(_some)]
     tables: tuple[tuple[str, str, int], ...] = ()
     large_objects: int = -1
     extensions: tuple[str, ...] = ()
@@ -160,7 +181,7 @@ class PostgresqlCluster:
     """
 
     schema: int
-    version: str
+    version: VersionNumber
     digest: str
     collected_at: float
     databases: tuple[PostgresqlDatabase, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotsync.sources.documents import FileRecord
+from hotsync.sources.documents import FileRecord, Version
 
 SERVER = "server.json"
 BACKUP = "mnesia.backup"
@@ -20,7 +20,7 @@ class EjabberdServer:
     """
 
     schema: int
-    version: str
+    version: Version
     digest: str
     collected_at: float
     node: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotsync.sources.documents import FileRecord
+from hotsync.sources.documents import FileRecord, Version
 
 SERVER = "server.json"
 CONFIGURATION = "config.ldif"
@@ -30,7 +30,7 @@ class OpenldapServer:
     """One collected directory server. `configuration` is None where that is a file of /etc, which is carried itself."""
 
     schema: int
-    version: str
+    version: Version
     digest: str
     collected_at: float
     config: str

@@ -48,7 +48,7 @@ def serving(instances: Iterable[str], installed: Collection[str]) -> dict[str, s
     newer = sorted((each for each in installed if each.isdigit()), key=int)
     for instance in sorted(served, key=_version, reverse=True):
         version, _, name = instance.partition("-")
-        if version in installed or not version.isdigit():
+        if version in installed or not _version(instance):
             continue
         offered = (f"{each}-{name}" for each in newer if int(each) > int(version))
         served[instance] = next((each for each in offered if each not in served.values()), instance)
@@ -57,7 +57,7 @@ def serving(instances: Iterable[str], installed: Collection[str]) -> dict[str, s
 
 def _version(instance: str) -> int:
     version = instance.partition("-")[0]
-    return int(version) if version.isdigit() else 0
+    return int(version) if version.isascii() and version.isdigit() else 0
 
 
 def take_over(theirs: str, ours: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotsync.sources.documents import FileRecord
+from hotsync.sources.documents import FileRecord, Version
 
 SERVER = "server.json"
 DUMP = "dump.rdb"
@@ -20,7 +20,7 @@ class RedisServer:
     """
 
     schema: int
-    version: str
+    version: Version
     digest: str
     collected_at: float
     folder: str

@@ -7,4 +7,4 @@ import re
 
 def series(version: str) -> tuple[int, ...]:
     """Given a version, return the two numbers of it that count."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    return tuple(int(number[:100]) for number in re.findall(r"[0-9]+", version)[:2])

@@ -131,3 +131,11 @@ def test_no_two_accounts_share_a_number_that_they_did_not_share_before(
         numbers = [line.split(":")[2] for line in merged.texts[name].splitlines()]
         assert len(numbers) == len(set(numbers))
     assert merged.texts["passwd"].startswith(text(theirs))
+
+
+def test_a_line_whose_number_is_none_travels_as_it_is() -> None:
+    odd = f"odd:x:²:²::/:/x\nlong:x:{'1' * 5000}:5::/:/x\n"
+    own = {"passwd": "qemu:x:111:²::/:/bin/false\n" + odd, "group": "qemu:x:112:\n", "subuid": "qemu:²:²\n"}
+    merged = merge_accounts({**MASTER, "passwd": MASTER["passwd"] + odd, "subuid": "odd:²:²\n"}, own)
+    assert merged.texts["passwd"] == MASTER["passwd"] + odd + "qemu:x:111:²::/:/bin/false\n"
+    assert merged.texts["subuid"].startswith("odd:²:²\n")

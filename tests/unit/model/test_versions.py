@@ -48,3 +48,10 @@ def test_versions_are_ordered_as_debian_orders_them(left: str, right: str, order
 def test_versions_are_ordered_as_rpm_orders_them(left: str, right: str, order: int) -> None:
     assert compare_rpm(left, right) == order
     assert compare_rpm(right, left) == -order
+
+
+@pytest.mark.parametrize("version", ["²:1.0-1", "1" * 5000 + "-1", "9" * 5000 + ":1-1"])
+def test_a_version_that_nobody_writes_is_ordered_somehow(version: str) -> None:
+    for compare in (compare_debian, compare_rpm):
+        assert compare(version, version) == 0
+        assert compare(version, "1.0-1") == -compare("1.0-1", version)

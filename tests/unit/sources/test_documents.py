@@ -6,6 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from hotsync.errors import RestoreFailed
 from hotsync.sources.documents import (
     FileRecord,
     MariadbAccounts,
@@ -60,3 +63,27 @@ def test_a_document_of_before_there_were_settings_is_read(tmp_path: Path) -> Non
         with_settings = replace(document, settings=(("innodb_page_size", "16384"),))
         (tmp_path / "it.json").write_bytes(render(with_settings))
         assert load(tmp_path / "it.json", type(document)) == with_settings
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("version", "abc"), ("version", ""), ("version", "15.8"), ("version", "٣٣٣٣٣"), ("version", "9" * 5000),
+        ("globals.file", "/etc/shadow"), ("globals.file", "../../x"), ("globals.file", ""), ("globals.file", "a/./b"),
+        ("globals.file", "a\0b"), ("databases", [{**json.loads(render(CLUSTER))["databases"][0], "content": []}]),
+    ],
+)  # fmt: skip
+def test_a_document_with_nonsense_in_it_is_malformed(tmp_path: Path, place: str, value: object) -> None:
+    told = json.loads(render(CLUSTER))
+    *way, last = place.split(".")
+    part = told[way[0]] if way else told
+    part[last] = value
+    (tmp_path / "cluster.json").write_text(json.dumps(told))
+    with pytest.raises(RestoreFailed, match=f"malformed at {place}"):
+        load(tmp_path / "cluster.json", PostgresqlCluster)
+
+
+def test_a_version_longer_than_any_is_malformed_for_every_server(tmp_path: Path) -> None:
+    (tmp_path / "instance.json").write_bytes(render(replace(INSTANCE, version="9" * 5000)))
+    with pytest.raises(RestoreFailed, match="malformed at version"):
+        load(tmp_path / "instance.json", MariadbInstance)

@@ -19,6 +19,7 @@ from hotsync.sources.postgresql_newer import render, serving, take_over
         (["15-main"], ["13"], ["15-main"]),  # an older one serves nobody
         (["15-main"], [], ["15-main"]),
         (["9.6-main"], ["17"], ["9.6-main"]),
+        (["²-main"], ["17"], ["²-main"]),  # a digit to Python, and no number
         (["15-a-b", "15-main"], ["17"], ["17-a-b", "17-main"]),
         (["15-main", "17-main"], ["17"], ["15-main", "17-main"]),  # that name is taken: it stays without a server
         (["13-main", "15-main"], ["17"], ["13-main", "17-main"]),
