@@ -41,9 +41,12 @@ def paths(tmp_path: Path) -> Iterator[Paths]:
 
 def read_only(paths: Paths) -> Callable[[], None]:
     """The kernel has taken the disk for broken; return what repairs it."""
-    remount = ["mount", "-o", "remount,ro", paths.root]
-    subprocess.run(remount, check=True)
-    return lambda: subprocess.run([*remount[:2], "remount,rw", paths.root], check=True) and None
+    subprocess.run(["mount", "-o", "remount,ro", paths.root], check=True)
+
+    def repair() -> None:
+        subprocess.run(["mount", "-o", "remount,rw", paths.root], check=True)
+
+    return repair
 
 
 def full(paths: Paths) -> Callable[[], None]:
