@@ -13,7 +13,7 @@ from hotsync.system import command
 _FIELDS = r"%{NAME}\t%{SOURCERPM}\t[%{REQUIRENAME},]\n"
 _UNITS = ("/lib/systemd/system/", "/etc/systemd/system/", "/init.d/")
 _CHUNK = 100
-"""Packages in one question: what a program says is kept up to 16 MB, which a thousand packages' files could exceed."""
+"""Packages in one question: an answer of more than 16 MB is none, and a thousand packages' files could exceed that."""
 
 
 def read_names(root: Path) -> frozenset[str]:
@@ -24,7 +24,7 @@ def read_names(root: Path) -> frozenset[str]:
 def read_fields(root: Path) -> dict[str, dict[str, str]]:
     """Given a root, return of each package its name, source and needs, called as dpkg calls them."""
     found: dict[str, dict[str, str]] = {}
-    for line in command.run(_rpm(root, "-qa", "--qf", _FIELDS)).text.splitlines():
+    for line in _all(root, _FIELDS):
         fields = line.split("\t")
         if len(fields) == 3:
             name, source, needs = fields
@@ -46,10 +46,15 @@ def file_lists(root: Path) -> Iterator[tuple[str, list[str]]]:
 
 def unit_files(root: Path) -> Iterator[tuple[str, str]]:
     """Given a root, return (path, package) of the files that packages brought into the folders of units."""
-    lines = command.run(_rpm(root, "-qa", "--qf", r"[%{=NAME}\t%{DIRNAMES}\n]")).text.splitlines()
+    lines = _all(root, r"[%{=NAME}\t%{DIRNAMES}\n]")
     for owner, path in _owned(root, {line.partition("\t")[0] for line in lines if line.endswith(_UNITS)}):
         if f"{os.path.dirname(path)}/".endswith(_UNITS):
             yield path, owner
+
+
+def _all(root: Path, form: str) -> list[str]:
+    """Return what rpm says of every package that is installed."""
+    return command.run(_rpm(root, "-qa", "--qf", form), limit=command.LARGE_OUTPUT).text.splitlines()
 
 
 def _owned(root: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:

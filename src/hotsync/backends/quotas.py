@@ -39,7 +39,9 @@ def read_quotas() -> tuple[QuotaFact, ...]:
 def _limits(point: str, kind: str) -> tuple[LimitFact, ...]:
     try:
         # also of those who have no file; numbers, as names may differ; times in seconds, so that no column is missing
-        said = command.run(["repquota", KINDS[kind], "-v", "-n", "-p", "--", point], timeout=600).text
+        said = command.run(
+            ["repquota", KINDS[kind], "-v", "-n", "-p", "--", point], timeout=600, limit=command.LARGE_OUTPUT
+        ).text
     except CommandFailed:
         return ()
     return tuple(sorted(parse_report(said), key=lambda limit: limit.number))

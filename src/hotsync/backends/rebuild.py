@@ -32,7 +32,7 @@ def make(thing: str, paths: Sequence[str]) -> str:
         if not words:
             return ""
     try:
-        command.run([thing, *words], timeout=600)
+        command.run([thing, *words], timeout=600, unread=True)
     except CommandFailed as error:
         return error.sentence
     return ""

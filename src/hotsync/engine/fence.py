@@ -150,7 +150,7 @@ def _command(settings: Settings, peer: Peer) -> str:
     program = Path(settings.fence_command)
     if fault := fault_of(program):
         raise CommandFailed(program=str(program), status="not run", detail=fault, line=f"ls -l {program}")
-    command.run([os.fspath(program), peer.name, peer.address], timeout=float(settings.fence_seconds))
+    command.run([os.fspath(program), peer.name, peer.address], timeout=float(settings.fence_seconds), unread=True)
     return f"{program} ended with 0"
 
 

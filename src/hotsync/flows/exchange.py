@@ -44,7 +44,7 @@ Run = Callable[[], Fault | None]
 def rejoin() -> Fault | None:
     """Make this server the SLAVE of the other one; return why that failed, None if it is."""
     try:
-        command.run(["hotsync", "rejoin", "--yes"], timeout=_REJOIN_SECONDS)
+        command.run(["hotsync", "rejoin", "--yes"], timeout=_REJOIN_SECONDS, unread=True)
     except CommandFailed as error:
         said = [line.removeprefix("Error: ").removeprefix("Hint: ") for line in error.stderr.strip().splitlines()]
         return Fault(" ".join(said[:2]) or error.sentence, error.returncode in (ExitCode.PEER, ExitCode.BUSY))

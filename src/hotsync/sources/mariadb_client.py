@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.sources.source import Dataset
-from hotsync.system.command import ENVIRONMENT, failure, run
+from hotsync.system.command import ENVIRONMENT, LARGE_OUTPUT, failure, run
 
 _ERROR = re.compile(r"^ERROR \d|: (?:Got error|Couldn't|Error)")
 DENIED = re.compile(r"\b(?:1045|1698|1227|1044|1142)\b")
@@ -45,7 +45,8 @@ def ask(dataset: Dataset, sql: str, *options: str, timeout: float = 600.0) -> li
     """Return a server's answers; raise CommandFailed (with `--force` only if it cannot be asked at all)."""
     argv = [*client(dataset, loading=False), *options]
     forced = "--force" in options
-    completed = run(argv, input=sql.encode("utf-8", "surrogateescape"), ok=(0, 1) if forced else (0,), timeout=timeout)
+    text = sql.encode("utf-8", "surrogateescape")
+    completed = run(argv, input=text, ok=(0, 1) if forced else (0,), timeout=timeout, limit=LARGE_OUTPUT)
     if completed.returncode and (UNREACHABLE.search(completed.errors) or FULL.search(completed.errors)):
         raise failure(argv, completed.returncode, completed.errors)
     return parse_rows(completed.text)

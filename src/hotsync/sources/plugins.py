@@ -161,7 +161,9 @@ def _run_one(plugin: Path, folder: Path, before: _Lines, timeout: float) -> tupl
             text = "".join(line + "\n" for known, line in before if known is action)
             with path.open("wb") as file:
                 file.write(os.fsencode(text))
-        run([str(plugin), str(files[Action.INCLUDE]), str(files[Action.EXCLUDE])], timeout=timeout, cwd="/")
+        run(
+            [str(plugin), str(files[Action.INCLUDE]), str(files[Action.EXCLUDE])], timeout=timeout, cwd="/", unread=True
+        )
         lines: _Lines = {}
         for action, path in files.items():
             for line in _lines(path):

@@ -37,7 +37,7 @@ from hotsync.sources.postgresql_taken import Taken
 from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting, digest_of, file_name, open_plain
-from hotsync.system.command import run
+from hotsync.system.command import LARGE_OUTPUT, run
 from hotsync.system.files import open_beneath
 
 IS_DATABASE: bool = True
@@ -195,7 +195,7 @@ class _Collector:
     def _globals(self) -> FileRecord:
         argv = [self._login.tool("pg_dumpall"), "--globals-only", *self._login.connection()]
         environment = {**self._login.environment, "PGCLIENTENCODING": "UTF8"}
-        text = run(argv, user=self._login.user, env=environment, cwd="/").stdout
+        text = run(argv, user=self._login.user, env=environment, cwd="/", limit=LARGE_OUTPUT).stdout
         return documents.record(GLOBALS, self._collection.put(GLOBALS, parse_globals(text)))
 
     def _database(self, row: _Database) -> tuple[PostgresqlDatabase | None, DatasetPoint | None]:

@@ -18,7 +18,7 @@ from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources import server_settings
 from hotsync.sources.documents import PostgresqlCluster
 from hotsync.sources.source import Dataset
-from hotsync.system.command import ENVIRONMENT, run
+from hotsync.system.command import ENVIRONMENT, LARGE_OUTPUT, run
 
 NAME: str = "postgresql"
 _SOCKETS = "/var/run/postgresql"
@@ -183,6 +183,7 @@ def ask(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -
                 env={**login.environment, "PGCLIENTENCODING": "UTF8"},
                 cwd="/",
                 timeout=timeout,
+                limit=LARGE_OUTPUT,
             )
         except CommandFailed as error:
             # either may be gone for a moment: a load that died made neither of them anew

@@ -23,7 +23,7 @@ from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, lit
 from hotsync.sources.postgresql_rows import check_rows, make_spaces
 from hotsync.sources.source import DURABLE_EVERY, NOTHING_LOADED, Dataset, Loaded, LoadPaused
 from hotsync.sources.spool import digest_of, open_plain
-from hotsync.system.command import run
+from hotsync.system.command import LARGE_OUTPUT, run
 from hotsync.system.files import sync_filesystem
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,8 @@ def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:
         "--set=VERBOSITY=verbose",
         *login.connection(_other(login, "")),
     ]
-    completed = run(argv, input=sql, user=login.user, env=login.environment, cwd="/", timeout=_DAY)
+    # it says of each role that it is there already
+    completed = run(argv, input=sql, user=login.user, env=login.environment, cwd="/", timeout=_DAY, limit=LARGE_OUTPUT)
     faults = [line for line in completed.errors.splitlines() if _FAULT.search(line)]
     if bad := [line for line in faults if f"ERROR:  {_EXISTS}:" not in line]:
         raise RestoreFailed(dataset=dataset.name, reason=f"{GLOBALS}: {bad[0]}")

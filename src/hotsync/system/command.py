@@ -15,6 +15,8 @@ from typing import IO
 from hotsync.errors import CommandFailed
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
+LARGE_OUTPUT = 512 * 1024 * 1024
+"""What is taken from a program whose answer grows with the host: tables, roles, packages."""
 STDERR_TAIL = 4000
 DEFAULT_TIMEOUT = 120.0
 
@@ -28,7 +30,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a program left behind: exit status, output, errors (both as bytes, bounded)."""
+    """What a program left behind: exit status, output, errors (both as bytes; errors that were cut say so)."""
 
     returncode: int
     stdout: bytes
@@ -92,10 +94,14 @@ def run(
     cwd: str | None = None,
     pass_fds: Sequence[int] = (),
     user: str | None = None,
+    limit: int = OUTPUT_LIMIT,
+    unread: bool = False,
 ) -> Completed:
     """Given a command as a list, run it to its end; raise CommandFailed unless its status is in `ok`.
 
-    A program that outlives `timeout` seconds is killed with its whole process group.
+    A program that outlives `timeout` seconds is killed with its whole process group. One that says more than `limit`
+    bytes has failed, since what is cut could be taken for all of it; `unread` says that nobody reads its output, which
+    is cut then.
     """
     secrets = tuple(secret)
     try:
@@ -126,7 +132,18 @@ def run(
         ) from error
     if process.returncode not in ok:
         raise failure(argv, process.returncode, stderr.decode("utf-8", "replace"), secrets)
-    return Completed(process.returncode, stdout[:OUTPUT_LIMIT], stderr[:OUTPUT_LIMIT])
+    if len(stdout) > limit and not unread:
+        raise CommandFailed(
+            program=argv[0],
+            status=f"more than {limit // 1024} KiB of output",
+            detail="its answer is too long to be taken whole",
+            line=replayable(argv, secrets),
+        )
+    return Completed(process.returncode, _cut(stdout, limit), _cut(stderr, limit))
+
+
+def _cut(said: bytes, limit: int) -> bytes:
+    return said if len(said) <= limit else said[:limit] + b"\n[cut: %d bytes more]\n" % (len(said) - limit)
 
 
 @contextmanager

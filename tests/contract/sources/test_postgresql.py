@@ -174,6 +174,21 @@ def test_a_database_that_cannot_be_dumped_keeps_its_last_copy_and_the_others_go_
     world.psql("DROP DATABASE broken")
 
 
+def test_roles_that_are_too_many_to_be_taken_whole_are_a_failure_and_the_last_copy_stays(
+    world: Postgresql, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.collect(context, world.dataset())
+    before = seen(folder_of(context))
+    world.psql("CREATE ROLE one_more")
+    monkeypatch.setattr(source, "LARGE_OUTPUT", 100)
+    try:
+        with pytest.raises(SourceError, match="too long to be taken whole"):
+            source.collect(context, world.dataset())
+    finally:
+        world.psql("DROP ROLE one_more")
+    assert changed(before, seen(folder_of(context))) == set()
+
+
 def test_a_database_that_lets_nobody_in_is_named(world: Postgresql, context: Context) -> None:
     world.psql("CREATE DATABASE closed ALLOW_CONNECTIONS false")
     notices: list[Notice] = []

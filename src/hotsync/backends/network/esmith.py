@@ -115,7 +115,7 @@ def activate(etc: Path) -> None:
     """Let NethServer write its configuration from the database and take it: its own events, in its own order."""
     program = etc.parent / SIGNAL_EVENT.lstrip("/")
     for event in _EVENTS:
-        command.run([str(program), event], timeout=_SECONDS)
+        command.run([str(program), event], timeout=_SECONDS, unread=True)
 
 
 def _of(key: str, address: Address) -> bool:

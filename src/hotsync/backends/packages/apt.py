@@ -111,7 +111,7 @@ class Apt:
         """Refresh the lists; return "" or why it did not work (the old lists stay)."""
         words = ["update", "-q", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=1"]
         try:
-            command.run(self._apt("apt-get", *words), timeout=_APT_TIMEOUT)
+            command.run(self._apt("apt-get", *words), timeout=_APT_TIMEOUT, unread=True)
         except CommandFailed as error:
             return str(error.facts["detail"])
         return ""
@@ -174,7 +174,7 @@ class Apt:
             if (kept := self._store / name).is_file():
                 lay_beside(kept, archives / name)
         argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *_words(requests))
-        command.run(argv, timeout=_APT_TIMEOUT)
+        command.run(argv, timeout=_APT_TIMEOUT, unread=True)
         # apt uses what lies in a repository on this host where it lies
         files = {name: Path(uri.removeprefix("file:")) for name, uri in uris.items() if uri.startswith("file:")}
         for stem in (apt_text.file_stem(*package) for package in packages):
@@ -202,7 +202,7 @@ class Apt:
         """Install, starting nothing; raise CommandFailed."""
         argv = self._apt("apt-get", *_QUIET, "install", "--", *_words(requests))
         with self._nothing_starts(), self._under_way():
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT)
+            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
@@ -226,7 +226,7 @@ class Apt:
         """
         with self._nothing_starts(), self._under_way():
             argv = ["dpkg", *self._root, "--force-confdef", "--force-confold", "--configure", "--pending"]
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT)
+            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT, unread=True)
 
     @contextmanager
     def _under_way(self) -> Iterator[None]:

@@ -133,7 +133,7 @@ class Dnf:
         del packages  # dnf keeps all that it fetches, or finds in a repository on this host
         self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
         argv = self._dnf(*self._keeping, "-q", "--downloadonly", "install", "--", *_specs(requests))
-        command.run(argv, timeout=_TIMEOUT)
+        command.run(argv, timeout=_TIMEOUT, unread=True)
 
     def forget_files(self, packages: Collection[tuple[str, str]]) -> None:
         """Let the kept package files go but those of these packages (name, version)."""
@@ -154,7 +154,7 @@ class Dnf:
         """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
         with self._under_way():
             argv = self._dnf(*self._keeping, "-q", "-C", "install", "--", *_specs(requests))
-            command.run(argv, timeout=_TIMEOUT)
+            command.run(argv, timeout=_TIMEOUT, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""

@@ -39,7 +39,7 @@ def read_installed(paths: Paths) -> list[Package]:
     """Return what is installed, with marks and holds; raise CommandFailed."""
     root = os.fspath(paths.root)
     argv = ["rpm", *(["--root", root] if root != "/" else []), "-qa", "--qf", INSTALLED]
-    listed = command.run(argv).text
+    listed = command.run(argv, limit=command.LARGE_OUTPUT).text
     dependencies = yum_state.dependencies(paths) if yum_state.is_here(paths) else _dependencies(paths)
     locks = read_locks(paths)
     protected = (*_protected(paths.root), *yum_state.protected(paths.root))

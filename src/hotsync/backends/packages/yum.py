@@ -101,7 +101,7 @@ class Yum(Dnf):
         yum looks for files of a repository in its own cache only: what is kept needs `yum localinstall`.
         """
         argv = self._yum("-y", "-q", "--setopt=keepcache=1", "--downloadonly", "install", "--", *_specs(requests))
-        command.run(argv, ok=(0, 1), timeout=_TIMEOUT)  # some of its versions end with 1 there
+        command.run(argv, ok=(0, 1), timeout=_TIMEOUT, unread=True)  # some of its versions end with 1 there
         self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
         stems = tuple(rpm_text.file_stem(*package) for package in packages)
         for file in self._paths.root.glob(f"{_CACHE}/**/packages/*.rpm"):
@@ -116,7 +116,7 @@ class Yum(Dnf):
         """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
         with self._under_way():
             argv = self._yum("-y", "-q", "-C", "--setopt=keepcache=1", "install", "--", *_specs(requests))
-            command.run(argv, timeout=_TIMEOUT)
+            command.run(argv, timeout=_TIMEOUT, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
