@@ -89,14 +89,14 @@ def check_http(name: str, title: str, url: str, at: str = "") -> Check:
     return ask(name, title, "The web server's error log says why.", question)
 
 
-def check_mariadb(name: str, title: str, sockets: Iterable[str]) -> Check:
-    """Given the sockets of the instances, return whether root can log in and look into every database."""
+def check_mariadb(name: str, title: str, sockets: Callable[[], Iterable[str]]) -> Check:
+    """Given what finds the sockets of the instances, return whether root can log in and look into every database."""
 
     def question() -> str:
         import pymysql
 
         count = 0
-        for path in sockets:
+        for path in sockets():
             try:
                 connection = pymysql.connect(unix_socket=path, user="root", connect_timeout=int(TIMEOUT))
                 with connection, connection.cursor() as cursor:
@@ -110,12 +110,12 @@ def check_mariadb(name: str, title: str, sockets: Iterable[str]) -> Check:
     return ask(name, title, "journalctl -u mariadb says why.", question)
 
 
-def check_postgresql(name: str, title: str, clusters: Iterable[tuple[str, int]]) -> Check:
-    """Given (name, port) of the clusters, return whether postgres can log in and enter every database."""
+def check_postgresql(name: str, title: str, clusters: Callable[[], Iterable[tuple[str, int]]]) -> Check:
+    """Given what finds (name, port) of the clusters, return whether postgres can log in and enter every database."""
 
     def question() -> str:
         count = 0
-        for cluster, port in clusters:
+        for cluster, port in clusters():
             asked = command.run(
                 ["psql", "-p", str(port), "-XAtc", "SELECT datname FROM pg_database WHERE datallowconn"],
                 user="postgres",

@@ -78,11 +78,12 @@ def ports_of(specs: Iterable[CheckSpec]) -> frozenset[int]:
 class Asked:
     """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom.
 
-    `redis` and `ejabberd` ask the servers of these kinds; they return what was answered.
+    The servers are looked for by the check that asks them, and by no other. `redis` and `ejabberd` ask the servers of
+    these kinds; they return what was answered.
     """
 
-    mariadb_sockets: tuple[str, ...] = ()
-    postgresql_clusters: tuple[tuple[str, int], ...] = ()
+    mariadb_sockets: Callable[[], tuple[str, ...]] = tuple
+    postgresql_clusters: Callable[[], tuple[tuple[str, int], ...]] = tuple
     account: CheckAccount | None = None
     redis: Callable[[], str] = str
     ejabberd: Callable[[], str] = str

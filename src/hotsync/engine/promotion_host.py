@@ -21,7 +21,7 @@ from hotsync.engine.promotion_network import PromotionNetwork, missing_addresses
 from hotsync.engine.roles import PromotionRoles
 from hotsync.engine.standbys import take_over, was_taken_over
 from hotsync.engine.warm import hand_over, handed_over
-from hotsync.errors import ReplicaError, RestoreFailed
+from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
 from hotsync.model.data_age import given_up, taken_over
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
@@ -203,13 +203,21 @@ class PromotionChecks:
 
     def run(self, name: str) -> None:
         """Run one check and keep its verdict; a service that has just been started gets a few seconds to answer."""
-        check = self._ask(name)
+        check = self._answer(name)
         for _ in range(_ATTEMPTS):
             if check.verdict is not Verdict.RED:
                 break
             self._clock.sleep(_PATIENCE_SECONDS)
-            check = self._ask(name)
+            check = self._answer(name)
         document.add_check(self._paths, check)
+
+    def _answer(self, name: str) -> Check:
+        """Ask; what cannot even be asked is red as well, and no reason to stop a promotion before its role changes."""
+        try:
+            return self._ask(name)
+        except HotSyncError as error:
+            spec = self._ground.checks.get(name)
+            return Check(name, spec.title if spec else name, Verdict.RED, error.sentence, error.hint)
 
     def _ask(self, name: str) -> Check:
         if name == UNITS_CHECK:
@@ -222,8 +230,10 @@ class PromotionChecks:
         context = Context(self._paths)
         settings, _ = read_settings(self._paths)
         asked = Asked(
-            tuple(server.socket for server in mariadb.inspect(context) if server.socket),
-            tuple((cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked),
+            lambda: tuple(server.socket for server in mariadb.inspect(context) if server.socket),
+            lambda: tuple(
+                (cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked
+            ),
             check_account(settings),
             partial(redis.ping, context),
             partial(ejabberd.status, context),
