@@ -23,8 +23,8 @@ from hotsync.sources.documents import MariadbDatabase, PostgresqlDatabase
 from hotsync.sources.mariadb_accounts import quote
 from hotsync.sources.mariadb_client import ask as ask_mariadb
 from hotsync.sources.mariadb_client import with_own_login
+from hotsync.sources.postgresql_cluster import LONGEST, literal, login_of
 from hotsync.sources.postgresql_cluster import ask as ask_postgresql
-from hotsync.sources.postgresql_cluster import literal, login_of
 from hotsync.sources.registry import source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command
@@ -121,7 +121,8 @@ def _text(value: str) -> str:
 
 def _rows_in_postgresql(server: Dataset, database: PostgresqlDatabase) -> dict[str, int]:
     found: dict[str, int] = {}
-    for answer in ask_postgresql(login_of(server), "".join(_counts(database.tables)), database.name).splitlines():
+    counts = "".join(_counts(database.tables))
+    for answer in ask_postgresql(login_of(server), counts, database.name, LONGEST).splitlines():
         number, rows = (int(each) for each in json.loads(answer))
         schema, name, _ = database.tables[number]
         found[f"{database.name}.{schema}.{name}"] = rows

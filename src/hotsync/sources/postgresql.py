@@ -12,8 +12,9 @@ import os
 import pwd
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -37,12 +38,12 @@ from hotsync.sources.postgresql_taken import Taken
 from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting, digest_of, file_name, open_plain
+from hotsync.sources.stream import run_watched
 from hotsync.system.command import LARGE_OUTPUT, run
 from hotsync.system.files import open_beneath
 
 IS_DATABASE: bool = True
 LOCK_WAIT_MS = 120_000
-_DAY = 24 * 3600.0
 
 
 class _Database(BaseModel):
@@ -208,7 +209,7 @@ class _Collector:
                 self._dump(row, work)
                 taken = self._take_over(work, folder)
         except CommandFailed as error:
-            if not self._exists(row.name):
+            if not self._exists(row.name, error):
                 return None, None  # dropped meanwhile
             last = self._last_copy(row.name)
             if last is not None:
@@ -246,7 +247,10 @@ class _Collector:
             f"--lock-wait-timeout={LOCK_WAIT_MS}", f"--encoding={row.encoding}", "--no-sync",
             *self._login.connection(row.name),
         ]  # fmt: skip
-        run(argv, user=self._login.user, env=self._login.environment, cwd="/", pass_fds=(work,), timeout=_DAY)
+        run_watched(
+            argv, user=self._login.user, env=self._login.environment, pass_fds=(work,),
+            stall_seconds=self._context.stall_seconds, progress=partial(_written, work),
+        )  # fmt: skip
 
     def _take_over(self, work: int, folder: str) -> Taken:
         """Make what pg_dump wrote root's, and each file a candidate for the spool; links are not followed."""
@@ -280,8 +284,12 @@ class _Collector:
         except OSError:
             return False
 
-    def _exists(self, database: str) -> bool:
-        answer = ask_json(self._login, "SELECT json_agg(datname) FROM pg_database")
+    def _exists(self, database: str, trouble: CommandFailed) -> bool:
+        """Return whether a database is there; raise `trouble` where the server does not even say that."""
+        try:
+            answer = ask_json(self._login, "SELECT json_agg(datname) FROM pg_database")
+        except CommandFailed:
+            raise trouble from None
         return isinstance(answer, list) and database in answer
 
     def _last_copy(self, database: str) -> PostgresqlDatabase | None:
@@ -290,6 +298,16 @@ class _Collector:
 
     def _tell(self, sentence: str) -> None:
         self._context.notice(Notice("source.postgresql", sentence))
+
+
+def _written(work: int) -> tuple[int, int]:
+    """Given the folder in which a dump is made, return how many files it has, and their bytes."""
+    count = size = 0
+    with suppress(OSError), os.scandir(f"/proc/self/fd/{work}/dump") as found:
+        for entry in found:
+            with suppress(OSError):
+                count, size = count + 1, size + entry.stat(follow_symlinks=False).st_size
+    return count, size
 
 
 def _read_toc(dump: int) -> bytes:

@@ -23,7 +23,11 @@ from hotsync.system.command import ENVIRONMENT, LARGE_OUTPUT, run
 NAME: str = "postgresql"
 _SOCKETS = "/var/run/postgresql"
 _MOVED = "PG_CLUSTER_CONF_ROOT"
-_LONGEST = 24 * 3600.0  # dropping a large database, or counting its rows, takes its time
+LONGEST = 24 * 3600.0
+"""For what takes its time: dropping a large database, counting its rows."""
+QUESTION_SECONDS = 120.0
+"""A server that does not answer a plain question for so long hangs."""
+CONNECT_SECONDS = 30
 _ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC):")
 _BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
 
@@ -47,8 +51,10 @@ class Login:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what the tools need to know: the user's home, and that only that user's server is spoken to."""
-        return {"HOME": pwd.getpwnam(self.user).pw_dir, "PGREQUIREPEER": self.user}
+        """Return what the tools need to know: the user's home, that only that user's server is spoken to, and that one
+        that lets nobody in for a while hangs."""
+        home = pwd.getpwnam(self.user).pw_dir
+        return {"HOME": home, "PGREQUIREPEER": self.user, "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS)}
 
     def connection(self, database: str | None = None) -> list[str]:
         """Return the arguments that name the server and, quoted against all surprises, the database."""
@@ -166,12 +172,15 @@ def detail(error: Exception) -> str:
     """Given what went wrong, return it in one line for people: of what a tool said, the first line that is an error."""
     if not isinstance(error, CommandFailed):
         return str(error)
-    said = next((line for line in error.stderr.splitlines() if _ERROR.search(line)), str(error.facts["detail"]))
+    otherwise = str(error.facts["detail"])
+    if error.returncode is None:
+        otherwise = f"{error.facts['status']}: {otherwise}"
+    said = next((line for line in error.stderr.splitlines() if _ERROR.search(line)), otherwise)
     program = Path(str(error.facts["program"])).name
     return said[:500] if program == "setpriv" else f"{program}: {said[:500].removeprefix(f'{program}: ')}"
 
 
-def ask(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -> str:
+def ask(login: Login, sql: str, database: str = "", timeout: float = QUESTION_SECONDS) -> str:
     """Given SQL, return what psql prints for it, unaligned; raise CommandFailed at the first error."""
     argv = [login.tool("psql"), "--no-psqlrc", "--no-align", "--tuples-only", "--quiet", "--set=ON_ERROR_STOP=1"]
     for maintenance in (database,) if database else ("postgres", "template1"):
@@ -194,7 +203,7 @@ def ask(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -
     raise AssertionError("unreachable")
 
 
-def ask_json(login: Login, sql: str, database: str = "", timeout: float = _LONGEST) -> object:
+def ask_json(login: Login, sql: str, database: str = "", timeout: float = QUESTION_SECONDS) -> object:
     """Given a query of one JSON value, return it; raise CommandFailed, or ValueError if it is no JSON."""
     answer = ask(login, sql, database, timeout)
     return json.loads(answer) if answer else None

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
-from hotsync.sources.postgresql_cluster import Login, ask, ask_json, detail, literal, login_of, server_version
+from hotsync.sources.postgresql_cluster import LONGEST, Login, ask, ask_json, detail, literal, login_of, server_version
 from hotsync.sources.postgresql_rows import check_rows, make_spaces
 from hotsync.sources.source import DURABLE_EVERY, NOTHING_LOADED, Dataset, Loaded, LoadPaused
 from hotsync.sources.spool import digest_of, open_plain
@@ -70,7 +70,7 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
     try:
         load = _Load(folder, dataset, document, loaded)
         _check_contents(folder, dataset, (document.globals, *load.files))
-        ask(login, _STRIP_ROLES)
+        ask(login, _STRIP_ROLES, timeout=LONGEST)
         make_spaces(login, dataset.name, document.spaces)
         _load_globals(folder, dataset, login)
         load.drop_gone()
@@ -214,8 +214,8 @@ def _drop_database(login: Login, database: str, other: str) -> None:
     """Drop a database if it is there; `other` is one to be connected to meanwhile."""
     name = literal(database)
     if ask(login, f"{_SUBSCRIPTIONS}{name}", other) == "t":
-        ask(login, _UNSUBSCRIBE, database)
-    ask(login, f"{_UNTEMPLATE}{name} \\gexec\n{_DROP}{name} \\gexec\n", other)
+        ask(login, _UNSUBSCRIBE, database, LONGEST)
+    ask(login, f"{_UNTEMPLATE}{name} \\gexec\n{_DROP}{name} \\gexec\n", other, LONGEST)
 
 
 def _create(login: Login, database: PostgresqlDatabase, other: str) -> None:
@@ -236,7 +236,7 @@ def _create(login: Login, database: PostgresqlDatabase, other: str) -> None:
     form = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I"
     if database.provider == "i":
         form, fields = form + " LOCALE_PROVIDER icu ICU_LOCALE %L", (*fields, database.icu_locale)
-    ask(login, f"SELECT format('{form}', {', '.join(map(literal, fields))}) \\gexec\n", other)
+    ask(login, f"SELECT format('{form}', {', '.join(map(literal, fields))}) \\gexec\n", other, LONGEST)
 
 
 def _drop_roles(login: Login, document: PostgresqlCluster) -> None:
@@ -245,14 +245,14 @@ def _drop_roles(login: Login, document: PostgresqlCluster) -> None:
     for role in sorted(set(TypeAdapter(list[str]).validate_python(ask_json(login, query))) - set(document.roles)):
         name = literal(role)
         try:
-            ask(login, f"SELECT format('DROP ROLE %I', {name}) \\gexec\n")
+            ask(login, f"SELECT format('DROP ROLE %I', {name}) \\gexec\n", timeout=LONGEST)
         except CommandFailed:
             ask(login, f"SELECT format('ALTER ROLE %I NOLOGIN', {name}) \\gexec\n")
 
 
 def _make_durable(login: Login) -> None:
     """Bring to disk all that was loaded, whatever synchronous_commit and fsync say: the journal is about to say so."""
-    ask(login, "CHECKPOINT")
+    ask(login, "CHECKPOINT", timeout=LONGEST)
     data = Path(ask(login, "SHOW data_directory"))
     spaces = ask_json(login, "SELECT json_agg(pg_tablespace_location(oid)) FROM pg_tablespace")
     elsewhere = [Path(place) for place in TypeAdapter(list[str]).validate_python(spaces) if place]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotsync.errors import RestoreFailed
 from hotsync.sources.documents import PostgresqlDatabase
-from hotsync.sources.postgresql_cluster import Login, ask, literal
+from hotsync.sources.postgresql_cluster import LONGEST, Login, ask, literal
 from hotsync.sources.source import OTHER_DUMPS
 
 _COUNT = "SELECT format('SELECT json_build_array(%s, count(*)) FROM ONLY %I.%I'"
@@ -25,7 +25,7 @@ def check_rows(login: Login, dataset: str, database: PostgresqlDatabase) -> None
         f"{_COUNT}, {number}, {literal(schema)}, {literal(table)}) \\gexec\n"
         for number, (schema, table, _) in enumerate(database.tables)
     )
-    answers = ask(login, "".join(counts) + _LARGE_OBJECTS, database.name)
+    answers = ask(login, "".join(counts) + _LARGE_OBJECTS, database.name, LONGEST)
     found: dict[int, int] = dict(json.loads(line) for line in answers.splitlines())
     for number, (schema, table, rows) in enumerate(database.tables):
         if found.get(number) != rows:

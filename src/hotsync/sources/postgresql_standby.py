@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hotsync.backends.waiting_servers import WaitingServer
 from hotsync.errors import CommandFailed, RestoreFailed
-from hotsync.sources.postgresql_cluster import NAME, Login, ask, ask_json, detail
+from hotsync.sources.postgresql_cluster import LONGEST, NAME, Login, ask, ask_json, detail
 from hotsync.sources.postgresql_guard import SLOT
 from hotsync.sources.postgresql_proof import number_of
 from hotsync.sources.spool import open_plain
@@ -112,7 +112,8 @@ class Standby:
     @property
     def environment(self) -> dict[str, str]:
         """Return what tools need that speak to the MASTER: only hotsyncd's socket leads there."""
-        return {**self.login.environment, "PGREQUIREPEER": CHANNEL_USER, "LC_ALL": "C.UTF-8"}
+        own = {"PGREQUIREPEER": CHANNEL_USER, "PGCONNECT_TIMEOUT": "0", "LC_ALL": "C.UTF-8"}  # the channel may wait
+        return {**self.login.environment, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +255,11 @@ def promote(standby: Standby, seconds: int = _PROMOTE_SECONDS) -> None:
     """
     try:
         if ask(standby.login, "SELECT pg_is_in_recovery()") == "t":
-            ask(standby.login, f"SELECT pg_promote(true, {int(seconds)})")
+            ask(standby.login, f"SELECT pg_promote(true, {int(seconds)})", timeout=LONGEST)
             if ask(standby.login, "SELECT pg_is_in_recovery()") == "t":
                 reason = f"it is still recovering after {seconds} seconds"
                 raise RestoreFailed(dataset=standby.name, reason=reason)
-        ask(standby.login, "CHECKPOINT")
+        ask(standby.login, "CHECKPOINT", timeout=LONGEST)
     except CommandFailed as error:
         raise RestoreFailed(dataset=standby.name, reason=detail(error)) from error
     if standby.is_ours:

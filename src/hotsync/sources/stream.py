@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from hotsync.errors import CommandFailed
 from hotsync.system import command
 
 CHUNK = 1024 * 1024
+_LOOKS = 20  # so often, within the time after which it counts as stalled, a program is looked at
 LOAD_STALL_SECONDS = 6 * 3600.0
 """One statement of a load (a large index) may take long; only a server that hangs for hours is given up."""
 
@@ -40,6 +43,49 @@ def output_of(
         while chunk := _read(process.stdout, argv, stall_seconds):
             yield chunk
         _end(process, tail, argv, stall_seconds)
+
+
+def run_watched(
+    argv: Sequence[str],
+    *,
+    stall_seconds: float,
+    progress: Callable[[], object],
+    user: str | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> None:
+    """Given a command that writes files, run it to its end; raise CommandFailed unless it ends well.
+
+    One that does nothing for `stall_seconds` is ended: what `progress` returns is the same as before, and the program
+    itself did not compute either (a long list of tables is read before the first file appears).
+    """
+    with command.spawn(
+        argv, stdout=command.DEVNULL, stderr=command.PIPE, user=user, env=env, pass_fds=pass_fds, cwd="/"
+    ) as process:
+        assert process.stderr is not None
+        tail = command.StderrTail(process.stderr)
+        seen, since = None, time.monotonic()
+        while True:
+            try:
+                status = process.wait(timeout=stall_seconds / _LOOKS)
+                break
+            except command.TimeoutExpired:
+                now = (progress(), _computed(process.pid))
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since >= stall_seconds:
+                    raise _stalled(argv, stall_seconds) from None
+        if status != 0:
+            raise command.failure(argv, status, tail.text())
+
+
+def _computed(pid: int) -> str:
+    """Return how much a program has computed so far, "" if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return " ".join(fields[11:13])
 
 
 def feed(

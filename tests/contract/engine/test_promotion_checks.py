@@ -20,6 +20,7 @@ from hotsync.errors import ConfigError, SourceError
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.profiles.schema import CheckSpec, HttpCheck, MariadbCheck, PostgresqlCheck
+from hotsync.sources import mariadb, postgresql
 from hotsync.state import promotion as document
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -75,8 +76,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def ill(context: object) -> object:
         raise SourceError(dataset="mariadb", reason="the servers cannot be found")
 
-    monkeypatch.setattr(promotion_host.mariadb, "inspect", ill)
-    monkeypatch.setattr(promotion_host.postgresql, "inspect", ill)
+    monkeypatch.setattr(mariadb, "inspect", ill)
+    monkeypatch.setattr(postgresql, "inspect", ill)
     paths = Paths(tmp_path)
     paths.state.mkdir(parents=True)
     return World(paths)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.sources import postgresql as source
+from hotsync.sources import postgresql_cluster, stream
 from hotsync.sources.documents import PostgresqlCluster, load
 from hotsync.sources.postgresql_cluster import ask, inspect_clusters, login_of, make_cluster
 from hotsync.sources.postgresql_newer import installed_versions, serving, take_over
@@ -274,15 +277,13 @@ def test_a_link_that_the_servers_user_plants_is_not_followed(
     victim = tmp_path / "victim"
     victim.write_text("root's own")
 
-    def dump_and_plant(argv: list[str], **options: object) -> object:
-        done = command.run(argv, **options)  # type: ignore[arg-type]
-        if "--format=directory" in argv:
-            folder = Path(next(word for word in argv if word.startswith("--file=")).removeprefix("--file="))
-            work = Path(os.readlink(folder.parent.as_posix())) / "dump"
-            (work / "9999.dat").symlink_to(victim)
-        return done
+    def dump_and_plant(argv: list[str], **options: object) -> None:
+        stream.run_watched(argv, **options)  # type: ignore[arg-type]
+        folder = Path(next(word for word in argv if word.startswith("--file=")).removeprefix("--file="))
+        work = Path(os.readlink(folder.parent.as_posix())) / "dump"
+        (work / "9999.dat").symlink_to(victim)
 
-    monkeypatch.setattr("hotsync.sources.postgresql.run", dump_and_plant)
+    monkeypatch.setattr(source, "run_watched", dump_and_plant)
     with pytest.raises(SourceError):
         source.collect(context, world.dataset())
     assert victim.read_text() == "root's own"
@@ -409,3 +410,62 @@ def test_a_cluster_killed_in_the_middle_leaves_the_last_good_copy(postgresql_tem
             source.collect(replace(context, progress=stop_once), cluster.dataset())
     assert stopped == ["postgresql/15-main"]
     assert changed(before, seen(context.paths.spool)) == set()
+
+
+def signal_all(cluster: Postgresql, number: signal.Signals) -> None:
+    """Send a signal to every process of a cluster."""
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if folder.name.isdigit() and (folder / "cwd").readlink() == cluster.folder / "data":
+                os.kill(int(folder.name), number)
+
+
+def test_a_cluster_that_hangs_is_given_up_by_name_and_the_last_copy_stays(
+    postgresql_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_cluster, "CONNECT_SECONDS", 2)
+    with start(postgresql_template) as cluster:
+        source.collect(context, cluster.dataset())
+        before = seen(context.paths.spool)
+        signal_all(cluster, signal.SIGSTOP)
+        try:
+            with pytest.raises(SourceError, match=r"collected: psql: .*timeout expired"):
+                source.collect(context, cluster.dataset())
+        finally:
+            signal_all(cluster, signal.SIGCONT)
+        assert changed(before, seen(context.paths.spool)) == set()
+
+
+def test_a_cluster_that_begins_to_hang_while_it_is_dumped_is_given_up_by_name_and_the_last_copy_stays(
+    postgresql_template: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_cluster, "CONNECT_SECONDS", 2)
+    looks: list[int] = []
+    written = source._written
+
+    def stop_at_first(work: int) -> tuple[int, int]:
+        if not looks:
+            signal_all(cluster, signal.SIGSTOP)
+        looks.append(work)
+        return written(work)
+
+    with start(postgresql_template) as cluster:
+        cluster.psql("CREATE TABLE t AS SELECT 1 AS a")
+        source.collect(context, cluster.dataset())
+        before = seen(context.paths.spool)
+        argv = ["psql", "-XAtq", f"--host={cluster.folder}", "postgres"]
+        with command.spawn(argv, stdin=command.PIPE, user="postgres", cwd="/") as holder:
+            assert holder.stdin is not None
+            assert holder.stdout is not None
+            # so it is still being dumped when it is looked at for the first time
+            holder.stdin.write(b"INSERT INTO t VALUES (2); BEGIN; LOCK TABLE t; SELECT 1;\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == b"1\n"
+            monkeypatch.setattr(source, "_written", stop_at_first)
+            try:
+                with pytest.raises(SourceError, match=r"postgresql/15-main .*pg_dump: silent for 1 s"):
+                    source.collect(replace(context, stall_seconds=1.0), cluster.dataset())
+            finally:
+                signal_all(cluster, signal.SIGCONT)
+        assert changed(before, seen(context.paths.spool)) == set()
+    assert len(looks) > 10
