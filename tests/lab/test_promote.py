@@ -163,16 +163,23 @@ def test_an_older_generation_is_promoted_whole_and_the_newest_is_still_held(aliv
     alive.master.kill()
     shown = json.loads(alive.slave.run(["hotsync-promote", "--at", "1", "--dry-run", "--json"]).stdout)
     assert (shown["back"]["generation"], shown["back"]["newest"]) == (1, 2)
+    assert shown["generation"] == 1
+    assert shown["loss"]["back"]["undone"]["files"] >= 2
+    assert alive.slave.run("echo n | hotsync-promote --network 1 --at 1", check=False).returncode == 3
+    assert generations(alive) == [1, 2]  # nothing was changed
     code, document, said = promote(alive.slave, "--network", "1", "--at", "1")
     assert code in (0, 1), (document, said)
     assert document["generation"] == 3
     assert "Generation 1 is of" in said
     check_production(alive)
     assert alive.slave.read("/srv/share/hello") == "hello\n"
-    numbers = [
-        one["number"] for one in json.loads(alive.slave.run(["hotsync", "history", "--json"]).stdout)["generations"]
-    ]
-    assert numbers == [1, 2, 3]
+    assert document["loss"]["back"]["newest"] == 2
+    assert generations(alive) == [1, 2, 3]
+
+
+def generations(pair: Lab) -> list[int]:
+    held = json.loads(pair.slave.run(["hotsync", "history", "--json"]).stdout)["generations"]
+    return [one["number"] for one in held]
 
 
 LEFT_OUT = 9

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.promote_ask import ages_shown, agreed, checked, left_by_another
 from hotsync.cli.promote_render import (
     outcome_document,
     past_document,
@@ -20,41 +20,21 @@ from hotsync.cli.promote_render import (
     show_plan,
     show_step,
 )
-from hotsync.cli.render import print_json, say
+from hotsync.cli.render import print_json
 from hotsync.cli.undo import undo_command
 from hotsync.engine.network_rollback import VERB, confirmed_path, load_before, put_back
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
-from hotsync.flows.cards import cards_of
 from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
-from hotsync.flows.promote_look import ages_now, internet_reached
-from hotsync.flows.promote_past import Past, go_back, look_back
+from hotsync.flows.promote_past import Past, look_back, viewed
 from hotsync.model.cards import parse_pairs
-from hotsync.model.data_age import ServerAge
-from hotsync.model.plan import Outcome
 from hotsync.model.promotion import NetworkChoice
-from hotsync.model.readable import readable
-from hotsync.model.report import Verdict
-from hotsync.steps.network import TAKE
 from hotsync.system import files, log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
-
-MENU = """
-{why} What about the network?
-
-  1. Restore the MASTER's network configuration
-     (IMPORTANT: only if the two servers are identical: number, names and positions of the network cards)
-  2. Fix the network configuration first (when restoring on different hardware), then run this command again
-  3. Continue without Internet, with this server's own network configuration (not recommended)
-  4. Map the MASTER's network cards to this server's (different hardware): what is proposed is shown first
-"""
-_NO_INTERNET = "No Internet connection was found."
-_SILENT = "Nobody answered with the network that was chosen, so this server has its own again."
-_OTHER_CARDS = "This server has other network cards than the MASTER."
 
 
 @click.command(cls=GuardedCommand)
@@ -160,42 +140,33 @@ def promote(
             "belongs to a promotion without it",
             hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
         )
-    answers = replace(_answers(network, maps, force), planned=planned)
-    return _promote(paths, answers, at, dry_run=dry_run, yes=yes, as_json=as_json)
+    answers = replace(_answers(network, maps, force, at or ""), planned=planned)
+    return _promote(paths, answers, at or "", dry_run=dry_run, yes=yes, as_json=as_json)
 
 
-def _promote(paths: Paths, answers: Answers, at: str | None, *, dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Show what will be done, ask, have the unit do it, and follow it; or only show it."""
-    if as_json and not (yes or dry_run) and not unit.is_running():
+def _promote(paths: Paths, answers: Answers, at: str, *, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Show what will be done, ask, have the unit do it, and follow it; or only show it. Nothing is changed before."""
+    running = not dry_run and unit.is_running()
+    if as_json and not (yes or dry_run or running):
         raise UsageError(
             reason="--json shows no plan, and nobody should agree to what was not shown",
             hint="hotsync-promote --dry-run --json prints the plan and the age of the data; then add --yes.",
         )
-    past = _past(paths, answers, at) if at else None
-    if dry_run:
-        _show_prospect(paths, flow.prospect(paths, answers), as_json, past)
-        return ExitCode.DONE
-    if not unit.is_running():
-        if past is not None:
-            answers = _gone_back(paths, answers, past, yes)
-        seen = _settled_prospect(paths, answers, yes, as_json)
-        plan = seen.promotion.network
-        answers = replace(answers, network=plan.choice, pairs=plan.pairs)
-        if not yes:
-            _confirm(seen)
-            answers = replace(answers, typed=_typed_that_it_cannot_serve(seen))
+    if running and at:
+        raise Refused(
+            reason="a promotion of this server is going on",
+            hint="Nothing was changed by this call. Run hotsync-promote without --at: it shows that promotion.",
+        )
+    if not running:
+        at = at or left_by_another(paths, answers, yes=yes and not dry_run)
+        past = look_back(paths, SystemClock(), at) if at else None
+        with viewed(paths, SystemClock(), past) if past else nullcontext(paths) as view:
+            if dry_run:
+                _show_prospect(view, flow.prospect(view, answers, None, past), as_json, past)
+                return ExitCode.DONE
+            answers = agreed(view, answers, past, yes=yes, as_json=as_json)
         unit.start(paths, answers)
     return _follow(paths, as_json)
-
-
-def _checked(network: int | None) -> NetworkChoice | None:
-    choice = NetworkChoice(network) if network else None
-    if choice is NetworkChoice.BY_HAND:
-        raise Refused(
-            reason="the network is to be fixed first",
-            hint="Set up this server's network in its own configuration files, then run hotsync-promote again.",
-        )
-    return choice
 
 
 def _confirm_network(paths: Paths) -> int:
@@ -215,98 +186,21 @@ def _show_last(paths: Paths, as_json: bool) -> int:
     return ExitCode.DONE
 
 
-def _answers(network: int | None, maps: tuple[str, ...], force: bool) -> Answers:
+def _answers(network: int | None, maps: tuple[str, ...], force: bool, at: str) -> Answers:
     pairs = parse_pairs(maps)
     if pairs and network not in (None, NetworkChoice.MAPPED):
         raise UsageError(reason=f"--map belongs to choice 4 of the network menu, not to {network}")
-    return Answers(NetworkChoice.MAPPED if pairs else _checked(network), force, pairs)
-
-
-def _settled_prospect(paths: Paths, answers: Answers, yes: bool, as_json: bool) -> Prospect:
-    """Return what will be done, with the network's menu answered where it must be."""
-    if answers.network is None and not yes and sys.stdin.isatty():
-        # looked at first, so that a server that must not be promoted says so before it asks anything
-        seen = flow.prospect(paths, replace(answers, undecided=True))
-        if why := _why_asked(paths, seen):
-            click.echo(MENU.format(why=why))
-            choice = _checked(int(click.prompt("Your choice", type=click.IntRange(1, 4))))
-            pairs = ask_pairs(cards_of(paths)) if choice is NetworkChoice.MAPPED else ()
-            answers = replace(answers, network=choice, pairs=pairs)
-    seen = flow.prospect(paths, answers)
-    if not as_json:
-        show_plan(paths, seen, _ages(paths, seen))
-    return seen
-
-
-def _why_asked(paths: Paths, seen: Prospect) -> str:
-    """Return why the menu is shown, "" if it need not be."""
-    if seen.resumed:
-        last = seen.promotion.records[-1:]
-        silent = any(each.key == TAKE and each.outcome is Outcome.FAILED for each in last)
-        return _SILENT if silent else ""
-    if seen.promotion.network.choice is NetworkChoice.MAPPED:
-        return ""  # it was confirmed beforehand
-    if any(check.name == "network.cards" and check.verdict is not Verdict.GREEN for check in seen.checks):
-        return _OTHER_CARDS
-    return "" if internet_reached(paths) else _NO_INTERNET
-
-
-def _ages(paths: Paths, seen: Prospect) -> tuple[ServerAge, ...]:
-    return ages_now(paths, seen.facts, SystemClock())
-
-
-def _confirm(seen: Prospect) -> None:
-    name = socket.gethostname()
-    if seen.resumed:
-        name = seen.promotion.network.host_name or name
-    click.echo("", err=True)
-    question = f"Type the name of this server ({readable(socket.gethostname())}) to go on"
-    typed = click.prompt(question, err=True, default="")
-    if typed.strip() not in (socket.gethostname(), name):
-        raise Refused(reason="it was not confirmed", hint="Nothing was changed. Type the name exactly to go on.")
-
-
-def _typed_that_it_cannot_serve(seen: Prospect) -> bool:
-    """Have a person who forces a promotion beside a living MASTER say so in words; return whether that was due."""
-    alive = next((c for c in seen.checks if c.name == "master.silent" and c.verdict is not Verdict.GREEN), None)
-    if alive is None:
-        return False
-    click.echo(f"The MASTER still answers: {readable(alive.detail)}.", err=True)
-    typed = click.prompt("Type CANNOT SERVE if you made sure that it cannot", err=True, default="")
-    if typed.strip() != "CANNOT SERVE":
-        raise Refused(reason="the MASTER may serve", hint="Nothing was changed. Switch the MASTER off first.")
-    return True
-
-
-def _past(paths: Paths, answers: Answers, at: str) -> Past | None:
-    """Return what going back to that moment means, None if that is the newest; refuse where nothing may be promoted."""
-    if unit.is_running() or flow.prospect(paths, replace(answers, undecided=True)).resumed:
-        raise Refused(
-            reason="a promotion has begun already, with the newest generation",
-            hint="Run hotsync-promote without --at to go on with it.",
-        )
-    return look_back(paths, SystemClock(), at)
-
-
-def _gone_back(paths: Paths, answers: Answers, past: Past, yes: bool) -> Answers:
-    """Show what going back means, ask, and do it; return the answers for the generation that was made."""
-    show_past(past, sys.stderr)
-    if not yes and not click.confirm("Go back to it", err=True, default=False):
-        raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
-    made, notices = go_back(paths, SystemClock(), past, lambda text: say(text, err=True))
-    for notice in notices:
-        say(f"as it is now, not as it was: {notice.sentence}", mark=click.style("Warning:", fg="yellow"), err=True)
-    return replace(answers, generation=made.number, back=past.back)
+    return Answers(NetworkChoice.MAPPED if pairs else checked(network, at), force, pairs)
 
 
 def _show_prospect(paths: Paths, seen: Prospect, as_json: bool, past: Past | None) -> None:
     if as_json:
-        print_json(plan_document(paths, seen, _ages(paths, seen)) | ({"back": past_document(past)} if past else {}))
+        document = plan_document(paths, seen, ages_shown(paths, seen))
+        print_json(document | ({"back": past_document(past)} if past else {}))
     else:
         if past is not None:
             show_past(past, sys.stdout)
-            click.echo("The plan below is made anew then; now it is that of the newest generation.")
-        show_plan(paths, seen, _ages(paths, seen))
+        show_plan(paths, seen, ages_shown(paths, seen))
         click.echo("Nothing was changed.")
 
 

@@ -58,6 +58,8 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
             ("", "step"),
             [(str(n), part) for n, part in enumerate(masters_part(seen.stopping), 1)],
         )
+    if seen.becomes:
+        say(f"Before the first step generation {promotion.generation} becomes the newest here, as {seen.becomes}.")
     title = f"The plan: from generation {promotion.generation} to MASTER at epoch {promotion.epoch}"
     rows = [(str(number), step.phase.value, step.title) for number, step in enumerate(seen.plan, start=1)]
     table_of(title, ("", "phase", "step"), rows)
@@ -75,7 +77,7 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     old, since = age(now - promotion.confirmed_at), local(promotion.confirmed_at)
     newer = " (what is streamed is newer)" if any(each.streamed for each in ages) else ""
     say(
-        f"The data is that of generation {promotion.generation}, {old} old ({since}){newer}. "
+        f"The data is that of generation {promotion.data_of}, {old} old ({since}){newer}. "
         "What was done on the MASTER since then is lost unless its disks can be read."
     )
     show_losses(losses_of(paths, promotion, seen.undone), past=seen.resumed)
@@ -115,10 +117,16 @@ def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> di
 def show_past(past: Past, to: IO[str]) -> None:
     """Print what a promotion with an older generation brings back."""
     wanted, newest = past.wanted, past.newest
+    made = (
+        f"{past.changes} paths differ; {size(past.bytes)} of old files are copied. It becomes generation {past.becomes}"
+        " right before the claim"
+        if past.changes
+        else f"It is the newest one here already, as generation {past.becomes}"
+    )
+    lost = f"\n{past.lost} paths of it the replica has lost: they stay as they are now." if past.lost else ""
     click.echo(
-        f"Generation {wanted.number} is of {local(wanted.collected_at)}; the newest one, {newest.number}, is of"
-        f" {local(newest.collected_at)}.\n{past.changes} paths differ; {size(past.bytes)} of old files are copied. It"
-        f" becomes generation {newest.number + 1}; generation {newest.number} is still held.",
+        f"Generation {wanted.number} is of {local(wanted.collected_at)}; the MASTER's newest one, {newest.number}, is"
+        f" of {local(newest.collected_at)}.\n{made}; generation {newest.number} is still held.{lost}",
         file=to,
     )
 
@@ -129,8 +137,10 @@ def past_document(past: Past) -> dict[str, object]:
         "generation": past.wanted.number,
         "collected_at": utc(past.wanted.collected_at),
         "newest": past.newest.number,
+        "becomes": past.becomes,
         "paths": past.changes,
         "bytes": past.bytes,
+        "lost": past.lost,
     }
 
 

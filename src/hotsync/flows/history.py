@@ -85,7 +85,8 @@ def number_of(held: list[Generation], moment: str) -> int:
     older = [generation for generation in held if generation.collected_at <= wanted]
     if not older:
         raise UsageError(reason=f"No generation is as old as {moment}.", hint="`hotsync history` lists what is held.")
-    return older[-1].number
+    # one that was made of an older one is of that one's time
+    return max(older, key=lambda each: (each.collected_at, each.number)).number
 
 
 def _replica(paths: Paths, clock: Clock, command: str) -> Replica:

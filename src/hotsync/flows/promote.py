@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units
 from hotsync.engine import promotion_host, switchover
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.loads import (
-    extensions_lacking,
-    loads,
-    locales_lacking,
-    locales_of_databases,
-    servers_lacking,
-    servers_newer,
-)
-from hotsync.engine.master_facts import check_spool, dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.master_facts import check_spool
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.room import room_missing
 from hotsync.engine.status import holdings
-from hotsync.engine.warm import bytes_left
 from hotsync.errors import ExitCode, NotReady, Refused
-from hotsync.flows import promote_look as look
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
+from hotsync.flows.promote_past import Past, drop_views, gone_back
+from hotsync.flows.promote_preflight import read_preflight
 from hotsync.flows.undo import refuse_if_undoing, undo_sentence
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
@@ -38,12 +28,12 @@ from hotsync.model.identity import Role
 from hotsync.model.loss import LossStatement
 from hotsync.model.mute import mutable
 from hotsync.model.plan import Plan, Progress
-from hotsync.model.promotion import ETC, How, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.model.switchover import with_handed
 from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
-from hotsync.planning.preflight import NetworkFound, PreflightFacts, check_all, refuse
+from hotsync.planning.preflight import PreflightFacts, check_all, refuse
 from hotsync.planning.promote import plan_promote
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -63,7 +53,7 @@ class Prospect:
     """What a promotion would do now, or what is left of one: facts, plan, and the checks that speak for or against.
 
     `stopping`: of a switchover, the units that the MASTER stops. `undone`: what going back to an older generation would
-    undo, while that is not the newest yet.
+    undo, while that is not the newest yet, and `becomes` the number that it gets.
     """
 
     facts: PromotionFacts
@@ -73,6 +63,7 @@ class Prospect:
     layout: Layout = field(default_factory=lambda: Layout((), ()))
     stopping: tuple[str, ...] = ()
     undone: LossStatement | None = None
+    becomes: int = 0
 
     @property
     def promotion(self) -> Promotion:
@@ -99,8 +90,9 @@ def slave_run_stamp(paths: Paths) -> Path:
     return paths.state / "slave-run.json"
 
 
-def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Prospect:
-    """Given the answers, return what a promotion would do; nothing is changed.
+def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: Past | None = None) -> Prospect:
+    """Given the answers, return what a promotion would do; nothing is changed. `past`: with this older generation, and
+    paths as they are viewed with it.
 
     Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is never refused; raise
     RestoreFailed if its databases can be read no more.
@@ -127,10 +119,13 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None) -> Pros
     slave_ran = slave_run_stamp(paths).exists()
     refuse(PreflightFacts(role, generation.number if generation else 0, slave_ran), force=True)
     assert generation is not None
+    if past is not None:
+        seen = _fresh(parts, past.generation, replace(answers, back=past.back), clock)
+        return replace(seen, undone=past.undone, becomes=past.becomes)
     if answers.generation not in (0, generation.number):
         raise NotReady(
             reason=f"generation {generation.number} has arrived since generation {answers.generation} was made",
-            hint="The MASTER still sends. Switch it off, then run hotsync-promote --at again.",
+            hint="The MASTER still sends. Switch it off, then run hotsync-promote again.",
         )
     return _fresh(parts, generation, answers, clock)
 
@@ -205,10 +200,11 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         fences=(FenceResult(Tier.PERSON, True, "typed before the promotion"),) if wanted and wanted.typed else (),
         planned=answers.planned,
         back=answers.back,
+        notes=answers.notes,
     )
     if answers.handed is not None:
         promotion = with_handed(promotion, answers.handed)
-    preflight = _preflight(parts, promotion, layout, network.found, asked=wanted is not None)
+    preflight = read_preflight(parts, promotion, layout, network.found, asked=wanted is not None)
     if alive is not None:
         preflight = replace(preflight, signs_of_life=alive())  # silence took its time while all else was read
     if answers.planned and answers.handed is None:
@@ -221,47 +217,6 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     return Prospect(facts, plan_promote(facts), check_all(preflight), False, layout, stopping)
 
 
-def _preflight(
-    parts: PromotionParts,
-    promotion: Promotion,
-    layout: Layout,
-    network: NetworkFound,
-    *,
-    asked: bool,
-) -> PreflightFacts:
-    """Read what speaks for or against a promotion that would be claimed now; `asked`: a person wants it."""
-    paths, ground, plan = parts.paths, parts.ground, promotion.network
-    return PreflightFacts(
-        store.load_role(paths),
-        promotion.generation,
-        slave_ran=True,
-        planned=promotion.planned,
-        data_age=promotion.started_at - promotion.confirmed_at,
-        blocked=layout.blocked,
-        etc_missing=not (ground.tree / ETC / "passwd").is_file(),
-        etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
-        immutable=look.immutable_paths(paths, promotion),
-        copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
-        room_missing=room_missing(
-            paths, promotion, loads(ground.tree, ground.master.dumps, partial(bytes_left, paths))
-        ),
-        network=network,
-        dumps_fault=dumps_fault(paths),
-        servers_lacking=servers_lacking(ground.master.dumps),
-        servers_newer=servers_newer(ground.master.dumps),
-        nodes_differing=look.nodes_differing_here(ground, plan),
-        locales_lacking=locales_lacking(
-            paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
-        ),
-        extensions_lacking=extensions_lacking(spool_of_tree(paths), ground.master.dumps),
-        rules_fault=rules_fault(paths),
-        facts_fault=facts_fault(paths),
-        packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it
-        own_data=look.own_data(paths, promotion.generation),
-        wrong_settings=look.wrong_settings(paths),
-    )
-
-
 def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:
     """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
     end_slave_run(paths, say, clock)
@@ -269,6 +224,12 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         started = clock.now()
         if paths.replica.is_dir():
             open_replica(paths, clock).recover()
+            drop_views(paths)
+        if answers.back is not None and not _has_begun(paths):
+            with gone_back(paths, clock, answers.back, say) as (number, notes):
+                answers = replace(answers, generation=number, notes=notes)
+                _carry_out(paths, prospect(paths, answers, clock), progress, clock)
+            return _ended(paths, started, clock)
         seen = prospect(paths, answers, clock)
         if answers.planned and not seen.resumed:
             with switchover.handed_over(paths, clock, say) as handed:
@@ -278,9 +239,23 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
             if seen.resumed:
                 _keep_answer(paths, seen)
             _carry_out(paths, seen, progress, clock)
-        outcome = outcome_of(paths)
-        Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
-        return outcome
+        return _ended(paths, started, clock)
+
+
+def _has_begun(paths: Paths) -> bool:
+    """Return whether a promotion has claimed; raise WrongRole where there can be none."""
+    role = store.load_role(paths)
+    if document.unfinished_promotion(paths, role) is not None:
+        return True
+    refuse_if_undoing(paths)
+    refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)
+    return False
+
+
+def _ended(paths: Paths, started: float, clock: Clock) -> Outcome:
+    outcome = outcome_of(paths)
+    Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
+    return outcome
 
 
 def _carry_out(
@@ -297,7 +272,7 @@ def outcome_of(paths: Paths) -> Outcome:
         raise NotReady(reason="its promotion has no document any more")
     verdict = worst(promotion.checks)
     took = sum(record.ended_at - record.started_at for record in promotion.records)
-    sentence = f"This server is MASTER now, with the data of generation {promotion.generation}; it took {took:.0f} s."
+    sentence = f"This server is MASTER now, with the data of generation {promotion.data_of}; it took {took:.0f} s."
     if promotion.planned:
         sentence += f" Nothing was lost; production stood still for {promotion.still_seconds:.0f} s."
     if verdict is Verdict.GREEN and not promotion.notes:

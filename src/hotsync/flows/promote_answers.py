@@ -15,7 +15,7 @@ class Answers:
     fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
     must be this one, which was made for the promotion (0: the newest), of an older one (`back`). `typed`: a person
     typed that the MASTER, which still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what
-    it handed over. `undo`: the promotion is to be undone."""
+    it handed over. `notes` are for the report. `undo`: the promotion is to be undone."""
 
     network: NetworkChoice | None = None
     force: bool = False
@@ -27,3 +27,4 @@ class Answers:
     handed: Handed | None = None
     undo: bool = False
     back: Back | None = None
+    notes: tuple[str, ...] = ()

@@ -118,7 +118,9 @@ def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
 def ages_now(paths: Paths, facts: PromotionFacts, clock: Clock) -> tuple[ServerAge, ...]:
     """Return of when the data of each database server is, or would be if it were promoted now; nothing is changed."""
     servers = facts.promotion.servers
-    waiting = standbys.shown(paths, facts.databases, clock.now()) if not facts.is_master else ()
+    # with an older generation standbys are given up
+    follow = not facts.is_master and facts.promotion.back is None
+    waiting = standbys.shown(paths, facts.databases, clock.now()) if follow else ()
     # one that is no standby any more was taken over, or given up, and that is remembered
     return with_standbys(servers, waiting, load_presence(paths).clock_difference)
 

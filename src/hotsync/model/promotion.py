@@ -9,6 +9,7 @@ from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.fence import FenceResult, Tier
+from hotsync.model.generation import Generation
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.plan import Outcome, StepRecord
@@ -105,6 +106,13 @@ class Back:
     digest: str
     collected_at: float
 
+    def is_of(self, last: Generation) -> bool:
+        """Given the newest generation here, return whether it was made of an older one since, and is not the MASTER's.
+
+        One that the MASTER sent later was collected later, too.
+        """
+        return last.number > self.newest and last.collected_at < self.collected_at
+
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
@@ -139,6 +147,11 @@ class Promotion:
     planned: bool = False
     stopped_at: float = 0.0
     back: Back | None = None
+
+    @property
+    def data_of(self) -> int:
+        """Return the generation whose data it is: that one is older than its own number where it was gone back to."""
+        return self.generation if self.back is None else self.back.wanted
 
     @property
     def awaits_confirmation(self) -> bool:

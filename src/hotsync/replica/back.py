@@ -25,11 +25,13 @@ _HELD = 512
 
 @dataclass(slots=True)
 class Back:
-    """What going back amounts to: the digest of the changeset, its file in the work folder, and what is missing."""
+    """What going back amounts to: the digest of the changeset, its file in the work folder, and what is missing; `lost`
+    counts what the replica has lost of it."""
 
     digest: str = ""
     changes: int = 0
     bytes: int = 0
+    lost: int = 0
     notices: list[Notice] = field(default_factory=list[Notice])
 
 
@@ -37,10 +39,12 @@ def count_back(history: History, number: int) -> Back:
     """Given a generation, return how many paths differ from it now, and the bytes that are copied; changes nothing."""
     found = Back()
     for was, now in history.since(number):
-        if _same(was, now):
+        if is_same(was, now):
             continue
         found.changes += 1
-        if was is not None and was.entry.kind is Kind.FILE and not was.lost:
+        if was is not None and was.lost:
+            found.lost += 1
+        elif was is not None and was.entry.kind is Kind.FILE:
             found.bytes += was.entry.size // max(1, was.entry.links)
     return found
 
@@ -76,7 +80,7 @@ def _changes(
 ) -> Iterator[Change]:
     """Stage what was, path by path, and return the changes that name it."""
     for was, now in history.since(number):
-        if _same(was, now):
+        if is_same(was, now):
             continue
         if was is None:
             assert now is not None
@@ -91,7 +95,7 @@ def _changes(
         yield Change(Verb.META if both else Verb.CONTENT, was.path, was.entry)
 
 
-def _same(was: Was | None, now: Entry | None) -> bool:
+def is_same(was: Was | None, now: Entry | None) -> bool:
     """Return whether a path is now what it was: never named since, or changed and changed back."""
     if was is None or now is None:
         return was is None and now is None

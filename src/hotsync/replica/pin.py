@@ -13,6 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, ReplicaError
+from hotsync.model.entry import Entry, Kind, parent_of
+from hotsync.replica.back import is_same
+from hotsync.replica.effects import Effects
+from hotsync.replica.handles import Folders
+from hotsync.replica.history import History, Was
 from hotsync.replica.layout import Layout
 from hotsync.system import command, lock, trees
 
@@ -39,11 +44,44 @@ def pin_tree(layout: Layout, name: str) -> Path:
     target = layout.pins / name
     try:
         unpin(layout, name)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command.run(["cp", "-al", "--", os.fspath(layout.tree), os.fspath(target)], timeout=_PIN_SECONDS)
     except (OSError, CommandFailed) as error:
         raise ReplicaError(reason=f"the tree cannot be kept for a while: {error}") from error
     return target
+
+
+def pin_past(layout: Layout, history: History, number: int, name: str) -> Path:
+    """Given a generation and a name, keep all that it had under that name, as far as the replica still has it, and
+    return where that is; attributes are those of its objects now. Nothing is copied. Whoever calls this holds the
+    replica, and takes the pin away again. Raise ReplicaError."""
+    target = pin_tree(layout, name)
+    try:
+        with Folders(target) as past:
+            for was, now in history.since(number):
+                if not is_same(was, now):
+                    _turn_back(layout, past, was, now)
+    except OSError as error:
+        raise ReplicaError(reason=f"generation {number} cannot be looked at: {error}") from error
+    return target
+
+
+def _turn_back(layout: Layout, past: Folders, was: Was | None, now: Entry | None) -> None:
+    """Make one path in a pinned tree what it was; what the replica has lost of it stays as it is now."""
+    if was is None:
+        assert now is not None
+        past.remove(now.path, Effects())
+    elif was.entry.kind is Kind.DIRECTORY:
+        if now is not None and now.kind is not Kind.DIRECTORY:
+            past.remove(now.path, Effects())
+        past.make(was.path, Effects())
+    elif was.number and not was.lost:  # else the tree has it
+        past.remove(was.path, Effects())
+        past.make(parent_of(was.path), Effects())
+        with Folders(layout.files(was.number), 1) as source:
+            old, name = source.at(was.path)
+            new, _ = past.at(was.path)
+            os.link(name, name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
 
 
 def unpin(layout: Layout, name: str) -> None:

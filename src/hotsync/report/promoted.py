@@ -31,7 +31,7 @@ def _parts(host: str, promotion: Promotion) -> Iterator[str]:
         f"It began {local_time(promotion.started_at)} and took {took:.0f} s."
     )
     yield (
-        f"Its data is that of generation {promotion.generation}, of {local_time(promotion.confirmed_at)}.\n"
+        f"Its data is that of generation {promotion.data_of}, of {local_time(promotion.confirmed_at)}.\n"
         "What was done on the old MASTER after that is not here."
     )
     yield _checks(promotion.checks)

@@ -145,6 +145,11 @@ class Paths:
         return self.state / "loss.json"
 
     @property
+    def back_file(self) -> Path:
+        """Of which older generation the newest one here was made."""
+        return self.state / "back.json"
+
+    @property
     def loss_undone(self) -> Path:
         """What going back to an older generation undid, for the promotion that was made with it."""
         return self.state / "loss-undone.json"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from hotsync.cli.promote import _why_asked, promote
+from hotsync.cli.promote import promote
+from hotsync.cli.promote_ask import why_asked
 from hotsync.cli.promote_render import aligned, outcome_document, plan_document, show_outcome, show_plan
 from hotsync.cli.render import local, utc
 from hotsync.engine.network_rollback import before_path, confirmed_path
@@ -77,41 +80,91 @@ def test_a_host_that_is_not_configured_is_refused_in_one_sentence() -> None:
 PAST = Past(
     Generation(41, "", 2, 1e9, 1e9, 1e9),
     Generation(45, "", 2, 1e9 + 900, 1e9 + 900, 1e9 + 900),
+    becomes=46,
     changes=12,
     bytes=2048,
+    lost=0,
     undone=LossStatement(41, "", 1e9 + 900, files=12),
 )
 
 
-def test_what_going_back_means_is_shown_and_without_agreement_nothing_is_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    done: list[Past] = []
+@pytest.fixture
+def older(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Answers]:
+    """A SLAVE on which an older generation can be promoted; return what the unit is started with."""
+    started: list[Answers] = []
     monkeypatch.setattr(unit, "is_running", lambda: False)
-    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: PROSPECT)
+    monkeypatch.setattr(unit, "start", lambda _, answers: started.append(answers))
+    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: OLDER)
     monkeypatch.setattr("hotsync.cli.promote.look_back", lambda *_: PAST)
-    monkeypatch.setattr("hotsync.cli.promote.go_back", lambda *words: done.append(words[2]))
+    monkeypatch.setattr("hotsync.cli.promote.viewed", lambda *_: nullcontext(Paths(tmp_path)))
+    monkeypatch.setattr("hotsync.cli.promote._follow", lambda *_: 0)
+    return started
+
+
+def test_what_going_back_means_is_shown_and_without_agreement_nothing_is_changed(older: list[Answers]) -> None:
     result = CliRunner().invoke(promote, ["--at", "41", "--network", "1"], input="n\n", standalone_mode=False)
     assert isinstance(result.exception, Refused)
     assert result.exception.hint == "Nothing was changed."
     said = " ".join(result.output.split())
-    assert f"Generation 41 is of {local(1e9)}; the newest one, 45, is of {local(1e9 + 900)}." in said
+    assert f"Generation 41 is of {local(1e9)}; the MASTER's newest one, 45, is of {local(1e9 + 900)}." in said
     assert "12 paths differ; 2.0 KiB of old files are copied." in said
-    assert "becomes generation 46; generation 45 is still held" in said
-    assert done == []
+    assert "becomes generation 46 right before the claim; generation 45 is still held" in said
     shown = CliRunner().invoke(promote, ["--at", "41", "--dry-run", "--json", "--network", "1"], standalone_mode=False)
-    assert json.loads(shown.stdout)["back"] == {
-        "generation": 41, "collected_at": utc(1e9), "newest": 45, "paths": 12, "bytes": 2048,
+    document = json.loads(shown.stdout)
+    assert document["back"] == {
+        "generation": 41, "collected_at": utc(1e9), "newest": 45, "becomes": 46, "paths": 12, "bytes": 2048, "lost": 0,
     }  # fmt: skip
-    assert done == []
+    assert (document["generation"], document["loss"]["back"]["undone"]["files"]) == (41, 12)
+    assert older == []
 
 
-def test_an_older_generation_cannot_be_asked_for_once_a_promotion_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unit, "is_running", lambda: False)
-    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: replace(PROSPECT, resumed=True))
+@pytest.mark.parametrize("answers", ["y\nsome other\n", "y\n\n", "y\n", "\n", ""])
+def test_every_question_about_an_older_generation_is_asked_before_anything_is_changed(
+    older: list[Answers], answers: str
+) -> None:
+    result = CliRunner().invoke(promote, ["--at", "41", "--network", "1"], input=answers, standalone_mode=False)
+    assert isinstance(result.exception, Refused | click.Abort)
+    assert older == []
+
+
+def test_the_plan_and_the_loss_of_an_older_generation_are_its_own_and_the_unit_goes_back(older: list[Answers]) -> None:
+    words = f"y\n{socket.gethostname()}\n"
+    result = CliRunner().invoke(promote, ["--at", "41", "--network", "1"], input=words, standalone_mode=False)
+    assert result.exception is None
+    assert "Before the first step generation 41 becomes the newest here, as 46." in result.output
+    assert "The plan: from generation 41 to MASTER at epoch 3" in result.output
+    assert f"all that was done on the MASTER after {local(1e9)}" in result.output
+    assert [answers.back for answers in older] == [PAST.back]
+
+
+def test_the_second_choice_of_the_menu_says_the_whole_command(older: list[Answers]) -> None:
+    error = run("--at", "2026-11-22 16:30", "--network", "2")
+    assert isinstance(error, Refused)
+    assert "hotsync-promote --at '2026-11-22 16:30' again" in error.hint
+    assert error.hint.startswith("Nothing was changed.")
+
+
+def test_an_older_generation_cannot_be_asked_for_while_a_promotion_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit, "is_running", lambda: True)
     error = run("--at", "41", "--yes")
     assert isinstance(error, Refused)
-    assert "--at" in error.hint
+    assert "without --at" in error.hint
+
+
+def test_data_that_an_earlier_call_made_the_newest_is_never_promoted_unseen(
+    older: list[Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Generation(46, "", 2, 1e9, 2e9, 2e9)
+    monkeypatch.setattr("hotsync.cli.promote_ask.holdings", lambda *_: made)
+    monkeypatch.setattr("hotsync.cli.promote_ask.cut_before", lambda *_: PAST.back)
+    error = run("--yes", "--network", "1")
+    assert isinstance(error, Refused)
+    assert f"was made of an older one, of {local(1e9)}" in error.sentence
+    assert error.hint == "hotsync-promote --at 46 promotes the older data, hotsync-promote --at 45 the newest."
+    asked = CliRunner().invoke(promote, ["--network", "1"], input="n\n", standalone_mode=False)
+    assert isinstance(asked.exception, Refused)
+    assert "A promotion with an older generation ended before it began" in asked.output
+    assert older == []
 
 
 @pytest.mark.parametrize("other", [("--force",), ("--at", "41")])
@@ -142,7 +195,7 @@ def test_a_promotion_whose_network_was_put_back_asks_about_it_again(
 ) -> None:
     taken = StepRecord("network.take", "take", Phase.NETWORK.value, BEGAN, BEGAN + 1, outcome)
     facts = PromotionFacts(RoleRecord(Role.SLAVE, 2), replace(PROMOTION, records=(taken,)))
-    why = _why_asked(Paths(tmp_path), Prospect(facts, (), (), resumed=True))
+    why = why_asked(Paths(tmp_path), Prospect(facts, (), (), resumed=True))
     assert why.startswith(asked)
     assert bool(why) is bool(asked)
 
@@ -269,6 +322,15 @@ GOES_BACK = replace(
     PROMOTION, generation=46, digest="ef" * 32, collected_at=BEGAN - 90_000,
     back=Back(41, BEGAN - 90_000, 45, NEWEST, BEGAN - 200),
 )  # fmt: skip
+OLDER = replace(
+    PROSPECT,
+    facts=replace(
+        PROSPECT.facts,
+        promotion=replace(PROMOTION, collected_at=1e9, confirmed_at=1e9, back=PAST.back),
+    ),
+    undone=PAST.undone,
+    becomes=46,
+)
 UNDONE = LossStatement(41, NEWEST, BEGAN - 200, files=25, bytes=5000, mails=25, deleted=1, paths=(MAIL,) * 25)
 
 
@@ -321,7 +383,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, detail: str, typed: str) -> tuple[Ba
     started: list[Answers] = []
     monkeypatch.setattr(unit, "is_running", lambda: False)
     monkeypatch.setattr(unit, "start", lambda _, answers: started.append(answers))
-    monkeypatch.setattr("hotsync.cli.promote._settled_prospect", lambda *_: seen)
+    monkeypatch.setattr("hotsync.cli.promote_ask._settled_prospect", lambda *_: seen)
     monkeypatch.setattr("hotsync.cli.promote._follow", lambda *_: 0)
     done = CliRunner().invoke(promote, ["--force"], input=f"{socket.gethostname()}\n{typed}\n", standalone_mode=False)
     return done.exception, started
