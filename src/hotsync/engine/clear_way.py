@@ -15,8 +15,12 @@ from hotsync.system.paths import Paths
 UNIT = "hotsync-slave.service"
 DRILL = "hotsync-drill.service"
 _COMMAND = b"hotsync-slave"
-_PACKAGE_TOOL = "dpkg"
+_DPKG = "dpkg"
+_RPM_LOCKS = ("/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock")
 _LOOK_SECONDS = 0.5
+_QUIET_LOOKS = 4
+"""So often in a row no package is being unpacked before a run counts as done with that: apt-get calls dpkg again and
+again."""
 
 
 def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> None:
@@ -26,14 +30,15 @@ def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> Non
     Only while packages are being unpacked it is waited for: those services would not start.
     """
     _end_drill(say)
-    told = False
+    told, quiet = False, 0
     while (pid := _persons_run(paths)) or _is_going():
-        if not _unpacks(pid):
+        quiet = 0 if _unpacks(paths, pid) else quiet + 1
+        if quiet and (quiet >= _QUIET_LOOKS or not told):
             say("Ending a run of hotsync-slave that is in the way")
             _end(paths, pid, clock)
             return
         if not told:
-            say("hotsync-slave is installing packages: waiting until dpkg is done (journalctl -u hotsync-slave)")
+            say("hotsync-slave is installing packages: waiting until they are unpacked (journalctl -u hotsync-slave)")
             told = True
         clock.sleep(_LOOK_SECONDS)
 
@@ -49,8 +54,10 @@ def _end(paths: Paths, pid: int, clock: Clock) -> None:
     if not pid:
         command.run(["systemctl", "stop", UNIT], ok=range(256), timeout=300)
         return
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+    # what it started goes on without it, each program in a group of its own: a download would become an installation
+    for each in (pid, *processes_below(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGTERM)
     while _persons_run(paths) == pid:
         clock.sleep(_LOOK_SECONDS)
 
@@ -74,36 +81,59 @@ def _persons_run(paths: Paths, processes: Path = Path("/proc")) -> int:
     return owner.pid if ours and f"/{UNIT}" not in group else 0
 
 
-def _unpacks(pid: int) -> bool:
-    if pid:
-        return _PACKAGE_TOOL in programs_below(pid)
-    group = command.run(["systemctl", "show", "--property=ControlGroup", "--value", UNIT], ok=range(256)).text.strip()
-    return bool(group) and _PACKAGE_TOOL in programs_in(group)
+def _unpacks(paths: Paths, pid: int) -> bool:
+    """Return whether a run is unpacking packages: dpkg runs, or rpm's database is being written (by rpm, dnf or yum,
+    which download and unpack in one process)."""
+    found = processes_below(pid) if pid else processes_in(_group())
+    return _DPKG in found.values() or bool(writers_of(paths).intersection(found))
 
 
-def programs_below(pid: int, processes: Path = Path("/proc")) -> frozenset[str]:
-    """Given a process, return the names of the programs that it started, and that those did."""
+def _group() -> str:
+    argv = ["systemctl", "show", "--property=ControlGroup", "--value", UNIT]
+    return command.run(argv, ok=range(256)).text.strip()
+
+
+def writers_of(paths: Paths, table: Path = Path("/proc/locks")) -> frozenset[int]:
+    """Return the processes that are changing rpm's database: they hold its lock."""
+    inodes: set[str] = set()
+    for lock_file in _RPM_LOCKS:
+        with suppress(OSError):
+            inodes.add(str(paths.at(lock_file).stat().st_ino))
+    found: set[int] = set()
+    with suppress(OSError):
+        for line in table.read_text().splitlines():
+            # 1: POSIX  ADVISORY  WRITE 4711 fe:01:2217 0 EOF; a line with -> is of one who waits
+            row = line.split()
+            if "->" not in row and row[1:2] == ["POSIX"] and row[3] == "WRITE" and row[5].split(":")[-1] in inodes:
+                found.add(int(row[4]))
+    return frozenset(found)
+
+
+def processes_below(pid: int, processes: Path = Path("/proc")) -> dict[int, str]:
+    """Given a process, return the processes that it started, and those did, each with the name of its program."""
     children: dict[int, list[tuple[int, str]]] = {}
     for file in processes.glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
             # PID (name) state parent ...; a name may hold anything
-            before, _, after = file.read_text().rpartition(")")
+            before, _, after = file.read_text(errors="replace").rpartition(")")
             number, _, name = before.partition(" (")
             children.setdefault(int(after.split()[1]), []).append((int(number), name))
-    found: set[str] = set()
+    found: dict[int, str] = {}
     waiting = [pid]
     while waiting:
         for child, name in children.pop(waiting.pop(), ()):
-            found.add(name)
+            found[child] = name
             waiting.append(child)
-    return frozenset(found)
+    return found
 
 
-def programs_in(group: str, groups: Path = Path("/sys/fs/cgroup"), processes: Path = Path("/proc")) -> frozenset[str]:
-    """Given a control group as systemd names it, return the names of the programs that run in it."""
-    found: set[str] = set()
+def processes_in(group: str, groups: Path = Path("/sys/fs/cgroup"), processes: Path = Path("/proc")) -> dict[int, str]:
+    """Given a control group as systemd names it, return the processes in it, each with the name of its program."""
+    found: dict[int, str] = {}
+    if not group:
+        return found
     with suppress(OSError):
         for number in (groups / group.lstrip("/") / "cgroup.procs").read_text().split():
             with suppress(OSError):
-                found.add((processes / number / "comm").read_text().strip())
-    return frozenset(found)
+                found[int(number)] = (processes / number / "comm").read_text(errors="replace").strip()
+    return found

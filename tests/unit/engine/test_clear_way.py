@@ -20,6 +20,7 @@ class Machine:
         self.moments = moments
         self.asked: list[Sequence[str]] = []
         self.drills = False
+        self.seen: list[frozenset[str]] = []
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
         self.asked.append(argv)
@@ -31,8 +32,9 @@ class Machine:
         text = ("activating" if self.moments else "inactive") if argv[1] == "is-active" else "/system.slice/x"
         return SimpleNamespace(text=f"{text}\n")
 
-    def programs(self, _group: str) -> frozenset[str]:
-        return self.moments[0]
+    def programs(self, _group: str) -> dict[int, str]:
+        self.seen.append(self.moments[0])
+        return dict(enumerate(sorted(self.moments[0])))
 
     def now(self) -> float:
         return 0.0
@@ -44,13 +46,13 @@ class Machine:
         return 0.0
 
     def sleep(self, seconds: float) -> None:
-        self.moments.pop(0)
+        self.moments[:] = self.moments[1:] or self.moments
 
 
 def cleared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *moments: frozenset[str]) -> tuple[list[str], bool]:
     machine = Machine(list(moments))
     monkeypatch.setattr(command, "run", machine.run)
-    monkeypatch.setattr(clear_way, "programs_in", machine.programs)
+    monkeypatch.setattr(clear_way, "processes_in", machine.programs)
     said: list[str] = []
     clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
     return said, any(argv[1] == "stop" for argv in machine.asked)
@@ -86,11 +88,37 @@ def test_while_dpkg_unpacks_it_is_waited_for_and_said_once(monkeypatch: pytest.M
     ]
 
 
+def test_between_two_calls_of_dpkg_apt_get_is_not_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unpacking, between = frozenset({"apt-get", "dpkg"}), frozenset({"apt-get"})
+    machine = Machine([unpacking, between, between, unpacking, between])
+    monkeypatch.setattr(command, "run", machine.run)
+    monkeypatch.setattr(clear_way, "processes_in", machine.programs)
+    said: list[str] = []
+    clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
+    assert machine.seen.count(unpacking) == 2
+
+
+def test_who_writes_rpms_database_is_read_from_the_kernels_locks(tmp_path: Path) -> None:
+    lock_file = Paths(tmp_path).at("/var/lib/rpm/.rpm.lock")
+    lock_file.parent.mkdir(parents=True)
+    lock_file.touch()
+    inode = lock_file.stat().st_ino
+    table = tmp_path / "locks"
+    table.write_text(
+        f"1: POSIX  ADVISORY  WRITE 4711 fe:01:{inode} 0 EOF\n"
+        f"2: POSIX  ADVISORY  READ 4712 fe:01:{inode} 0 EOF\n"
+        f"2: -> POSIX  ADVISORY  WRITE 4713 fe:01:{inode} 0 EOF\n"
+        f"3: POSIX  ADVISORY  WRITE 4714 fe:01:{inode}1 0 EOF\n"
+    )
+    assert clear_way.writers_of(Paths(tmp_path), table) == {4711}
+    assert clear_way.writers_of(Paths(tmp_path / "no rpm"), table) == frozenset()
+
+
 def test_what_a_process_started_is_found_whatever_it_is_called(tmp_path: Path) -> None:
     for number, name, parent in ((7, "hotsync-slave", 1), (8, "apt (get) 7", 7), (9, "dpkg", 8), (10, "dpkg2", 1)):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "stat").write_text(f"{number} ({name}) S {parent} 1 1 0 -1")
-    assert clear_way.programs_below(7, tmp_path) == {"apt (get) 7", "dpkg"}
+    assert clear_way.processes_below(7, tmp_path) == {8: "apt (get) 7", 9: "dpkg"}
 
 
 def test_the_programs_of_a_group_are_read_by_name_and_one_that_has_just_ended_is_none(tmp_path: Path) -> None:
@@ -98,5 +126,5 @@ def test_the_programs_of_a_group_are_read_by_name_and_one_that_has_just_ended_is
     (tmp_path / "groups/system.slice/x/cgroup.procs").write_text("12\n13\n")
     (tmp_path / "proc/12").mkdir(parents=True)
     (tmp_path / "proc/12/comm").write_text("dpkg\n")
-    assert clear_way.programs_in("/system.slice/x", tmp_path / "groups", tmp_path / "proc") == {"dpkg"}
-    assert clear_way.programs_in("/gone", tmp_path / "groups", tmp_path / "proc") == frozenset()
+    assert clear_way.processes_in("/system.slice/x", tmp_path / "groups", tmp_path / "proc") == {12: "dpkg"}
+    assert clear_way.processes_in("/gone", tmp_path / "groups", tmp_path / "proc") == {}
