@@ -42,6 +42,7 @@ class World:
     rebuilds: tuple[Rebuild, ...] = ()
     accounts_differ: bool = True
     choice: NetworkChoice = NetworkChoice.MASTERS
+    master_hears: bool = True
     role: RoleRecord = field(default_factory=lambda: RoleRecord(Role.SLAVE, epoch=4))
     generation: int = 7
 
@@ -150,10 +151,13 @@ class FakeHost:
 
     def fence(self) -> None:
         assert self.world.role.claim is not None, "a fence before the claim"
-        assert "10.77.0.1/24" not in self.world.addresses, "a fence after the MASTER's addresses are ours"
-        assert self.world.document is not None
-        result = FenceResult(Tier.AGENT, True)
-        self.world.document = replace(self.world.document, fences=(result,))
+        document = self.world.document
+        assert document is not None
+        if not document.fences:
+            assert "10.77.0.1/24" not in self.world.addresses, "the first fence after the MASTER's addresses are ours"
+        assert not any(result.reached for result in document.fences), "a fence that reached it is repeated"
+        result = FenceResult(Tier.AGENT, self.world.master_hears)
+        self.world.document = replace(document, fences=(*document.fences, result))
 
     def settle(self) -> None:
         assert self.world.role.role is Role.MASTER, "production before the role"

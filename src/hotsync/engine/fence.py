@@ -1,4 +1,5 @@
-"""Fences the old MASTER after the claim: its agent, ssh, a command of the site. Each is tried once, whatever comes."""
+"""Fences the old MASTER after the claim: its agent, ssh, a command of the site. Each is tried once a run, whatever
+comes; one that reached it is never repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from hotsync.state.settings import read_settings
 from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
+from hotsync.transport.addresses import addresses_of, is_own
 from hotsync.transport.client import hail
 from hotsync.transport.dial import Callee, Ours
 from hotsync.transport.handover_call import HandOverCall
@@ -50,20 +51,20 @@ def fences_left(paths: Paths, promotion: Promotion) -> tuple[Tier, ...]:
 
 
 def fence(paths: Paths, clock: Clock) -> None:
-    """Try every way that is left, write down what came of each, and stop after one that reached the MASTER."""
+    """Try every way that is left, once; write down what came of each, and stop after one that reached the MASTER."""
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     promotion = document.load_promotion(paths)
     if peer is None or promotion is None:
         return
     ways: Mapping[Tier, Callable[[], str]] = {
-        Tier.AGENT: lambda: _agent(paths, clock, settings, promotion.epoch),
+        Tier.AGENT: lambda: _agent(paths, clock, settings, peer, promotion.epoch),
         Tier.SSH: lambda: _ssh(settings),
         Tier.COMMAND: lambda: _command(settings, peer),
     }
-    results = promotion.fences
-    while left := tiers_left(settings.fence_ssh, settings.fence_command, results):
-        tier = left[0]
+    results, tried = promotion.fences, list[Tier]()
+    while left := tiers_left(settings.fence_ssh, settings.fence_command, results, tried):
+        tried.append(tier := left[0])
         try:
             result = FenceResult(tier, True, ways[tier]())
         except HotSyncError as error:
@@ -75,9 +76,14 @@ def fence(paths: Paths, clock: Clock) -> None:
         results = (*results, result)
 
 
-def _agent(paths: Paths, clock: Clock, settings: Settings, epoch: int) -> str:
+def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int) -> str:
     """Call the MASTER's HotSync with the claimed epoch: whoever hears a higher one holds itself, and lets go."""
-    find = partial(callees, paths, epoch)
+
+    def find() -> tuple[Callee, ...]:
+        if there := callees(paths, epoch):
+            return there
+        raise PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
+
     with closing(HandOverCall(find, clock, ANSWER_SECONDS, settings.clock_skew_seconds)) as line:
         return watch_it_leave(line, clock, epoch)
 
@@ -134,15 +140,30 @@ def _answering(addresses: tuple[str, ...], port: int) -> tuple[str, ...]:
 
 def _knock(address: str, port: int) -> bool:
     """Return whether somebody answers there, within a moment: a dead MASTER must not cost the promotion its time."""
-    with suppress(OSError), socket.create_connection((address, port), timeout=KNOCK_SECONDS):
-        return True
+    with suppress(OSError), socket.create_connection((address, port), timeout=KNOCK_SECONDS) as sock:
+        # a promotion that goes on may have the MASTER's address already: that is ourselves
+        return bool(sock.getsockname()[0] != sock.getpeername()[0])
     return False
 
 
 def _ssh(settings: Settings) -> str:
     """Switch the MASTER off by ssh."""
-    ssh.run(settings.fence_ssh, SWITCH_OFF)
-    return f"{settings.fence_ssh} switches itself off"
+    target = settings.fence_ssh
+    if leads_here(target):
+        fault = f"{target} is this server itself now"
+        raise CommandFailed(program="ssh", status="not run", detail=fault, line=f"ssh -G {target}")
+    ssh.run(target, SWITCH_OFF)
+    return f"{target} switches itself off"
+
+
+def leads_here(target: str) -> bool:
+    """Given whom ssh would call, return whether that is this very server.
+
+    A promotion that goes on has the MASTER's addresses, names and host keys already.
+    """
+    told = command.run(["ssh", "-G", "--", target], timeout=ssh.SECONDS).text
+    hosts = [line.partition(" ")[2] for line in told.splitlines() if line.startswith("hostname ")]
+    return any(is_own(address) for host in hosts for address in addresses_of(host))
 
 
 def _command(settings: Settings, peer: Peer) -> str:

@@ -16,6 +16,7 @@ from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
 from hotsync.engine.status import holdings
 from hotsync.errors import ExitCode, NotReady, Refused
+from hotsync.flows import promote_look as look
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
 from hotsync.flows.promote_past import Past, drop_views, gone_back

@@ -33,22 +33,25 @@ class FenceResult:
     detail: str = ""
 
 
-def tiers_left(ssh: str, command: str, results: Iterable[FenceResult]) -> tuple[Tier, ...]:
-    """Given what the settings name and what was done, return the ways that are still to be tried, in order.
+def tiers_left(ssh: str, command: str, results: Iterable[FenceResult], tried: Iterable[Tier] = ()) -> tuple[Tier, ...]:
+    """Given what the settings name, what came of every run so far, and what this one has tried, return the ways that
+    are still to be tried, in order.
 
-    After one that reached it none is needed. A person's word ends no doubt of ours: it only stands in the report.
+    After one that reached it none is needed, in no later run either: somebody may have repaired the server meanwhile.
+    What failed is tried again by a later run: the server may be back. A person's word ends no doubt of ours: it only
+    stands in the report.
     """
     done = tuple(results)
     if any(result.reached for result in done if result.tier is not Tier.PERSON):
         return ()
     wanted = (Tier.AGENT, *([Tier.SSH] if ssh else []), *([Tier.COMMAND] if command else []))
-    tried = {result.tier for result in done}
-    return tuple(tier for tier in wanted if tier not in tried)
+    now = frozenset(tried)
+    return tuple(tier for tier in wanted if tier not in now)
 
 
 def sentence_of(results: Iterable[FenceResult]) -> str:
     """Given all that was tried, return how the MASTER was fenced, in one sentence ("": nothing was tried yet)."""
-    done = tuple(results)
+    done = tuple({result.tier: result for result in results}.values())  # what came of each at last
     reached = [result for result in done if result.reached]
     if reached:
         return f"The old MASTER was fenced: {'; '.join(WORDS[result.tier] for result in reached)}."

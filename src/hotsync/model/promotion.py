@@ -223,7 +223,7 @@ class PromotionFacts:
 
     `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
     are not yet. `labels`: files have to be labelled for SELinux here. `quotas`: so many have limits. `fences`: ways to
-    keep the old MASTER from serving that were not tried yet.
+    keep the old MASTER from serving that have not reached it yet.
     """
 
     role: RoleRecord

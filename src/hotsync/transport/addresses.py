@@ -33,6 +33,17 @@ def is_link_local(address: str) -> bool:
     return parsed.version == 6 and parsed.is_link_local
 
 
+def is_own(address: str) -> bool:
+    """Given an address in its one form, return whether it is this host's: what is sent there would come from there."""
+    try:
+        parsed = ipaddress.ip_address(address)
+        with socket.socket(socket.AF_INET if parsed.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))  # asks the kernel for a route, and sends nothing
+            return parsed.is_loopback or plain_address(str(probe.getsockname()[0])) == address
+    except (ValueError, OSError):
+        return False
+
+
 def addresses_of(host: str) -> frozenset[str]:
     """Given an address or a name, return all its addresses in their one form (none if the name is not known)."""
     try:

@@ -31,15 +31,26 @@ def test_ways_are_tried_from_the_gentlest_on_until_one_reaches_the_master(
     works: list[bool], ssh: bool, program: bool, by_hand: bool
 ) -> None:
     would = dict(zip((Tier.AGENT, Tier.SSH, Tier.COMMAND), works, strict=True))
-    results = [BY_HAND] if by_hand else []
-    while left := tiers_left("master" if ssh else "", "/fence" if program else "", results):
+    results, named = [BY_HAND] if by_hand else [], ("master" if ssh else "", "/fence" if program else "")
+    now = list[Tier]()
+    while left := tiers_left(*named, results, now):
+        now.append(left[0])
         results.append(FenceResult(left[0], would[left[0]], "said"))
     tried = [result.tier for result in results if result.tier is not Tier.PERSON]
     wanted = [Tier.AGENT, *([Tier.SSH] if ssh else []), *([Tier.COMMAND] if program else [])]
     assert tried == wanted[: len(tried)]
     reached = [tier for tier in tried if would[tier]]
     assert reached == tried[-1:] if reached else tried == wanted
+    # a later run
+    assert tiers_left(*named, results) == (() if reached else tuple(wanted))
     assert ("not fenced" in sentence_of(results)) is not bool(reached or by_hand)
+
+
+def test_of_ways_that_were_tried_again_the_report_says_what_came_of_them_at_last() -> None:
+    failed = FenceResult(Tier.AGENT, False, "nobody is there"), FenceResult(Tier.SSH, False, "no route to host")
+    later = (*failed, FenceResult(Tier.AGENT, False, "reset"))
+    assert "(agent: reset, ssh: no route to host)" in sentence_of(later)
+    assert sentence_of((*later, FenceResult(Tier.SSH, True))).startswith("The old MASTER was fenced: it was told")
 
 
 def test_nothing_is_said_of_a_fence_before_there_was_one() -> None:
@@ -54,6 +65,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     store.save_peer(paths, PEER)
     document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
     monkeypatch.setattr(engine, "load_identity", lambda _: None)
+    monkeypatch.setattr(engine, "leads_here", lambda _: False)
     return paths
 
 
@@ -112,6 +124,44 @@ def test_a_program_that_the_kernel_does_not_start_is_a_fence_that_failed_and_no_
     monkeypatch.setattr("hotsync.engine.fence.command.run", run)
     engine.fence(paths, TickingClock())
     assert results(paths)[1] == FenceResult(Tier.COMMAND, False, "Exec format error")
+
+
+def test_a_promotion_that_goes_on_tries_again_what_had_failed_and_stops_where_the_master_is_back(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(monkeypatch, master_host="192.0.2.10", fence_ssh="old-master")
+    monkeypatch.setattr(engine, "_knock", lambda *_: False)
+
+    def run(*_: object, **__: object) -> Completed:
+        raise CommandFailed(program="ssh", status="exit 255", detail="no route to host", line="ssh")
+
+    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    engine.fence(paths, TickingClock())
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    assert engine.fences_left(paths, promotion) == (Tier.AGENT, Tier.SSH)
+    monkeypatch.setattr(engine, "_knock", lambda *_: True)
+    monkeypatch.setattr(engine, "watch_it_leave", lambda *_: "it has given up its addresses")
+    for _ in range(2):
+        engine.fence(paths, TickingClock())
+    tiers = [(result.tier, result.reached) for result in results(paths)]
+    assert tiers == [(Tier.AGENT, False), (Tier.SSH, False), (Tier.AGENT, True)]
+
+
+def test_a_promotion_that_goes_on_and_has_the_masters_address_does_not_switch_itself_off(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(monkeypatch, fence_ssh="192.0.2.10")
+    ran: list[object] = []
+    monkeypatch.setattr(engine, "_knock", lambda *_: False)
+    monkeypatch.setattr(engine, "leads_here", lambda _: True)
+    monkeypatch.setattr("hotsync.engine.fence.command.run", lambda *argv, **_: ran.append(argv))
+    engine.fence(paths, TickingClock())
+    agent, ssh = results(paths)
+    assert agent.detail.startswith("192.0.2.10 port 273 does not answer")
+    assert not ssh.reached
+    assert "192.0.2.10 is this server itself now" in ssh.detail
+    assert ran == []
 
 
 def test_in_a_switchover_only_the_master_itself_is_asked_until_it_has_confirmed(

@@ -42,6 +42,7 @@ worlds = st.builds(
     quotas=st.integers(0, 1),
     accounts_differ=st.booleans(),
     choice=st.sampled_from([NetworkChoice.MASTERS, NetworkChoice.KEEP]),
+    master_hears=st.booleans(),
     role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
 )
 # after how many steps it ends, how (killed with that step recorded or not, a step that fails before or after it did
@@ -115,6 +116,8 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     run(world)
     assert plan_promote(world.facts()) == ()
     assert world.claims == 1
+    assert world.document is not None
+    assert world.document.fences[-1].reached is world.master_hears
     assert world.role == RoleRecord(Role.MASTER, epoch + 1)
     assert sorted(world.exchanged) == sorted(world.units)
     assert world.etc == "exchanged"
@@ -143,6 +146,15 @@ def test_the_claim_is_the_first_step_and_the_role_comes_after_everything_that_co
     phases = list(Phase)
     assert [phases.index(step.phase) for step in plan] == sorted(phases.index(step.phase) for step in plan)
     assert len({step.key for step in plan}) == len(plan)
+
+
+def test_a_fence_that_failed_is_tried_again_by_the_run_that_goes_on_and_one_that_reached_is_not() -> None:
+    world = World()
+    for hears in (False, False, True, True):
+        world.master_hears = hears
+        run(world, 3)
+    assert world.document is not None
+    assert [result.reached for result in world.document.fences] == [False, False, True]
 
 
 def test_a_generation_that_arrives_between_plan_and_claim_does_not_change_a_claimed_promotion() -> None:
