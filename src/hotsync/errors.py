@@ -7,7 +7,7 @@ HotSyncError
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
 │   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
-│   └── StreamRefused  NotServing  HandOverFailed
+│   └── StreamRefused  NotServing  HandOverFailed  StillServed
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
 │   ├── PeerUnreachable  ConnectionEnded  PeerRefused  WrongPassword  WrongPeer  NotTrusted  NotPaired
@@ -158,6 +158,13 @@ class PeerStillAlive(Refused):
 
     code = "refused.alive"
     hint = "Switch the MASTER off first; use --force only if you are sure that it cannot serve."
+
+
+class StillServed(Refused):
+    """This server would take what somebody else has or may serve: {evidence}."""
+
+    code = "refused.served"
+    hint = "Switch the other server off, or find out who that is; --force only if you are sure that it cannot serve."
 
 
 class NotReady(Refused):

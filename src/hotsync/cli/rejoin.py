@@ -10,7 +10,7 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import age, say
-from hotsync.errors import ExitCode, UsageError
+from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows.hold import may_rejoin_as_master, rejoin_as_master
 from hotsync.flows.rejoin import Prospect, prospect, rejoin_as_slave
 from hotsync.model.readable import readable
@@ -30,7 +30,8 @@ from hotsync.system.paths import Paths
     help="The folder for what the other server never received (/var/lib/hotsync/vault).",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rejoin_command(as_master: bool, vault: Path | None, yes: bool) -> int:
+@click.option("--force", is_flag=True, help="With --as-master: also while somebody answers for what it would take.")
+def rejoin_command(as_master: bool, vault: Path | None, yes: bool, force: bool) -> int:
     """Bring a MASTER back that holds itself because its SLAVE was promoted.
 
     It becomes the SLAVE of the server that took its place. What it had and that one never received goes to a vault
@@ -39,7 +40,9 @@ def rejoin_command(as_master: bool, vault: Path | None, yes: bool) -> int:
     was cut: it goes on where it stopped.
 
     With --as-master it takes its addresses and starts production again, at an epoch above the other server's, which
-    holds itself when it comes back. Data of the other server stays there.
+    holds itself when it comes back. Data of the other server stays there. It asks before whether anybody has these
+    addresses, and whether the other server is on; if so it refuses, unless --force says that it cannot serve. --yes
+    never means --force.
 
     Exit status: 0 done, 2 usage, 3 refused, 4 another run is going, 5 the other server does not answer, 9 a step
     failed.
@@ -49,7 +52,9 @@ def rejoin_command(as_master: bool, vault: Path | None, yes: bool) -> int:
     if as_master:
         if vault is not None:
             raise UsageError(reason="--vault goes with a rejoin as SLAVE.", hint="Leave it out, or --as-master.")
-        return _as_master(places, clock, yes=yes)
+        return _as_master(places, clock, yes=yes, force=force)
+    if force:
+        raise UsageError(reason="--force goes with --as-master.", hint="`hotsync rejoin` as SLAVE needs none.")
     return _as_slave(places, clock, vault.absolute() if vault is not None else None, yes=yes)
 
 
@@ -89,8 +94,11 @@ def _show(seen: Prospect, clock: Clock) -> None:
     say(f"  Its address: {', '.join(map(str, rejoin.own))}; its name: {rejoin.name}.")
 
 
-def _as_master(places: Paths, clock: Clock, *, yes: bool) -> int:
-    hold = may_rejoin_as_master(places, clock)
+def _as_master(places: Paths, clock: Clock, *, yes: bool, force: bool) -> int:
+    seen = may_rejoin_as_master(places, clock, force=force)
+    hold = seen.hold
+    for sign in seen.signs:
+        say(f"Somebody is there: {sign}.")
     if not yes:
         say(
             f"The other server of the pair was promoted (epoch {hold.epoch}) and does not answer now. If it serves all "
@@ -100,7 +108,9 @@ def _as_master(places: Paths, clock: Clock, *, yes: bool) -> int:
         name = readable(socket.gethostname())
         if click.prompt(f"Type the name of this server ({name}) if the other one is off and stays off") != name:
             raise click.Abort
-    epoch = rejoin_as_master(places, clock, say)
+        if seen.signs and click.prompt("Type CANNOT SERVE if you made sure that it cannot").strip() != "CANNOT SERVE":
+            raise Refused(reason="the other server may serve", hint="Nothing was changed. Switch it off first.")
+    epoch = rejoin_as_master(places, clock, say, force=force)
     say(f"This server is the MASTER again, at epoch {epoch}. `systemctl --failed` shows what did not start.")
     say("Put its settings into force: signal-event nethserver-hotsync-save")
     return ExitCode.DONE

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
-from hotsync.config.schema import Settings
 from hotsync.engine.hold import Holding
 from hotsync.engine.rejoin_files import forget_attempt
-from hotsync.errors import HotSyncError, NotReady, Refused, StaleEpoch, UsageError, WrongRole
+from hotsync.engine.still_served import signs_on_the_wire, word_of_peer
+from hotsync.errors import HotSyncError, NotReady, StillServed, UsageError, WrongRole
+from hotsync.flows.boot_guard import own_addresses
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.flows.save import Surroundings, save
 from hotsync.model.hold import Hold, hint_of, next_after_release, sentence_of
-from hotsync.model.identity import Peer, Role
+from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble
 from hotsync.report.mail import LocalMailServer
 from hotsync.state import store
@@ -29,16 +30,14 @@ from hotsync.state.settings import read_settings
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.transport.client import hail
-from hotsync.transport.dial import Callee, Ours
-from hotsync.transport.tls import load_identity
 
 MAIL_UNIT = "hotsync-held-mail.service"
 HOLD_UNIT = "hotsync-hold.service"
 EXCHANGE_UNIT = "hotsync-exchange.service"
-ANSWER_SECONDS = 5.0
 _ABOUT = "production on this server"
 _log = logging.getLogger("hotsync.hold")
+Wire = Callable[[Hold, Iterable[str], int], tuple[str, ...]]
+"""Returns who answers for the addresses of production, in words."""
 
 
 def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
@@ -106,10 +105,19 @@ def _is_local(who: Addressee) -> bool:
     return any(isinstance(carrier, LocalMailServer) for carrier in who.carriers)
 
 
-def may_rejoin_as_master(paths: Paths, clock: Clock) -> Hold:
+@dataclass(frozen=True, slots=True)
+class MayServe:
+    """A held server that may become the MASTER again, and what answers all the same for what it would take."""
+
+    hold: Hold
+    signs: tuple[str, ...] = ()
+
+
+def may_rejoin_as_master(paths: Paths, clock: Clock, *, force: bool = False, wire: Wire | None = None) -> MayServe:
     """Return the hold of this server if it may become the MASTER again.
 
-    Raise WrongRole on a SLAVE, UsageError if it is not held, Refused while the other server answers with its epoch.
+    Raise WrongRole on a SLAVE, UsageError if it is not held, Refused while the other server answers with its epoch,
+    StillServed without `force` where somebody has its addresses, or the other server is on and does not say what it is.
     """
     record = store.load_role(paths)
     if record.role is not Role.MASTER:
@@ -124,43 +132,29 @@ def may_rejoin_as_master(paths: Paths, clock: Clock) -> Hold:
             hint="Run `hotsync rejoin`, which goes on where it stopped; then `hotsync-promote` makes it the MASTER.",
         )
     settings, _ = read_settings(paths)
-    peer = store.load_peer(paths)
-    for address in _addresses(settings, peer):
-        assert peer is not None
-        if _says_that_we_are_superseded(paths, clock, settings, peer, address):
-            raise Refused(
-                reason=f"the other server answers at {address}, and it is the MASTER",
-                hint="Leave this one held; or switch the other one off first, and keep it off.",
-            )
-    return hold
+    said = word_of_peer(paths, clock)
+    signs = (*said, *(wire or signs_on_the_wire)(hold, own_addresses(paths), settings.slave_port))
+    if signs and not force:
+        raise StillServed(evidence="; ".join(signs))
+    return MayServe(hold, signs)
 
 
-def _addresses(settings: Settings, peer: Peer | None) -> tuple[str, ...]:
-    if peer is None:
-        return ()
-    return tuple(dict.fromkeys(each for each in (peer.link_local, settings.slave_host, peer.address) if each))
-
-
-def _says_that_we_are_superseded(paths: Paths, clock: Clock, settings: Settings, peer: Peer, address: str) -> bool:
-    ours = Ours(store.load_role(paths).highest_epoch, Role.MASTER, "localhost", "0")
-    callee = Callee(address, settings.slave_port, ours, load_identity(paths), peer.fingerprint)
-    try:
-        hail(callee, clock, ANSWER_SECONDS)
-    except StaleEpoch:
-        return True
-    except HotSyncError:
-        return False
-    return False
-
-
-def rejoin_as_master(paths: Paths, clock: Clock, say: Callable[[str], None], holding: Holding | None = None) -> int:
+def rejoin_as_master(
+    paths: Paths,
+    clock: Clock,
+    say: Callable[[str], None],
+    holding: Holding | None = None,
+    *,
+    force: bool = False,
+    wire: Wire | None = None,
+) -> int:
     """Let this server serve again, by the administrator's word; return its epoch.
 
     It is above the one that held it: the other server yields when it comes back.
     """
     # nobody makes a replica of this server's data meanwhile
     with lock.held(paths.sync_lock, "run of HotSync"), at_work(paths):
-        hold = may_rejoin_as_master(paths, clock)
+        hold = may_rejoin_as_master(paths, clock, force=force, wire=wire).hold
         forget_attempt(paths, clock)
         record = store.load_role(paths)
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1

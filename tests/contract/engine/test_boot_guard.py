@@ -20,7 +20,9 @@ from hotsync.backends.network import giving_up
 from hotsync.backends.network.quiet_links import is_up, quiet_links
 from hotsync.engine.boot_guard import Asking, Question
 from hotsync.engine.hold import LiveLines
+from hotsync.engine.still_served import signs_on_the_wire
 from hotsync.model.boot_guard import Answers, decide
+from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.state import store
@@ -161,6 +163,20 @@ def test_an_ipv6_address_of_ours_that_somebody_has_is_found_too(wire: Wire) -> N
     # the question comes from a link-local address: production's own one is nowhere told
     seen = json.loads(command.run(["ip", "-j", "-6", "neighbour", "show", "dev", "here0"]).text or "[]")
     assert [each["dst"] for each in seen if not each["dst"].startswith("fe80:")] == []
+
+
+def test_a_held_server_finds_who_has_its_address_before_it_takes_it_again(wire: Wire) -> None:
+    wire.slave.stop()
+    wire.at_boot(lambda: command.run(["ip", "link", "set", "far0", "up"]))
+    held = Hold(1, 1.0, addresses=(Address("far0", ADDRESS, 24),))
+    assert wire.at_boot(lambda: signs_on_the_wire(held, (), PORT)) == ()
+    command.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "here0"])
+    (link,) = json.loads(command.run(["ip", "-j", "link", "show", "dev", "here0"]).text)
+    said = f"{link['address']} holds {ADDRESS}"
+    assert wire.at_boot(lambda: signs_on_the_wire(held, (), PORT)) == (said,)
+    # one that was held at its boot had none yet: its files say what it would take
+    at_boot = Hold(0, 1.0, why="nobody answered")
+    assert wire.at_boot(lambda: signs_on_the_wire(at_boot, {ADDRESS}, PORT)) == (said,)
 
 
 def test_where_nobody_is_the_time_is_over_and_no_longer(wire: Wire) -> None:

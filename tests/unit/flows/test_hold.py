@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -12,13 +12,30 @@ from click.testing import CliRunner
 
 from hotsync.agent import guard
 from hotsync.cli.rejoin import rejoin_command
-from hotsync.errors import PeerUnreachable, Refused, StaleEpoch, UsageError, WrongRole
+from hotsync.engine import still_served
+from hotsync.errors import (
+    ClockSkew,
+    EpochReleased,
+    ExitCode,
+    HotSyncError,
+    OtherProtocol,
+    PeerRefused,
+    PeerSilent,
+    PeerUnreachable,
+    Refused,
+    StaleEpoch,
+    StillServed,
+    UsageError,
+    WrongPeer,
+    WrongRole,
+)
 from hotsync.flows import hold as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.save import Surroundings, save
 from hotsync.flows.status import read_status
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.network import Address
 from hotsync.report.mail import LocalMailServer, MailNotSent
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
@@ -178,8 +195,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, *, superseded: bool) -> list[str]:
             raise StaleEpoch(ours=3, theirs=4)
         raise PeerUnreachable(address=callee.address, port=273, reason="no route")
 
-    monkeypatch.setattr(flow, "hail", hail)
-    monkeypatch.setattr(flow, "load_identity", lambda _: None)
+    monkeypatch.setattr(still_served, "hail", hail)
+    monkeypatch.setattr(still_served, "load_identity", lambda _: None)
+    monkeypatch.setattr(flow, "signs_on_the_wire", lambda *_: ())
     return asked
 
 
@@ -197,8 +215,111 @@ def test_a_server_whose_peer_is_off_may_come_back_after_every_address_was_asked(
 ) -> None:
     asked = answers(monkeypatch, superseded=False)
     save_hold(paths, HOLD)
-    assert flow.may_rejoin_as_master(paths, TickingClock()) == HOLD
+    assert flow.may_rejoin_as_master(paths, TickingClock()) == flow.MayServe(HOLD)
     assert asked == ["fe80::1%eth0", "192.0.2.20"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ClockSkew(seconds=900),
+        OtherProtocol(theirs=2, ours=1),
+        WrongPeer(address="192.0.2.20", seen="0", pinned="f"),
+        PeerSilent(seconds=5, phase="it was greeted"),
+        PeerRefused(reason="both servers are MASTER"),
+    ],
+)
+def test_a_peer_that_is_on_and_cannot_be_understood_is_not_taken_for_one_that_is_off(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch, answer: HotSyncError
+) -> None:
+    """A SLAVE whose clock was wrong had been promoted: both served at the same addresses."""
+    answers(monkeypatch, superseded=False)
+
+    def hail(*_: object) -> None:
+        raise answer
+
+    monkeypatch.setattr(still_served, "hail", hail)
+    save_hold(paths, HOLD)
+    with pytest.raises(StillServed, match="port 273 answers") as caught:
+        flow.rejoin_as_master(paths, TickingClock(), lambda _: None)
+    assert caught.value.exit_code == ExitCode.REFUSED
+    assert "--force" in caught.value.hint
+    assert held(paths) == HOLD
+    assert machine.done == []
+    assert len(flow.may_rejoin_as_master(paths, TickingClock(), force=True).signs) == 2
+
+
+@pytest.mark.parametrize("answer", [None, EpochReleased(ours=3, theirs=4)])
+def test_a_peer_that_says_that_it_is_the_slave_or_gave_up_is_in_nobodys_way(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, answer: HotSyncError | None
+) -> None:
+    answers(monkeypatch, superseded=False)
+
+    def hail(*_: object) -> None:
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(still_served, "hail", hail)
+    save_hold(paths, HOLD)
+    assert flow.may_rejoin_as_master(paths, TickingClock()).signs == ()
+
+
+def test_a_server_whose_addresses_somebody_has_stays_held_unless_it_is_forced(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, superseded=False)
+    monkeypatch.setattr(flow, "signs_on_the_wire", lambda *_: ("52:54:00:77:00:02 holds 192.0.2.10",))
+    save_hold(paths, HOLD)
+    with pytest.raises(StillServed, match=r"52:54:00:77:00:02 holds 192\.0\.2\.10"):
+        flow.may_rejoin_as_master(paths, TickingClock())
+    assert flow.may_rejoin_as_master(paths, TickingClock(), force=True).hold == HOLD
+
+
+def test_force_has_a_person_type_it_and_yes_does_not_mean_it(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTSYNC_ROOT", str(paths.root))
+    monkeypatch.setattr("hotsync.cli.rejoin.log.set_up", lambda _: None)
+    monkeypatch.setattr("hotsync.cli.rejoin.socket.gethostname", lambda: "master")
+    answers(monkeypatch, superseded=False)
+    monkeypatch.setattr(flow, "signs_on_the_wire", lambda *_: ("52:54:00:77:00:02 holds 192.0.2.10",))
+    done: list[bool] = []
+
+    def rejoin(*_: object, force: bool) -> int:
+        done.append(force)
+        return 5
+
+    monkeypatch.setattr("hotsync.cli.rejoin.rejoin_as_master", rejoin)
+    save_hold(paths, HOLD)
+    for words, typed in (
+        (["--yes"], ""),
+        (["--force"], "some other\nCANNOT SERVE\n"),
+        (["--force"], "master\nyes\n"),
+    ):
+        assert CliRunner().invoke(rejoin_command, ["--as-master", *words], input=typed).exit_code != 0
+    assert done == []
+    for words, typed in ((["--force"], "master\nCANNOT SERVE\n"), (["--force", "--yes"], "")):
+        said = CliRunner().invoke(rejoin_command, ["--as-master", *words], input=typed)
+        assert "52:54:00:77:00:02 holds 192.0.2.10" in said.output
+    assert done == [True, True]
+    assert CliRunner().invoke(rejoin_command, ["--force"]).exit_code != 0
+
+
+def test_what_is_asked_on_the_wire_is_every_address_of_production_on_every_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(still_served, "read_cards", lambda: ("eth0", "eth1"))
+    monkeypatch.setattr("hotsync.engine.still_served.live.read_interfaces", lambda: frozenset({"eth0", "eth1", "br0"}))
+    hold = replace(HOLD, addresses=(Address("br0", "192.0.2.10", 24), Address("br0", "2001:db8::10", 64)))
+    asked: list[Address] = []
+
+    def ask(_: str, port: int, wanted: Iterable[Address]) -> tuple[str, ...]:
+        asked.extend(wanted)
+        return (f"port {port}",)
+
+    assert still_served.signs_on_the_wire(hold, {"192.0.2.99"}, 273, ask) == ("port 273",)
+    assert {(each.interface, each.address) for each in asked} == {
+        ("br0", "2001:db8::10"),
+        *((wire, address) for wire in ("br0", "eth0", "eth1") for address in ("192.0.2.10", "192.0.2.99")),
+    }
 
 
 def test_it_comes_back_above_the_epoch_that_held_it(
