@@ -22,7 +22,9 @@ from hotsync.cli.promote_render import (
 )
 from hotsync.cli.render import print_json
 from hotsync.cli.undo import undo_command
-from hotsync.engine.network_rollback import VERB, confirmed_path, load_before, put_back
+from hotsync.engine import network_trial
+from hotsync.engine.network_return import network_back
+from hotsync.engine.network_rollback import VERB, confirmed_path, load_before
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
@@ -122,7 +124,7 @@ def promote(
         # the unit is started again after a while, as long as nobody takes the mail
         return ExitCode.DONE if mail_unfinished(paths, SystemClock()) else ExitCode.WARNINGS
     if back:
-        put_back(paths)
+        network_back(paths)
         return ExitCode.DONE
     if confirm_network:
         return _confirm_network(paths)
@@ -173,6 +175,7 @@ def _confirm_network(paths: Paths) -> int:
     if load_before(paths) is None:
         raise Refused(reason="no promotion waits for a word about its network", hint="Nothing was changed.")
     files.write_atomic(confirmed_path(paths), b"", mode=0o600)
+    network_trial.end(paths)
     click.echo("The network stays as it is now.")
     return ExitCode.DONE
 

@@ -169,10 +169,14 @@ def load_before(paths: Paths) -> Before | None:
 
 
 def put_back(paths: Paths) -> bool:
-    """Put the network back as it was before the change under way, if there is one; return whether there was."""
+    """Put the network back as it was before the change under way, if there is one and no person has said that it may
+    stay; return whether it was."""
     with lock.held(paths.run / "network-back.lock", "rollback of the network", wait=True):
         before = load_before(paths)
         if before is None:
+            return False
+        if confirmed_path(paths).exists():  # said to a process that is gone
+            before_path(paths).unlink(missing_ok=True)
             return False
         for fault in restore(before):
             _log.warning("the network was not wholly put back: %s", fault)

@@ -20,7 +20,7 @@ from hotsync.model.promotion import ETC, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import files
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, move_aside, remove
+from hotsync.system.trees import copy_exactly, matching, move_aside, remove
 
 PREPARED = ".hotsync-etc"
 PART = ".hotsync-etc.part"
@@ -97,11 +97,10 @@ class PreparedEtc:
     def _keep_own(self, own: OwnEtc, patterns: Sequence[str]) -> None:
         here = _links_below(self._live)
         there = _links_below(self._part)
-        for pattern in patterns:
-            for foreign in self._part.glob(pattern):
-                remove(foreign)
+        for foreign in matching(self._part, patterns):
+            remove(self._part / foreign)
         kept = {path.removeprefix(f"{ETC}/") for path in own.kept if path.startswith(f"{ETC}/")}
-        kept |= {os.fspath(path.relative_to(self._live)) for pattern in patterns for path in self._live.glob(pattern)}
+        kept |= matching(self._live, patterns)
         kept |= set(files_that_stay(here, there, own.slave_only_files))
         for path in _highest(kept):
             self._take(path)

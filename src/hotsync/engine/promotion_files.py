@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from hotsync.backends import quotas, rebuild, selinux
-from hotsync.engine import folders_before
+from hotsync.engine import folders_before, network_trial
 from hotsync.engine.master_facts import read_told
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.prepared_etc import PreparedEtc
+from hotsync.engine.prepared_etc import PREPARED, PreparedEtc
 from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
@@ -68,6 +68,7 @@ class PromotionFiles:
         if aside != self._aside:  # said before it is true: a cut after the exchange leaves nothing to say it
             place = f"/{(aside / ETC).relative_to(self._paths.root)}"
             document.add_note(self._paths, f"What this server had in /etc lies in {place} (/var is a disk of its own).")
+        network_trial.begin(self._paths, self._promotion(), self._paths.at(f"/{PREPARED}"))
         self._etc.exchange(self._promotion(), aside)
 
     def exchange(self, path: str) -> None:

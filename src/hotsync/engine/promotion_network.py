@@ -13,11 +13,13 @@ from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith, live_links
 from hotsync.backends.network.detect import network_system
-from hotsync.engine import network_before
+from hotsync.backends.network.snapshot import Before
+from hotsync.engine import network_before, network_return, network_trial
 from hotsync.engine.network_rollback import Rollback, guard_by_settings
 from hotsync.engine.network_writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
 from hotsync.model.network import Address, Interface, NetworkState, is_on_link
+from hotsync.model.network_trial import Why
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion
 from hotsync.state.configdb import find_database
 from hotsync.state.settings import read_settings
@@ -121,6 +123,8 @@ class PromotionNetwork:
             self._keep_standby()
         plan = self._promotion().network
         rollback = self._rollback()
+        if said := network_return.settle(self._paths):
+            self._note(said)
         before = rollback.arm(()) if plan.choice.takes_addresses else None
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
@@ -128,13 +132,24 @@ class PromotionNetwork:
             return
         state = self._state()
         self._take(plan, state, live_links.to_make(state, live.read_interfaces()))
-        if before is None:
-            return
         try:
-            rollback.prove(before, self._gateways_here(plan), plan.addresses)
+            if before is not None:
+                rollback.prove(before, self._gateways_here(plan), plan.addresses)
+            network_trial.end(self._paths)
         except NetworkSilent as error:
             _log.warning("%s", error.sentence)
+            assert before is not None
+            self._files_back(before)
+
+    def _files_back(self, before: Before) -> None:
+        """Let no boot use the files with which nobody answered."""
+        returned = network_return.go_back(self._paths, Why.SILENT)
+        if returned.said:
+            self._note(returned.said)
+        elif not network_return.is_back(self._paths):
             self._note(_NOT_BY_FILES)
+        if returned.whole:
+            network_return.follow(self._paths, before)
 
     def _keep_standby(self) -> None:
         """Let NethServer's database name the standby addresses: its event writes all files of the network anew."""

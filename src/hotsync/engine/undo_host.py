@@ -33,6 +33,7 @@ from hotsync.model.undo import Undo
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.network_trial import drop_trial
 from hotsync.state.undo import add_undo_note, kept_folder, load_undo, save_undo
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -199,6 +200,7 @@ class UndoHost:
         say_released(self.paths, self.clock, self.promotion.epoch)
         folders_before.forget(self.paths)
         network_before.forget(self.paths)
+        drop_trial(self.paths)
         announce_at_boot(self.paths, False)
         undo = self._undo
         if not undo.finished_at:

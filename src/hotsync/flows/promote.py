@@ -11,6 +11,7 @@ from hotsync.engine import promotion_host, switchover
 from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
 from hotsync.engine.master_facts import check_spool
+from hotsync.engine.network_return import go_back
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion_facts import read_facts
 from hotsync.engine.promotion_host import PromotionParts
@@ -28,6 +29,7 @@ from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.loss import LossStatement
 from hotsync.model.mute import mutable
+from hotsync.model.network_trial import Why
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst
@@ -160,7 +162,8 @@ def _keep_answer(paths: Paths, seen: Prospect) -> None:
     if not network.choice.takes_addresses and seen.facts.etc_exchanged:
         document.add_note(
             paths,
-            "The network files in /etc are the MASTER's: they were in place when this server's network was chosen. "
+            go_back(paths, Why.CHOSEN).said
+            or "The network files in /etc are the MASTER's: they were in place when this server's network was chosen. "
             "Look at them before the next boot; its own are with what was set aside.",
         )
 

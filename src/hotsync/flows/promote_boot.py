@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from hotsync.engine import network_return
 from hotsync.engine.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
@@ -41,6 +42,8 @@ def at_boot(paths: Paths) -> None:
         announce(paths, "")
         announce_at_boot(paths, False)
         return
+    if not is_undoing(paths):
+        network_return.at_boot(paths)
     settle_role(paths)
     announce(paths, sentence)
     _log.warning("%s", sentence)

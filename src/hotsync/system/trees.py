@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +41,27 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     else:
         shutil.rmtree(path)
+
+
+def matching(folder: Path, patterns: Iterable[str]) -> set[str]:
+    """Given a folder and patterns of paths below it (a `*` stays within a name), return the paths that are there, also
+    links that lead nowhere."""
+    found: set[str] = set()
+    for pattern in patterns:
+        places = [""]
+        for part in pattern.split("/"):
+            places = [f"{place}/{name}".lstrip("/") for place in places for name in _names(folder / place, part)]
+        found.update(places)
+    return found
+
+
+def _names(folder: Path, pattern: str) -> list[str]:
+    if "*" not in pattern:
+        return [pattern] if os.path.lexists(folder / pattern) else []
+    try:
+        return [name for name in os.listdir(folder) if fnmatch.fnmatchcase(name, pattern)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def fingerprint(path: Path) -> str:
