@@ -69,7 +69,8 @@ def take(paths: Paths, wanted: Wanted, clock: Clock) -> None:
     """Give the running system the address and gateway; raise CommandFailed if it does not take them, or NetworkSilent,
     with the network as it was, if nobody answers any more."""
     rollback = guard_by_settings(paths, clock)
-    before = rollback.arm(())
+    gateways = [wanted.gateway] if wanted.gateway else []
+    before = rollback.arm((), gateways)
     live.add(wanted.address)
     live.prefer(wanted.address)
     if wanted.gateway is not None:
@@ -77,7 +78,7 @@ def take(paths: Paths, wanted: Wanted, clock: Clock) -> None:
         live.set_gateway(wanted.gateway, wanted.address if on_link else None, on_link=on_link)
     live.announce([wanted.address])
     if before is not None:
-        rollback.prove(before, [wanted.gateway] if wanted.gateway else [], [wanted.address])
+        rollback.prove(before, gateways, [wanted.address])
 
 
 def keep(paths: Paths, seen: Seen, wanted: Wanted, now: float) -> Path | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.live_links import read_masters, top_here
-from hotsync.backends.network.snapshot import Before, read_before, restore
+from hotsync.backends.network.snapshot import Before, Neighbour, read_before, restore
+from hotsync.backends.network.wires import answering
 from hotsync.config.schema import WAY_BACK, Settings, raise_if_any
 from hotsync.errors import CommandFailed, NetworkSilent
-from hotsync.model.network import Address
+from hotsync.model.network import Address, parse_address
 from hotsync.state.settings import read_settings
 from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
@@ -33,7 +35,7 @@ VERB = "--network-back"
 """The hidden option of `hotsync-promote` that the timer calls."""
 
 _BEFORE = TypeAdapter(Before)
-_MOST_NEIGHBOURS = 8
+_MOST_ASKED, _MOST_NEIGHBOURS = 64, 8
 _GRACE_SECONDS = 20
 _ASK_SECONDS = 1.5
 _log = logging.getLogger("hotsync.network")
@@ -89,15 +91,17 @@ class Rollback:
     probe: str = ""
     timer: Timer = field(default_factory=SystemTimer)
 
-    def arm(self, made: Iterable[str]) -> Before | None:
+    def arm(self, made: Iterable[str], gateways: Iterable[Address] = ()) -> Before | None:
         """Keep the network as it is and start the timer; return what is kept, None where nothing is to be guarded.
+
+        `made` are interfaces that the change makes, `gateways` the routers that it sets.
 
         What an attempt that was cut has kept stays what the network is put back to.
         """
         if not self.seconds:
             return None
         confirmed_path(self.paths).unlink(missing_ok=True)
-        before = load_before(self.paths) or read_before(made, [] if self.probe else neighbours())
+        before = load_before(self.paths) or read_before(made, [] if self.probe else neighbours(gateways))
         self.paths.run.mkdir(parents=True, exist_ok=True)
         text = json.dumps(_BEFORE.dump_python(before, mode="json"))
         files.write_atomic(before_path(self.paths), text.encode(), mode=0o600)
@@ -114,14 +118,16 @@ class Rollback:
         Who is in a network that was taken must answer on the wire that has it now: cards that changed places would be
         noticed by nobody else. Raise NetworkSilent, with the network as it was before, if nobody does in time.
         """
-        asked, here = tuple(gateways), tuple(taken)
+        # the routers of all networks may have the same link-local address: that one answers shows nothing
+        asked, here = tuple(each for each in gateways if not each.is_link_local), tuple(taken)
         if self.probe or before.neighbours:
             end = self.clock.monotonic() + self.seconds
             while not (confirmed_path(self.paths).exists() or self._answers(before, asked, here)):
                 if self.clock.monotonic() >= end:
                     put_back(self.paths)
                     self.timer.stop()
-                    who = self.probe or ", ".join(address.address for address in (*before.neighbours, *asked))
+                    there = (each.address for each in before.neighbours)
+                    who = self.probe or ", ".join(dict.fromkeys(each.address for each in (*there, *asked)))
                     raise NetworkSilent(asked=who, seconds=self.seconds)
                 self.clock.sleep(1.0)
         self.timer.stop()
@@ -130,16 +136,16 @@ class Rollback:
     def _answers(self, before: Before, gateways: tuple[Address, ...], taken: tuple[Address, ...]) -> bool:
         if self.probe:
             wire = wire_of(self.probe, taken)
-            return bool(live.holders([Address(wire, self.probe, 32)], _ASK_SECONDS)) if wire else reaches(self.probe)
+            return bool(answering([Address(wire, self.probe, 0)], _ASK_SECONDS)) if wire else reaches(self.probe)
         masters = read_masters()
-        asked = [
-            Address(wire_of(each.address, taken) or top_here(each.interface, masters), each.address, each.prefix)
-            for each in before.neighbours
-        ]
-        groups = ([each for each in some if each.interface in masters] for some in (asked, gateways))
-        return any(live.holders(group, _ASK_SECONDS) for group in groups) or any(
-            reaches(each.address) for each in gateways
-        )
+        macs = {_moved(each.address, before, taken, masters): each.mac for each in before.neighbours}
+        known = {each.address.address for each in before.neighbours}
+        new = [each for each in gateways if each.address not in known and each.interface in masters]
+        found = answering([*(each for each in macs if each.interface in masters), *new], _ASK_SECONDS)
+        # a router of two networks may answer on both wires: only the card counts that answered before
+        if any(mac == macs.get(address, mac) for address, mac in found.items()):
+            return True
+        return any(reaches(each.address) for each in new if not wire_of(each.address, taken))
 
 
 def checked_settings(paths: Paths) -> Settings:
@@ -156,9 +162,21 @@ def guard_by_settings(paths: Paths, clock: Clock) -> Rollback:
 
 
 def wire_of(address: str, taken: Iterable[Address]) -> str:
-    """Given an IPv4 address and those that were taken, return the interface whose network it is in, "" if none is."""
+    """Given an address and those that were taken, return the interface whose network it is in, "" if none is."""
     asked = ipaddress.ip_address(address)
     return next((each.interface for each in taken if asked in ipaddress.ip_interface(str(each)).network), "")
+
+
+def _moved(neighbour: Address, before: Before, taken: Iterable[Address], masters: Mapping[str, str]) -> Address:
+    """Given who answered before, return it on the interface that has its network now; where it was, if none was taken
+    there.
+
+    A link-local address says nothing of a network: there it counts what this server had on the same wire.
+    """
+    own = [each.address for each in before.addresses if each.interface == neighbour.interface]
+    here = tuple(taken)
+    wires = (wire_of(address, here) for address in (own if neighbour.is_link_local else [neighbour.address]))
+    return replace(neighbour, interface=next(filter(None, wires), "") or top_here(neighbour.interface, masters))
 
 
 def load_before(paths: Paths) -> Before | None:
@@ -186,24 +204,35 @@ def put_back(paths: Paths) -> bool:
         return True
 
 
-def neighbours() -> tuple[Address, ...]:
-    """Return a few of those that answer this server now, by ARP, each with the interface where it does."""
-    seen: list[dict[str, Any]] = json.loads(command.run(["ip", "-j", "-4", "neighbour", "show"]).text or "[]")
-    known = [Address(each["dev"], each["dst"], 32) for each in seen if "lladdr" in each]
-    asked = list(dict.fromkeys([*(gateway for gateway in live.read_gateways() if gateway.version == 4), *known]))
-    answered = live.holders(asked, _ASK_SECONDS)
-    return tuple(each for each in asked if each.address in answered)[:_MOST_NEIGHBOURS]
+def neighbours(routers: Iterable[Address] = ()) -> tuple[Neighbour, ...]:
+    """Return a few of those that answer this server now on its wires, each with the interface where it does: gateways
+    first, link-local addresses last.
+
+    `routers` in no network of ours are asked for on every wire; one that answers on several tells nothing.
+    """
+    seen: list[dict[str, Any]] = json.loads(command.run(["ip", "-j", "neighbour", "show"]).text or "[]")
+    known = [parse_address(each["dev"], each["dst"]) for each in seen if "lladdr" in each]
+    known.sort(key=lambda each: each.is_link_local)
+    wires = [name for name, master in read_masters().items() if not master and name != "lo"]
+    own = live.read_addresses()
+    new = [each for each in routers if not each.is_link_local and not wire_of(each.address, own)]
+    others = [replace(each, interface=name) for each in new for name in wires]
+    asked = list(dict.fromkeys([*live.read_gateways(), *others, *known[:_MOST_ASKED]]))
+    answered = answering(asked, _ASK_SECONDS)
+    times = Counter(each.address for each in others if each in answered)
+    there = (each for each in asked if each in answered and times[each.address] < 2)
+    return tuple(Neighbour(each, answered[each]) for each in there)[:_MOST_NEIGHBOURS]
 
 
 def reaches(address: str) -> bool:
-    """Return whether an address answers ping, or ARP where it is on a wire of ours."""
+    """Return whether an address answers ping, or on a wire of ours by its network's own means."""
     try:
         answer = command.run(["ping", "-n", "-q", "-c", "1", "-W", "1", address], ok=range(256))
         if answer.returncode == 0:
             return True
     except CommandFailed:
-        pass  # there is no ping here: ARP must do
+        pass  # there is no ping here: who is on a wire of ours is heard all the same
     found = command.run(["ip", "-j", "route", "get", address], ok=range(256))
     ways: list[dict[str, Any]] = json.loads(found.text or "[]") if found.returncode == 0 else []
-    on_wire = [Address(each["dev"], address, 32) for each in ways if "gateway" not in each and "dev" in each]
-    return bool(live.holders([each for each in on_wire if each.version == 4], _ASK_SECONDS))
+    on_wire = [Address(each["dev"], address, 0) for each in ways if "gateway" not in each and "dev" in each]
+    return bool(answering(on_wire, _ASK_SECONDS))

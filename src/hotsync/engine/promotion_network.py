@@ -68,7 +68,7 @@ class PromotionNetwork:
         rollback = self._given or guard_by_settings(self._paths, SystemClock())
         made = live_links.to_make(state, live.read_interfaces())
         network_before.remember(self._paths, promotion.epoch, (each.name for each in made))
-        before = rollback.arm(each.name for each in made)
+        before = rollback.arm((each.name for each in made), plan.gateways)
         self._take(plan, state, made)
         if before is not None:
             rollback.prove(before, self._gateways_here(plan), plan.addresses)
@@ -125,7 +125,7 @@ class PromotionNetwork:
         rollback = self._rollback()
         if said := network_return.settle(self._paths):
             self._note(said)
-        before = rollback.arm(()) if plan.choice.takes_addresses else None
+        before = rollback.arm((), plan.gateways) if plan.choice.takes_addresses else None
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if not plan.choice.takes_addresses:

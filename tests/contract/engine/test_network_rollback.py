@@ -117,7 +117,7 @@ def test_where_nobody_answers_any_more_the_network_is_as_it_was(paths: Paths) ->
         rollback = Rollback(paths, SystemClock(), 1, timer=timer)
         asked = rollback.arm(["br0"])
         assert asked is not None
-        assert [each.address for each in asked.neighbours] == ["10.77.0.254"]
+        assert [each.address.address for each in asked.neighbours] == ["10.77.0.254"]
         command.run(["nsenter", "-t", str(other.pid), "-n", "ip", "link", "set", "far7", "arp", "off"])
         command.run(["nsenter", "-t", str(other.pid), "-n", "ip", "address", "flush", "dev", "far7"])
         with pytest.raises(NetworkSilent, match=r"10\.77\.0\.254") as caught:

@@ -16,17 +16,25 @@ _PASSING = frozenset(("linkdown", "dead", "offload", "notify"))
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Who answered, on which interface, and from which hardware address."""
+
+    address: Address
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
-    """The network before a change; `made` are interfaces that it makes, `neighbours` who answered, and where."""
+    """The network before a change; `made` are interfaces that it makes, `neighbours` who answered."""
 
     addresses: tuple[Address, ...]
     masters: tuple[tuple[str, str], ...]
     routes: tuple[str, ...]
     made: tuple[str, ...] = ()
-    neighbours: tuple[Address, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
 
-def read_before(made: Iterable[str] = (), neighbours: Iterable[Address] = ()) -> Before:
+def read_before(made: Iterable[str] = (), neighbours: Iterable[Neighbour] = ()) -> Before:
     """Return the network as it runs now."""
     masters = tuple(sorted(read_masters().items()))
     return Before(live.read_addresses(), masters, _routes("-4") + _routes("-6"), tuple(made), tuple(neighbours))

@@ -25,6 +25,7 @@ _LINK = "20"
 _ATTACH_FILTER = 26
 _PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
 _TIMES = 2
+_MOST_LATE = 256
 # only solicitations and advertisements, or a busy server's traffic would drown them:
 # each step is (operation, where to go on if it is so, if not, with which value)
 _ONLY_NEIGHBOURS = (
@@ -124,12 +125,20 @@ def _collect(
     seconds: float,
 ) -> None:
     end = time.monotonic() + seconds
+    own = frozenset(wire.mac.hex(":") for wire, _ in wires.values())
     everything = {address for wanted in asked.values() for same in wanted.values() for address in same}
-    while wires and everything - found.keys() and (left := end - time.monotonic()) > 0:
-        for channel in select.select(list(wires), [], [], left)[0]:
+    late = 0
+    # what came in time counts, also where a busy machine let us look too late
+    while wires and everything - found.keys() and late < _MOST_LATE:
+        left = end - time.monotonic()
+        late += left <= 0
+        ready = select.select(list(wires), [], [], max(0.0, left))[0]
+        if not ready and left <= 0:
+            return
+        for channel in ready:
             wire, interface = wires[channel]
             try:
-                heard = wire.hear(channel, frozenset({wire.mac.hex(":")}), frozenset(asked[interface]))
+                heard = wire.hear(channel, own, frozenset(asked[interface]))
             except OSError:  # the card is down: nobody will be heard there
                 del wires[channel]
                 continue
