@@ -25,6 +25,7 @@ _LINK = "20"
 _ATTACH_FILTER = 26
 _PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
 _TIMES = 2
+_AGAIN_SECONDS = 0.4
 _MOST_LATE = 256
 # only solicitations and advertisements, or a busy server's traffic would drown them:
 # each step is (operation, where to go on if it is so, if not, with which value)
@@ -104,46 +105,48 @@ def answering(addresses: Iterable[Address], seconds: float) -> dict[Address, str
     asked: defaultdict[str, defaultdict[str, list[Address]]] = defaultdict(lambda: defaultdict(list))
     for address in addresses:
         asked[address.interface][str(ipaddress.ip_address(address.address))].append(address)
-    found: dict[Address, str] = {}
     with ExitStack() as opened:
-        wires: dict[socket.socket, tuple[Wire, str]] = {}
-        for interface, wanted in asked.items():
+        wires: dict[str, Wire] = {}
+        for interface in asked:
             with suppress(OSError):
-                wire = Wire(interface)
-                opened.callback(wire.close)
-                wires |= dict.fromkeys(wire.channels, (wire, interface))
-                for text in (each for each in wanted for _ in range(_TIMES)):
-                    wire.ask(text)
-        _collect(asked, wires, found, seconds)
-    return found
+                wires[interface] = Wire(interface)
+                opened.callback(wires[interface].close)
+        return _collect(asked, wires, seconds)
 
 
 def _collect(
-    asked: Mapping[str, Mapping[str, list[Address]]],
-    wires: dict[socket.socket, tuple[Wire, str]],
-    found: dict[Address, str],
-    seconds: float,
-) -> None:
-    end = time.monotonic() + seconds
-    own = frozenset(wire.mac.hex(":") for wire, _ in wires.values())
-    everything = {address for wanted in asked.values() for same in wanted.values() for address in same}
-    late = 0
+    asked: Mapping[str, Mapping[str, list[Address]]], wires: Mapping[str, Wire], seconds: float
+) -> dict[Address, str]:
+    """Ask again and again until all are found or the time is over: a card that has just come up loses what it sends."""
+    own = frozenset(wire.mac.hex(":") for wire in wires.values())
+    channels = {channel: interface for interface, wire in wires.items() for channel in wire.channels}
+    found: dict[Address, str] = {}
+    missing = {(interface, text) for interface in wires for text in asked[interface]}
+    again = time.monotonic()
+    end, late = again + seconds, 0
     # what came in time counts, also where a busy machine let us look too late
-    while wires and everything - found.keys() and late < _MOST_LATE:
-        left = end - time.monotonic()
-        late += left <= 0
-        ready = select.select(list(wires), [], [], max(0.0, left))[0]
-        if not ready and left <= 0:
-            return
+    while channels and missing and late < _MOST_LATE:
+        now = time.monotonic()
+        if again <= now < end:
+            again = now + _AGAIN_SECONDS
+            for interface, text in missing:
+                with suppress(OSError):  # no cable yet
+                    wires[interface].ask(text)
+        late += now >= end
+        ready = select.select(list(channels), [], [], max(0.0, min(again, end) - now))[0]
+        if not ready and now >= end:
+            break
         for channel in ready:
-            wire, interface = wires[channel]
+            interface = channels[channel]
             try:
-                heard = wire.hear(channel, own, frozenset(asked[interface]))
+                heard = wires[interface].hear(channel, own, frozenset(asked[interface]))
             except OSError:  # the card is down: nobody will be heard there
-                del wires[channel]
+                del channels[channel]
                 continue
             if heard is not None:
                 found |= dict.fromkeys(asked[interface][heard[0]], heard[1])
+                missing.discard((interface, heard[0]))
+    return found
 
 
 def _bound(interface: str, kind: int, only: Iterable[tuple[int, int, int, int]] = ()) -> socket.socket:
