@@ -21,6 +21,7 @@ BESIDE = (
     "tests/lab/test_engines.py",
     "tests/lab/test_other_cards.py",
     "tests/lab/test_rejoin.py",
+    "tests/lab/test_richer_networks.py",
     "tests/lab/test_slave.py",
     "tests/lab/test_switchover.py",
     "tests/lab/test_the_lab_itself.py",
