@@ -41,7 +41,7 @@ class Lines(Protocol):
     """What a hold asks of the network."""
 
     def fixed(self) -> tuple[Address, ...]:
-        """Return the addresses that were given to interfaces, but for those that were lent."""
+        """Return what a promotion takes over as fixed: the addresses that interfaces were given, or lent by DHCP."""
         ...
 
     def gateways(self) -> tuple[Address, ...]:
@@ -61,8 +61,8 @@ class LiveLines:
     """This server's network."""
 
     def fixed(self) -> tuple[Address, ...]:
-        """Return the addresses that were given to interfaces, but for those that were lent."""
-        return live.read_addresses(fixed_only=True)
+        """Return what a promotion takes over as fixed: the addresses that interfaces were given, or lent by DHCP."""
+        return live.read_addresses(without_routers=True)
 
     def gateways(self) -> tuple[Address, ...]:
         """Return the default gateways in use."""

@@ -98,7 +98,7 @@ def hint_of(hold: Hold) -> str:
 
 
 def to_give_up(live: Iterable[Address], standby: Iterable[Address]) -> tuple[Address, ...]:
-    """Given this server's fixed addresses and its standby ones, return those of production.
+    """Given the addresses that a promotion takes over, and this server's standby ones, return those of production.
 
     Bridges of container programs and the like are no part of the network that a promotion takes over.
     """

@@ -13,10 +13,11 @@ from hotsync.model.network import Address
 from hotsync.system import command
 
 
-def parse_addresses(text: str, *, fixed_only: bool = False) -> tuple[Address, ...]:
+def parse_addresses(text: str, *, fixed_only: bool = False, without_routers: bool = False) -> tuple[Address, ...]:
     """Given the output of `ip -j address show`, return the addresses that were given to interfaces, lo left out.
 
-    With `fixed_only` without those that a DHCP server or a router lent.
+    With `fixed_only` without those that a DHCP server or a router lent; `without_routers`: without those that this host
+    made of a router's announcement.
     """
     found: list[Address] = []
     links: list[dict[str, Any]] = json.loads(text or "[]")
@@ -24,15 +25,21 @@ def parse_addresses(text: str, *, fixed_only: bool = False) -> tuple[Address, ..
         if link.get("ifname") == "lo":
             continue
         for info in link.get("addr_info", ()):
-            passing = info.get("temporary") or info.get("mngtmpaddr") or (fixed_only and info.get("dynamic"))
-            if info.get("scope") in ("global", "site") and not passing:
+            made = info.get("temporary") or info.get("mngtmpaddr") or (without_routers and _is_announced(info))
+            if info.get("scope") in ("global", "site") and not made and not (fixed_only and info.get("dynamic")):
                 found.append(Address(link["ifname"], info["local"], info["prefixlen"]))
     return tuple(found)
 
 
-def read_addresses(*, fixed_only: bool = False) -> tuple[Address, ...]:
+def _is_announced(info: dict[str, Any]) -> bool:
+    """Return whether an address is of a prefix that a router announced; a DHCP server lends single ones."""
+    return bool(info.get("dynamic")) and info.get("family") == "inet6" and info.get("prefixlen") != 128
+
+
+def read_addresses(*, fixed_only: bool = False, without_routers: bool = False) -> tuple[Address, ...]:
     """Return the addresses of this host now, link-local and temporary ones left out."""
-    return parse_addresses(command.run(["ip", "-j", "address", "show"]).text, fixed_only=fixed_only)
+    shown = command.run(["ip", "-j", "address", "show"]).text
+    return parse_addresses(shown, fixed_only=fixed_only, without_routers=without_routers)
 
 
 def read_interfaces() -> frozenset[str]:

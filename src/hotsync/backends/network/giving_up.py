@@ -11,28 +11,34 @@ from pathlib import Path
 from typing import Any
 
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import snapshot
+from hotsync.backends.network import dhcp_clients, snapshot
 from hotsync.model.network import Address
 from hotsync.system import command
 
 _log = logging.getLogger("hotsync.network")
 PROMOTE = Path("/proc/sys/net/ipv4/conf")
-MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service")
+MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service", "dhcpcd.service")
 """What would give an interface its addresses back, for instance when its cable is pulled and put in again."""
 
 
 def stop_managers() -> None:
-    """Stop what looks after interfaces; the flag in /run keeps it from starting. What it set up stays for now."""
+    """Stop what looks after interfaces, and what renews their leases; the flag in /run keeps it from starting. What it
+    set up stays for now."""
+    interfaces = live.read_interfaces()
+    dhcp_clients.end_clients(interfaces)
     known = [unit for unit in MANAGERS if _is_active(unit)]
     if known:
         command.run(["systemctl", "stop", "--", *known], ok=range(256), timeout=60)
+    dhcp_clients.end_clients(interfaces)  # a manager may have started one again before it was stopped
 
 
-def start_managers() -> None:
-    """Start what this server uses to look after its interfaces."""
+def start_managers(etc: Path = Path("/etc")) -> None:
+    """Start what this server uses to look after its interfaces, as its files say now."""
     wanted = [unit for unit in (*MANAGERS, "networking.service") if _is_enabled(unit)]
     if wanted:
         command.run(["systemctl", "start", "--", *wanted], ok=range(256), timeout=120)
+    if "networking.service" in wanted:
+        dhcp_clients.start_clients(etc, live.read_interfaces())
 
 
 def give_up(addresses: Iterable[Address]) -> None:
