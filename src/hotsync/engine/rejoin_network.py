@@ -20,7 +20,11 @@ from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.files import access_for, read_text
 from hotsync.engine.network_writing import same_network
 from hotsync.errors import CommandFailed, ConfigError
+from hotsync.model.cards import is_card
+from hotsync.model.facts import NetworkFacts
 from hotsync.model.network import Address, is_on_link
+from hotsync.model.network_leases import name_servers
+from hotsync.model.network_rename import resolved
 from hotsync.model.rejoin_addresses import as_slave
 from hotsync.system import files
 from hotsync.system.clock import Clock
@@ -32,9 +36,17 @@ FREE_SECONDS = 20
 Texts = Mapping[str, str | None]
 
 
-def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]) -> dict[str, str | None]:
+def network_files(
+    etc: Path,
+    given_up: Iterable[Address],
+    own: Iterable[Address],
+    gateways: Iterable[Address] = (),
+    told: NetworkFacts | None = None,
+) -> dict[str, str | None]:
     """Given an /etc, return the files of its network without production's addresses (None: to be removed).
 
+    `gateways` (the preferred one first) and what was `told` of the network are what was in use: where a DHCP server
+    gave it, no file says it.
     None of them, if they say so already, and on a NethServer, where its database does. Raise ConfigError where they are
     not understood, or cannot be said anew.
     """
@@ -49,7 +61,10 @@ def network_files(etc: Path, given_up: Iterable[Address], own: Iterable[Address]
     if system.name == esmith.NAME:
         return {}
     state = system.read(etc)
-    wanted = as_slave(state, gone, ours)
+    network = told or NetworkFacts()
+    if state.uses_dhcp and network.interfaces:
+        state = resolved(state, tuple((card.mac.lower(), card.name) for card in network.interfaces if is_card(card)))
+    wanted = as_slave(state, gone, ours, reversed(tuple(gateways)), name_servers(network))
     if same_network(state, wanted):
         return {}
     texts = system.render(wanted)

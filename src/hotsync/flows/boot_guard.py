@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 
 from hotsync.backends.mute import Mute
-from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.quiet_links import QuietLinks, quiet_links
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.config.schema import Settings
 from hotsync.engine.boot_guard import ARP_SECONDS, Asking, Question
 from hotsync.engine.hold import Holding
-from hotsync.errors import ConfigError
+from hotsync.engine.own_network import configured, last_leases
 from hotsync.model.boot_guard import Answers, Decision, decide
 from hotsync.model.hold import HeardBy, Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
@@ -82,18 +81,14 @@ def _decision(
 
 
 def own_addresses(paths: Paths) -> frozenset[str]:
-    """Return the addresses of production that this server's files give it; none where they are not understood."""
+    """Return the addresses of production that this server's files give it, and those that a DHCP server had lent to it;
+    where the files are not understood, those that it was last known to have."""
     promotion = document.load_promotion(paths)
     standby = {address.address for address in promotion.network.standby} if promotion is not None else set[str]()
-    etc = paths.at("/etc")
-    system = network_system(etc)
-    try:
-        configured = system.read(etc).addresses if system is not None else ()
-    except ConfigError as error:
-        _log.warning("%s", error.sentence)
-        return frozenset()
+    state = configured(paths)
+    found = (*(state.addresses if state is not None else ()), *last_leases(paths, state))
     return frozenset(
         address.address
-        for address in configured
+        for address in found
         if not address.is_link_local and address.interface != "lo" and address.address not in standby
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hotsync.backends.network.addresses import read_addresses
 from hotsync.engine.execute import execute
+from hotsync.engine.own_network import last_told, named_addresses
 from hotsync.engine.rejoin_host import RejoinHost
 from hotsync.engine.rejoin_nethserver import database_records
 from hotsync.engine.rejoin_network import network_files
@@ -22,11 +23,13 @@ from hotsync.flows.rejoin_live import live_parts
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
 from hotsync.model.network import Address
+from hotsync.model.network_leases import addresses_of
 from hotsync.model.plan import StepFor
 from hotsync.model.ports.rejoining import Rejoining
 from hotsync.model.rejoin import Rejoin
-from hotsync.model.rejoin_addresses import address_of_master, host_name_as_slave, own_addresses
+from hotsync.model.rejoin_addresses import address_of_master, host_name_as_slave, of_production, own_addresses
 from hotsync.model.vault import VaultSummary
+from hotsync.planning.addresses import used_gateways
 from hotsync.planning.rejoin import RejoinFacts, RejoinPlan, plan_rejoin
 from hotsync.state import rejoin as document
 from hotsync.state import store
@@ -90,20 +93,23 @@ def prospect(
     now, etc, peer = clock.now(), paths.at("/etc"), store.load_peer(paths)
     promotion = load_promotion(paths)
     kept = promotion.network.standby if promotion is not None else ()
-    own = own_addresses(told.terms.standby, hold.addresses, kept, live_addresses())
+    network = last_told(paths)
+    gone = of_production(hold.addresses, named_addresses(paths), addresses_of(network), told.terms.serving, kept)
+    own = own_addresses(told.terms.standby, gone, kept, live_addresses())
+    gateways = hold.gateways or tuple(reversed(used_gateways(network)))
     rejoin = Rejoin(
         terms=told.terms,
         started_at=now,
         vault=str((vault or default_vaults(paths)) / _vault_name(now, told.terms.epoch)),
         parts=parts.parts,
         folders=parts.folders,
-        master_host=address_of_master(own, hold.addresses) or told.address,
+        master_host=address_of_master(own, gone) or told.address,
         own=own,
-        gateways=hold.gateways,
+        gateways=gateways,
         name=host_name_as_slave(socket.gethostname(), peer.name if peer is not None else ""),
-        files=tuple(network_files(etc, hold.addresses, own).items()),
-        database=tuple(database_records(paths, hold.addresses, own).items()),
-        given_up=hold.addresses,
+        files=tuple(network_files(etc, gone, own, gateways, network).items()),
+        database=tuple(database_records(paths, gone, own).items()),
+        given_up=gone,
     )
     check_room(paths, rejoin.to_copy)
     facts = RejoinFacts(rejoin)

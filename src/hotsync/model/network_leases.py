@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network import Address, Interface, NetworkState, is_made_by_programs
 
 
 def lent(state: NetworkState, told: NetworkFacts) -> tuple[Address, ...]:
@@ -22,6 +22,18 @@ def lent(state: NetworkState, told: NetworkFacts) -> tuple[Address, ...]:
         for fact in used.get(interface.name, ())
         for address in (Address(interface.name, fact.address, fact.prefix),)
         if fact.dynamic and (interface.dhcp4 if address.version == 4 else interface.dhcp6 and fact.prefix == 128)
+    )
+
+
+def addresses_of(told: NetworkFacts, *, lent_only: bool = False) -> tuple[Address, ...]:
+    """Return the addresses that a network had in use and a promotion may take: not those that were made of a router's
+    announcement, nor those of what programs made for themselves; `lent_only`: those alone that a DHCP server lent."""
+    return tuple(
+        Address(interface.name, fact.address, fact.prefix)
+        for interface in told.interfaces
+        if not is_made_by_programs(interface.name) and interface.name != "lo"
+        for fact in interface.addresses
+        if (fact.dynamic or not lent_only) and not (fact.dynamic and ":" in fact.address and fact.prefix != 128)
     )
 
 

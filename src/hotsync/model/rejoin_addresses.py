@@ -7,10 +7,34 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hotsync.errors import NotReady
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network import Address, NetworkState, is_made_by_programs
+from hotsync.model.network_leases import with_leases
 from hotsync.model.network_rename import with_standby
 
 _HINT = "Give this server an address of its own, in its network files and with `ip address add`; then run it again."
+
+
+def of_production(
+    given_up: Iterable[Address],
+    configured: Iterable[Address],
+    known: Iterable[Address],
+    serving: Iterable[Address],
+    standby: Iterable[Address],
+) -> tuple[Address, ...]:
+    """Return the addresses of production that this server had, each with its interface.
+
+    They are those that it `given_up`, and, as one that was held before its network was up has given up none, those that
+    its files give it, and of those that it was last `known` to have, also lent, what the new MASTER is `serving` with.
+    The `standby` ones of an earlier promotion are its own. What the new MASTER told is compared, and not used.
+    """
+    theirs = {ipaddress.ip_address(address.address) for address in serving}
+    ours = (address for address in known if ipaddress.ip_address(address.address) in theirs)
+    kept = {ipaddress.ip_address(address.address) for address in standby}
+    found: dict[str, Address] = {}
+    for address in (*given_up, *configured, *ours):
+        if ipaddress.ip_address(address.address) not in kept:
+            found.setdefault(address.address, address)
+    return tuple(found.values())
 
 
 def own_addresses(
@@ -19,14 +43,16 @@ def own_addresses(
     """Return the addresses of the SLAVE to be, each with the interface that was in its network.
 
     They are those that the new MASTER had as SLAVE (`told`, without interfaces); else those that this server `kept`
-    beside production's, or whatever it has `live` now. Production's were `given_up`. Raise NotReady if there are none.
+    beside production's, or whatever it has `live` now on what no program has made for itself. Production's were
+    `given_up`. Raise NotReady if there are none.
     """
     ours = tuple(given_up)
     found = tuple(placed for address in told if (placed := _placed(address, ours)) is not None)
     if found:
         return found
     gone = {address.address for address in ours}
-    others = tuple(address for address in (*kept, *live) if address.address not in gone)
+    here = (*kept, *(address for address in live if not is_made_by_programs(address.interface)))
+    others = tuple(address for address in here if address.address not in gone)
     if not others:
         raise NotReady(
             reason="no address is known that it could have as SLAVE: the other server keeps none in its networks",
@@ -52,14 +78,24 @@ def _placed(address: Address, ours: Iterable[Address]) -> Address | None:
     return None
 
 
-def as_slave(state: NetworkState, given_up: Iterable[Address], own: Iterable[Address]) -> NetworkState:
+def as_slave(
+    state: NetworkState,
+    given_up: Iterable[Address],
+    own: Iterable[Address],
+    gateways: Iterable[Address] = (),
+    servers: tuple[str, ...] = (),
+) -> NetworkState:
     """Given what the network's files say, return it without production's addresses, and with this server's own.
 
-    Where it gets one it asks nobody for another: a server that lends addresses may have lent production's.
+    Where it gets one, or had one of production's that no file says, it asks nobody for another: it would be lent
+    production's again. The `gateways` and name `servers` in use then came with the lease, and are said from now on.
     """
-    ours = tuple(own)
-    gone = {address.address for address in given_up} - {address.address for address in ours}
-    getting = {address.interface for address in ours}
+    ours, theirs = tuple(own), tuple(given_up)
+    gone = {address.address for address in theirs} - {address.address for address in ours}
+    said = {address.address for address in state.addresses}
+    leased = {address.interface for address in theirs if address.address not in said}
+    getting = {address.interface for address in ours} | leased
+    asking = {each.name for each in state.interfaces if each.dhcp4}
     interfaces = tuple(
         replace(
             each,
@@ -69,7 +105,8 @@ def as_slave(state: NetworkState, given_up: Iterable[Address], own: Iterable[Add
         )
         for each in state.interfaces
     )
-    return with_standby(NetworkState(interfaces), ours)
+    fixed = tuple(address for address in ours if address.interface in asking and address.version == 4)
+    return with_standby(with_leases(NetworkState(interfaces), fixed, gateways, servers), ours)
 
 
 def host_name_as_slave(name: str, peer: str) -> str:

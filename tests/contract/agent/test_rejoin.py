@@ -34,12 +34,14 @@ from hotsync.flows.rejoin import Rejoined, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.sync import COMMAND
 from hotsync.manifest.store import Manifest
+from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts, RouteFact
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
 from hotsync.state import rejoin as document
+from hotsync.state.facts import render_facts
 from hotsync.state.hold import load_hold, save_hold
 from hotsync.state.promotion import save_promotion
 from hotsync.state.returned import load_returned
@@ -220,6 +222,27 @@ def test_the_old_master_takes_the_address_that_the_new_one_keeps_for_it(apart: S
     assert apart.network.name == done.rejoin.name == (etc / "hostname").read_text().strip()
     assert done.rejoin.name in (etc / "hosts").read_text()
     assert done.rejoin.name != socket.gethostname()
+
+
+def test_one_that_had_a_lease_and_was_held_before_it_had_an_address_finds_its_place(apart: Servers) -> None:
+    paths, etc = apart.old.paths, apart.old.paths.at("/etc")
+    (etc / "network/interfaces").write_text("auto eth0\niface eth0 inet dhcp\n")
+    lease = AddressFact(PRODUCTION.address, PRODUCTION.prefix, dynamic=True)
+    route = RouteFact("default", "eth0", "10.77.0.254")
+    told = NetworkFacts(interfaces=(InterfaceFact("eth0", addresses=(lease,)),), routes=(route,))
+    facts = paths.spool / "facts"
+    facts.mkdir(parents=True)
+    (facts / "network.json").write_bytes(render_facts(MasterFacts(network=told))["network.json"])
+    save_hold(paths, Hold(1, 1.0, begun=True))
+    done = apart.rejoin()
+    assert done.rejoin.given_up == (PRODUCTION,)
+    assert done.rejoin.gateways == (Address("eth0", "10.77.0.254", 32),)
+    assert apart.network.taken == (STANDBY,)
+    state = ifupdown.read(etc)
+    assert not state.uses_dhcp
+    assert state.addresses == (STANDBY,)
+    assert [gateway.address for gateway in state.gateways] == ["10.77.0.254"]
+    assert apart.old.here.settings.master_host == PRODUCTION.address
 
 
 def test_the_new_master_lets_it_go_and_sends_to_the_old_one(apart: Servers) -> None:

@@ -10,6 +10,7 @@ from hotsync.backends.network.detect import network_system
 from hotsync.engine.rejoin_network import network_files, write_files
 from hotsync.engine.standby_address import files_without
 from hotsync.errors import ConfigError
+from hotsync.model.facts import InterfaceFact, NetworkFacts
 from hotsync.model.network import Address
 from hotsync.system.paths import Paths
 
@@ -85,6 +86,30 @@ def test_an_old_masters_files_get_it_in_the_place_of_productions(tmp_path: Path,
     assert [gateway.address for gateway in state.gateways] == ["10.77.0.254"]
     assert network_files(etc, [PRODUCTION], [STANDBY]) == {}
     assert content(tmp_path / "kept") == SYSTEMS[name]
+
+
+LEASED = {
+    "ifupdown": {"network/interfaces": "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n"},
+    "netplan": {"netplan/50-own.yaml": "network:\n  version: 2\n  ethernets:\n    eth0: {dhcp4: true}\n"},
+    "networkd": {"systemd/network/10-eth0.network": "[Match]\nName=e*\n\n[Network]\nDHCP=ipv4\n"},
+}
+
+
+@pytest.mark.parametrize("name", LEASED)
+def test_where_productions_address_was_lent_they_say_what_came_with_the_lease_and_ask_nobody(
+    tmp_path: Path, name: str
+) -> None:
+    etc = fill(tmp_path, LEASED[name]).at("/etc")
+    cards = (InterfaceFact("eth0", "02:00:00:00:00:01"),)
+    told, gateway = NetworkFacts(interfaces=cards, dns=("10.77.0.53",)), Address("eth0", "10.77.0.254", 32)
+    write_files(etc, network_files(etc, [PRODUCTION], [STANDBY], [gateway], told), tmp_path / "kept")
+    system = network_system(etc)
+    assert system is not None
+    state = system.read(etc)
+    assert not state.uses_dhcp
+    assert (state.addresses, state.gateways) == ((STANDBY,), (gateway,))
+    (interface,) = (each for each in state.interfaces if each.name == "eth0")
+    assert interface.dns == ("10.77.0.53",)
 
 
 def test_what_nobody_knows_is_refused_before_anything_begins(tmp_path: Path) -> None:

@@ -17,13 +17,15 @@ from hotsync.errors import NotServing
 from hotsync.flows import boot_guard as flow
 from hotsync.flows.boot_guard import guard_boot
 from hotsync.model.boot_guard import Answers
+from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts
 from hotsync.model.hold import HeardBy, Hold, hint_of, sentence_of
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network import Address
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
+from hotsync.state.facts import render_facts
 from hotsync.state.hold import held, load_hold, save_hold
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -183,6 +185,37 @@ def test_a_release_that_was_cut_is_finished_by_the_boot(boot: Boot) -> None:
     assert boot.asked == []
     assert boot.paths.production_flag.exists()
     assert load_hold(boot.paths) is None
+
+
+def told(paths: Paths, *addresses: AddressFact) -> None:
+    """What the last generation knows of this server's network."""
+    network = NetworkFacts(interfaces=(InterfaceFact("eth0", addresses=addresses), InterfaceFact("docker0")))
+    folder = paths.spool / "facts"
+    folder.mkdir(parents=True)
+    (folder / "network.json").write_bytes(render_facts(MasterFacts(network=network))["network.json"])
+
+
+LEASE = AddressFact("198.51.100.7", 24, dynamic=True)
+
+
+def test_a_lease_is_asked_for_where_the_files_ask_a_dhcp_server(boot: Boot) -> None:
+    told(boot.paths, LEASE, AddressFact("203.0.113.9", 24), AddressFact("2001:db8::5054:ff", 64, dynamic=True))
+    boot.run()
+    assert LEASE.address not in boot.asked[0].addresses
+    boot.paths.at("/etc/network/interfaces").write_text("iface eth0 inet dhcp\n")
+    boot.run()
+    assert boot.asked[0].addresses == {LEASE.address}
+    kept = NetworkPlan(NetworkChoice.KEEP)
+    document.save_promotion(boot.paths, Promotion(3, 7, "d", 1.0, 1.0, 1.0, kept, (), finished_at=2.0))
+    boot.run()
+    assert boot.asked[0].addresses == frozenset()  # its former MASTER had that one
+
+
+def test_where_the_files_are_not_understood_what_it_last_had_is_asked_for(boot: Boot) -> None:
+    told(boot.paths, LEASE, AddressFact("203.0.113.9", 24))
+    boot.paths.at("/etc/network/interfaces").write_text("iface eth0 inet static\n    address nonsense\n")
+    boot.run()
+    assert boot.asked[0].addresses == {LEASE.address, "203.0.113.9"}
 
 
 def test_a_network_that_is_not_understood_leaves_the_other_servers_word(boot: Boot) -> None:

@@ -12,7 +12,7 @@ from hotsync.model.network import Address, Interface, NetworkState
 from hotsync.model.plan import Outcome, StepFor, StepRecord
 from hotsync.model.ports.rejoining import Rejoining
 from hotsync.model.rejoin import REPLICA, Part, Rejoin, Terms, Way
-from hotsync.model.rejoin_addresses import address_of_master, as_slave, host_name_as_slave, own_addresses
+from hotsync.model.rejoin_addresses import address_of_master, as_slave, host_name_as_slave, of_production, own_addresses
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
 
 REJOIN = Rejoin(
@@ -61,6 +61,17 @@ PRODUCTION = (Address("eth0", "10.77.0.1", 24), Address("eth1", "192.168.5.1", 1
 TOLD = Address("", "10.77.0.2", 24)
 
 
+def test_productions_addresses_are_what_it_gave_up_what_its_files_say_and_what_the_other_one_serves_with() -> None:
+    lease, old = Address("eth2", "198.51.100.7", 24), Address("eth2", "198.51.100.8", 24)
+    told = (Address("", "198.51.100.7", 24), Address("", "2001:db8:0:0::1", 64))
+    six, standby = Address("eth0", "2001:db8::1", 64), Address("eth0", "10.77.0.2", 24)
+    assert of_production(PRODUCTION, (), (), (), ()) == PRODUCTION
+    assert of_production((), (*PRODUCTION, standby), (), (), (standby,)) == PRODUCTION
+    assert of_production((), PRODUCTION[:1], (*PRODUCTION, lease, old, six), told, ()) == (PRODUCTION[0], lease, six)
+    # the other server's interfaces, and what this one never had, are not taken
+    assert of_production((), (), (), (TOLD,), ()) == ()
+
+
 def test_it_takes_the_address_that_is_kept_for_it_on_the_card_of_that_network() -> None:
     assert own_addresses((TOLD,), PRODUCTION, (), ()) == (Address("eth0", "10.77.0.2", 24),)
     other = Address("", "192.168.77.9", 16)
@@ -80,7 +91,10 @@ def test_one_of_no_network_of_this_server_is_not_taken() -> None:
 
 def test_without_one_it_takes_what_it_kept_or_has() -> None:
     kept, live = Address("eth0", "10.77.0.9", 24), Address("eth1", "192.168.5.9", 16)
-    assert own_addresses((), PRODUCTION, (kept,), (kept, live, *PRODUCTION)) == (kept, live)
+    bridge = Address("docker0", "172.17.0.1", 16)
+    assert own_addresses((), PRODUCTION, (kept,), (kept, live, bridge, *PRODUCTION)) == (kept, live)
+    with pytest.raises(NotReady):
+        own_addresses((), PRODUCTION, (), (bridge,))
 
 
 def test_the_files_lose_productions_addresses_and_ask_nobody_for_another() -> None:
@@ -96,6 +110,19 @@ def test_the_files_lose_productions_addresses_and_ask_nobody_for_another() -> No
     assert found.gateways == state.gateways
     assert not found.uses_dhcp
     assert as_slave(found, PRODUCTION, own) == found
+
+
+def test_where_production_had_a_lease_no_other_is_asked_for_and_what_came_with_it_is_said() -> None:
+    lease, gateway = Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.254", 32)
+    state = NetworkState((Interface("eth0", dhcp4=True), Interface("eth1", dhcp4=True), Interface("eth2", dhcp4=True)))
+    own = (Address("eth0", "10.77.0.2", 24),)
+    found = as_slave(state, (lease, PRODUCTION[1]), own, (gateway,), ("10.77.0.53",))
+    assert found.interfaces == (
+        Interface("eth0", addresses=own, gateways=(gateway,), dns=("10.77.0.53",)),
+        Interface("eth1"),
+        Interface("eth2", dhcp4=True),
+    )
+    assert as_slave(found, (lease, PRODUCTION[1]), own, (gateway,), ("10.77.0.53",)) == found
 
 
 @pytest.mark.parametrize(
