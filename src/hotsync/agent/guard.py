@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hotsync.errors import HotSyncError
 from hotsync.flows.boot_guard import guard_boot
 from hotsync.flows.hold import hold, mail_held, serve_again
+from hotsync.state.undo import is_undoing
 from hotsync.system import log, paths
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
@@ -23,7 +24,13 @@ def _hold(places: Paths, clock: Clock) -> int:
 
 
 def _boot(places: Paths, clock: Clock) -> int:
-    guard_boot(places, clock)
+    if not is_undoing(places):
+        guard_boot(places, clock)
+        return 0
+    # no other boot waits for what knows every step of an undo
+    from hotsync.flows.undo_boot import hold_undo
+
+    hold_undo(places, clock)
     return 0
 
 

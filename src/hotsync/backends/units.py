@@ -15,6 +15,8 @@ MASTER_TIMER = "hotsync.timer"
 SLAVE_TIMER = "hotsync-slave.timer"
 COVERAGE_TIMER = "hotsync-coverage.timer"
 DRILL_TIMER = "hotsync-drill.timer"
+HOLD = "hotsync-hold.service"
+HELD_MAIL = "hotsync-held-mail.service"
 ALL = (MASTER_TIMER, COVERAGE_TIMER, SLAVE_TIMER, DRILL_TIMER, STREAM, WATCH, DAEMON)
 WANTED = {Role.NONE: (), Role.MASTER: (DAEMON, MASTER_TIMER, COVERAGE_TIMER), Role.SLAVE: (DAEMON, SLAVE_TIMER)}
 

@@ -11,8 +11,9 @@ from functools import cached_property
 
 from hotsync.backends import loading_guard, production_units
 from hotsync.backends.mute import Mute
+from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits, permit_flag
-from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
+from hotsync.backends.units import COVERAGE_TIMER, HELD_MAIL, HOLD, MASTER_TIMER, STREAM, WATCH, Units
 from hotsync.engine import folders_before, network_before, undo_databases
 from hotsync.engine.become_slave import become_slave
 from hotsync.engine.fence import say_released
@@ -33,11 +34,12 @@ from hotsync.model.undo import Undo
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.hold import drop_hold, load_hold
 from hotsync.state.network_trial import drop_trial
 from hotsync.state.undo import add_undo_note, kept_folder, load_undo, save_undo
+from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import inode
 
 RUN = "hotsync.service"
 _log = logging.getLogger("hotsync.undo")
@@ -70,6 +72,28 @@ class UndoHost:
         announce_at_boot(self.paths, True)
         save_undo(self.paths, self.fresh)
 
+    def hold_boot(self) -> None:
+        """A boot came in between: as long as /etc is production's, nothing of it starts, and no network as it says.
+
+        This server has the addresses that it had before the promotion, until it takes its own network again.
+        """
+        if not document.has_productions_etc(self.paths, self.promotion):
+            return
+        takes_network = self.promotion.network.choice.takes_addresses
+        if takes_network:
+            self._hold_network()
+        try:
+            self.mute.apply(self._production())
+        finally:
+            if takes_network:
+                giving_up.wait_for_cards()
+                self.network.give_up()
+
+    def _hold_network(self) -> None:
+        """Let no network manager start, which would take what /etc says."""
+        self.paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        files.write_atomic(self.paths.held_flag, b"", mode=0o644)
+
     def stop_production(self) -> None:
         """Let nothing of production run or start any more, but for the database servers."""
         store.set_production(self.paths, False)
@@ -94,13 +118,13 @@ class UndoHost:
 
         With this server's own /etc the mute of hotsync-slave is in force, and what runs besides is this server's own.
         """
-        etc = self.promotion.etc_inode
-        if not etc or inode(self.paths.at("/etc")) != etc:
+        if not document.has_productions_etc(self.paths, self.promotion):
             return frozenset()
         return self.mute.related({*ALWAYS_MUTED, *of_master(self.read_units(self.paths))})
 
     def give_up_addresses(self) -> None:
-        """Take production's addresses away, keeping this server's own."""
+        """Take production's addresses away, keeping this server's own; nothing brings them back."""
+        self._hold_network()
         self.network.give_up()
 
     def dump_databases(self) -> None:
@@ -156,6 +180,7 @@ class UndoHost:
 
     def own_network(self) -> None:
         """Take this server's own host name and network again, as its files in /etc say."""
+        self.paths.held_flag.unlink(missing_ok=True)
         self.network.own()
 
     def reload(self) -> None:
@@ -188,9 +213,19 @@ class UndoHost:
         epoch = self.promotion.epoch
         record = RoleRecord(Role.SLAVE, epoch, None, self.clock.now(), why, released=epoch)
         become_slave(self.paths, record, self._undo.master_host, self.own)
+        self._end_hold()
+
+    def _end_hold(self) -> None:
+        """Whoever heard of a higher epoch meanwhile was held as the MASTER that it was; a SLAVE is not."""
+        if load_hold(self.paths) is None:
+            return
+        drop_hold(self.paths)
+        for unit in (HOLD, HELD_MAIL):  # they stay active after their work
+            self.own.stop(unit)
 
     def finish(self) -> None:
         """Start what ran before the promotion, remove what is left of it, and close the document."""
+        self._end_hold()
         self._start_own()
         if document.load_promotion(self.paths) is not None:
             self._files.clean()

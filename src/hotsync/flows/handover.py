@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.standstill import Standstill
-from hotsync.backends.units import Units
+from hotsync.backends.units import HOLD, Units
 from hotsync.engine.handover import MasterYard, Run, Yard, named
 from hotsync.engine.hold import Holding
 from hotsync.errors import ExitCode, HandOverFailed, HotSyncError
@@ -34,7 +34,6 @@ from hotsync.system.clock import Clock
 from hotsync.system.command import run as run_command
 from hotsync.system.paths import Paths
 
-HOLD_UNIT = "hotsync-hold.service"
 LOOK_SECONDS = 0.1
 _BUSY_SECONDS = 1.0
 _BUSY_LOOKS = 3600
@@ -156,7 +155,7 @@ class _Work:
         try:
             self.yard.leave()
         except (HotSyncError, OSError) as error:
-            _log.warning("The addresses are left to %s: %s", HOLD_UNIT, error)
+            _log.warning("The addresses are left to %s: %s", HOLD, error)
         _log.warning("The SLAVE has taken over.")
         AlertBook(self.paths).set(_ABOUT, None)
         return True
@@ -186,7 +185,7 @@ class _Work:
         state.save_handover(self.paths, known)
         if self.is_over():
             # superseded just now: what was started above is stopped again
-            run_command(["systemctl", "restart", "--no-block", HOLD_UNIT], ok=range(256))
+            run_command(["systemctl", "restart", "--no-block", HOLD], ok=range(256))
             return True
         announce(self.paths, "")
         _log.warning("%s", sentence_of(known))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
+from hotsync.backends.units import HELD_MAIL, HOLD
 from hotsync.engine.hold import Holding
 from hotsync.engine.rejoin_files import forget_attempt
 from hotsync.engine.still_served import signs_on_the_wire, word_of_peer
@@ -17,22 +18,23 @@ from hotsync.flows.boot_guard import own_addresses
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.flows.save import Surroundings, save
+from hotsync.flows.undoing import refuse_if_undoing, undo_sentence
 from hotsync.model.hold import Hold, hint_of, next_after_release, sentence_of
 from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble
 from hotsync.report.mail import LocalMailServer
+from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.handover import drop_units
 from hotsync.state.hold import at_work, drop_released, held, load_hold, load_released
 from hotsync.state.rejoin import is_moving
 from hotsync.state.settings import read_settings
+from hotsync.state.undo import is_undoing
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
-MAIL_UNIT = "hotsync-held-mail.service"
-HOLD_UNIT = "hotsync-hold.service"
 EXCHANGE_UNIT = "hotsync-exchange.service"
 _ABOUT = "production on this server"
 _log = logging.getLogger("hotsync.hold")
@@ -44,8 +46,8 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
     """Stop production here if this server was superseded, and tell everybody; return whether it is held."""
     with at_work(paths):
         seen = held(paths)
-        if seen is None:
-            announce(paths, "")
+        if seen is None or not _has_production(paths):
+            announce(paths, undo_sentence(paths))
             return False
         announce(paths, f"{sentence_of(seen)} {hint_of(seen)}")
         _log.error("%s", sentence_of(seen))
@@ -55,10 +57,18 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
         Standstill(paths).unblock()  # the mute holds now what a hand-over held
         drop_units(paths)
         _log.error("Production's addresses are given up, its units are stopped.")
-        command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))
+        command.run(["systemctl", "start", "--no-block", HELD_MAIL], ok=range(256))
         if seen.planned:
             command.run(["systemctl", "start", "--no-block", EXCHANGE_UNIT], ok=range(256))
         return True
+
+
+def _has_production(paths: Paths) -> bool:
+    """Return whether there is anything to hold: neither on a SLAVE, nor where a promotion is undone and this server's
+    own /etc is back, with its own mute and network."""
+    promotion = document.load_promotion(paths)
+    undone = is_undoing(paths) and promotion is not None and not document.has_productions_etc(paths, promotion)
+    return store.load_role(paths).role is Role.MASTER and not undone
 
 
 def _trouble(hold: Hold) -> Trouble:
@@ -126,6 +136,7 @@ def may_rejoin_as_master(paths: Paths, clock: Clock, *, force: bool = False, wir
     hold = load_hold(paths)
     if hold is None:
         raise UsageError(reason="This MASTER is not held: it serves already.", hint="`hotsync status` shows it.")
+    refuse_if_undoing(paths)
     if is_moving(paths):
         raise NotReady(
             reason="its data is on its way into a replica: a rejoin as SLAVE has begun",
@@ -158,7 +169,7 @@ def rejoin_as_master(
         forget_attempt(paths, clock)
         record = store.load_role(paths)
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
-        command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
+        command.run(["systemctl", "stop", HELD_MAIL], ok=range(256))
         why = "made MASTER again by hotsync rejoin --as-master"
         _release(paths, clock, epoch, why, say, holding)
     _arrange(paths, say)
@@ -172,13 +183,13 @@ def _release(
     for done in holding.release(epoch, why, ProductionUnits(paths), clock.now()):
         say(done)
     # it stays active after its work, and would not be started by a later hold in this boot
-    command.run(["systemctl", "stop", HOLD_UNIT], ok=range(256))
+    command.run(["systemctl", "stop", HOLD], ok=range(256))
     announce(paths, "")
 
 
 def end_of_hold(paths: Paths) -> None:
     """This server is the SLAVE now: let units and console forget that it was held."""
-    command.run(["systemctl", "stop", MAIL_UNIT, HOLD_UNIT], ok=range(256))
+    command.run(["systemctl", "stop", HELD_MAIL, HOLD], ok=range(256))
     announce(paths, "")
 
 
@@ -191,6 +202,9 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
         if is_moving(paths):
             _log.error("The other server gave its promotion up, and this one is coming back: run hotsync rejoin.")
             return False
+        if is_undoing(paths):
+            _log.error("The other server gave its promotion up, and this one's is being undone, too.")
+            return False
         released, record, hold = load_released(paths), store.load_role(paths), load_hold(paths)
         epoch = next_after_release(record, hold.epoch if hold is not None else 0, released) if released else None
         if epoch is None:
@@ -202,7 +216,7 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
             _log.warning("This MASTER is at epoch %d: %s.", epoch, why)
         elif hold is not None:
             forget_attempt(paths, clock)
-            command.run(["systemctl", "stop", MAIL_UNIT], ok=range(256))
+            command.run(["systemctl", "stop", HELD_MAIL], ok=range(256))
             _log.warning("This server serves again: %s.", why)
             _release(paths, clock, epoch, why, _log.warning, holding)
     if hold is not None:

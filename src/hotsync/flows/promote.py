@@ -22,7 +22,7 @@ from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
 from hotsync.flows.promote_past import Past, drop_views, gone_back
 from hotsync.flows.promote_preflight import read_preflight
-from hotsync.flows.undo import refuse_if_undoing, undo_sentence
+from hotsync.flows.undoing import refuse_if_undoing, undo_sentence
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation, data_moment

@@ -9,12 +9,13 @@ from hotsync.engine.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT
+from hotsync.flows.undo_boot import hold_undo
 from hotsync.state.promotion import unfinished_promotion
 from hotsync.state.settings import read_settings
 from hotsync.state.store import load_role
 from hotsync.state.undo import is_undoing
 from hotsync.system import command
-from hotsync.system.clock import Clock
+from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
 
 MAIL_UNIT = "hotsync-unfinished-mail.service"
@@ -36,6 +37,7 @@ def at_boot(paths: Paths) -> None:
 
     It goes on by itself only where the settings say so (ResumeAtBoot), and where the MASTER of a switchover has not
     confirmed yet: then nobody may serve, and nothing has moved. Where none is unfinished, no boot asks again.
+    In the middle of an undo nothing of production starts, and none of its addresses is taken.
     """
     sentence = unfinished_sentence(paths)
     if not sentence:
@@ -44,6 +46,7 @@ def at_boot(paths: Paths) -> None:
         return
     if not is_undoing(paths):
         network_return.at_boot(paths)
+    hold_undo(paths, SystemClock())
     settle_role(paths)
     announce(paths, sentence)
     _log.warning("%s", sentence)

@@ -19,7 +19,7 @@ from hotsync.flows.fences import known_fences
 from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
-from hotsync.flows.undo import undo_sentence
+from hotsync.flows.undoing import undo_sentence
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
 from hotsync.state.coverage import load_coverage

@@ -224,26 +224,3 @@ def _run_report(outcome: UndoOutcome, started: float, ended: float) -> RunReport
         generation=outcome.undo.generation,
         figures={"seconds": ended - started, "kept_files": float(outcome.undo.written.files)},
     )
-
-
-def undo_sentence(paths: Paths) -> str:
-    """Return what is to be said of an undo that is not finished, "" if there is none."""
-    try:
-        undo = unfinished_undo(paths)
-    except HotSyncError:
-        return "A promotion of this server is being undone, and its document cannot be read: no production starts."
-    if undo is None:
-        return ""
-    return (
-        f"The promotion of this server to epoch {undo.epoch} is being UNDONE: nothing of production runs here. "
-        "Run hotsync-promote --undo: it goes on where it stopped."
-    )
-
-
-def refuse_if_undoing(paths: Paths) -> None:
-    """Raise Refused if a promotion is being undone here."""
-    if unfinished_undo(paths) is not None:
-        raise Refused(
-            reason="a promotion of this server is being undone",
-            hint="Run hotsync-promote --undo: it goes on where it stopped. Then it can be promoted again.",
-        )

@@ -16,6 +16,7 @@ from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check
 from hotsync.state.document import Document
 from hotsync.system.paths import Paths
+from hotsync.system.trees import inode
 
 _PROMOTION = Document(TypeAdapter(Promotion), "promotion")
 
@@ -52,6 +53,11 @@ def unfinished_promotion(paths: Paths, role: RoleRecord) -> Promotion | None:
     """Return the promotion that waits for being continued, or None."""
     promotion = claimed_promotion(paths, role)
     return None if promotion is None or promotion.finished_at else promotion
+
+
+def has_productions_etc(paths: Paths, promotion: Promotion) -> bool:
+    """Return whether /etc is the one that this promotion has put into place."""
+    return bool(promotion.etc_inode) and inode(paths.at("/etc")) == promotion.etc_inode
 
 
 def add_record(paths: Paths, record: StepRecord) -> None:
@@ -101,10 +107,10 @@ def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]
         save_promotion(paths, replace(promotion, servers=tuple(servers)))
 
 
-def set_etc_inode(paths: Paths, inode: int) -> None:
-    """Remember which folder the prepared /etc is."""
+def set_etc_inode(paths: Paths, prepared: int) -> None:
+    """Remember which folder the prepared /etc is, by its inode."""
     if promotion := load_promotion(paths):
-        save_promotion(paths, replace(promotion, etc_inode=inode))
+        save_promotion(paths, replace(promotion, etc_inode=prepared))
 
 
 def set_copy(paths: Paths, path: str, inode: int) -> None:

@@ -5,28 +5,37 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from hotsync.agent import guard
 from hotsync.backends import loading_guard
 from hotsync.backends.units import Units
 from hotsync.engine import undo_databases, undo_host
+from hotsync.engine.hold import LiveLines
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.undo_network import UndoNetwork
-from hotsync.errors import StepFailed, WrongRole
+from hotsync.errors import CommandFailed, StepFailed, WrongRole
 from hotsync.flows import undo as flow
+from hotsync.flows import undo_boot
 from hotsync.flows.promote_boot import at_boot
+from hotsync.flows.undoing import undo_sentence
+from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 from hotsync.model.undo import Undo
 from hotsync.replica.reopen import STATE
 from hotsync.state import configdb, store
 from hotsync.state import promotion as document
+from hotsync.state.hold import load_hold, note_superseded
 from hotsync.state.runs import Runs
 from hotsync.state.undo import load_undo
 from hotsync.system import command
@@ -87,8 +96,7 @@ class Host(Promoted):
         store.save_peer(self.paths, Peer("master", "10.77.0.1", "f" * 64, ""))
         with open_replica(self.paths, SystemClock()).hold() as opened:
             digest = opened.manifest.digest
-        plan = NetworkPlan(NetworkChoice.KEEP)
-        document.save_promotion(self.paths, replace(self.promotion, digest=digest, network=plan))
+        document.save_promotion(self.paths, replace(self.promotion, digest=digest, network=PLAN))
         store.save_role(self.paths, RoleRecord(Role.SLAVE, 2, claim=3))
         open_replica(self.paths, SystemClock()).close("claimed")
 
@@ -101,6 +109,15 @@ class Host(Promoted):
     def live(self) -> dict[str, object]:  # type: ignore[override]
         # a boot in the middle must find the link, until all is done
         return {path: item for path, item in super().live().items() if "sysinit.target.wants" not in path}
+
+    def boot(self) -> None:
+        """What a power cut leaves of it, and what the next boot does before its network."""
+        shutil.rmtree(self.paths.run, ignore_errors=True)
+        at_boot(self.paths)
+
+    @property
+    def has_productions_etc(self) -> bool:
+        return document.has_productions_etc(self.paths, self.promotion)
 
     def undo_it(self) -> Undo:
         flow.run(self.paths, SystemClock(), False, lambda *_: None, lambda _: None)
@@ -122,7 +139,11 @@ class Host(Promoted):
         assert document.load_promotion(paths) is None
         left = {"folders-before.json", "network-before.json", "aside", "promotion.json"}
         assert left & {path.name for path in paths.state.iterdir()} == set()
-        assert flow.undo_sentence(paths) == ""
+        assert undo_sentence(paths) == ""
+
+
+MASTER, SLAVE = Address("eth7", "10.77.0.1", 24), Address("eth7", "10.77.0.2", 24)
+PLAN = NetworkPlan(NetworkChoice.MASTERS, "", (MASTER,), (), (SLAVE,))
 
 
 @pytest.fixture
@@ -131,12 +152,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(command, "run", machine.run)
     monkeypatch.setattr(undo_host, "Mute", lambda _: Held(machine))
     own = Units(machine.run, machine.run)
-    monkeypatch.setattr(flow, "UndoHost", partial(undo_host.UndoHost, own=own, read_units=lambda _: ()))
+    for module in (flow, undo_boot):
+        monkeypatch.setattr(module, "UndoHost", partial(undo_host.UndoHost, own=own, read_units=lambda _: ()))
     monkeypatch.setattr(loading_guard, "hold", machine.note("hold clients"))
     monkeypatch.setattr(loading_guard, "is_held", lambda: True)
     monkeypatch.setattr(loading_guard, "admit", machine.note("admit clients"))
     monkeypatch.setattr(undo_databases, "servers", lambda *_: iter(()))
     monkeypatch.setattr(UndoNetwork, "own", machine.note("own network"))
+    monkeypatch.setattr(UndoNetwork, "give_up", machine.note("production's addresses go"))
     monkeypatch.setattr(undo_host, "say_released", machine.note("say released"))
     return machine
 
@@ -192,14 +215,144 @@ def test_killed_before_any_change_and_booted_it_says_so_starts_nothing_and_goes_
         after = host.live()
         with suppress(Cut, StepFailed), dying_at(number, monkeypatch):
             host.undo_it()
-        if store.load_role(host.paths).role is Role.MASTER and load_undo(host.paths) is not None:
-            at_boot(host.paths)
-            assert not host.paths.production_flag.exists()
-            assert "UNDONE" in host.paths.at("/run/issue.d/hotsync.issue").read_text()
+        machine.done.clear()
+        host.boot()
+        check_boot(host, machine)
         host.undo_it()
         host.check_own()
         host.check_slave()
         check_kept(host, before, after)  # type: ignore[arg-type]
+
+
+def check_boot(host: Host, machine: Machine) -> None:
+    """A boot in the middle brings nothing of production back, whatever the undo had done by then."""
+    undo = load_undo(host.paths)
+    if undo is None or undo.finished_at:
+        assert not host.paths.held_flag.exists()
+        return
+    assert not host.paths.production_flag.exists()
+    assert "UNDONE" in host.paths.at("/run/issue.d/hotsync.issue").read_text()
+    held = ["mute all", "udevadm settle --timeout=20", "production's addresses go"]
+    did = [what for what in machine.done if what in (*held, "own network")]
+    assert host.paths.held_flag.exists() is host.has_productions_etc
+    assert did == (held if host.has_productions_etc else []), "its own /etc has its own network, and its own mute"
+
+
+def test_the_addresses_that_were_given_up_stay_away_until_the_undo_takes_its_own_network(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, seen = Host(tmp_path / "host"), list[bool]()
+    host.become_master()
+
+    def look(*_: object) -> None:
+        seen.append(host.paths.held_flag.exists())
+
+    monkeypatch.setattr(UndoNetwork, "give_up", look)
+    monkeypatch.setattr(UndoNetwork, "own", look)
+    host.undo_it()
+    assert seen == [True, False]
+    assert not host.paths.held_flag.exists()
+
+
+def test_a_boot_in_the_middle_leaves_a_network_that_was_always_this_servers_own(
+    tmp_path: Path, machine: Machine
+) -> None:
+    host = Host(tmp_path / "host")
+    document.save_promotion(host.paths, replace(host.promotion, network=NetworkPlan(NetworkChoice.KEEP)))
+    host.become_master()
+    begin(host)
+    host.boot()
+    assert not host.paths.held_flag.exists()
+    assert not host.paths.production_flag.exists()
+    assert "mute all" in machine.done
+
+
+def test_a_promotion_that_never_ended_is_held_by_a_boot_in_the_middle_of_its_undo_too(
+    tmp_path: Path, machine: Machine
+) -> None:
+    host = Host(tmp_path / "host")
+    host.promote()
+    begin(host)
+    host.boot()
+    check_boot(host, machine)
+    assert host.has_productions_etc
+    host.undo_it()
+    host.check_own()
+    host.check_slave()
+
+
+def begin(host: Host) -> None:
+    """Only the first step of an undo: it says so, and nothing else has happened."""
+    facts = flow.read_facts(host.paths, SystemClock())
+    undo_host.UndoHost(host.paths, SystemClock(), facts.promotion, facts.undo).begin()
+
+
+def test_the_boot_guard_that_the_flag_of_production_starts_asks_nobody_and_holds_it_as_well(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path / "host")
+    host.become_master()
+    begin(host)
+    assert host.paths.production_flag.exists(), "it was cut before it went"
+    monkeypatch.setattr("hotsync.system.paths.from_environment", lambda: host.paths)
+    monkeypatch.setattr(guard, "guard_boot", machine.note("asks"))
+    assert guard.main(["boot"]) == 0
+    host.paths.at("/run/issue.d").mkdir(parents=True)
+    assert "asks" not in machine.done
+    assert host.paths.held_flag.exists()
+    assert not host.paths.production_flag.exists()
+
+
+@pytest.mark.parametrize("name", ["undo.json", "promotion.json"])
+def test_what_cannot_be_read_takes_no_network_but_what_every_card_has_by_itself(
+    tmp_path: Path, machine: Machine, name: str
+) -> None:
+    host, gone = Host(tmp_path / "host"), list[object]()
+    host.become_master()
+    begin(host)
+    (host.paths.state / name).write_text("{")
+
+    class Lines:
+        def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
+            gone.append((addresses, standby))
+
+    assert undo_boot.hold_undo(host.paths, SystemClock(), cast("LiveLines", Lines()))
+    assert host.paths.held_flag.exists()
+    assert not host.paths.production_flag.exists()
+    assert gone == [((), ())]
+
+
+def test_where_the_network_refuses_something_at_boot_nothing_of_production_starts_and_the_boot_goes_on(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path / "host")
+    host.become_master()
+    begin(host)
+
+    def fail(*_: object) -> None:
+        raise CommandFailed(program="ip", status="exit 1", detail="no", line="ip")
+
+    monkeypatch.setattr(UndoNetwork, "give_up", fail)
+    host.boot()
+    assert host.paths.held_flag.exists()
+    assert "mute all" in machine.done
+    assert "UNDONE" in host.paths.at("/run/issue.d/hotsync.issue").read_text()
+
+
+def test_who_hears_of_a_higher_epoch_in_the_middle_is_held_by_it_no_longer_when_it_is_a_slave(
+    tmp_path: Path, machine: Machine
+) -> None:
+    host = Host(tmp_path / "host")
+    host.become_master()
+    begin(host)
+    host.boot()
+    assert note_superseded(host.paths, store.load_role(host.paths), 4, HeardBy.CALLED, 1.0)
+    machine.done.clear()
+    host.undo_it()
+    host.check_own()
+    host.check_slave()
+    assert load_hold(host.paths) is None
+    assert {"systemctl stop hotsync-hold.service", "systemctl stop hotsync-held-mail.service"} <= set(machine.done)
 
 
 def test_after_an_undo_it_can_be_promoted_again_at_an_epoch_that_its_master_does_not_take(

@@ -36,10 +36,14 @@ from hotsync.flows.status import read_status
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network import Address
+from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.undo import Undo
 from hotsync.report.mail import LocalMailServer, MailNotSent
+from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.state.hold import held, load_released, note_released, save_hold
+from hotsync.state.undo import save_undo
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from hotsync.transport.dial import Callee
@@ -416,3 +420,42 @@ def test_the_unit_runs_one_of_its_words(paths: Paths, monkeypatch: pytest.Monkey
     assert guard.main(["released"]) == 0
     assert guard.main([]) == 2
     assert guard.main(["dance"]) == 2
+
+
+def undo_of(paths: Paths, *, etc_is_back: bool) -> None:
+    """A promotion is being undone here, and /etc is production's still, or this server's own again."""
+    paths.at("/etc").mkdir(exist_ok=True)
+    there = paths.at("/etc").stat().st_ino
+    promotion = Promotion(3, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), (), finished_at=2.0)
+    document.save_promotion(paths, replace(promotion, etc_inode=there + 1 if etc_is_back else there))
+    save_undo(paths, Undo(3, 7, 1.0, was_master=True))
+
+
+def test_a_slave_is_never_held_whatever_it_heard_before_it_became_one(paths: Paths, machine: Held) -> None:
+    store.save_role_and_flag(paths, RoleRecord(Role.SLAVE, 3))
+    save_hold(paths, HOLD)
+    assert not flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == []
+
+
+def test_in_the_middle_of_an_undo_it_is_held_until_its_own_files_are_back(paths: Paths, machine: Held) -> None:
+    save_hold(paths, replace(HOLD, begun=True))
+    undo_of(paths, etc_is_back=False)
+    assert flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done[0] == "held"
+    machine.done.clear()
+    undo_of(paths, etc_is_back=True)
+    assert not flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == []
+    assert "UNDONE" in paths.at("/run/motd.d/hotsync").read_text()
+
+
+def test_nobody_makes_a_server_serve_again_whose_promotion_is_being_undone(paths: Paths, machine: Held) -> None:
+    save_hold(paths, HOLD)
+    note_released(paths, store.load_role(paths), 4)
+    undo_of(paths, etc_is_back=False)
+    with pytest.raises(Refused, match="being undone"):
+        flow.rejoin_as_master(paths, TickingClock(), lambda _: None, machine)  # type: ignore[arg-type]
+    assert not flow.serve_again(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == []
+    assert held(paths) == HOLD

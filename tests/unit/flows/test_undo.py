@@ -11,7 +11,8 @@ from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.flows import promote
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_answers import Answers
-from hotsync.flows.undo import read_facts, undo_sentence
+from hotsync.flows.undo import read_facts
+from hotsync.flows.undoing import undo_sentence
 from hotsync.manifest.store import Manifest
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord

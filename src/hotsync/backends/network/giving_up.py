@@ -12,6 +12,7 @@ from typing import Any
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import dhcp_clients, snapshot
+from hotsync.errors import CommandFailed
 from hotsync.model.network import Address
 from hotsync.system import command
 
@@ -87,6 +88,12 @@ def links_up(names: Iterable[str]) -> None:
     """Bring interfaces up: each has its link-local address then, and no other."""
     for name in names:
         command.run(["ip", "link", "set", "dev", name, "up"], ok=range(256))
+
+
+def wait_for_cards() -> None:
+    """Wait, early in a boot, until udev has named the cards: one that is up cannot be renamed."""
+    with suppress(CommandFailed):  # a container has no udev
+        command.run(["udevadm", "settle", "--timeout=20"], ok=range(256))
 
 
 def parse_cards(text: str) -> tuple[str, ...]:
