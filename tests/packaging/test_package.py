@@ -254,6 +254,22 @@ def test_removing_is_refused_while_a_promotion_is_unfinished(root: Root) -> None
     assert done.returncode != 0
 
 
+def test_removing_is_refused_while_this_server_is_held_and_then_nothing_of_it_is_let_go(root: Root) -> None:
+    live_on(root)
+    root.at(f"{STATE}/held.json").write_text("{}")
+    for verb in ("remove", "purge"):
+        done = root.apt(verb, "hotsync", ok=False)
+        assert done.returncode != 0
+        said = done.stdout + done.stderr
+        assert "it would serve beside the other one" in said
+        assert "hotsync rejoin --as-master" in said
+        assert root.at(MUTE).exists()
+        assert root.at("/usr/bin/hotsync").exists()
+    root.at(f"{STATE}/held.json").unlink()
+    root.apt("remove", "hotsync")
+    assert not root.at("/usr/lib/hotsync").exists()
+
+
 def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
     live_on(root)
     before = state_of(root)
