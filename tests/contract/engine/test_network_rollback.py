@@ -128,6 +128,22 @@ def test_where_nobody_answers_any_more_the_network_is_as_it_was(paths: Paths) ->
     assert load_before(paths) is None
 
 
+def test_a_card_that_was_switched_off_is_on_again_with_all_that_it_had(paths: Paths) -> None:
+    """As the network program does by a file that says so (ActivationPolicy=always-down)."""
+    with neighbour("10.77.0.254/24"):
+        command.run(["ip", "address", "add", "2001:db8:77::2/64", "dev", "eth7", "nodad"])
+        command.run(["ip", "route", "add", "default", "via", "10.77.0.254"])
+        command.run(["ip", "route", "add", "10.9.0.0/16", "via", "10.77.0.254"])
+        was = state_now()
+        rollback = Rollback(paths, SystemClock(), 600, timer=Calls())
+        assert rollback.arm(()) is not None
+        command.run(["ip", "link", "set", "eth7", "down"])
+        assert state_now() != was
+        assert put_back(paths)
+        assert state_now() == was
+        assert live.holders([replace(GATEWAY, interface="eth7")], 5.0)
+
+
 def test_a_person_may_say_that_the_server_is_reached(paths: Paths) -> None:
     with neighbour("10.77.0.254/24"):
         rollback = Rollback(paths, SystemClock(), 600, "192.0.2.99", Calls())

@@ -22,6 +22,12 @@ def read_masters() -> dict[str, str]:
     return {str(link["ifname"]): str(link.get("master", "")) for link in links}
 
 
+def read_up() -> frozenset[str]:
+    """Return the interfaces of this host that are switched on, with or without a cable."""
+    links: list[dict[str, Any]] = json.loads(command.run(["ip", "-j", "link", "show", "up"]).text or "[]")
+    return frozenset(str(link["ifname"]) for link in links if "ifname" in link)
+
+
 def top_here(name: str, masters: Mapping[str, str]) -> str:
     """Given an interface and what hangs on what, return the bridge or bond that it ends up in."""
     for _ in masters:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network.live_links import read_masters
+from hotsync.backends.network.live_links import read_masters, read_up
 from hotsync.errors import CommandFailed
 from hotsync.model.network import Address
 from hotsync.system import command
@@ -25,19 +25,22 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The network before a change; `made` are interfaces that it makes, `neighbours` who answered."""
+    """The network before a change; `made` are interfaces that it makes, `neighbours` who answered, `up` the interfaces
+    that were on."""
 
     addresses: tuple[Address, ...]
     masters: tuple[tuple[str, str], ...]
     routes: tuple[str, ...]
     made: tuple[str, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
+    up: tuple[str, ...] = ()
 
 
 def read_before(made: Iterable[str] = (), neighbours: Iterable[Neighbour] = ()) -> Before:
     """Return the network as it runs now."""
     masters = tuple(sorted(read_masters().items()))
-    return Before(live.read_addresses(), masters, _routes("-4") + _routes("-6"), tuple(made), tuple(neighbours))
+    routes, up = _routes("-4") + _routes("-6"), tuple(sorted(read_up()))
+    return Before(live.read_addresses(), masters, routes, tuple(made), tuple(neighbours), up)
 
 
 def _routes(version: str) -> tuple[str, ...]:
@@ -72,6 +75,9 @@ def restore(before: Before) -> list[str]:
         if name in there and there[name] != master:
             do("link", "set", "dev", name, *(["master", master] if master else ["nomaster"]))
             do("link", "set", "dev", name, "up")
+    on = read_up()
+    for name in (name for name in before.up if name in there and name not in on):
+        do("link", "set", "dev", name, "up")  # its routes went with it, and its IPv6 addresses
     now = live.read_addresses()
     for address in (each for each in before.addresses if each not in now and each.interface in there):
         do("address", "replace", str(address), "dev", address.interface, *(["nodad"] if address.version == 6 else []))
