@@ -1,13 +1,18 @@
-"""On the worst day nothing of ours is in the way: a drill, or a run of hotsync-slave, is ended before a promotion."""
+"""On the worst day nothing of ours is in the way: a drill, or a run of hotsync-slave, is ended before a promotion.
+
+It is waited for while packages are unpacked, but not for ever, and nothing that cannot be ended holds a promotion up.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.errors import CommandFailed
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -21,45 +26,139 @@ _LOOK_SECONDS = 0.5
 _QUIET_LOOKS = 4
 """So often in a row no package is being unpacked before a run counts as done with that: apt-get calls dpkg again and
 again."""
+UNPACK_SECONDS = 600.0
+"""So long it is waited for packages: then production counts more than the package database."""
+_TELL_SECONDS = 60.0
+_TERM_SECONDS, _KILL_SECONDS = 30.0, 10.0
+_DRILL_SECONDS = 300.0
 
 
-def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> None:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of hotsync-slave: the timer's, or a person's (its process). `unpacks`: in the middle of packages."""
+
+    pid: int
+    unpacks: bool = False
+
+
+def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> tuple[str, ...]:
     """End a drill, and a run of hotsync-slave, if one is going, the timer's or a person's; what that left half done is
-    done again by the next, or by the promotion.
+    done again by the next, or by the promotion. Return what the report must say.
 
     Only while packages are being unpacked it is waited for: those services would not start.
     """
-    _end_drill(say)
-    told, quiet = False, 0
+    notes = _end_drill(say)
+    if (run := _when_unpacked(paths, say, clock)) is not None:
+        say("Ending a run of hotsync-slave that is in the way")
+        notes += _cut_in_the_middle(paths) if run.unpacks else ()
+        notes += _given_up(paths, _end(run.pid, clock))
+    for note in notes:
+        say(note)
+    return notes
+
+
+def _end_drill(say: Callable[[str], None]) -> tuple[str, ...]:
+    """End a drill: what it has made is discarded, and nothing of it is here."""
+    if not _is_going(DRILL):
+        return ()
+    say("Ending a drill")
+    try:
+        command.run(["systemctl", "stop", DRILL], ok=range(256), timeout=_DRILL_SECONDS)
+    except CommandFailed:
+        return ("A drill could not be ended; this went on beside it. Look at it: systemctl status hotsync-drill.",)
+    return ()
+
+
+def _when_unpacked(paths: Paths, say: Callable[[str], None], clock: Clock) -> _Run | None:
+    """Wait until the run unpacks no package, or for as long as that is waited for; return it, None if none is left."""
+    began = told = clock.monotonic()
+    seen, quiet = False, 0
     while (pid := _persons_run(paths)) or _is_going():
         quiet = 0 if _unpacks(paths, pid) else quiet + 1
-        if quiet and (quiet >= _QUIET_LOOKS or not told):
-            say("Ending a run of hotsync-slave that is in the way")
-            _end(paths, pid, clock)
-            return
-        if not told:
-            say("hotsync-slave is installing packages: waiting until they are unpacked (journalctl -u hotsync-slave)")
-            told = True
+        if quiet and (quiet >= _QUIET_LOOKS or not seen):
+            return _Run(pid)
+        now = clock.monotonic()
+        left = began + UNPACK_SECONDS - now
+        if left <= 0:
+            return _Run(pid, unpacks=True)
+        if not seen or now - told >= _TELL_SECONDS:
+            at_once = f"kill {pid}" if pid else "systemctl stop hotsync-slave"
+            say(
+                "hotsync-slave is installing packages: waiting until they are unpacked, at most"
+                f" {max(1, round(left / 60))} min (journalctl -u hotsync-slave shows it, {at_once} ends it)"
+            )
+            told = now
+        seen = True
         clock.sleep(_LOOK_SECONDS)
+    return None
 
 
-def _end_drill(say: Callable[[str], None]) -> None:
-    """End a drill: what it has made is discarded, and nothing of it is here."""
-    if _is_going(DRILL):
-        say("Ending a drill")
-        command.run(["systemctl", "stop", DRILL], ok=range(256), timeout=300)
+def _cut_in_the_middle(paths: Paths) -> tuple[str, ...]:
+    if any(paths.at(each).exists() for each in _RPM_LOCKS):
+        repair = "`dnf check` says what is damaged (`rpm --rebuilddb` if it cannot read it)"
+    else:
+        repair = "`dpkg --configure -a` finishes what can be finished"
+    return (
+        f"Packages were still being installed by hotsync-slave after {UNPACK_SECONDS / 60:.0f} min, and that was ended"
+        f" in the middle. The package database must be looked at: {repair}.",
+    )
 
 
-def _end(paths: Paths, pid: int, clock: Clock) -> None:
-    if not pid:
-        command.run(["systemctl", "stop", UNIT], ok=range(256), timeout=300)
-        return
-    # what it started goes on without it, each program in a group of its own: a download would become an installation
-    for each in (pid, *processes_below(pid)):
+def _end(pid: int, clock: Clock) -> dict[int, str]:
+    """End a run with all that it started; return the processes that are still there, whatever was done."""
+    group = "" if pid else _group()
+    known = {pid: _COMMAND.decode(), **processes_below(pid)} if pid else processes_in(group)
+    if pid:
+        # what it started goes on without it, in groups of its own: a download would become an installation
+        _send(known, signal.SIGTERM)
+    else:
+        command.run(["systemctl", "stop", "--no-block", UNIT], ok=range(256))
+    if left := _after(_TERM_SECONDS, known, group, clock):
+        if pid:
+            _send(left, signal.SIGKILL)
+        else:
+            command.run(["systemctl", "kill", "--signal=SIGKILL", UNIT], ok=range(256))
+        left = _after(_KILL_SECONDS, known, group, clock)
+    return left
+
+
+def _send(processes: Iterable[int], what: signal.Signals) -> None:
+    for each in processes:
         with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGTERM)
-    while _persons_run(paths) == pid:
+            os.kill(each, what)
+
+
+def _after(seconds: float, known: dict[int, str], group: str, clock: Clock) -> dict[int, str]:
+    """Return which processes of a run are still there after so many seconds, also what they started meanwhile."""
+    until = clock.monotonic() + seconds
+    while True:
+        below = {child: name for each in known for child, name in processes_below(each).items()}
+        known |= below | processes_in(group)
+        left = {each: name for each, name in known.items() if _lives(each)}
+        if not left or clock.monotonic() >= until:
+            return left
         clock.sleep(_LOOK_SECONDS)
+
+
+def _lives(pid: int, processes: Path = Path("/proc")) -> bool:
+    try:
+        return (processes / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _given_up(paths: Paths, left: dict[int, str]) -> tuple[str, ...]:
+    """Leave what cannot be ended behind: it was killed, and does nothing any more once it comes back to itself."""
+    if not left:
+        return ()
+    owner = lock.owner(paths.sync_lock)
+    if owner is not None and owner.pid in left:
+        paths.sync_lock.unlink(missing_ok=True)  # it would be held for ever; who comes makes a new one
+    named = ", ".join(f"{name} ({pid})" for pid, name in sorted(left.items()))
+    return (
+        f"Of hotsync-slave's run these could not be ended, not even by SIGKILL, and this went on beside them: {named}."
+        " They hang in the kernel, mostly on a disk or a network file system that does not answer: dmesg says which.",
+    )
 
 
 def _is_going(unit: str = UNIT) -> bool:

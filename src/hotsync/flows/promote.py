@@ -223,7 +223,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
 
 def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: Say) -> Outcome:
     """Promote, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
-    end_slave_run(paths, say, clock)
+    answers = replace(answers, notes=(*answers.notes, *end_slave_run(paths, say, clock)))
     with lock.held(paths.sync_lock, "run of HotSync"):
         started = clock.now()
         if paths.replica.is_dir():
@@ -231,7 +231,7 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
             drop_views(paths)
         if answers.back is not None and not _has_begun(paths):
             with gone_back(paths, clock, answers.back, say) as (number, notes):
-                answers = replace(answers, generation=number, notes=notes)
+                answers = replace(answers, generation=number, notes=(*answers.notes, *notes))
                 _carry_out(paths, prospect(paths, answers, clock), progress, clock)
             return _ended(paths, started, clock)
         seen = prospect(paths, answers, clock)
@@ -242,6 +242,8 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         else:
             if seen.resumed:
                 _keep_answer(paths, seen)
+                for note in answers.notes:
+                    document.add_note(paths, note)
             _carry_out(paths, seen, progress, clock)
         return _ended(paths, started, clock)
 

@@ -31,7 +31,7 @@ from hotsync.state import store
 from hotsync.state.configdb import configuration
 from hotsync.state.hold import held
 from hotsync.state.runs import Runs
-from hotsync.state.undo import add_undo_record, kept_folder, load_undo, unfinished_undo
+from hotsync.state.undo import add_undo_note, add_undo_record, kept_folder, load_undo, unfinished_undo
 from hotsync.steps.undo import NotePlaces
 from hotsync.system import lock
 from hotsync.system.clock import Clock
@@ -169,13 +169,15 @@ def _check_room(paths: Paths, facts: UndoFacts, written: Written) -> None:
 
 def run(paths: Paths, clock: Clock, force: bool, progress: Progress, say: Say) -> UndoOutcome:
     """Undo a promotion, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
-    end_slave_run(paths, say, clock)
+    notes = end_slave_run(paths, say, clock)
     with lock.held(paths.sync_lock, "run of HotSync"):
         started = clock.now()
         while plan := plan_undo(facts := _facts_or_last(paths, clock)):
             undo_host = UndoHost(paths, clock, facts.promotion, facts.undo, force)
             host = replace(promotion_host.build(paths, clock).host, undo=undo_host)
             execute(_part(plan, facts), host, clock, lambda record: add_undo_record(paths, record), progress)
+        for note in notes:
+            add_undo_note(paths, note)
         undo = load_undo(paths)
         assert undo is not None
         outcome = _outcome(paths, undo)

@@ -34,6 +34,15 @@ time.sleep(600)
 """
 
 
+CONTROL = """\
+Package: hangs
+Version: 1
+Architecture: all
+Maintainer: A test <root@localhost>
+Description: a package whose configuration hangs
+"""
+
+
 @pytest.fixture(autouse=True)
 def _no_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     """No service manager runs here."""
@@ -122,3 +131,41 @@ def test_while_rpms_database_is_written_it_is_waited_for(tmp_path: Path, tool: s
     asked = ["rpm", "--root", str(root.root), "-q", "slow"]
     environment = {"HOME": "/root", "PATH": os.environ["PATH"]}
     assert b"slow-1.0-1" in subprocess.run(asked, capture_output=True, check=True, env=environment).stdout
+
+
+def test_what_does_not_end_when_it_is_asked_to_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clear_way, "_TERM_SECONDS", 0.5)
+    paths, ready = Paths(tmp_path), tmp_path / "ready"
+    with slave_run(paths, "sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 1; done") as (process, child):
+        wait_for(ready.exists)
+        assert clear_way.end_slave_run(paths, lambda _said: None, SystemClock()) == ()
+        assert process.wait() == -signal.SIGTERM
+        assert not Path(f"/proc/{child}/exe").exists()
+
+
+def test_a_package_that_hangs_is_ended_and_can_be_mended_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clear_way, "UNPACK_SECONDS", 1.0)
+    root, built, go = tmp_path / "root", tmp_path / "built", tmp_path / "go"
+    for folder in ("var/lib/dpkg/updates", "var/lib/dpkg/info"):
+        (root / folder).mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+    (built / "DEBIAN").mkdir(parents=True)
+    (built / "DEBIAN/control").write_text(CONTROL)
+    (built / "DEBIAN/postinst").write_text(f"#!/bin/sh\ntouch {go}.not\nwhile [ ! -e {go} ]; do sleep 0.1; done\n")
+    (built / "DEBIAN/postinst").chmod(0o755)
+    subprocess.run(["dpkg-deb", "-b", built, tmp_path / "hangs.deb"], check=True, capture_output=True)
+    dpkg = ["dpkg", f"--root={root}", "--force-script-chrootless"]
+    paths = Paths(tmp_path / "slave")
+    said: list[str] = []
+    with slave_run(paths, *dpkg, "-i", str(tmp_path / "hangs.deb")) as (process, child):
+        wait_for(Path(f"{go}.not").exists)
+        (note,) = clear_way.end_slave_run(paths, said.append, SystemClock())
+        assert process.wait() == -signal.SIGTERM
+        assert not Path(f"/proc/{child}/exe").exists()
+    assert f"kill {process.pid} ends it" in said[0]
+    assert "dpkg --configure -a" in note
+    go.touch()
+    subprocess.run([*dpkg, "--configure", "-a"], check=True, capture_output=True)
+    assert "Status: install ok installed" in (root / "var/lib/dpkg/status").read_text()

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from hotsync.engine import clear_way
-from hotsync.system import command
+from hotsync.system import command, lock
 from hotsync.system.paths import Paths
+
+PROCESSES_BELOW = clear_way.processes_below
 
 
 class Machine:
@@ -21,6 +23,7 @@ class Machine:
         self.asked: list[Sequence[str]] = []
         self.drills = False
         self.seen: list[frozenset[str]] = []
+        self.seconds = 0.0
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
         self.asked.append(argv)
@@ -33,6 +36,8 @@ class Machine:
         return SimpleNamespace(text=f"{text}\n")
 
     def programs(self, _group: str) -> dict[int, str]:
+        if not self.moments:
+            return {}
         self.seen.append(self.moments[0])
         return dict(enumerate(sorted(self.moments[0])))
 
@@ -43,10 +48,18 @@ class Machine:
         return 0
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
         self.moments[:] = self.moments[1:] or self.moments
+
+
+@pytest.fixture(autouse=True)
+def _nothing_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of the processes are made up."""
+    monkeypatch.setattr(clear_way, "_lives", lambda *_: False)
+    monkeypatch.setattr(clear_way, "processes_below", lambda *_: {})
 
 
 def cleared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *moments: frozenset[str]) -> tuple[list[str], bool]:
@@ -114,11 +127,50 @@ def test_who_writes_rpms_database_is_read_from_the_kernels_locks(tmp_path: Path)
     assert clear_way.writers_of(Paths(tmp_path / "no rpm"), table) == frozenset()
 
 
+def test_packages_that_hang_are_waited_for_ten_minutes_said_each_minute_and_then_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine([frozenset({"apt-get", "dpkg"})])
+    monkeypatch.setattr(command, "run", machine.run)
+    monkeypatch.setattr(clear_way, "processes_in", machine.programs)
+    said: list[str] = []
+    (note,) = clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
+    assert machine.seconds == clear_way.UNPACK_SECONDS
+    times = [line.split("at most ")[1].split(" (")[0] for line in said[:-2]]
+    assert times == [f"{left} min" for left in range(10, 0, -1)]
+    assert "systemctl stop hotsync-slave ends it" in said[0]
+    assert said[-2:] == ["Ending a run of hotsync-slave that is in the way", note]
+    assert "dpkg --configure -a" in note
+    rpm = Paths(tmp_path).at("/var/lib/rpm/.rpm.lock")
+    rpm.parent.mkdir(parents=True)
+    rpm.touch()
+    machine.moments.append(frozenset({"dpkg"}))
+    (note,) = clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
+    assert "dnf check" in note
+
+
+def test_what_cannot_be_killed_is_named_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = Machine([frozenset({"apt-get"})])
+    paths = Paths(tmp_path)
+    monkeypatch.setattr(command, "run", machine.run)
+    monkeypatch.setattr(clear_way, "processes_in", lambda _: {4711: "hotsync-slave", 4712: "mount.nfs"})
+    monkeypatch.setattr(clear_way, "_lives", lambda *_: True)
+    monkeypatch.setattr(lock, "owner", lambda *_: lock.Owner(4711, 0.0))
+    paths.run.mkdir(parents=True)
+    paths.sync_lock.touch()
+    (note,) = clear_way.end_slave_run(paths, lambda _: None, machine)
+    assert "hotsync-slave (4711), mount.nfs (4712)" in note
+    assert ["systemctl", "kill", "--signal=SIGKILL", clear_way.UNIT] in machine.asked
+    assert 30 < machine.seconds < 60
+    with lock.held(paths.sync_lock, "run of HotSync"):
+        pass  # the promotion's own
+
+
 def test_what_a_process_started_is_found_whatever_it_is_called(tmp_path: Path) -> None:
     for number, name, parent in ((7, "hotsync-slave", 1), (8, "apt (get) 7", 7), (9, "dpkg", 8), (10, "dpkg2", 1)):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "stat").write_text(f"{number} ({name}) S {parent} 1 1 0 -1")
-    assert clear_way.processes_below(7, tmp_path) == {8: "apt (get) 7", 9: "dpkg"}
+    assert PROCESSES_BELOW(7, tmp_path) == {8: "apt (get) 7", 9: "dpkg"}
 
 
 def test_the_programs_of_a_group_are_read_by_name_and_one_that_has_just_ended_is_none(tmp_path: Path) -> None:
