@@ -20,7 +20,7 @@ from hotsync.cli.promote_render import (
     show_plan,
     show_step,
 )
-from hotsync.cli.render import print_json
+from hotsync.cli.render import print_json, say
 from hotsync.cli.undo import undo_command
 from hotsync.engine import network_trial
 from hotsync.engine.network_return import network_back
@@ -34,9 +34,18 @@ from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_past import Past, look_back, viewed
 from hotsync.model.cards import parse_pairs
 from hotsync.model.promotion import NetworkChoice
+from hotsync.state.promotion import unfinished_promotion
+from hotsync.state.store import load_role
 from hotsync.system import files, log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths, from_environment
+
+_STARTED = (
+    "It runs in a unit of its own: Ctrl-C or a lost terminal does not stop it. hotsync-promote shows it again, and goes"
+    " on with it where it was cut off."
+)
+_GOING_ON = "A promotion of this server is going on. It is shown from its beginning; Ctrl-C does not stop it."
+_GOES_ON = "Only the showing ends here: the promotion goes on. hotsync-promote shows it again."
 
 
 @click.command(cls=GuardedCommand)
@@ -154,6 +163,8 @@ def _promote(paths: Paths, answers: Answers, at: str, *, dry_run: bool, yes: boo
             reason="--json shows no plan, and nobody should agree to what was not shown",
             hint="hotsync-promote --dry-run --json prints the plan and the age of the data; then add --yes.",
         )
+    if at and at == _begun_with(paths, running=running):
+        at = ""  # the same command again: it shows that promotion, or goes on with it
     if running and at:
         raise Refused(
             reason="a promotion of this server is going on",
@@ -166,9 +177,21 @@ def _promote(paths: Paths, answers: Answers, at: str, *, dry_run: bool, yes: boo
             if dry_run:
                 _show_prospect(view, flow.prospect(view, answers, None, past), as_json, past)
                 return ExitCode.DONE
-            answers = agreed(view, answers, past, yes=yes, as_json=as_json)
+            try:
+                answers = agreed(view, answers, past, yes=yes, as_json=as_json)
+            except click.Abort:
+                say("Nothing was changed.", err=True)
+                raise
         unit.start(paths, answers)
+    say(_GOING_ON if running else _STARTED, err=True)
     return _follow(paths, as_json)
+
+
+def _begun_with(paths: Paths, *, running: bool) -> str:
+    """Return the older generation with which a promotion runs or was claimed here, "" if there is none such."""
+    promotion = unfinished_promotion(paths, load_role(paths))
+    back = promotion.back if promotion is not None else unit.asked_for(paths).back if running else None
+    return "" if back is None else str(back.wanted)
 
 
 def _confirm_network(paths: Paths) -> int:
@@ -213,7 +236,11 @@ def _follow(paths: Paths, as_json: bool) -> int:
     def show(event: dict[str, Any]) -> None:
         show_step(event)
 
-    ended = unit.follow(paths, show, clock)
+    try:
+        ended = unit.follow(paths, show, clock)
+    except KeyboardInterrupt:
+        say(_GOES_ON, err=True)
+        raise
     if as_json:
         print_json(outcome_document(paths, ended))
     else:

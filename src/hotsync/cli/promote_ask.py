@@ -31,7 +31,7 @@ from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 
 MENU = """
-{why} What about the network?
+{why} What about the network? Nothing is changed yet, and Ctrl-C leaves everything as it is.
 
   1. Restore the MASTER's network configuration
      (IMPORTANT: only if the two servers are identical: number, names and positions of the network cards)
@@ -134,6 +134,8 @@ def _confirm(seen: Prospect) -> None:
     if seen.resumed:
         name = seen.promotion.network.host_name or name
     click.echo("", err=True)
+    began = "goes on where it stopped" if seen.resumed else "begins: this server takes the MASTER's place"
+    say(f"Nothing was changed by this call yet. With the last answer the promotion {began}.", err=True)
     question = f"Type the name of this server ({readable(socket.gethostname())}) to go on"
     typed = click.prompt(question, err=True, default="")
     if typed.strip() not in (socket.gethostname(), name):

@@ -51,7 +51,7 @@ def is_running() -> bool:
 
 def is_for_undo(paths: Paths) -> bool:
     """Return whether the unit was last asked to undo a promotion."""
-    return _read_request(paths).undo or is_undoing(paths)
+    return asked_for(paths).undo or is_undoing(paths)
 
 
 def start(paths: Paths, answers: Answers) -> None:
@@ -81,7 +81,7 @@ def start(paths: Paths, answers: Answers) -> None:
 def run_in_unit(paths: Paths, clock: Clock) -> int:
     """Promote with the answers that were left for the unit, writing what happens; return the exit code."""
     paths.run.mkdir(parents=True, exist_ok=True)
-    answers = _read_request(paths)
+    answers = asked_for(paths)
     files.write_atomic(events_path(paths), b"", mode=0o600)
     with open(events_path(paths), "a", encoding="utf-8") as file:
 
@@ -138,7 +138,8 @@ def _promote(paths: Paths, answers: Answers, progress: Progress, clock: Clock, s
         raise HandOverFailed(reason=reason, hint=_AFTER_GIVING_UP) from error
 
 
-def _read_request(paths: Paths) -> Answers:
+def asked_for(paths: Paths) -> Answers:
+    """Return the answers that were left for the unit last."""
     try:
         document = json.loads(request_path(paths).read_bytes())
     except (FileNotFoundError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -37,6 +37,7 @@ from hotsync.model.undo import Undo, UndoFacts, Written
 from hotsync.planning.undo import plan_undo
 from hotsync.state.loss import save_loss
 from hotsync.state.promotion import save_promotion
+from hotsync.state.store import save_role
 from hotsync.state.undo import save_undo
 from hotsync.system.paths import Paths
 
@@ -142,6 +143,49 @@ def test_the_second_choice_of_the_menu_says_the_whole_command(older: list[Answer
     assert isinstance(error, Refused)
     assert "hotsync-promote --at '2026-11-22 16:30' again" in error.hint
     assert error.hint.startswith("Nothing was changed.")
+
+
+def test_the_same_command_again_shows_the_promotion_that_runs_or_goes_on_with_one_that_was_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path)
+    paths.run.mkdir(parents=True)
+    unit.request_path(paths).write_text(json.dumps({"back": asdict(PAST.back)}))
+    running = [True]
+    monkeypatch.setattr(unit, "is_running", lambda: running[0])
+    monkeypatch.setattr("hotsync.cli.promote._follow", lambda *_: 0)
+    shown = CliRunner().invoke(promote, ["--at", "41"], standalone_mode=False)
+    assert shown.exception is None
+    assert "A promotion of this server is going on." in shown.output
+    assert isinstance(run("--at", "42"), Refused)
+    running[0] = False
+    paths.state.mkdir(parents=True)
+    save_promotion(paths, replace(PROMOTION, back=PAST.back))
+    save_role(paths, RoleRecord(Role.SLAVE, 2, claim=3))
+    monkeypatch.setattr("hotsync.cli.promote.flow.prospect", lambda *_: replace(PROSPECT, resumed=True))
+    shown = CliRunner().invoke(promote, ["--at", "41", "--dry-run", "--network", "1"], standalone_mode=False)
+    assert shown.exception is None
+    assert "is not finished" in shown.output
+    assert isinstance(run("--at", "42", "--dry-run"), Refused)
+
+
+def test_who_leaves_before_the_last_answer_is_told_that_nothing_was_changed(older: list[Answers]) -> None:
+    left = CliRunner().invoke(promote, ["--network", "1", "--at", "41"], input="y\n", standalone_mode=False)
+    assert isinstance(left.exception, click.Abort)
+    assert left.output.rstrip().endswith("Nothing was changed.")
+    assert "With the last answer the promotion begins: this server takes the MASTER's place." in left.output
+    assert older == []
+
+
+def test_who_stops_looking_is_told_that_the_promotion_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Ended:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unit, "is_running", lambda: True)
+    monkeypatch.setattr(unit, "follow", interrupted)
+    left = CliRunner().invoke(promote, [], standalone_mode=False)
+    assert isinstance(left.exception, click.Abort | KeyboardInterrupt)
+    assert "the promotion goes on. hotsync-promote shows it again" in left.output
 
 
 def test_an_older_generation_cannot_be_asked_for_while_a_promotion_runs(monkeypatch: pytest.MonkeyPatch) -> None:
