@@ -51,6 +51,11 @@ def test_of_ipv6_global_and_local_addresses_move_and_link_local_ones_come_with_t
     assert plan.addresses == moved
 
 
+def test_a_link_local_address_is_reached_through_its_interface_only() -> None:
+    assert Address("eth0", "fe80::1", 64).scoped == "fe80::1%eth0"
+    assert [Address("eth0", each, 64).scoped for each in ("fd00::1", "10.0.0.1")] == ["fd00::1", "10.0.0.1"]
+
+
 def test_where_no_file_is_understood_the_fixed_addresses_of_the_cards_are_taken() -> None:
     plan = plan_network(NetworkChoice.MASTERS, None, TOLD, OWN)
     assert plan.addresses == (Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.50", 24))
