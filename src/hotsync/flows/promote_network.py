@@ -13,7 +13,7 @@ from hotsync.flows import promote_look as look
 from hotsync.flows.network_cards import CardsFacts, read_cards
 from hotsync.model.cards import Pairs, complete, is_same, shown
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import NetworkState
+from hotsync.model.network import NetworkState, is_made_by_programs
 from hotsync.model.promotion import ETC, NetworkChoice, NetworkPlan
 from hotsync.planning.addresses import plan_network
 from hotsync.planning.preflight import NetworkFound
@@ -56,8 +56,18 @@ def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, 
         mapping=", ".join(f"{old} -> {new or 'none'}" for old, new in plan.pairs),
         stale=cards.stale,
         asked=asked,
+        standby_lacking=_standby_lacking(plan),
     )
     return NetworkView(plan, found)
+
+
+def _standby_lacking(plan: NetworkPlan) -> str:
+    """Return why this server would keep no address of its own, "" if it does: one that was lent is nobody's to keep."""
+    if not plan.choice.takes_addresses or not all(is_made_by_programs(each.interface) for each in plan.standby):
+        return ""
+    here = live.read_addresses(without_routers=True)
+    lent = [address.address for address in here if not is_made_by_programs(address.interface)]
+    return f"its own ({', '.join(lent)}) was lent by DHCP, or is the MASTER's" if lent else "it has none"
 
 
 def _decide(choice: NetworkChoice | None, pairs: Pairs, cards: CardsFacts) -> tuple[NetworkChoice, Pairs]:

@@ -21,6 +21,7 @@ class NetworkFound:
     `known`: there are addresses to take; `missing` are the MASTER's cards that are not here, `proposal` the options
     that would map them; `mapping` says how they are mapped, `stale` what is wrong with a mapping that was confirmed;
     `dhcp` are interfaces that ask for their address, `leases` addresses that were lent; `asked`: a person wants it now.
+    `standby_lacking`: why this server would keep no address of its own, for the old MASTER to come back with.
     """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -33,6 +34,7 @@ class NetworkFound:
     mapping: str = ""
     stale: str = ""
     asked: bool = True
+    standby_lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class PreflightFacts:
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
     """Given the facts, return every check."""
-    network = _network(facts.network)
+    network = _network(facts.network, planned=facts.planned)
     return (*_basics(facts), *_settings(facts), *_packages(facts), *_data(facts), *_databases(facts), *network)
 
 
@@ -258,7 +260,7 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
     )
 
 
-def _network(found: NetworkFound) -> Iterator[Check]:
+def _network(found: NetworkFound, *, planned: bool) -> Iterator[Check]:
     if not found.choice.takes_addresses:
         return
     without = "Run hotsync-promote --network 3 to keep this server's network, and set it up by hand."
@@ -276,6 +278,14 @@ def _network(found: NetworkFound) -> Iterator[Check]:
         found.stale,
         "Confirm it anew: hotsync-slave --map OLD=NEW for each card.",
         Verdict.AMBER,
+    )
+    yield _check(
+        "network.standby",
+        "this server has a fixed address of its own",
+        found.standby_lacking,
+        "Give the SLAVE a fixed address in its network files: the old MASTER takes it when it comes back, and cannot "
+        "come back without.",
+        Verdict.RED if planned else Verdict.AMBER,  # after a switchover it comes back by itself, with nobody at hand
     )
     lent = _listed("lent by DHCP, and taken as fixed", found.leases)
     asked = _listed("asks a DHCP server for its address", found.dhcp)

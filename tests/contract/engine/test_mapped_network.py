@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.network import addresses as live
 from hotsync.backends.network import ifupdown
 from hotsync.engine import promotion_host
 from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
@@ -95,6 +96,23 @@ def test_a_confirmed_mapping_is_what_a_promotion_does_without_a_word(paths: Path
     assert plan.gateways == (Address("enp7", "10.77.0.254", 32),)
     assert (view.found.missing, view.found.leases) == ((), ("192.0.2.7/24 of eth1",))
     assert view.found.mapping == "eth0 -> enp7, eth1 -> enp8"
+
+
+def test_a_server_whose_addresses_were_lent_has_none_for_the_old_master_to_come_back_with(paths: Paths) -> None:
+    parts = promotion_host.build(paths)
+    assert plan_for(parts, None, (), asked=True).found.standby_lacking == ""
+    command.run(["ip", "address", "del", "203.0.113.2/24", "dev", "enp8"])
+    command.run(["ip", "address", "change", "10.77.0.2/24", "dev", "enp7", "valid_lft", "900", "preferred_lft", "900"])
+    command.run(["ip", "link", "add", "docker0", "type", "bridge"])
+    command.run(["ip", "address", "add", "172.17.0.1/16", "dev", "docker0"])
+    found = [address for address in live.read_addresses(fixed_only=True) if address.interface != "docker0"]
+    for address in found:  # what this test's network has besides
+        command.run(["ip", "address", "del", str(address), "dev", address.interface])
+    view = plan_for(parts, None, (), asked=True)
+    assert view.found.standby_lacking == "its own (10.77.0.2) was lent by DHCP, or is the MASTER's"
+    command.run(["ip", "address", "del", "10.77.0.2/24", "dev", "enp7"])
+    assert plan_for(parts, None, (), asked=True).found.standby_lacking == "it has none"
+    assert plan_for(parts, NetworkChoice.KEEP, (), asked=True).found.standby_lacking == ""
 
 
 def test_a_confirmed_mapping_of_a_card_that_is_gone_is_told_and_not_used(paths: Paths) -> None:

@@ -70,6 +70,17 @@ def test_force_overrules_a_living_master_and_nothing_else() -> None:
         refuse(replace(alive, generation=0), force=True)
 
 
+def test_without_a_fixed_address_of_its_own_it_is_promoted_but_roles_are_not_exchanged() -> None:
+    facts = replace(READY, network=NetworkFound(standby_lacking="its own (10.77.0.9) was lent by DHCP"))
+    refuse(facts, force=False)
+    (check,) = (check for check in check_all(facts) if check.verdict is not Verdict.GREEN)
+    assert (check.name, check.verdict) == ("network.standby", Verdict.AMBER)
+    assert "Give the SLAVE a fixed address" in check.hint
+    for force in (False, True):
+        with pytest.raises(NotReady, match="was lent by DHCP"):
+            refuse(replace(facts, planned=True), force=force)
+
+
 def test_a_network_that_is_kept_asks_nothing_of_the_masters() -> None:
     refuse(replace(READY, network=NetworkFound(NetworkChoice.KEEP, "odd", missing=("x",))), force=False)
 
