@@ -47,6 +47,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     settings, _ = read_settings(paths)
     side = MasterSide(paths, clock, role)
     newest = holdings(paths, role)
+    points = newest.datasets if newest else ()
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))
     judge = Judge(selection, side.mounted, read_all_files(paths.root))
@@ -62,7 +63,8 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         mounted=side.mounted,
         profiles=tuple(_seen(profile) for profile in own_profiles(paths)),
         databases=settings.databases.carried,
-        datasets=tuple(point.name for point in newest.datasets) if newest else (),
+        datasets=tuple(point.name for point in points if point.taken_at),
+        uncollected=tuple((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),
         units=tuple(read_units(paths.root)),

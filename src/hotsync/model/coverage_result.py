@@ -29,13 +29,15 @@ class ProfileSeen:
 
 @dataclass(frozen=True, slots=True)
 class CoverageFacts:
-    """What was read of this server. `datasets` are what the last run collected; `faults`: what could not be read."""
+    """What was read of this server. `datasets` are what the last run collected, `uncollected` what no
+    run ever could, with the reason; `faults`: what could not be read."""
 
     judge: Judge
     mounted: Mounted
     profiles: tuple[ProfileSeen, ...] = ()
     databases: bool = True
     datasets: tuple[str, ...] = ()
+    uncollected: tuple[tuple[str, str], ...] = ()
     groups: tuple[Group, ...] = ()
     opened: tuple[OpenFile, ...] = ()
     units: tuple[UnitSeen, ...] = ()
@@ -71,6 +73,8 @@ def _others(units: Iterable[str]) -> Iterator[Application]:
 
 def _databases(facts: CoverageFacts) -> Iterator[Finding]:
     if facts.databases:
+        for name, reason in facts.uncollected:
+            yield Finding(Kind.DATABASE, name, reason)
         return
     for profile in facts.profiles:
         if profile.engines:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
-from hotsync.sources import documents, pgtoc, postgresql_proof, proofs, server_settings
+from hotsync.sources import documents, pgtoc, postgresql_plain, postgresql_proof, proofs, server_settings
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
 from hotsync.sources.postgresql_cluster import NAME as NAME
 from hotsync.sources.postgresql_cluster import (
@@ -78,9 +78,11 @@ _SPACES = """SELECT coalesce(json_agg(json_build_array(spcname, pg_tablespace_lo
 
 
 def inspect(context: Context) -> tuple[Dataset, ...]:
-    """Given the host, return its clusters, also those that should run and do not; raise SourceError."""
+    """Given the host, return its clusters, also those that should run and do not, and servers that are no clusters;
+    raise SourceError."""
     del context
-    return inspect_clusters()
+    clusters = inspect_clusters()
+    return (*clusters, *postgresql_plain.uncovered(clusters))
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:

@@ -124,6 +124,15 @@ def test_databases_that_the_settings_leave_out_are_not_protected() -> None:
     assert (finding.kind, finding.name) == (Kind.DATABASE, "MariaDB")
 
 
+def test_a_server_that_no_run_ever_could_collect_is_not_protected() -> None:
+    profile = ProfileSeen("postgresql", "PostgreSQL", (), ("postgresql",))
+    missing = (("postgresql/pg-app", "the server in /srv/pg cannot be dumped"),)
+    found = cover(CoverageFacts(JUDGE, Mounted({}), (profile,), uncollected=missing), 1.0, 7)
+    (finding,) = found.findings
+    assert (finding.kind, finding.name, finding.reason) == (Kind.DATABASE, *missing[0])
+    assert found.applications[0].protected_by == ("nothing collected of it yet",)
+
+
 @pytest.mark.parametrize(
     ("cgroup", "said"),
     [
