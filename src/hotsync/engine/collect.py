@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
@@ -48,6 +49,7 @@ def collect(
     started_at = clock.now()
     context = Context(paths, clock, notice=notices.append)
     done = collect_all(context, databases=databases, pace=pace, begin=lambda name: say(f"Collecting {name}"))
+    notices += [Notice("source.live", f"{each.where}: {REASON}") for each in read_live_databases(paths.root)]
     say("Asking plugins and lists")
     site = site_rules(paths)
     rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)

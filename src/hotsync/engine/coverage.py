@@ -13,6 +13,7 @@ from hotsync.backends.coverage_containers import read_containers
 from hotsync.backends.coverage_processes import read_open_files
 from hotsync.backends.coverage_units import first_ephemeral, read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
+from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.backends.package_files import read_all_files
 from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.select import own_profiles
@@ -64,7 +65,10 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         profiles=tuple(_seen(profile) for profile in own_profiles(paths)),
         databases=settings.databases.carried,
         datasets=tuple(point.name for point in points if point.taken_at),
-        uncollected=tuple((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
+        uncollected=(
+            *((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
+            *((each.where, REASON) for each in read_live_databases(paths.root)),
+        ),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),
         units=tuple(read_units(paths.root)),
