@@ -9,19 +9,40 @@ import ipaddress
 import logging
 
 from hotsync.agent.here import Here, Surroundings
-from hotsync.errors import PeerRefused, ProtocolError
+from hotsync.agent.refusals import trouble_here
+from hotsync.errors import Busy, PeerRefused, ProtocolError
 from hotsync.manifest.store import Manifest
 from hotsync.model.identity import Role
+from hotsync.state import leaving
 from hotsync.state.promotion import claimed_promotion, unfinished_promotion
 from hotsync.state.returned import Returned, save_returned
+from hotsync.state.undo import unfinished_undo
 from hotsync.system.paths import Paths
-from hotsync.transport.messages import Rejoined, Terms
+from hotsync.transport.messages import GetTerms, Rejoined, Terms
 
 _log = logging.getLogger("hotsync.agent")
 
 
-def terms_of(paths: Paths, here: Here) -> Terms:
-    """Return what a SLAVE that comes back is to go on from; raise PeerRefused if this MASTER has another one."""
+def terms_of(around: Surroundings, here: Here, message: GetTerms) -> Terms:
+    """Return what a SLAVE that comes back is to go on from; raise PeerRefused if this MASTER has another one.
+
+    If it is about to move its data, that is written down first: from then on no undo gives production back to it.
+    """
+    paths = around.paths
+    if not message.moves:
+        return _terms(paths, here)
+    try:
+        with leaving.locked(paths, wait=False):
+            terms = _terms(paths, around.here())
+            leaving.save_leaving(paths, leaving.Leaving(terms.epoch, around.clock.now()))
+            return terms
+    except Busy as error:
+        raise _undoing() from error
+    except OSError as error:
+        raise trouble_here(error, paths) from error
+
+
+def _terms(paths: Paths, here: Here) -> Terms:
     check_may_return(paths, here)
     promotion = claimed_promotion(paths, here.record)
     generation, digest = _standing(paths)
@@ -51,6 +72,8 @@ def check_may_return(paths: Paths, here: Here) -> None:
     """Raise PeerRefused if this is no MASTER that its former MASTER may come back to."""
     if here.role is not Role.MASTER:
         raise PeerRefused(reason="it is no MASTER", hint="`hotsync status` on both shows the roles.")
+    if paths.undo_file.exists() and unfinished_undo(paths) is not None:
+        raise _undoing()
     if unfinished_promotion(paths, here.record) is not None:
         raise PeerRefused(reason="its promotion is not finished", hint="Run hotsync-promote there, then come back.")
     if here.settings.slave_host:
@@ -58,6 +81,13 @@ def check_may_return(paths: Paths, here: Here) -> None:
             reason=f"it has a SLAVE already, at {here.settings.slave_host}",
             hint='If that is to be this server: config setprop hotsync SlaveHost "" there, then come back.',
         )
+
+
+def _undoing() -> PeerRefused:
+    return PeerRefused(
+        reason="its promotion is being undone",
+        hint="Wait: this server serves again by itself when that has ended.",
+    )
 
 
 def _standing(paths: Paths) -> tuple[int, str]:

@@ -188,7 +188,7 @@ class Session:
             self._channel.send(answer_hand_over(self._around, here, message), "it was asked to hand over")
             return
         if isinstance(message, GetTerms):
-            self._reply(lambda _: terms_of(self._around.paths, here))
+            self._reply(lambda _: terms_of(self._around, here, message))
             return
         if isinstance(message, Rejoined):
             with self._working("it was told of its SLAVE", 0):

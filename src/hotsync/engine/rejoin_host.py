@@ -19,7 +19,7 @@ from hotsync.engine.undo_databases import forget_loads
 from hotsync.engine.vault import Vault
 from hotsync.engine.vault_databases import Confine, DatabaseVault, confined
 from hotsync.engine.watch import Watched, watched_here
-from hotsync.errors import HotSyncError, PeerUnreachable, ReplicaError
+from hotsync.errors import HotSyncError, PeerRefused, PeerUnreachable, ReplicaError
 from hotsync.manifest.changeset_file import digest_of_file, read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.identity import Role, RoleRecord
@@ -33,7 +33,7 @@ from hotsync.state.hold import drop_hold
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.transport.coming_back import fetch_manifest, tell_rejoined
+from hotsync.transport.coming_back import ask_terms, fetch_manifest, tell_rejoined
 from hotsync.transport.dial import Callee
 
 
@@ -119,12 +119,33 @@ class RejoinHost:
         fetched.unlink(missing_ok=True)
 
     def make_replica(self) -> None:
-        """Have an empty replica that takes nothing yet; raise ReplicaError if what is copied to it has no room.
+        """Have an empty replica that takes nothing yet. The MASTER is told before: it stays the MASTER from then on.
 
-        Nothing has moved then. The vault has taken its own by now.
+        Raise ReplicaError if what is copied to it has no room (the vault has taken its own by now), PeerError where the
+        MASTER does not hear or refuses: nothing has moved.
         """
         check_room(self.paths, self._rejoin().to_copy)
+        self._say_that_it_moves()
         self._files.make_replica()
+
+    def _say_that_it_moves(self) -> None:
+        ours, told = self._rejoin().terms.epoch, list[int]()
+
+        def say(callee: Callee) -> None:
+            told.append(ask_terms(callee, self.clock, limits_of(self.paths), moves=True)[1].epoch)
+
+        try:
+            self._ask_master(say)
+        except PeerRefused as error:
+            document.drop_rejoin(self.paths)
+            hint = f"Nothing has moved here, and nothing of production runs. {error.hint}"
+            raise PeerRefused(reason=error.facts.get("reason"), hint=hint) from error
+        if told != [ours]:
+            document.drop_rejoin(self.paths)
+            raise PeerRefused(
+                reason=f"it is at epoch {told[-1]} by now, and was at {ours} when this rejoin began",
+                hint="Nothing has moved here. Run hotsync rejoin again: it begins anew.",
+            )
 
     def move(self, path: str) -> None:
         """Bring one part of this server's data into the replica's tree."""
@@ -169,11 +190,20 @@ class RejoinHost:
         except PeerUnreachable:
             if self._network.holders(rejoin.own):
                 raise  # it lives, and has the address still
-            note = (
-                f"The MASTER answered nowhere, and nobody has {address}: when it is there, "
-                f"`config setprop hotsync SlaveHost {address}` and `signal-event nethserver-hotsync-save` on it."
-            )
-            document.add_note(self.paths, note)
+            self._note_that_nobody_heard(address)
+        except PeerRefused as error:
+            raise PeerRefused(
+                reason=f"{error.facts.get('reason')} (this server's data lies in its replica already)",
+                hint="If its promotion was undone nobody is the MASTER: run `hotsync-promote` there, then "
+                "`hotsync rejoin` here, which goes on. Else see `hotsync status` there.",
+            ) from error
+
+    def _note_that_nobody_heard(self, address: str) -> None:
+        note = (
+            f"The MASTER answered nowhere, and nobody has {address}: when it is there, "
+            f"`config setprop hotsync SlaveHost {address}` and `signal-event nethserver-hotsync-save` on it."
+        )
+        document.add_note(self.paths, note)
 
     @property
     def _network(self) -> Network:

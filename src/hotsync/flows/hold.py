@@ -200,7 +200,11 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
     """
     with at_work(paths):
         if is_moving(paths):
-            _log.error("The other server gave its promotion up, and this one is coming back: run hotsync rejoin.")
+            _log.error(
+                "The other server gave its promotion up, and this one's data is in its replica already: nobody is the "
+                "MASTER. Run hotsync-promote there, then hotsync rejoin here."
+            )
+            drop_released(paths)  # else the unit that looks for it would be started again at once, and for ever
             return False
         if is_undoing(paths):
             _log.error("The other server gave its promotion up, and this one's is being undone, too.")
@@ -216,7 +220,8 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
             _log.warning("This MASTER is at epoch %d: %s.", epoch, why)
         elif hold is not None:
             forget_attempt(paths, clock)
-            command.run(["systemctl", "stop", HELD_MAIL], ok=range(256))
+            # it would go on to make this server the SLAVE; nothing has moved
+            command.run(["systemctl", "stop", HELD_MAIL, EXCHANGE_UNIT], ok=range(256))
             _log.warning("This server serves again: %s.", why)
             _release(paths, clock, epoch, why, _log.warning, holding)
     if hold is not None:

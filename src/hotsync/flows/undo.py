@@ -26,8 +26,8 @@ from hotsync.model.undo import Undo, UndoFacts, Written, served_since
 from hotsync.planning.undo import plan_undo
 from hotsync.replica.reopen import LIVE, STATE
 from hotsync.replica.space import free_bytes
+from hotsync.state import leaving, store
 from hotsync.state import promotion as document
-from hotsync.state import store
 from hotsync.state.configdb import configuration
 from hotsync.state.hold import held
 from hotsync.state.runs import Runs
@@ -99,6 +99,7 @@ def read_facts(paths: Paths, clock: Clock) -> UndoFacts:
             reason="this server holds itself, since the other server has a higher epoch",
             hint="Leave it so; `hotsync status` shows why.",
         )
+    _refuse_if_the_other_moves(paths, promotion)
     tree_live = _tree_is_of(paths, promotion)
     served = served_since(promotion)
     host = configuration(paths).props(["hotsync"]).get("hotsync", {}).get("MasterHost", "")
@@ -151,6 +152,18 @@ def _tree_is_of(paths: Paths, promotion: Promotion) -> bool:
         return manifest.meta(STATE) == LIVE
 
 
+def _refuse_if_the_other_moves(paths: Paths, promotion: Promotion) -> None:
+    """Raise Refused if the old MASTER has begun to move its data into a replica: nobody would be the MASTER then."""
+    told = leaving.load_leaving(paths)
+    if told is not None and promotion.finished_at and told.epoch in (0, promotion.epoch):
+        raise Refused(
+            reason="the old MASTER has begun to become the SLAVE of this server (hotsync rejoin): its data moves into "
+            "a replica, so it could not serve again, and nobody would be the MASTER",
+            hint="Let `hotsync rejoin` end there, and the first run here; then `hotsync-promote --planned` on that "
+            "server gives production back to it.",
+        )
+
+
 def _servers(paths: Paths, clock: Clock) -> tuple[str, ...]:
     try:
         return tuple(dataset.name for _, dataset in servers(paths, clock))
@@ -170,7 +183,7 @@ def _check_room(paths: Paths, facts: UndoFacts, written: Written) -> None:
 def run(paths: Paths, clock: Clock, force: bool, progress: Progress, say: Say) -> UndoOutcome:
     """Undo a promotion, or go on with it, to the end; raise Refused, Busy or StepFailed. What the unit runs."""
     notes = end_slave_run(paths, say, clock)
-    with lock.held(paths.sync_lock, "run of HotSync"):
+    with lock.held(paths.sync_lock, "run of HotSync"), leaving.locked(paths, wait=True):
         started = clock.now()
         while plan := plan_undo(facts := _facts_or_last(paths, clock)):
             undo_host = UndoHost(paths, clock, facts.promotion, facts.undo, force)

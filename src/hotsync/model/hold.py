@@ -81,9 +81,14 @@ def sentence_of(hold: Hold) -> str:
 
 
 HINT = (
-    "The other server serves. `hotsync rejoin` here makes this one its SLAVE. If that promotion is undone "
-    "(`hotsync-promote --undo` there) this server serves again by itself; if the other one is off for good: "
+    "The other server serves. `hotsync rejoin` here makes this one its SLAVE. Before that, if the promotion is undone "
+    "(`hotsync-promote --undo` there), this server serves again by itself; if the other one is off for good: "
     "`hotsync rejoin --as-master` here."
+)
+
+HINT_PLANNED = (
+    "It becomes the SLAVE of the other server by itself. To give production back to it, let that end, then make a "
+    "switchover: `hotsync-promote --planned` here."
 )
 
 HINT_UNCERTAIN = (
@@ -94,7 +99,9 @@ HINT_UNCERTAIN = (
 
 def hint_of(hold: Hold) -> str:
     """Return what to do about it."""
-    return HINT if hold.is_certain else HINT_UNCERTAIN
+    if not hold.is_certain:
+        return HINT_UNCERTAIN
+    return HINT_PLANNED if hold.planned else HINT
 
 
 def to_give_up(live: Iterable[Address], standby: Iterable[Address]) -> tuple[Address, ...]:

@@ -19,6 +19,7 @@ from hotsync.model.handover import Stage
 from hotsync.model.hold import HeardBy, Hold, is_superseded, next_after_release
 from hotsync.model.identity import RoleRecord
 from hotsync.state.handover import current, forget_left, locked
+from hotsync.state.rejoin import is_moving
 from hotsync.system import files, lock
 from hotsync.system.paths import Paths
 
@@ -92,7 +93,10 @@ def note_released(paths: Paths, record: RoleRecord, epoch: int) -> bool:
     """The paired server said that it gave its promotion to this epoch up: if that changes anything, write it down.
 
     Return whether that is news. hotsync-released.path sees it and starts what lets this server serve; raise OSError.
+    A server whose data is on its way into a replica cannot serve: nothing is written.
     """
+    if is_moving(paths):
+        return False
     hold = load_hold(paths)
     held_by = hold.epoch if hold is not None else 0
     wanted = next_after_release(record, held_by, epoch)

@@ -14,13 +14,14 @@ from hotsync.transport.messages import Alive, GetManifest, GetTerms, Rejoined, T
 from hotsync.transport.wire import Channel
 
 
-def ask_terms(callee: Callee, clock: Clock, limits: Limits) -> tuple[Welcome, Terms]:
-    """Given whom to call, return how it presents itself, and what it goes on from.
+def ask_terms(callee: Callee, clock: Clock, limits: Limits, *, moves: bool = False) -> tuple[Welcome, Terms]:
+    """Given whom to call, return how it presents itself, and what it goes on from; `moves`: this server's data will
+    move then, and it cannot serve again by itself.
 
     Raise PeerError if nobody is there, and the error that it answers with: it is no MASTER, or will have no SLAVE.
     """
     with _connected(callee, clock, limits) as (channel, welcome):
-        channel.send(GetTerms(epoch=callee.ours.epoch), "it was asked for its terms")
+        channel.send(GetTerms(epoch=callee.ours.epoch, moves=moves), "it was asked for its terms")
         return welcome, channel.answer(Terms, "it was asked for its terms")
 
 

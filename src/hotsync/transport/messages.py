@@ -204,9 +204,13 @@ class RunbookPage(Message):
 
 
 class GetTerms(Message):
-    """From a server that held itself, and that comes back as SLAVE: asks the MASTER what it is to go on from."""
+    """From a server that held itself, and that comes back as SLAVE: asks the MASTER what it is to go on from.
+
+    `moves`: from the answer on it moves its data into a replica, so that it cannot serve again by itself.
+    """
 
     type: Literal["get_terms"] = "get_terms"
+    moves: bool = False
 
 
 class Terms(Message):

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,23 +30,27 @@ from hotsync.errors import (
     UsageError,
     WrongRole,
 )
-from hotsync.flows.rejoin import Rejoined, rejoin_as_slave
+from hotsync.flows.rejoin import Rejoined, prospect, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.sync import COMMAND
+from hotsync.flows.undo import read_facts
 from hotsync.manifest.store import Manifest
 from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts, RouteFact
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.undo import Undo
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
+from hotsync.state import leaving
 from hotsync.state import rejoin as document
 from hotsync.state.facts import render_facts
-from hotsync.state.hold import load_hold, save_hold
-from hotsync.state.promotion import save_promotion
+from hotsync.state.hold import load_hold, note_released, save_hold
+from hotsync.state.promotion import load_promotion, save_promotion
 from hotsync.state.returned import load_returned
 from hotsync.state.runs import Runs
 from hotsync.state.store import load_role, save_role, set_production
+from hotsync.state.undo import save_undo
 from hotsync.system import command
 from tests.contract.agent.pair import MASTER_ADDRESS, SLAVE_ADDRESS, Host, Pair, two_hosts
 from tests.support import master_child
@@ -455,4 +459,81 @@ def test_a_rejoin_that_was_cut_goes_on_where_it_stopped(apart: Servers) -> None:
     done = apart.rejoin()
     assert done.rejoin.vault == begun.vault
     assert replace(done.rejoin, records=(), finished_at=0.0) == replace(begun, records=())
+    assert load_role(apart.old.paths).role is Role.SLAVE
+
+
+def test_once_the_old_master_moves_its_data_the_new_one_cannot_undo_its_promotion_any_more(apart: Servers) -> None:
+    """Both would have been left without production, hours before the rejoin ended."""
+    read_facts(apart.new.paths, apart.new.clock)
+    prospect(apart.old.paths, apart.old.clock, None)
+    read_facts(apart.new.paths, apart.new.clock)  # to look at what a rejoin would do binds nobody
+    failing = apart.host()
+    failing.hold_generation = lambda: (_ for _ in ()).throw(OSError(5, "the disk"))  # type: ignore[method-assign]
+    with pytest.raises(StepFailed):
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, failing)
+    with pytest.raises(Refused, match="nobody would be the MASTER") as caught:
+        read_facts(apart.new.paths, apart.new.clock)
+    assert "hotsync-promote --planned" in caught.value.hint
+    apart.rejoin()
+    assert load_role(apart.old.paths).role is Role.SLAVE
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_while_the_new_master_is_undone_nothing_of_the_old_one_moves(apart: Servers, begun: bool) -> None:
+    host = apart.host()
+    keep = host.keep_files
+
+    def undo_begins() -> None:
+        keep()
+        if begun:
+            save_undo(apart.new.paths, Undo(1, 1, 1.0, was_master=True))
+
+    host.keep_files = undo_begins  # type: ignore[method-assign]
+    with nullcontext() if begun else leaving.locked(apart.new.paths, wait=True), pytest.raises(StepFailed) as caught:
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+    assert "its promotion is being undone" in caught.value.sentence
+    assert "Nothing has moved here" in caught.value.hint
+    assert (apart.old.paths.root / "srv/share/file 1").exists()
+    assert document.load_rejoin(apart.old.paths) is None
+    assert leaving.load_leaving(apart.new.paths) is None
+    # it serves again as if there had been no rejoin
+    assert note_released(apart.old.paths, load_role(apart.old.paths), 1)
+
+
+def test_a_rejoin_whose_master_was_promoted_anew_meanwhile_begins_anew(apart: Servers) -> None:
+    host = apart.host()
+    keep = host.keep_files
+
+    def another_epoch() -> None:
+        keep()
+        save_role(apart.new.paths, RoleRecord(Role.MASTER, 3))
+        promotion = load_promotion(apart.new.paths)
+        assert promotion is not None
+        save_promotion(apart.new.paths, replace(promotion, epoch=3))
+
+    host.keep_files = another_epoch  # type: ignore[method-assign]
+    with pytest.raises(StepFailed, match="at epoch 3 by now, and was at 1"):
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+    apart.rejoin()
+    assert load_role(apart.old.paths).epoch == 3
+
+
+def test_an_old_master_whose_successor_is_none_any_more_says_what_can_be_done(apart: Servers) -> None:
+    host = apart.host()
+    tell = host.tell_master
+
+    def after_an_undo() -> None:
+        save_role(apart.new.paths, RoleRecord(Role.SLAVE, 1, released=1))
+        apart.new.set("hotsync", role="slave")
+        tell()
+
+    host.tell_master = after_an_undo  # type: ignore[method-assign]
+    with pytest.raises(StepFailed) as caught:
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+    assert "this server's data lies in its replica already" in caught.value.sentence
+    assert "run `hotsync-promote` there, then `hotsync rejoin` here" in caught.value.hint
+    # and what it hears of that release changes nothing, and makes nothing of this server run again and again
+    assert not note_released(apart.old.paths, load_role(apart.old.paths), 1)
+    save_role(apart.new.paths, RoleRecord(Role.MASTER, 3))
+    apart.rejoin()
     assert load_role(apart.old.paths).role is Role.SLAVE

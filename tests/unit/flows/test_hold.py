@@ -33,16 +33,19 @@ from hotsync.flows import hold as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.save import Surroundings, save
 from hotsync.flows.status import read_status
-from hotsync.model.hold import Hold
+from hotsync.model.hold import Hold, hint_of
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network import Address
+from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.rejoin import REPLICA, Rejoin, Terms
 from hotsync.model.undo import Undo
 from hotsync.report.mail import LocalMailServer, MailNotSent
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.state.hold import held, load_released, note_released, save_hold
+from hotsync.state.rejoin import load_rejoin, save_rejoin
 from hotsync.state.undo import save_undo
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
@@ -382,6 +385,39 @@ def test_a_master_that_never_heard_of_the_promotion_takes_the_next_epoch_and_goe
     assert machine.done == []
     assert not flow.serve_again(paths, TickingClock()), "once"
     assert store.load_role(paths) == role
+
+
+def test_a_server_whose_data_moves_cannot_serve_again_and_nothing_asks_for_it_again_and_again(
+    paths: Paths, machine: Held
+) -> None:
+    """hotsync-released.path saw the file, and started its service again as soon as it had ended."""
+    save_hold(paths, HOLD)
+    note_released(paths, store.load_role(paths), 4)
+    moved = StepRecord(REPLICA, "", "data", 1.0, 2.0, Outcome.DONE, "")
+    save_rejoin(paths, Rejoin(Terms(4, 7, "d" * 64), 1.0, "/vault", (), records=(moved,)))
+    assert not flow.serve_again(paths, TickingClock())
+    assert not paths.released_file.exists()
+    assert not note_released(paths, store.load_role(paths), 4)
+    assert held(paths) == HOLD
+    assert machine.done == []
+
+
+def test_a_rejoin_that_has_moved_nothing_is_over_when_the_server_serves_again(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "save", lambda *_: None)
+    save_hold(paths, replace(HOLD, planned=True))
+    note_released(paths, store.load_role(paths), 4)
+    save_rejoin(paths, Rejoin(Terms(4, 7, "d" * 64), 1.0, "/vault", ()))
+    assert flow.serve_again(paths, TickingClock(), Release())  # type: ignore[arg-type]
+    assert "systemctl stop hotsync-held-mail.service hotsync-exchange.service" in machine.done
+    assert load_rejoin(paths) is None
+
+
+def test_who_handed_over_is_told_of_the_switchover_and_not_of_an_undo() -> None:
+    assert "undo" in hint_of(HOLD)
+    assert "undo" not in hint_of(replace(HOLD, planned=True))
+    assert "hotsync-promote --planned" in hint_of(replace(HOLD, planned=True))
 
 
 def test_a_release_changes_nothing_where_a_newer_promotion_holds_the_server(paths: Paths, machine: Held) -> None:

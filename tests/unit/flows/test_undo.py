@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.undo import Undo
 from hotsync.replica.reopen import LIVE, STATE
+from hotsync.state import leaving, store
 from hotsync.state import promotion as document
-from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.state.hold import save_hold
 from hotsync.state.undo import kept_folder, save_undo
@@ -87,6 +88,17 @@ def test_a_server_that_has_a_slave_meanwhile_is_told_of_the_switchover(paths: Pa
         manifest.set_generation(8, "e" * 64)
     with pytest.raises(Refused, match="a SLAVE has joined"):
         read_facts(paths, TickingClock())
+
+
+@pytest.mark.parametrize(
+    ("written", "refused"), [(b'{"epoch": 4, "at": 1.0}', True), (b"{", True), (b'{"epoch": 2, "at": 1.0}', False)]
+)
+def test_a_server_whose_old_master_moves_its_data_is_not_undone(paths: Paths, written: bytes, refused: bool) -> None:
+    leaving.document_path(paths).write_bytes(written)
+    with pytest.raises(Refused, match="could not serve again") if refused else nullcontext():
+        read_facts(paths, TickingClock())
+    document.save_promotion(paths, replace(PROMOTION, finished_at=0.0))
+    read_facts(paths, TickingClock())  # one that is not finished has no SLAVE to come
 
 
 def test_a_server_that_holds_itself_gives_nothing_up(paths: Paths) -> None:
