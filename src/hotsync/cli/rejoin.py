@@ -110,6 +110,8 @@ def _as_master(places: Paths, clock: Clock, *, yes: bool, force: bool) -> int:
             raise click.Abort
         if seen.signs and click.prompt("Type CANNOT SERVE if you made sure that it cannot").strip() != "CANNOT SERVE":
             raise Refused(reason="the other server may serve", hint="Nothing was changed. Switch it off first.")
+    # its addresses change on the way: a terminal that is lost must not end it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     epoch = rejoin_as_master(places, clock, say, force=force)
     say(f"This server is the MASTER again, at epoch {epoch}. `systemctl --failed` shows what did not start.")
     say("Put its settings into force: signal-event nethserver-hotsync-save")

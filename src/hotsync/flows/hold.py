@@ -27,7 +27,7 @@ from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.handover import drop_units
-from hotsync.state.hold import at_work, drop_released, held, load_hold, load_released
+from hotsync.state.hold import at_work, drop_released, held, load_hold, load_released, save_released
 from hotsync.state.rejoin import is_moving
 from hotsync.state.settings import read_settings
 from hotsync.state.undo import is_undoing
@@ -161,7 +161,8 @@ def rejoin_as_master(
 ) -> int:
     """Let this server serve again, by the administrator's word; return its epoch.
 
-    It is above the one that held it: the other server yields when it comes back.
+    It is above the one that held it: the other server yields when it comes back. Cut anywhere, the same command, a unit
+    or a boot does the rest.
     """
     # nobody makes a replica of this server's data meanwhile
     with lock.held(paths.sync_lock, "run of HotSync"), at_work(paths):
@@ -171,8 +172,11 @@ def rejoin_as_master(
         epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
         command.run(["systemctl", "stop", HELD_MAIL], ok=range(256))
         why = "made MASTER again by hotsync rejoin --as-master"
+        # from here on it is decided: if this command is ended, hotsync-released.service does the rest
+        save_released(paths, epoch - 1)
         _release(paths, clock, epoch, why, say, holding)
     _arrange(paths, say)
+    drop_released(paths)
     return epoch
 
 

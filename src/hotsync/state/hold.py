@@ -102,10 +102,16 @@ def note_released(paths: Paths, record: RoleRecord, epoch: int) -> bool:
     wanted = next_after_release(record, held_by, epoch)
     if wanted is None or (hold is None and record.epoch == wanted) or load_released(paths) >= epoch:
         return False
+    save_released(paths, epoch)
+    return True
+
+
+def save_released(paths: Paths, epoch: int) -> None:
+    """Write down that this server serves at the epoch above this one: whatever ends who works on that, the unit that
+    looks for it goes on. Raise OSError."""
     paths.released_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = json.dumps({"schema": SCHEMA, "epoch": epoch}) + "\n"
     files.write_atomic(paths.released_file, text.encode("ascii"), mode=0o600)
-    return True
 
 
 def load_released(paths: Paths) -> int:

@@ -343,9 +343,34 @@ def test_it_comes_back_above_the_epoch_that_held_it(
     said: list[str] = []
     assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
     assert said == ["epoch 5", "saved True"], "HotSync's own timers are started again"
+    assert not paths.released_file.exists()
     store.save_role(paths, RoleRecord(Role.MASTER, 5))
     save_hold(paths, replace(HOLD, released=True))  # it was cut in the middle
     assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
+
+
+def test_a_server_that_was_cut_on_its_way_back_is_brought_there_by_the_unit(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost terminal left a MASTER that was held no more, and ran nothing."""
+    answers(monkeypatch, superseded=False)
+    monkeypatch.setattr(flow, "save", lambda *_: machine.done.append("saved"))
+    save_hold(paths, HOLD)
+
+    class Cut(Held):
+        def release(self, epoch: int, *_: object) -> list[str]:
+            store.save_role(paths, RoleRecord(Role.MASTER, epoch))
+            save_hold(paths, replace(HOLD, released=True))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        flow.rejoin_as_master(paths, TickingClock(), lambda _: None, Cut())  # type: ignore[arg-type]
+    assert paths.released_file.exists(), "hotsync-released.path sees it"
+    released = Release()
+    assert flow.serve_again(paths, TickingClock(), released)  # type: ignore[arg-type]
+    assert [done.partition(":")[0] for done in released.done] == ["epoch 5"]
+    assert "saved" in machine.done
+    assert not paths.released_file.exists()
 
 
 class Release(Held):
