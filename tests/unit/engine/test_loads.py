@@ -25,6 +25,7 @@ from tests.fakes.host import World
 
 MARIADB = DatabaseDump("mariadb", "default", "mariadb.service", "a" * 64, 1000, "10.11.6-MariaDB-0+deb12u1")
 POSTGRESQL = DatabaseDump("postgresql", "15-main", "postgresql@15-main.service", "b" * 64, 2000, "150018")
+TOC = {"file": "shop.dump/toc.dat", "size": 1, "sha256": "d" * 64}
 
 
 def whole(dump: DatabaseDump) -> int:
@@ -106,7 +107,7 @@ def test_the_data_of_a_second_server_goes_where_the_master_had_it(tmp_path: Path
 def test_extensions_that_are_not_installed_here_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = {
         "name": "d", "owner": "o", "encoding": "UTF8", "collate": "C", "ctype": "C", "provider": "c", "icu_locale": "",
-        "tablespace": "", "is_template": False, "content": [], "extensions": ["hstore", "postgis", "../x"],
+        "tablespace": "", "is_template": False, "content": [TOC], "extensions": ["hstore", "postgis", "../x"],
     }  # fmt: skip
     document = {
         "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [database],
@@ -123,7 +124,7 @@ def test_the_locales_of_databases_and_of_the_server_are_wanted(tmp_path: Path) -
     database = {
         "name": "d", "owner": "o", "encoding": "UTF8", "collate": "it_IT.UTF-8",
         "ctype": "it_IT.UTF-8", "provider": "c", "icu_locale": "", "tablespace": "", "is_template": False,
-        "content": [],
+        "content": [TOC],
     }  # fmt: skip
     document = {
         "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [database],
