@@ -21,7 +21,7 @@ from hotsync.engine.undone import undone_by
 from hotsync.engine.watch import mail_folders
 from hotsync.errors import HotSyncError, NotReady, Refused
 from hotsync.flows.history import number_of
-from hotsync.flows.undo import refuse_if_undoing
+from hotsync.flows.undoing import refuse_if_undoing
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Role
 from hotsync.model.loss import LossStatement
