@@ -36,9 +36,14 @@ REASON = (
 )
 
 
-def read_live_databases(root: Path = Path("/"), proc: Path = Path("/proc")) -> tuple[LiveDatabase, ...]:
-    """Return the database servers that run here and that nobody dumps, each once."""
-    return tuple(sorted(set(_found(root, proc))))
+def read_live_databases(root: Path, proc: Path | None = None) -> tuple[LiveDatabase, ...]:
+    """Return the database servers that run on the host with this root and that nobody dumps, each once.
+
+    Whatever runs in containers here is none of a root's that is only a folder.
+    """
+    if proc is None and root != Path("/"):
+        return ()
+    return tuple(sorted(set(_found(root, proc or Path("/proc")))))
 
 
 def _found(root: Path, proc: Path) -> Iterator[LiveDatabase]:
