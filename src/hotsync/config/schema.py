@@ -22,6 +22,7 @@ from hotsync.config.values import (
     HostPort,
     IpAddress,
     Kind,
+    Names,
     Number,
     Relay,
     RelayHost,
@@ -130,6 +131,14 @@ class Settings(BaseModel):
         "on the MASTER: how often a database server is dumped while the SLAVE follows it change by change; 0: in every "
         "run, as all others are",
         unit="minutes",
+    )
+    dumped_by_plugin: frozenset[str] = _setting(
+        "hotsync",
+        "DumpedByPlugin",
+        Names("the names that runs and `hotsync coverage` give them, with commas between them"),
+        "",
+        "on the MASTER: database servers that a plugin of yours dumps, so that no run collects them or speaks of them",
+        example="mysql/default,mariadbd in container shop-db",
     )
     mail_queue: bool = _setting(
         "hotsync",

@@ -170,6 +170,19 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Several names, with commas between them."""
+
+    allowed: str
+
+    def parse(self, text: str) -> frozenset[str]:
+        """Given a list, return its names."""
+        if _UNPRINTABLE.search(text):
+            raise ValueError("it holds a newline or another unprintable character")
+        return frozenset(name for each in text.split(",") if (name := each.strip()))
+
+
+@dataclass(frozen=True, slots=True)
 class SecretText:
     """A secret; what is wrong with it is said without showing it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hotsync.backends.live_databases import REASON, read_live_databases
@@ -37,19 +37,23 @@ def collect(
     clock: Clock,
     *,
     databases: bool,
+    elsewhere: Collection[str] = (),
     mail_queue: bool,
     say: Callable[[str], None],
     pace: Pace | None = None,
 ) -> Collected:
     """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy.
 
-    `pace` is given where database servers are streamed.
+    `pace` is given where database servers are streamed; `elsewhere` names those that a plugin dumps.
     """
     notices: list[Notice] = []
     started_at = clock.now()
     context = Context(paths, clock, notice=notices.append)
-    done = collect_all(context, databases=databases, pace=pace, begin=lambda name: say(f"Collecting {name}"))
-    notices += [Notice("source.live", f"{each.where}: {REASON}") for each in read_live_databases(paths.root)]
+    done = collect_all(
+        context, databases=databases, elsewhere=elsewhere, pace=pace, begin=lambda name: say(f"Collecting {name}")
+    )
+    found = (each.where for each in read_live_databases(paths.root))
+    notices += [Notice("source.live", f"{name}: {REASON}") for name in found if name not in elsewhere]
     say("Asking plugins and lists")
     site = site_rules(paths)
     rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)

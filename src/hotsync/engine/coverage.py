@@ -49,6 +49,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     side = MasterSide(paths, clock, role)
     newest = holdings(paths, role)
     points = newest.datasets if newest else ()
+    live = [each.where for each in read_live_databases(paths.root)]
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))
     judge = Judge(selection, side.mounted, read_all_files(paths.root))
@@ -67,7 +68,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         datasets=tuple(point.name for point in points if point.taken_at),
         uncollected=(
             *((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
-            *((each.where, REASON) for each in read_live_databases(paths.root)),
+            *((name, REASON) for name in live if name not in settings.dumped_by_plugin),
         ),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),

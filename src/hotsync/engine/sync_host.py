@@ -208,6 +208,7 @@ class SyncHost:
         pace = Pace(self.settings.stream_dump_minutes * 60.0, partial(is_followed, told=partial(_applied_there, link)))
         return collect(
             self.paths, self.clock, databases=self.settings.databases.carried,
+            elsewhere=self.settings.dumped_by_plugin,
             mail_queue=self.settings.mail_queue or self.last,
             say=lambda phase: say(phase, None),
             pace=pace if self.settings.streams and not self.last else None,

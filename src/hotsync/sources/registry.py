@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -86,16 +86,18 @@ def collect_all(
     context: Context,
     *,
     databases: bool = True,
+    elsewhere: Collection[str] = (),
     pace: Pace | None = None,
     begin: Callable[[str], None] | None = None,
     sources: Sequence[Source] = SOURCES,
 ) -> Collected:
     """Given the host, bring the whole spool up to date; a dataset that fails keeps its last good copy and is stale.
 
-    `databases` is False where the administrator left them out; their dumps then leave the spool. `pace` is given where
-    servers are streamed. `begin` is called with the name of each dataset before it is collected.
+    `databases` is False where the administrator left them out, `elsewhere` names those that a plugin dumps: their dumps
+    leave the spool, and their files are not copied all the same. `pace` is given where servers are streamed. `begin` is
+    called with the name of each dataset before it is collected.
     """
-    run = _Run(context, begin or _nothing, pace)
+    run = _Run(context, begin or _nothing, pace, frozenset(elsewhere))
     for source in sources:
         if source.IS_DATABASE and not databases:
             run.leave_out(source)
@@ -153,8 +155,10 @@ def _told(document: Document) -> tuple[str, str]:
 
 
 class _Run:
-    def __init__(self, context: Context, begin: Callable[[str], None], pace: Pace | None) -> None:
-        self._context, self._begin, self._pace = context, begin, pace
+    def __init__(
+        self, context: Context, begin: Callable[[str], None], pace: Pace | None, elsewhere: frozenset[str]
+    ) -> None:
+        self._context, self._begin, self._pace, self._elsewhere = context, begin, pace, elsewhere
         self._times = load_times(context.paths)
         self._last_whole = load_whole(context.paths)
         self._whole: dict[str, float] = {}
@@ -172,6 +176,7 @@ class _Run:
             return
         if source.IS_DATABASE:
             self._take_names(source, datasets)
+            datasets = tuple(dataset for dataset in datasets if dataset.name not in self._elsewhere)
         for dataset in datasets:
             self._begin(dataset.name)
             if dataset.parked:
@@ -291,11 +296,12 @@ class _Run:
                 break
 
     def _forget_others(self, source: Source, names: set[str], why: str) -> None:
-        """Take out what is no more: a server that was removed, or all of them."""
+        """Take out what is collected no more: a server that was removed, or that a plugin dumps, or all of them."""
         for folder in folders_in(self._context.paths.spool / source.NAME):
             name = f"{source.NAME}/{folder.name}"
             if name not in names:
-                self._tell(f"{name} {why}: its dumps leave the next generation")
+                reason = "is dumped by a plugin (setting `DumpedByPlugin`)" if name in self._elsewhere else why
+                self._tell(f"{name} {reason}: its dumps leave the next generation")
                 try:
                     spool.forget(self._context.paths, name)
                 except OSError as error:

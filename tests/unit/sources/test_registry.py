@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,12 @@ class World:
     other: Fake
     notices: list[Notice]
 
-    def run(self, *, databases: bool = True, pace: Pace | None = None) -> tuple[dict[str, DatasetPoint], list[str]]:
-        done = collect_all(self.context, databases=databases, pace=pace, sources=(self.engine, self.other))
+    def run(
+        self, *, databases: bool = True, elsewhere: Collection[str] = (), pace: Pace | None = None
+    ) -> tuple[dict[str, DatasetPoint], list[str]]:
+        done = collect_all(
+            self.context, databases=databases, elsewhere=elsewhere, pace=pace, sources=(self.engine, self.other)
+        )
         return {point.name: point for point in done.points}, [error.sentence for error in done.failures]
 
 
@@ -381,3 +386,17 @@ def test_what_cannot_be_streamed_is_never_followed() -> None:
         Dataset("postgresql", "15-main", parked=True),
     ):
         assert not is_followed(dataset)
+
+
+def test_one_that_a_plugin_dumps_is_neither_collected_nor_a_fault_and_its_files_stay_protected(world: World) -> None:
+    world.engine.datasets[0] = replace(world.engine.datasets[0], directories=("/srv/own",))
+    world.run()
+    assert (world.context.paths.spool / "engine/a").exists()
+    world.engine.failing["engine/a"] = "nobody here can dump it"
+    assert world.run()[1] != []
+    done = collect_all(world.context, elsewhere=("engine/a",), sources=(world.engine, world.other))
+    assert [point.name for point in done.points] == ["engine/b", "other"]
+    assert done.failures == ()
+    assert [rule.pattern for rule in done.rules] == ["/srv/own"]
+    assert not (world.context.paths.spool / "engine/a").exists()
+    assert "DumpedByPlugin" in world.notices[-1].sentence
