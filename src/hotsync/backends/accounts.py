@@ -144,7 +144,7 @@ class LocalAccounts:
 
     def _text(self, name: str) -> str:
         path = self._paths.at(f"/etc/{name}")
-        return path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else ""
+        return path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
 
 
 def _old(moves: Sequence[Move]) -> frozenset[int]:

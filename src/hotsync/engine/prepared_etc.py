@@ -169,7 +169,7 @@ def _texts(folder: Path) -> dict[str, str]:
 def _text(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
-    return path.read_text(encoding="utf-8", errors="surrogateescape")
+    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _links_below(folder: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ from hotsync.errors import CommandFailed, ReplicaError
 from hotsync.model.changeset import chain_digest, folders_of
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.generation import Generation
+from hotsync.model.lines import lines_of
 from hotsync.model.rejoin import KEYS, Part, Rejoin, Way, held_number
 from hotsync.model.selection import Action, Selection
 from hotsync.replica.handles import Folders, Walk
@@ -203,7 +204,7 @@ class RejoinFiles:
     def _homes(self) -> Iterator[str]:
         with suppress(OSError):
             text = self.paths.at("/etc/passwd").read_text(encoding="utf-8", errors="surrogateescape")
-            for line in text.splitlines():
+            for line in lines_of(text):
                 words = line.split(":")
                 if len(words) == 7 and not words[6].endswith(("nologin", "false")):
                     yield os.path.normpath(words[5]).strip("/")

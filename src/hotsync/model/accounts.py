@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hotsync.model.account_numbers import NO_FOREIGN, NOBODY, Foreign, covered, free_number, is_human
+from hotsync.model.lines import lines_of
 from hotsync.model.sub_ids import SubMove, render_sub_ids
 
 ACCOUNT_NAME = re.compile(r"^[a-z_][a-z0-9_.-]{0,31}\$?\Z")
@@ -76,7 +77,7 @@ class NumberPlan:
 def parse_users(text: str) -> dict[str, Account]:
     """Given passwd, return the users by name; lines that are not understood are left out, and repeated names."""
     users: dict[str, Account] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split(":")
         if len(fields) == 7 and is_number(fields[2]) and is_number(fields[3]):
             account = Account(fields[0], int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6])
@@ -87,7 +88,7 @@ def parse_users(text: str) -> dict[str, Account]:
 def parse_groups(text: str) -> dict[str, Account]:
     """Given group, return the groups by name; lines that are not understood are left out, and repeated names."""
     groups: dict[str, Account] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split(":")
         if len(fields) == 4 and is_number(fields[2]):
             groups.setdefault(fields[0], Account(fields[0], int(fields[2])))
@@ -285,7 +286,7 @@ def _shadow_line(user: Account) -> str:
 
 def _renumbered(text: str, numbers: Mapping[str, int], field: int) -> str:
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split(":")
         if fields[0] in numbers and len(fields) > field:
             fields[field] = str(numbers[fields[0]])
@@ -294,7 +295,7 @@ def _renumbered(text: str, numbers: Mapping[str, int], field: int) -> str:
 
 
 def _with_lines(text: str, new: list[str]) -> str:
-    lines = text.splitlines()
+    lines = lines_of(text)
     known = {line.partition(":")[0] for line in lines}
     added = [line for line in new if line.partition(":")[0] not in known]
     # an NIS line (+::::::) ends what is looked up here: new ones go before it

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hotsync.model.account_numbers import NO_FOREIGN, free_number, is_human
 from hotsync.model.accounts import is_number
+from hotsync.model.lines import lines_of
 
 FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 """The files, in /etc, in the order in which they are decided."""
@@ -53,7 +54,7 @@ def merge_accounts(master: Mapping[str, str], own: Mapping[str, str]) -> Merged:
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+    return [line for line in lines_of(text) if line.strip()]
 
 
 def _name(line: str) -> str:

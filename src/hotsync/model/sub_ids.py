@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from hotsync.model.lines import lines_of
+
 _LARGEST = 2**20
 _HIGHEST = 2**32 - 2
 # what useradd gives out, below and above the numbers that systemd gives to containers by itself
@@ -43,7 +45,7 @@ class SubPlan:
 def parse_sub_ids(text: str) -> tuple[SubRange, ...]:
     """Given subuid or subgid, return the lines that are understood."""
     found: list[SubRange] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         name, *numbers = line.split(":")
         if len(numbers) == 2 and all(each.isascii() and each.isdigit() and len(each) <= 10 for each in numbers):
             start, count = int(numbers[0]), int(numbers[1])
@@ -126,7 +128,7 @@ def render_sub_ids(text: str, moves: Iterable[SubMove]) -> str:
     """Given subuid or subgid and moves, return the new text; applied twice, it stays the same."""
     new = {(move.name, move.old, move.count): move.new for move in moves}
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         name, *numbers = line.split(":")
         if len(numbers) == 2 and all(each.isascii() and each.isdigit() and len(each) <= 10 for each in numbers):
             start = new.get((name, int(numbers[0]), int(numbers[1])))

@@ -32,6 +32,7 @@ from hotsync.model.facts import (
     UnitFact,
 )
 from hotsync.model.generation import DatasetPoint
+from hotsync.model.lines import lines_of
 from hotsync.model.report import Check, Verdict
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting
@@ -124,7 +125,7 @@ def parse_packages(text: str, states: str) -> tuple[PackageFact, ...]:
 
 def parse_users(text: str) -> Iterator[AccountFact]:
     """Given passwd, return the users; lines that are not understood are left out."""
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split(":")
         if len(fields) == 7 and fields[2].isdigit() and fields[3].isdigit():
             yield AccountFact(fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6])
@@ -132,7 +133,7 @@ def parse_users(text: str) -> Iterator[AccountFact]:
 
 def parse_groups(text: str) -> Iterator[GroupFact]:
     """Given group, return the groups with their members; lines that are not understood are left out."""
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split(":")
         if len(fields) == 4 and fields[2].isdigit():
             yield GroupFact(fields[0], int(fields[2]), tuple(sorted(name for name in fields[3].split(",") if name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotsync.model.accounts import Move, NumberPlan, parse_users, render_files
 from hotsync.model.accounts_merge import merge_accounts
 from tests.support.sizes import examples
 
@@ -139,3 +140,19 @@ def test_a_line_whose_number_is_none_travels_as_it_is() -> None:
     merged = merge_accounts({**MASTER, "passwd": MASTER["passwd"] + odd, "subuid": "odd:²:²\n"}, own)
     assert merged.texts["passwd"] == MASTER["passwd"] + odd + "qemu:x:111:²::/:/bin/false\n"
     assert merged.texts["subuid"].startswith("odd:²:²\n")
+
+
+# what str.splitlines takes for the end of a line, and the C library does not
+INSIDE = st.text(st.sampled_from("a \x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r"), min_size=1, max_size=6)
+
+
+@settings(max_examples=examples(30), deadline=None)
+@given(comment=INSIDE, number=st.integers(2000, 3000))
+def test_a_comment_of_an_account_may_hold_whatever_ends_no_line_for_the_system(comment: str, number: int) -> None:
+    line = f"eva:x:1001:1001:{comment}:/home/eva:/bin/bash\n"
+    theirs = {**MASTER, "passwd": MASTER["passwd"].replace("+nis-line\n", line)}
+    assert merge_accounts(theirs, {}).texts["passwd"] == theirs["passwd"]
+    assert parse_users(theirs["passwd"])["eva"].comment == comment
+    plan = NumberPlan(user_moves=(Move("eva", 1001, number),))
+    renumbered = render_files({"passwd": theirs["passwd"], "group": theirs["group"]}, plan)["passwd"]
+    assert renumbered == theirs["passwd"].replace("eva:x:1001:", f"eva:x:{number}:")
