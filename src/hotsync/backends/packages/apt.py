@@ -12,6 +12,8 @@ from pathlib import Path
 from hotsync.backends.packages import apt_text
 from hotsync.backends.packages.kept import lay_beside
 from hotsync.backends.packages.units import units_in
+from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
+from hotsync.backends.packages.unpacking import under_way
 from hotsync.errors import CommandFailed
 from hotsync.model.package_family import DEBIAN, identity
 from hotsync.model.package_wants import Machine, Marks
@@ -201,8 +203,8 @@ class Apt:
     def install(self, requests: Sequence[Request]) -> None:
         """Install, starting nothing; raise CommandFailed."""
         argv = self._apt("apt-get", *_QUIET, "install", "--", *_words(requests))
-        with self._nothing_starts(), self._under_way():
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT, unread=True)
+        with self._nothing_starts(), under_way(self._paths):
+            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
@@ -224,20 +226,9 @@ class Apt:
 
         Tried once: a package whose own script fails stays for a person to look at.
         """
-        with self._nothing_starts(), self._under_way():
+        with self._nothing_starts(), under_way(self._paths):
             argv = ["dpkg", *self._root, "--force-confdef", "--force-confold", "--configure", "--pending"]
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=_APT_TIMEOUT, unread=True)
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Leave a word while packages are being unpacked; it stays only if we die meanwhile."""
-        write_atomic(self._paths.install_under_way, b"", mode=0o600)
-        try:
-            yield
-        except Exception:
-            self._paths.install_under_way.unlink(missing_ok=True)
-            raise
-        self._paths.install_under_way.unlink(missing_ok=True)
+            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
 
     def tidy(self) -> None:
         """Take away what an install that was cut left: its word that nothing may start."""

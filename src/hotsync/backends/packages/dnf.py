@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from functools import cmp_to_key
 
 from hotsync.backends.packages import rpm_state, rpm_text
 from hotsync.backends.packages.units import units_in
+from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
+from hotsync.backends.packages.unpacking import under_way
 from hotsync.errors import CommandFailed
 from hotsync.model.package_family import RPM, identity
 from hotsync.model.package_wants import Machine, Marks
 from hotsync.model.packages import Package, Request, Space, Transaction
 from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
-from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
 _TIMEOUT = 3600.0
@@ -152,9 +152,9 @@ class Dnf:
 
     def install(self, requests: Sequence[Request]) -> None:
         """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
-        with self._under_way():
+        with under_way(self._paths):
             argv = self._dnf(*self._keeping, "-q", "-C", "install", "--", *_specs(requests))
-            command.run(argv, timeout=_TIMEOUT, unread=True)
+            command.run(argv, timeout=UNPACKING_SECONDS, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
@@ -182,15 +182,6 @@ class Dnf:
 
     def tidy(self) -> None:
         """Do nothing: an install that was cut leaves no word that nothing may start."""
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        """Leave a word while packages are being unpacked; it stays only if we die meanwhile."""
-        write_atomic(self._paths.install_under_way, b"", mode=0o600)
-        try:
-            yield
-        finally:
-            self._paths.install_under_way.unlink(missing_ok=True)
 
 
 def _locked(line: str) -> frozenset[str]:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from hotsync.backends.packages import rpm_state, rpm_text, yum_text
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.backends.packages.kept import lay_beside
+from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
+from hotsync.backends.packages.unpacking import under_way
 from hotsync.errors import CommandFailed
 from hotsync.model.package_wants import Marks
 from hotsync.model.packages import Request, Transaction
@@ -114,9 +116,9 @@ class Yum(Dnf):
 
     def install(self, requests: Sequence[Request]) -> None:
         """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
-        with self._under_way():
+        with under_way(self._paths):
             argv = self._yum("-y", "-q", "-C", "--setopt=keepcache=1", "install", "--", *_specs(requests))
-            command.run(argv, timeout=_TIMEOUT, unread=True)
+            command.run(argv, timeout=UNPACKING_SECONDS, unread=True)
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
