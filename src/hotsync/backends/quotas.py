@@ -32,19 +32,19 @@ def switched_on(mounts: Iterable[Mount]) -> list[tuple[str, str]]:
 
 
 def read_quotas() -> tuple[QuotaFact, ...]:
-    """Return where quotas are on here, with the limits of each; none where they cannot be read."""
-    return tuple(QuotaFact(point, kind, _limits(point, kind)) for point, kind in switched_on(read_mounts()))
+    """Return where quotas are on here, with the limits of each."""
+    return tuple(_quota(point, kind) for point, kind in switched_on(read_mounts()))
 
 
-def _limits(point: str, kind: str) -> tuple[LimitFact, ...]:
+def _quota(point: str, kind: str) -> QuotaFact:
     try:
         # also of those who have no file; numbers, as names may differ; times in seconds, so that no column is missing
         said = command.run(
             ["repquota", KINDS[kind], "-v", "-n", "-p", "--", point], timeout=600, limit=command.LARGE_OUTPUT
         ).text
     except CommandFailed:
-        return ()
-    return tuple(sorted(parse_report(said), key=lambda limit: limit.number))
+        return QuotaFact(point, kind, unread=True)
+    return QuotaFact(point, kind, tuple(sorted(parse_report(said), key=lambda limit: limit.number)))
 
 
 def parse_report(text: str) -> Iterator[LimitFact]:

@@ -253,6 +253,9 @@ def _shares(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Diff
 def _quotas(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
     ours = {(quota.point, quota.kind) for quota in slave.quotas}
     for quota in master.quotas:
-        if quota.limits and (quota.point, quota.kind) not in ours:
+        if quota.unread:
+            why = "a promotion sets none: `repquota` has to work on the MASTER (package quota)"
+            yield Difference(Topic.QUOTA, f"{quota.kind} {quota.point}", "limits that cannot be read", "", True, why)
+        elif quota.limits and (quota.point, quota.kind) not in ours:
             why = "a promotion can set limits only where they are on: mount it here with quotas, too"
             yield Difference(Topic.QUOTA, f"{quota.kind} {quota.point}", f"{len(quota.limits)} limits", "", True, why)

@@ -117,11 +117,15 @@ class LimitFact:
 
 @dataclass(frozen=True, slots=True)
 class QuotaFact:
-    """A mount point where quotas of one kind (`user`, `group`, `project`) are on, with those that have limits."""
+    """A mount point where quotas of one kind (`user`, `group`, `project`) are on, with those that have limits.
+
+    `unread`: which those are could not be found out.
+    """
 
     point: str
     kind: str
     limits: tuple[LimitFact, ...] = ()
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

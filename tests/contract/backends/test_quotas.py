@@ -44,6 +44,6 @@ def test_limits_that_cannot_be_set_are_told(programs: Path) -> None:
 
 
 def test_where_limits_cannot_be_read_it_is_known_that_quotas_are_on(programs: Path) -> None:
-    assert quotas.read_quotas() == (QuotaFact("/home", "user"),)
+    assert quotas.read_quotas() == (QuotaFact("/home", "user", unread=True),)
     install(programs, "repquota", "echo '#5 -- 0 1 2 0 0 3 4 0'")
     assert quotas.read_quotas() == (QuotaFact("/home", "user", (LimitFact(5, 1, 2, 3, 4),)),)

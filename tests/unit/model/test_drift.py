@@ -66,6 +66,12 @@ def one(master: MasterFacts, slave: MasterFacts = NOTHING) -> Difference:
             "with quotas",
         ),
         (
+            MasterFacts(quotas=(QuotaFact("/home", "user", unread=True),)),
+            MasterFacts(quotas=(QuotaFact("/home", "user"),)),
+            Topic.QUOTA,
+            "repquota",
+        ),
+        (
             MasterFacts(packages=(PackageFact("dpkg", "1", "arm64"),)),
             MasterFacts(packages=(PackageFact("dpkg", "1", "amd64"),)),
             Topic.ARCHITECTURE,
