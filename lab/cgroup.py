@@ -15,6 +15,8 @@ from pathlib import Path
 from lab.command import LabError, wait_until
 
 _TOP = "hotsync-lab"
+_ENDING_SECONDS = 300
+"""A process that waits for the disk ends when that answers, which takes its time beside other labs."""
 
 
 @functools.cache
@@ -104,7 +106,7 @@ class Group:
         if not self.path.exists():
             return
         (self.path / "cgroup.kill").write_text("1")
-        wait_until(f"the processes of {self.path} end", 60, lambda: not self.populated)
+        wait_until(f"the processes of {self.path} end", _ENDING_SECONDS, lambda: not self.populated)
 
     def remove(self) -> None:
         """Remove the empty group with all below it, and the lab's own when it was the last."""
