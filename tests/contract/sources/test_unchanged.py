@@ -10,7 +10,7 @@ import pytest
 
 from hotsync.sources import mariadb, postgresql, proofs
 from hotsync.sources.source import Context
-from hotsync.sources.stream import output_of
+from hotsync.sources.stream import output_of, run_watched
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
 from tests.contract.sources.servers import Mariadb, Postgresql
@@ -155,11 +155,11 @@ def cluster(
         )
         counted = Counted(lambda: postgresql.collect(context, server.dataset()))
 
-        def count(argv: list[str], **more: object) -> object:
+        def count(argv: list[str], **more: object) -> None:
             counted.dumps += "--format=directory" in argv
-            return command.run(argv, **more)  # type: ignore[arg-type]
+            run_watched(argv, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("hotsync.sources.postgresql.run", count)
+        monkeypatch.setattr("hotsync.sources.postgresql.run_watched", count)
         yield server, counted
 
 
