@@ -17,7 +17,7 @@ from lab import Host, Lab
 from tests.lab.conftest import save_settings, status, sync, wait_for
 from tests.lab.production import promote
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
 
 SECONDS = 10
 """WatchSeconds in this test."""
