@@ -89,15 +89,15 @@ HotSync's walk and comparison alone, in a process of its own that loads nothing 
     .venv/bin/python -m bench.promotion --megabytes 200       # a look
 
 In the lab, on two real hosts: MariaDB and PostgreSQL on the MASTER get a database of that size each (text and two
-indexes), and a small one beside it. After a first sync the state of both hosts is kept, and promoted three times, from
-the power cut of the MASTER to the report: as if hotsync-slave had loaded nothing beforehand (docs/decisions/0085);
-after it did, with a sync of some newer rows in the small databases between; and with both streamed
-(docs/decisions/0086, 0087), with newer rows that no generation holds. All rows are counted after each; a difference
-ends the benchmark. Memory is that of HotSync's own programs on both hosts at the worst moment (of one every 50 ms), without the
-database servers and their tools. Seconds of a promotion hold those of the whole server: addresses, files, services,
-checks; the benchmark shows those of each step, too. A sync right after so much was loaded is no sync of nothing new:
-the servers still work on it, and are dumped once more. A run with 5 GB is still to be made; the table is of a smaller
-and older one, in which PostgreSQL alone was streamed.
+indexes), and a small one beside it. After a first sync the state of both hosts is kept, and promoted three times,
+from the power cut of the MASTER to the report: as if hotsync-slave had loaded nothing beforehand
+(docs/decisions/0085); after it did, with a sync of some newer rows in the small databases between; and with both
+streamed (docs/decisions/0086, 0087), with newer rows that no generation holds. All rows are counted after each; a
+difference ends the benchmark. Memory is that of HotSync's own programs on both hosts at the worst moment (of one
+every 50 ms), without the database servers and their tools. Seconds of a promotion hold those of the whole server:
+addresses, files, services, checks; the benchmark shows those of each step, too. A sync right after so much was loaded
+is no sync of nothing new: the servers still work on it, and are dumped once more. A run with 5 GB is still to be
+made; the table is of a smaller and older one, in which PostgreSQL alone was streamed.
 
 {promotion}"""
 
