@@ -49,7 +49,8 @@ def test_a_dry_run_changes_nothing_on_either_side(pair: Lab) -> None:
     pair.master.run("echo new >/srv/files/new")
     state = "find /var/lib/hotsync -mindepth 1 -printf '%p %i %T@\\n' | grep -v -e '-wal$' -e '-shm$' | LC_ALL=C sort"
     for host in pair.hosts:
-        host.run("systemctl stop hotsyncd")  # its own notes of when it saw the peer are no part of this
+        # their own notes, of when the peer was seen and of what is newer than the generation, are no part of this
+        host.run("systemctl stop hotsyncd hotsync-watch")
     before = [host.run(state).stdout for host in pair.hosts]
     shown = pair.master.run(["hotsync", "--dry-run", "--json"])
     assert [host.run(state).stdout for host in pair.hosts] == before
