@@ -41,7 +41,8 @@ def _steps(facts: UndoFacts) -> Iterator[Step]:
     promotion = facts.promotion
     if not facts.begun:
         yield BeginUndo(promotion.epoch)
-    if facts.is_slave:  # nothing but what is left to be removed
+    if facts.is_slave:  # what follows from the role may not have come yet; nothing of production is touched any more
+        yield BecomeSlave(promotion.epoch)
         yield FinishUndo()
         return
     takes_network = promotion.network.choice.takes_addresses

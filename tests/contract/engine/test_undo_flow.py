@@ -117,7 +117,8 @@ class Host(Promoted):
 
     @property
     def has_productions_etc(self) -> bool:
-        return document.has_productions_etc(self.paths, self.promotion)
+        promotion = flow.read_facts(self.paths, SystemClock()).promotion  # its document may be put away already
+        return document.has_productions_etc(self.paths, promotion)
 
     def undo_it(self) -> Undo:
         flow.run(self.paths, SystemClock(), False, lambda *_: None, lambda _: None)
