@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network import dhcp_clients, giving_up
+from hotsync.backends.network.dhcp_clients import PROGRAMS
 from hotsync.engine.hold import LiveLines
 from hotsync.model.hold import to_give_up
 from hotsync.model.network import Address
@@ -70,8 +71,9 @@ class Wire:
         shown = json.loads(command.run(["ip", "-4", "-j", "address", "show", "dev", "eth7"]).text)
         return {address["local"] for link in shown for address in link["addr_info"]}
 
-    def clients(self) -> frozenset[int]:
-        return dhcp_clients.chosen(dhcp_clients.processes(Path("/proc")), {"eth7"})
+    def clients(self) -> list[dhcp_clients.Process]:
+        """Return what is left of any client, and of its helpers."""
+        return [each for each in dhcp_clients.processes(Path("/proc")) if each.program in PROGRAMS]
 
 
 @pytest.fixture
@@ -85,14 +87,14 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
             wire.end()
 
 
-@pytest.mark.parametrize("program", sorted(dhcp_clients.PROGRAMS))
+@pytest.mark.parametrize("program", sorted(PROGRAMS))
 def test_a_held_master_gives_its_lease_up_and_nobody_renews_it_or_gives_it_back(wire: Wire, program: str) -> None:
     wire.client(program)
     assert wire.addresses() == {LEASED}
     assert wire.clients()
     command.run(["ip", "address", "add", str(FIXED), "dev", "eth7"])
     lines = LiveLines()
-    given = lines.fixed()
+    given = lines.served()
     assert {address.address for address in given} == {LEASED, FIXED.address}
     lines.give_up(to_give_up(given, ()), ())
     assert wire.addresses() == set()
@@ -135,7 +137,7 @@ def test_networkd_ended_as_its_unit_is_gives_no_lease_back_either(wire: Wire) ->
         assert monitor.stdout is not None
         assert LEASED in monitor.stdout.readline().decode()
         monitor.kill()
-    (address,) = (each for each in LiveLines().fixed() if each.interface == "eth7")
+    (address,) = (each for each in LiveLines().served() if each.interface == "eth7")
     giving_up.give_up((address,))
     networkd.terminate()
     networkd.wait()

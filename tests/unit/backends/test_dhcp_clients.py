@@ -20,6 +20,7 @@ PROCESSES = (
     Process(310, 1, "busybox", ("busybox", "udhcpc", "-i", "eth1")),
     Process(311, 1, "busybox", ("busybox", "syslogd")),
     Process(320, 1, "dhcpcd", ("dhcpcd: [manager] [ip4]",)),
+    Process(321, 320, "dhcpcd", ("dhcpcd: [BPF ARP] eth0 192.0.2.10",)),
     Process(330, 1, "dhclient", ("dhclient", "virbr0")),
     Process(331, 1, "dhclient", ("dhclient", "virbr0", "eth0")),
     Process(340, 1, "sleep", ("dhclient", "eth0")),
@@ -27,7 +28,7 @@ PROCESSES = (
 
 
 def test_clients_of_cards_go_with_what_they_started_and_nothing_else_does() -> None:
-    assert chosen(PROCESSES, {"eth0", "eth1", "virbr0"}) == {300, 301, 302, 310, 320, 331}
+    assert chosen(PROCESSES, {"eth0", "eth1", "virbr0"}) == {300, 301, 302, 310, 320, 321, 331}
 
 
 def test_ifupdown_asks_again_on_the_cards_whose_files_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from hotsync.backends.network import ifupdown
 from hotsync.errors import ConfigError
 from hotsync.model.network import is_made_by_programs
 from hotsync.system import command
-from hotsync.system.processes import sees_our_root
 
 PROGRAMS = frozenset(("dhclient", "dhcpcd", "udhcpc"))
 _ROUNDS, _ROUND_SECONDS = 50, 0.02
@@ -75,14 +74,17 @@ def end_clients(interfaces: Collection[str], proc: Path = Path("/proc")) -> None
 
 
 def processes(proc: Path) -> Iterator[Process]:
-    """Return root's processes in our own network that see our own root: a container's clients are its own."""
-    network = os.stat("/proc/thread-self/ns/net").st_ino
+    """Return the processes in our own network, but for those of containers, whose numbers are their own as well.
+
+    The root that they see does not tell: dhcpcd locks itself and its helpers into an empty folder.
+    """
+    own = {name: os.stat(f"/proc/thread-self/ns/{name}").st_ino for name in ("net", "pid")}
     for folder in proc.iterdir():
         if not folder.name.isdigit():
             continue
         with suppress(OSError, IndexError, ValueError):  # it has ended meanwhile
             name, _, rest = (folder / "stat").read_text("utf-8", "replace").rpartition(")")
-            if rest.split()[0] == "Z" or (folder / "ns/net").stat().st_ino != network or not sees_our_root(folder):
+            if rest.split()[0] == "Z" or any((folder / "ns" / kind).stat().st_ino != own[kind] for kind in own):
                 continue
             words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
             yield Process(int(folder.name), int(rest.split()[1]), name.partition("(")[2], tuple(words))
