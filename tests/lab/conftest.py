@@ -50,6 +50,23 @@ def configure(host: Host, role: str, prop: str, peer: str, password: str = PASSW
     host.run(["signal-event", "nethserver-hotsync-save"])
 
 
+def configure_pair(lab: Lab) -> None:
+    """The manual's configuration on both servers; nothing runs by a timer."""
+    configure(lab.slave, "slave", "MasterHost", MASTER)
+    configure(lab.master, "master", "SlaveHost", SLAVE)
+    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
+    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
+
+
+def make_waiting(lab: Lab) -> None:
+    """A page on the MASTER, the manual's configuration, one generation, and hotsync-slave has looked after it."""
+    lab.master.run("mkdir -p /srv/files; echo of the master >/srv/files/page")
+    configure_pair(lab)
+    assert sync(lab)["exit_code"] in (0, 1)
+    looked = lab.slave.run(["hotsync-slave", "--json"], check=False, timeout=600)
+    assert looked.returncode in (0, 1), looked.stdout + looked.stderr
+
+
 def save_settings(master: Host) -> None:
     """Make changed settings count, without the runs that the timer begins again with them."""
     master.run(["signal-event", "nethserver-hotsync-save"])
@@ -109,10 +126,7 @@ def paired_lab(name: str, fs: str = "ext4") -> Iterator[Lab]:
     try:
         lab.master.run(SMALL)
         lab.save("fresh")
-        configure(lab.slave, "slave", "MasterHost", MASTER)
-        configure(lab.master, "master", "SlaveHost", SLAVE)
-        lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
+        configure_pair(lab)
         record = sync(lab)
         assert record["exit_code"] == 0, record
         lab.save("paired")

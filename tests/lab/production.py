@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync
+from tests.lab.conftest import configure_pair, own_name, sync
 
 APPLICATIONS = """
 set -eu
@@ -31,10 +31,7 @@ sync
 def make_ready(lab: Lab) -> None:
     """Applications on the MASTER, the manual's configuration, one generation, hotsync-slave."""
     lab.master.run(["bash", "-c", APPLICATIONS])
-    configure(lab.slave, "slave", "MasterHost", MASTER)
-    configure(lab.master, "master", "SlaveHost", SLAVE)
-    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
+    configure_pair(lab)
     record = sync(lab)
     assert record["exit_code"] in (0, 1), record
     lab.slave.run(OWN)

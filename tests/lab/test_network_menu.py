@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync
+from tests.lab.conftest import MASTER, SLAVE, make_waiting, own_name, sync
 from tests.lab.production import promote
 from tests.lab.test_other_cards import DMZ, NICS, RIGHT, reached
 
@@ -61,14 +61,7 @@ def same_cards() -> Iterator[Lab]:
 
 
 def make_ready(lab: Lab) -> None:
-    lab.master.run("mkdir -p /srv/files; echo of the master >/srv/files/page")
-    configure(lab.slave, "slave", "MasterHost", MASTER)
-    configure(lab.master, "master", "SlaveHost", SLAVE)
-    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
-    assert sync(lab)["exit_code"] in (0, 1)
-    looked = lab.slave.run(["hotsync-slave", "--json"], check=False, timeout=600)
-    assert looked.returncode in (0, 1), looked.stdout + looked.stderr
+    make_waiting(lab)
     # what stands for the Internet answers nobody here, so that the menu is asked
     lab.slave.run(["config", "setprop", "hotsync", "InternetProbe", "10.77.0.250:80"])
     lab.save("ready")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, SLAVE, configure, own_name, sync, wait_for
+from tests.lab.conftest import MASTER, SLAVE, make_waiting, own_name, wait_for
 from tests.lab.production import promote
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
@@ -47,14 +47,7 @@ def prepared() -> Iterator[Lab]:
             host.stop()
             host.boot()
         wait_for(lab.master, f"ip -6 address show dev br0 -tentative | grep -qF {MASTER_6}/")
-        lab.master.run("mkdir -p /srv/files; echo of the master >/srv/files/page")
-        configure(lab.slave, "slave", "MasterHost", MASTER)
-        configure(lab.master, "master", "SlaveHost", SLAVE)
-        lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
-        assert sync(lab)["exit_code"] in (0, 1)
-        looked = lab.slave.run(["hotsync-slave", "--json"], check=False, timeout=600)
-        assert looked.returncode in (0, 1), looked.stdout + looked.stderr
+        make_waiting(lab)
         lab.master.kill()
         lab.save("dead")
         yield lab

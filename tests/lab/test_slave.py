@@ -12,7 +12,7 @@ import pytest
 
 from lab import Host, Lab
 from tests.lab import evil
-from tests.lab.conftest import MASTER, SLAVE, TREE, configure, own_name, status, sync, wait_for
+from tests.lab.conftest import MASTER, SLAVE, TREE, configure_pair, own_name, status, sync, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -30,10 +30,7 @@ def synced() -> Iterator[Lab]:
         lab.slave.run("useradd --uid 1500 --create-home keeper; useradd --system --uid 990 inway; touch /srv/inways")
         lab.slave.run("chown inway:inway /srv/inways")
         lab.master.run("useradd --uid 990 --create-home anna; groupadd --gid 880 staffers")
-        configure(lab.slave, "slave", "MasterHost", MASTER)
-        configure(lab.master, "master", "SlaveHost", SLAVE)
-        lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-        lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
+        configure_pair(lab)
         assert sync(lab)["exit_code"] == 0
         yield lab
     finally:

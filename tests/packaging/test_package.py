@@ -270,6 +270,15 @@ def test_removing_is_refused_while_this_server_is_held_and_then_nothing_of_it_is
     assert not root.at("/usr/lib/hotsync").exists()
 
 
+def test_removing_is_refused_where_the_hold_could_be_written_for_this_boot_only(root: Root) -> None:
+    live_on(root)
+    held = "mkdir -p /run/hotsync; echo '{}' >/run/hotsync/held.json"
+    done = root.run("sh", "-c", f"{held}; apt-get -q -y remove hotsync", ok=False)
+    assert done.returncode != 0
+    assert "it would serve beside the other one" in done.stdout + done.stderr
+    assert root.at(MUTE).exists()
+
+
 def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
     live_on(root)
     before = state_of(root)

@@ -28,8 +28,7 @@ from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.handover import current, note_left
-from hotsync.state.hold import drop_hold, held, load_hold, save_hold, save_hold_for_good
-from hotsync.system import files
+from hotsync.state.hold import drop_hold, held, hold_network, load_hold, save_hold, save_hold_for_good
 from hotsync.system.paths import Paths
 
 RUN = "hotsync.service"
@@ -40,7 +39,7 @@ _log = logging.getLogger("hotsync.hold")
 class Lines(Protocol):
     """What a hold asks of the network."""
 
-    def fixed(self) -> tuple[Address, ...]:
+    def served(self) -> tuple[Address, ...]:
         """Return what a promotion takes over as fixed: the addresses that interfaces were given, or lent by DHCP."""
         ...
 
@@ -60,7 +59,7 @@ class Lines(Protocol):
 class LiveLines:
     """This server's network."""
 
-    def fixed(self) -> tuple[Address, ...]:
+    def served(self) -> tuple[Address, ...]:
         """Return what a promotion takes over as fixed: the addresses that interfaces were given, or lent by DHCP."""
         return live.read_addresses(without_routers=True)
 
@@ -143,8 +142,7 @@ class Holding:
         hold = held(self.paths)
         if hold is None:
             return None
-        self.paths.run.mkdir(parents=True, exist_ok=True)
-        files.write_atomic(self.paths.held_flag, b"", mode=0o644)
+        hold_network(self.paths)
         try:
             store.set_production(self.paths, False)
         except OSError as error:  # a disk that takes nothing: that must not keep the addresses
@@ -155,11 +153,11 @@ class Holding:
                 hold,
                 begun=True,
                 ran=self._ran(hold, self._active()),
-                addresses=to_give_up(self.lines.fixed(), standby),
+                addresses=to_give_up(self.lines.served(), standby),
                 gateways=self.lines.gateways(),
             )
             save_hold(self.paths, hold)
-        self.lines.give_up(to_give_up(self.lines.fixed(), standby), standby)
+        self.lines.give_up(to_give_up(self.lines.served(), standby), standby)
         note_left(self.paths)
         return hold
 

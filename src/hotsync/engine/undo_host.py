@@ -34,10 +34,9 @@ from hotsync.model.undo import Undo
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
-from hotsync.state.hold import drop_hold, load_hold
+from hotsync.state.hold import drop_hold, hold_network, load_hold
 from hotsync.state.network_trial import drop_trial
 from hotsync.state.undo import add_undo_note, kept_folder, load_undo, save_undo
-from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
@@ -91,8 +90,7 @@ class UndoHost:
 
     def _hold_network(self) -> None:
         """Let no network manager start, which would take what /etc says."""
-        self.paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        files.write_atomic(self.paths.held_flag, b"", mode=0o644)
+        hold_network(self.paths)
 
     def stop_production(self) -> None:
         """Let nothing of production run or start any more, but for the database servers."""

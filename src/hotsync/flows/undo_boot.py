@@ -9,9 +9,8 @@ from hotsync.engine.undo_host import UndoHost
 from hotsync.errors import HotSyncError
 from hotsync.flows.undo import read_facts
 from hotsync.state import store
-from hotsync.state.hold import at_work
+from hotsync.state.hold import at_work, hold_network
 from hotsync.state.undo import is_undoing
-from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
@@ -42,6 +41,5 @@ def hold_undo(paths: Paths, clock: Clock, lines: Lines | None = None) -> bool:
 
 def _hold_everything(paths: Paths, lines: Lines) -> None:
     """What cannot be read does not say whose /etc this is: no network by it, but what every card has by itself."""
-    paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
-    files.write_atomic(paths.held_flag, b"", mode=0o644)
+    hold_network(paths)
     lines.give_up((), ())

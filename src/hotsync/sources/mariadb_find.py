@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.instances import is_there, longer_name, told_apart
+from hotsync.sources.instances import is_there, longer_name, not_told, told_apart
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
@@ -205,9 +205,7 @@ def _down(context: Context, collected: Mapping[str, Collected], serving: Collect
     try:
         units = _unit_files(context, (last.unit for last in collected.values()))
     except CommandFailed as error:
-        for instance, last in collected.items():
-            fault = f"it does not run, and whether it should cannot be told: {error.sentence}"
-            yield Dataset(NAME, instance, unit=last.unit, fault=fault)
+        yield from not_told(NAME, {instance: last.unit for instance, last in collected.items()}, error)
         return
     yield from not_running(units, collected, serving)
 

@@ -14,7 +14,7 @@ from hotsync.errors import CommandFailed
 from hotsync.model.report import Notice
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
-from hotsync.sources.instances import is_there, told_apart
+from hotsync.sources.instances import is_there, not_told, told_apart
 from hotsync.sources.processes import Process, running
 from hotsync.sources.redis_config import read_settings
 from hotsync.sources.redis_documents import SERVER, RedisServer
@@ -134,9 +134,7 @@ def _down(context: Context, collected: Mapping[str, Collected], serving: Collect
     try:
         units = _unit_files(context, (last.unit for last in collected.values()))
     except CommandFailed as error:
-        for instance, last in collected.items():
-            fault = f"it does not run, and whether it should cannot be told: {error.sentence}"
-            yield Dataset(NAME, instance, unit=last.unit, fault=fault)
+        yield from not_told(NAME, {instance: last.unit for instance, last in collected.items()}, error)
         return
     yield from not_running(units, collected, serving)
 

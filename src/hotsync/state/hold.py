@@ -35,6 +35,12 @@ def at_work(paths: Paths, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
+def hold_network(paths: Paths) -> None:
+    """Let no network manager start in this boot: it would take the addresses that /etc gives it. Raise OSError."""
+    paths.run.mkdir(mode=0o755, parents=True, exist_ok=True)
+    files.write_atomic(paths.held_flag, b"", mode=0o644)
+
+
 def load_hold(paths: Paths) -> Hold | None:
     """Return why this server holds itself, None if it does not. A document that cannot be read holds all the same."""
     lasting, passing = _load(paths.hold_file), _load(paths.hold_of_this_boot)

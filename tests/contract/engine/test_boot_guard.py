@@ -213,7 +213,7 @@ def test_a_held_server_lets_all_addresses_go_but_its_standby_and_link_local_one(
             command.run(["ip", "address", "add", address, "dev", "far0"])
         standby = (Address("far0", "10.88.0.2", 24),)
         lines = LiveLines()
-        gone = tuple(address for address in lines.fixed() if address not in standby)
+        gone = tuple(address for address in lines.served() if address not in standby)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(giving_up, "stop_managers", lambda: None)
             lines.give_up(gone, standby)

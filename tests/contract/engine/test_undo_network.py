@@ -35,7 +35,7 @@ class Lines:
 
     stopped: list[str] = field(default_factory=list[str])
 
-    def fixed(self) -> tuple[Address, ...]:
+    def served(self) -> tuple[Address, ...]:
         return ()
 
     def gateways(self) -> tuple[Address, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from lab import Host, Lab, image, repository
 from lab.command import CommandFailed, LabError
 from tests.lab.applications.entries import Application
-from tests.lab.conftest import MASTER, SLAVE, configure, sync
+from tests.lab.conftest import MASTER, configure_pair, sync
 from tests.lab.production import promote
 
 CARD = "ens18"
@@ -140,10 +140,7 @@ def make_ready(lab: Lab) -> None:
     """The manual's way: settings on both, a run of hotsync, hotsync-slave; the SLAVE boots once more."""
     before = _unit_files(lab.slave)
     lab.slave.write("/root/units-before", "\n".join(before))
-    configure(lab.slave, "slave", "MasterHost", MASTER)
-    configure(lab.master, "master", "SlaveHost", SLAVE)
-    lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
-    lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
+    configure_pair(lab)
     record = sync(lab)
     if record["exit_code"] not in (0, 1):
         raise RoundFailed(f"the synchronization failed: {record}")

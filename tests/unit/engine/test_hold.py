@@ -75,7 +75,7 @@ class Machine:
             raise PowerCut
         self.done.append(what)
 
-    def fixed(self) -> tuple[Address, ...]:
+    def served(self) -> tuple[Address, ...]:
         return tuple(self.addresses)
 
     def gateways(self) -> tuple[Address, ...]:
