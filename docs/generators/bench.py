@@ -95,9 +95,15 @@ from the power cut of the MASTER to the report: as if hotsync-slave had loaded n
 streamed (docs/decisions/0086, 0087), with newer rows that no generation holds. All rows are counted after each; a
 difference ends the benchmark. Memory is that of HotSync's own programs on both hosts at the worst moment (of one
 every 50 ms), without the database servers and their tools. Seconds of a promotion hold those of the whole server:
-addresses, files, services, checks; the benchmark shows those of each step, too. A sync right after so much was loaded
-is no sync of nothing new: the servers still work on it, and are dumped once more. A run with 5 GB is still to be
-made; the table is of a smaller and older one, in which PostgreSQL alone was streamed.
+addresses, files, services, checks; the second table shows those of each step. A sync right after so much was loaded
+is no sync of nothing new: the servers still work on it, and are dumped once more. In the last run tests of idle
+priority ran beside the first two rows.
+
+**What the figures say.** What a promotion takes on the day does not depend on the size of the databases, once they
+are loaded beforehand or streamed: it is the addresses, the start of the servers, and what is looked at before and
+after. HotSync's own memory does not grow with the data: a first sync takes 243 MB with 5 GB in each engine, and took
+246 MB with 0.5 GB on the same machine. While it makes followers it takes a hundred megabytes more. The spool holds
+the dumps and nothing beside them.
 
 {promotion}"""
 
