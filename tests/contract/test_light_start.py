@@ -21,7 +21,7 @@ NEVER_NEEDED = (
 def test_a_run_loads_nothing_that_only_other_commands_need() -> None:
     code = "import json, sys, hotsync.cli.main; print(json.dumps(sorted(sys.modules)))"
     loaded = set(json.loads(command.run([sys.executable, "-c", code]).text))
-    assert "hotsync.engine.sync_host" in loaded
+    assert "hotsync.engine.sync.host" in loaded
     assert [name for name in NEVER_NEEDED if name in loaded] == []
 
 

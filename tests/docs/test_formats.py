@@ -22,7 +22,7 @@ from hotsync.flows.explain import Explanation
 from hotsync.flows.slave import Done
 from hotsync.flows.status_shown import Status
 from hotsync.model.changeset import parse_change
-from hotsync.model.coverage import Application, Coverage, Finding, Kind
+from hotsync.model.coverage.findings import Application, Coverage, Finding, Kind
 from hotsync.model.drift import Difference, Topic
 from hotsync.model.drill import DrillPoint, DrillReport, Stage, point_of
 from hotsync.model.entry import Entry

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hotsync.model.entry import Kind
 from hotsync.model.fence import FenceResult, Tier, tiers_left
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.plan import StepRecord
 from hotsync.model.ports import Host
 from hotsync.model.promotion import (

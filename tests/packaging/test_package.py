@@ -16,8 +16,8 @@ import pytest
 
 from hotsync.backends.packages.apt import POLICY, POLICY_TEXT
 from hotsync.backends.production_units import MUTE_DROP_IN
-from hotsync.engine.promotion_files import way_station
-from hotsync.engine.repositories_apt import SOURCE_FILE
+from hotsync.engine.promotion.files import way_station
+from hotsync.engine.slave.repositories_apt import SOURCE_FILE
 from tests.packaging.conftest import PROJECT, build, field
 from tests.packaging.root import Root
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from hotsync.changes.settle import Settling
-from hotsync.engine import collect, sync_host
-from hotsync.engine.sync_host import SyncHost
+from hotsync.engine.sync import collect
+from hotsync.engine.sync import host as sync_host
+from hotsync.engine.sync.host import SyncHost
 from hotsync.flows import sync
 from hotsync.manifest.store import Manifest
 from hotsync.sources.registry import Collected

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import BOND_MODES, Bond, Bridge, Link, Route, Vlan
+from hotsync.model.network.links import BOND_MODES, Bond, Bridge, Link, Route, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 
 FOURS = st.ip_addresses(v=4).map(str).filter(lambda text: not text.startswith("0."))
 SIXES = st.ip_addresses(v=6, network="2001:db8::/32").map(str)

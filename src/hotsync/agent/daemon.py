@@ -223,7 +223,7 @@ def readiness_of(places: Paths) -> tuple[str, str]:
 def applied_here(places: Paths) -> Mapping[str, str]:
     """Return what the replicas here have applied, for a MASTER that asks."""
     # where nothing is streamed nobody asks
-    from hotsync.engine.standbys import applied
+    from hotsync.engine.standby.standbys import applied
 
     return applied(places)
 

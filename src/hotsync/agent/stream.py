@@ -15,15 +15,15 @@ from hotsync.agent.here import Here, Reader
 from hotsync.agent.rounds import Complaint, go_round
 from hotsync.agent.stream_pool import Line, Pool
 from hotsync.agent.stream_relay import Target
-from hotsync.engine.standbys import give_up_all, start_all
-from hotsync.engine.streaming import tend_all
+from hotsync.engine.standby.standbys import give_up_all, start_all
+from hotsync.engine.standby.streaming import tend_all
 from hotsync.errors import CommandFailed, ExitCode, HotSyncError
 from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
-from hotsync.sources import mariadb_streaming
-from hotsync.sources import postgresql_slot as slots
-from hotsync.sources.mariadb_guard import CONNECTS_AS
-from hotsync.sources.postgresql_cluster import inspect_clusters
+from hotsync.sources.mariadb import streaming as mariadb_streaming
+from hotsync.sources.mariadb.guard import CONNECTS_AS
+from hotsync.sources.postgresql import slot as slots
+from hotsync.sources.postgresql.cluster import inspect_clusters
 from hotsync.sources.source import Dataset
 from hotsync.state.runs import STREAMING, Runs
 from hotsync.state.store import load_role

@@ -1,7 +1,7 @@
 """On the MASTER: one stream that somebody on the SLAVE uses, carried to the database server's own socket.
 
 A PostgreSQL cluster sees its own user connect, as it would see the administrator's psql; MariaDB an account of ours: no
-port is opened. What the SLAVE says is looked at (`sources/postgresql_guard.py`, `sources/mariadb_guard.py`).
+port is opened. What the SLAVE says is looked at (`sources/postgresql/guard.py`, `sources/mariadb/guard.py`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from hotsync.agent import stream_child
 from hotsync.errors import HotSyncError, PeerRefused, StreamRefused
-from hotsync.sources import mariadb_guard
-from hotsync.sources.mariadb_find import NAME as MARIADB
-from hotsync.sources.postgresql_guard import NOT_NOW, Guard, error_response, in_english, read_startup
+from hotsync.sources.mariadb import guard as mariadb_guard
+from hotsync.sources.mariadb.find import NAME as MARIADB
+from hotsync.sources.postgresql.guard import NOT_NOW, Guard, error_response, in_english, read_startup
 from hotsync.system import command
 from hotsync.transport.pump import Pump
 from hotsync.transport.wire import Channel

@@ -23,10 +23,11 @@ from hotsync.agent.here import Surroundings
 from hotsync.agent.refusals import check_role, role_word, trouble_here
 from hotsync.errors import PeerRefused, PeerSilent
 from hotsync.model.identity import Role
-from hotsync.sources import mariadb_standby, postgresql_standby
 from hotsync.sources.documents import CLUSTER, INSTANCE
-from hotsync.sources.mariadb_find import NAME as MARIADB
-from hotsync.sources.postgresql_cluster import NAME as POSTGRESQL
+from hotsync.sources.mariadb import standby as mariadb_standby
+from hotsync.sources.mariadb.find import NAME as MARIADB
+from hotsync.sources.postgresql import standby as postgresql_standby
+from hotsync.sources.postgresql.cluster import NAME as POSTGRESQL
 from hotsync.system.files import make_folder
 from hotsync.system.paths import Paths
 from hotsync.transport.client import HEARTBEAT_SECONDS

@@ -19,8 +19,17 @@ from hotsync.backends import waiting_servers
 from hotsync.backends.account_processes import Keeper, SystemKeeper, remember_numbers
 from hotsync.backends.renumber import left_of, renumber, special_of
 from hotsync.backends.renumber_file import Renumbering, repair
-from hotsync.model.accounts import FILES, Account, Move, NumberPlan, parse_groups, parse_users, render_files, rounds
-from hotsync.model.sub_ids import SubMove, SubRange, each_number, parse_sub_ids
+from hotsync.model.accounts.moves import (
+    FILES,
+    Account,
+    Move,
+    NumberPlan,
+    parse_groups,
+    parse_users,
+    render_files,
+    rounds,
+)
+from hotsync.model.accounts.sub_ids import SubMove, SubRange, each_number, parse_sub_ids
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 

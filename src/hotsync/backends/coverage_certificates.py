@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.model.coverage_certificates import KEY_FILE, CertificateSeen, holds_private_key, named_in
+from hotsync.model.coverage.certificates import KEY_FILE, CertificateSeen, holds_private_key, named_in
 
 _LARGEST = 1024 * 1024
 _HEAD = 65536

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from hotsync.model.coverage_containers import ContainerSeen
+from hotsync.model.coverage.containers import ContainerSeen
 
 _DOCKER = "/var/lib/docker"
 _PODMAN = "/var/lib/containers/storage"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.model.coverage import OpenFile
-from hotsync.model.coverage_runners import Runner, runner_of
+from hotsync.model.coverage.findings import OpenFile
+from hotsync.model.coverage.runners import Runner, runner_of
 from hotsync.system.processes import sees_our_root
 
 PROC = Path("/proc")

@@ -11,8 +11,8 @@ from hotsync.backends.coverage_processes import PROC, read_runner
 from hotsync.backends.intruders import parse_listeners
 from hotsync.backends.package_files import owners_of
 from hotsync.errors import CommandFailed
-from hotsync.model.coverage_runners import Runner
-from hotsync.model.coverage_units import Listener, UnitSeen
+from hotsync.model.coverage.runners import Runner
+from hotsync.model.coverage.units import Listener, UnitSeen
 from hotsync.system import command
 
 _KINDS = ("*.service", "*.timer", "*.socket", "*.path")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotsync.model.coverage_certificates import KEY_FILE
-from hotsync.model.coverage_groups import Folder, Group
-from hotsync.model.coverage_judge import Cover, Judge, Standing
+from hotsync.model.coverage.certificates import KEY_FILE
+from hotsync.model.coverage.groups import Folder, Group
+from hotsync.model.coverage.judge import Cover, Judge, Standing
 
 _MOST_KEYS = 500
 _SAY_EVERY = 5000

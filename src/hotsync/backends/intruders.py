@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotsync.backends import waiting_servers
 from hotsync.errors import CommandFailed
-from hotsync.model.coverage_runners import paths_of_cgroup
+from hotsync.model.coverage.runners import paths_of_cgroup
 from hotsync.model.machine_units import base_reason, is_watcher
 from hotsync.model.mute import Kept, covers
 from hotsync.system import command

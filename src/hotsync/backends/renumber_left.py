@@ -22,7 +22,7 @@ from hotsync.backends.renumber_file import (
     read_change,
     read_lines,
 )
-from hotsync.model.accounts import Account
+from hotsync.model.accounts.moves import Account
 from hotsync.system.files import write_atomic
 
 

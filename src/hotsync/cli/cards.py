@@ -6,7 +6,7 @@ import click
 
 from hotsync.cli.render import table
 from hotsync.flows.network_cards import CardsFacts
-from hotsync.model.cards import NONE, Pairs, complete
+from hotsync.model.network.cards import NONE, Pairs, complete
 
 COLUMNS = ("the MASTER's card", "has", "this server's", "why")
 

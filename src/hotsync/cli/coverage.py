@@ -11,7 +11,7 @@ from hotsync.cli.progress import Progress
 from hotsync.cli.render import local, path_document, print_json, say, size, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.coverage import Drift, look
-from hotsync.model.coverage import DAYS, Coverage, Finding, summary_of
+from hotsync.model.coverage.findings import DAYS, Coverage, Finding, summary_of
 from hotsync.system import paths
 from hotsync.system.clock import SystemClock
 

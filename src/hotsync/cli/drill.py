@@ -11,9 +11,9 @@ import click
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.drill_documents import drill_document, fences_document
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, table
-from hotsync.engine import drill_facts
-from hotsync.engine.drill_client import ask_as_client
-from hotsync.engine.drill_inside import look_inside
+from hotsync.engine.drill import facts as drill_facts
+from hotsync.engine.drill.client import ask_as_client
+from hotsync.engine.drill.inside import look_inside
 from hotsync.errors import ExitCode, Refused
 from hotsync.flows import drill as flow
 from hotsync.flows import drill_unit as unit

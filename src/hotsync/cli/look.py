@@ -13,7 +13,7 @@ from hotsync.cli.sync import report_document
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
-from hotsync.model.coverage import summary_of
+from hotsync.model.coverage.findings import summary_of
 from hotsync.model.drill import trend_words
 from hotsync.model.fence_rehearsal import Outcome
 from hotsync.model.fence_rehearsal import summary_of as summary_of_fences

@@ -8,10 +8,10 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import say, table
-from hotsync.engine import network_recovery as recovery
+from hotsync.engine.network import recovery
 from hotsync.errors import ConfigError, ExitCode, HotSyncError, Refused, UsageError
-from hotsync.model.network import Address, parse_address
-from hotsync.model.recovery import Wanted
+from hotsync.model.network.recovery import Wanted
+from hotsync.model.network.values import Address, parse_address
 from hotsync.system import log
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import from_environment

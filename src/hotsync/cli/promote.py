@@ -22,9 +22,9 @@ from hotsync.cli.promote_render import (
 )
 from hotsync.cli.render import print_json, say
 from hotsync.cli.undo import undo_command
-from hotsync.engine import network_trial
-from hotsync.engine.network_return import network_back
-from hotsync.engine.network_rollback import VERB, confirmed_path, load_before
+from hotsync.engine.network import trial as network_trial
+from hotsync.engine.network.coming_back import network_back
+from hotsync.engine.network.rollback import VERB, confirmed_path, load_before
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows import promote as flow
 from hotsync.flows import promote_unit as unit
@@ -32,7 +32,7 @@ from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_boot import at_boot, mail_unfinished
 from hotsync.flows.promote_past import Past, look_back, viewed
-from hotsync.model.cards import parse_pairs
+from hotsync.model.network.cards import parse_pairs
 from hotsync.model.promotion import NetworkChoice
 from hotsync.state.promotion import unfinished_promotion
 from hotsync.state.store import load_role

@@ -16,9 +16,9 @@ from hotsync.flows.promote import Prospect
 from hotsync.flows.promote_look import losses_of
 from hotsync.flows.promote_past import Past
 from hotsync.flows.unit_events import Ended
-from hotsync.model.cards import NONE
 from hotsync.model.data_age import ServerAge
 from hotsync.model.fence import sentence_of
+from hotsync.model.network.cards import NONE
 from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict

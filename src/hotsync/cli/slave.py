@@ -10,11 +10,11 @@ import click
 from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, say, say_error, table, utc
-from hotsync.engine.repository_offer import Keyring
+from hotsync.engine.slave.repository_offer import Keyring
 from hotsync.errors import Busy, ExitCode, NotReady, Refused
 from hotsync.flows import slave as flow
 from hotsync.flows.cards import cards_of, confirm, is_open
-from hotsync.model.cards import NONE, Pairs, parse_pairs
+from hotsync.model.network.cards import NONE, Pairs, parse_pairs
 from hotsync.model.report import Verdict
 from hotsync.planning.slave import COMMAND
 from hotsync.system import log

@@ -8,8 +8,8 @@ import click
 
 from hotsync.cli.progress import Progress
 from hotsync.cli.render import age, path_document, print_json, say, say_error, size, table, utc
-from hotsync.engine.preview import Preview
-from hotsync.engine.sync_host import SyncHost
+from hotsync.engine.sync.host import SyncHost
+from hotsync.engine.sync.preview import Preview
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
 from hotsync.model.report import Notice, RunReport

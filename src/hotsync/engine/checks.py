@@ -27,7 +27,7 @@ from hotsync.profiles.schema import (
     SmtpCheck,
     UnitCheck,
 )
-from hotsync.sources.redis_client import RedisError
+from hotsync.sources.redis.client import RedisError
 
 
 def named_checks(profiles: Iterable[Profile], ran: frozenset[str] = frozenset()) -> dict[str, CheckSpec]:

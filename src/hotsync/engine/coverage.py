@@ -16,11 +16,11 @@ from hotsync.backends.coverage_walk import Walk
 from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.backends.package_files import read_all_files
 from hotsync.engine.explain import MasterSide, engines_of
-from hotsync.engine.select import own_profiles
 from hotsync.engine.status import holdings
-from hotsync.model.coverage import OpenFile
-from hotsync.model.coverage_judge import Judge
-from hotsync.model.coverage_result import CoverageFacts, ProfileSeen
+from hotsync.engine.sync.select import own_profiles
+from hotsync.model.coverage.findings import OpenFile
+from hotsync.model.coverage.judge import Judge
+from hotsync.model.coverage.result import CoverageFacts, ProfileSeen
 from hotsync.model.identity import Role
 from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Profile

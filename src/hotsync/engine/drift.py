@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.engine.slave_mute import profiles_of
+from hotsync.engine.slave.mute import profiles_of
 from hotsync.model.drift import Difference, Ground, drift
 from hotsync.model.facts import MasterFacts
 from hotsync.sources.facts import read_facts

@@ -11,12 +11,12 @@ from typing import Protocol
 from hotsync.backends.mute import Mute, parse_show
 from hotsync.changes.detect import mount_table
 from hotsync.changes.walk import PSEUDO
-from hotsync.engine.collect import last_rules
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.select import build_selection, own_profiles
-from hotsync.engine.slave_mute import read_kept
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.slave.mute import read_kept
 from hotsync.engine.status import holdings
+from hotsync.engine.sync.collect import last_rules
+from hotsync.engine.sync.select import build_selection, own_profiles
 from hotsync.errors import CommandFailed
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import KIND_OF_MODE, Kind
@@ -28,7 +28,7 @@ from hotsync.model.selection import Selection
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS
 from hotsync.profiles.schema import Profile
 from hotsync.sources.facts import read_units
-from hotsync.sources.shadow_index import load_index
+from hotsync.sources.shadows.index import load_index
 from hotsync.state.facts import load_facts
 from hotsync.state.settings import read_settings
 from hotsync.system import command

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from hotsync.changes.detect import Detection, detect, mount_table
 from hotsync.changes.folders import Reach
-from hotsync.engine.collect import last_rules
-from hotsync.engine.select import Selected, build_selection, own_profiles
+from hotsync.engine.sync.collect import last_rules
+from hotsync.engine.sync.select import Selected, build_selection, own_profiles
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, LossStatement, Tally, databases_of
 from hotsync.profiles.schema import Profile
-from hotsync.sources.shadow_watch import Live, LiveFiles
+from hotsync.sources.shadows.watch import Live, LiveFiles
 from hotsync.state.sent import load_sent
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths

@@ -9,9 +9,9 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.network.quiet_links import QuietLinks, quiet_links
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.config.schema import Settings
-from hotsync.engine.boot_guard import ARP_SECONDS, Asking, Question
-from hotsync.engine.hold import Holding
-from hotsync.engine.own_network import configured, last_leases
+from hotsync.engine.network.own_network import configured, last_leases
+from hotsync.engine.one_master.boot_guard import ARP_SECONDS, Asking, Question
+from hotsync.engine.one_master.hold import Holding
 from hotsync.model.boot_guard import Answers, Decision, decide
 from hotsync.model.hold import HeardBy, Hold
 from hotsync.model.identity import Peer, Role, RoleRecord

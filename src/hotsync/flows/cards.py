@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hotsync.engine.master_facts import read_told
-from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.master_facts import read_told
 from hotsync.errors import NotReady
 from hotsync.flows.network_cards import CardsFacts, read_cards
-from hotsync.model.cards import Pairs, complete
+from hotsync.model.network.cards import Pairs, complete
 from hotsync.state.cards import save_pairs
 from hotsync.system.paths import Paths
 

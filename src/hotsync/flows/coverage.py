@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hotsync.engine.coverage import Teller, read_coverage
 from hotsync.engine.drift import read_drift
 from hotsync.errors import NotReady
-from hotsync.model.coverage import DAYS, Coverage
-from hotsync.model.coverage_result import cover
+from hotsync.model.coverage.findings import DAYS, Coverage
+from hotsync.model.coverage.result import cover
 from hotsync.model.drift import Difference
 from hotsync.model.identity import Role
 from hotsync.state.coverage import save_coverage

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from hotsync.engine import drill_facts
-from hotsync.engine.drill_room import DrillRoom, RoomResult
+from hotsync.engine.drill import facts as drill_facts
+from hotsync.engine.drill.room import DrillRoom, RoomResult
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion.ground import Ground
 from hotsync.errors import DrillFailed, ExitCode, HotSyncError, NotReady, WrongRole
 from hotsync.flows import promote
 from hotsync.flows.failure import named

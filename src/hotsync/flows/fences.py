@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from hotsync.engine import fence_rehearsal as engine
+from hotsync.engine.fence import rehearsal as engine
 from hotsync.errors import Busy, NotReady, WrongRole
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.model.fence import Tier

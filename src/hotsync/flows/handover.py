@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from hotsync.backends.mute import Mute
 from hotsync.backends.standstill import Standstill
 from hotsync.backends.units import HOLD, Units
-from hotsync.engine.handover import MasterYard, Run, Yard, named
-from hotsync.engine.hold import Holding
+from hotsync.engine.one_master.handover import MasterYard, Run, Yard, named
+from hotsync.engine.one_master.hold import Holding
 from hotsync.errors import ExitCode, HandOverFailed, HotSyncError
 from hotsync.flows.failure import Terminated, deaf_to_the_end, noticing_the_end
 from hotsync.flows.notify import addressee_of, tell

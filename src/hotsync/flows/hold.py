@@ -10,9 +10,9 @@ from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
 from hotsync.backends.units import HELD_MAIL, HOLD
-from hotsync.engine.hold import Holding
-from hotsync.engine.rejoin_files import forget_attempt
-from hotsync.engine.still_served import signs_on_the_wire, word_of_peer
+from hotsync.engine.one_master.hold import Holding
+from hotsync.engine.one_master.still_served import signs_on_the_wire, word_of_peer
+from hotsync.engine.rejoin.files import forget_attempt
 from hotsync.errors import HotSyncError, NotReady, StillServed, UsageError, WrongRole
 from hotsync.flows.boot_guard import own_addresses
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell

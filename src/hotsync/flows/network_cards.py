@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hotsync.backends.network import addresses as live
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.promotion_network import read_master_network
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.network import read_master_network
 from hotsync.errors import ConfigError, HotSyncError
-from hotsync.model.cards import Card, Pairs, Proposed, complete, is_card
-from hotsync.model.network_rename import resolved
+from hotsync.model.network.cards import Card, Pairs, Proposed, complete, is_card
+from hotsync.model.network.rename import resolved
 from hotsync.model.promotion import ETC
 from hotsync.planning.cards import master_cards, networks_of, on_its_wire, propose
 from hotsync.sources.facts import read_interfaces

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hotsync.backends import production_units
-from hotsync.engine import promotion_host, switchover
-from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.master_facts import check_spool
-from hotsync.engine.network_return import go_back
+from hotsync.engine.network.coming_back import go_back
+from hotsync.engine.one_master import switchover
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.promotion_facts import read_facts
-from hotsync.engine.promotion_host import PromotionParts
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.clear_way import end_slave_run
+from hotsync.engine.promotion.facts import read_facts
+from hotsync.engine.promotion.host import PromotionParts
+from hotsync.engine.promotion.master_facts import check_spool
 from hotsync.engine.status import holdings
 from hotsync.errors import ExitCode, NotReady, Refused
 from hotsync.flows import promote_look as look
@@ -29,7 +30,7 @@ from hotsync.model.generation import Generation, data_moment
 from hotsync.model.identity import Role
 from hotsync.model.loss import LossStatement
 from hotsync.model.mute import mutable
-from hotsync.model.network_trial import Why
+from hotsync.model.network.trial import Why
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.report import Check, RunReport, Verdict, worst

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotsync.model.cards import Pairs
 from hotsync.model.handover import Handed
+from hotsync.model.network.cards import Pairs
 from hotsync.model.promotion import Back, NetworkChoice
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from hotsync.engine import network_return
-from hotsync.engine.roles import announce_at_boot, settle_role
+from hotsync.engine.network import coming_back as network_return
+from hotsync.engine.promotion.roles import announce_at_boot, settle_role
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT

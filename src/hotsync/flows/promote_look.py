@@ -11,21 +11,21 @@ from pathlib import Path
 
 from hotsync.backends.network import addresses as live
 from hotsync.config.schema import Fault
-from hotsync.engine import standbys
 from hotsync.engine.checks import ports_of
 from hotsync.engine.listing import DiskListing
-from hotsync.engine.master_facts import spool_of_tree
-from hotsync.engine.node_names import control_text, nodes_differing
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.promotion_network import read_master_network
-from hotsync.engine.silence import internet_answers, signs_of_life
+from hotsync.engine.one_master.silence import internet_answers, signs_of_life
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.master_facts import spool_of_tree
+from hotsync.engine.promotion.network import read_master_network
+from hotsync.engine.slave.node_names import control_text, nodes_differing
+from hotsync.engine.standby import standbys
 from hotsync.errors import ConfigError
 from hotsync.model.data_age import ServerAge, with_standbys
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.generation import Generation
 from hotsync.model.loss import LossStatement, against
-from hotsync.model.network import NetworkState
-from hotsync.model.network_rename import names_after
+from hotsync.model.network.rename import names_after
+from hotsync.model.network.values import NetworkState
 from hotsync.model.promotion import ETC, Back, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.rejoin import held_number
 from hotsync.state import store

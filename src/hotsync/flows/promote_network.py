@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
-from hotsync.engine.network_writing import own_names, writer, written
-from hotsync.engine.promotion_host import PromotionParts
+from hotsync.engine.network.writing import own_names, writer, written
+from hotsync.engine.promotion.host import PromotionParts
 from hotsync.errors import ConfigError, NotReady
 from hotsync.flows import promote_look as look
 from hotsync.flows.network_cards import CardsFacts, read_cards
-from hotsync.model.cards import Pairs, complete, is_same, shown
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import NetworkState, is_made_by_programs
+from hotsync.model.network.cards import Pairs, complete, is_same, shown
+from hotsync.model.network.values import NetworkState, is_made_by_programs
 from hotsync.model.promotion import ETC, NetworkChoice, NetworkPlan
 from hotsync.planning.addresses import plan_network
 from hotsync.planning.preflight import NetworkFound

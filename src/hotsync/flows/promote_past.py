@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hotsync.engine import standbys
-from hotsync.engine.master_facts import read_told
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.undone import undone_by
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.master_facts import read_told
+from hotsync.engine.promotion.undone import undone_by
+from hotsync.engine.standby import standbys
 from hotsync.engine.watch import mail_folders
 from hotsync.errors import HotSyncError, NotReady, Refused
 from hotsync.flows.history import number_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from hotsync.engine.loads import (
+from hotsync.engine.promotion.host import PromotionParts
+from hotsync.engine.promotion.loads import (
     extensions_lacking,
     loads,
     locales_lacking,
@@ -12,10 +13,9 @@ from hotsync.engine.loads import (
     servers_lacking,
     servers_newer,
 )
-from hotsync.engine.master_facts import dumps_fault, facts_fault, rules_fault, spool_of_tree
-from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.room import room_missing
-from hotsync.engine.warm import bytes_left
+from hotsync.engine.promotion.master_facts import dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.promotion.room import room_missing
+from hotsync.engine.standby.warm import bytes_left
 from hotsync.flows import promote_look as look
 from hotsync.model.promotion import ETC, How, Promotion
 from hotsync.planning.exchange import Layout

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from hotsync.backends.network.addresses import read_addresses
 from hotsync.engine.execute import execute
-from hotsync.engine.own_network import last_told, named_addresses
-from hotsync.engine.rejoin_host import RejoinHost
-from hotsync.engine.rejoin_nethserver import database_records
-from hotsync.engine.rejoin_network import network_files
-from hotsync.engine.rejoin_room import check_room
-from hotsync.engine.rejoin_terms import ask
-from hotsync.engine.vault import read_summary
+from hotsync.engine.network.own_network import last_told, named_addresses
+from hotsync.engine.rejoin.host import RejoinHost
+from hotsync.engine.rejoin.nethserver import database_records
+from hotsync.engine.rejoin.network import network_files
+from hotsync.engine.rejoin.room import check_room
+from hotsync.engine.rejoin.terms import ask
+from hotsync.engine.rejoin.vault import read_summary
 from hotsync.errors import NotReady, Refused, UsageError, WrongRole
 from hotsync.flows.hold import end_of_hold
 from hotsync.flows.rejoin_live import live_parts
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
-from hotsync.model.network import Address
-from hotsync.model.network_leases import addresses_of
+from hotsync.model.network.leases import addresses_of
+from hotsync.model.network.values import Address
 from hotsync.model.plan import StepFor
 from hotsync.model.ports.rejoining import Rejoining
 from hotsync.model.rejoin import Rejoin

@@ -7,8 +7,8 @@ import logging
 import os
 
 from hotsync.engine.listing import DiskListing, left_paths, mount_points
-from hotsync.engine.rejoin_room import check_room
-from hotsync.engine.room import SPARE, free_at
+from hotsync.engine.promotion.room import SPARE, free_at
+from hotsync.engine.rejoin.room import check_room
 from hotsync.engine.watch import watched_here
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.manifest.store import Manifest

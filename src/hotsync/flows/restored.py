@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hotsync.backends import production_units, rebuild
-from hotsync.engine import promotion_host
-from hotsync.engine.hold import refuse_if_held
-from hotsync.engine.promotion_facts import check_names
-from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.roles import settle_role
+from hotsync.engine.one_master.hold import refuse_if_held
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.facts import check_names
+from hotsync.engine.promotion.host import PromotionParts
+from hotsync.engine.promotion.roles import settle_role
 from hotsync.errors import NotReady, WrongRole
 from hotsync.model.identity import Role
 from hotsync.model.production import start_waves, units_to_start

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from hotsync.backends.network import giving_up
-from hotsync.engine.rejoin_network import write_files
-from hotsync.engine.standby_address import files_without
+from hotsync.engine.network.standby_address import files_without
+from hotsync.engine.rejoin.network import write_files
 from hotsync.errors import ConfigError
 from hotsync.flows.save import Surroundings, save
 from hotsync.model.identity import Role
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.state import store
 from hotsync.state.configdb import configuration
 from hotsync.state.promotion import claimed_promotion, set_network

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion.ground import Ground
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import Refused
 from hotsync.flows.promote import Prospect
 from hotsync.model.facts import NetworkFacts
 from hotsync.model.identity import Peer
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.report import Check, Verdict
 from hotsync.model.runbook import Application, Card, Runbook, Server
 from hotsync.report.runbook import render

@@ -9,8 +9,8 @@ from hotsync.backends import yum_plugin
 from hotsync.backends.timers import write_intervals
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
-from hotsync.engine.hold import refuse_if_held
-from hotsync.engine.streaming import set_up, tend_all
+from hotsync.engine.one_master.hold import refuse_if_held
+from hotsync.engine.standby.streaming import set_up, tend_all
 from hotsync.errors import HotSyncError, Refused
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.engine.execute import execute
-from hotsync.engine.repository_offer import Offer
-from hotsync.engine.slave_host import SlaveHost
-from hotsync.engine.slave_local_packages import LocalOffer, accept_local, read_local_offer
-from hotsync.engine.slave_readiness import read_readiness
-from hotsync.engine.slave_repositories import accept, read_offer
+from hotsync.engine.slave.host import SlaveHost
+from hotsync.engine.slave.local_packages import LocalOffer, accept_local, read_local_offer
+from hotsync.engine.slave.readiness import read_readiness
+from hotsync.engine.slave.repositories import accept, read_offer
+from hotsync.engine.slave.repository_offer import Offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.failure import Terminated, named, noticing_the_end

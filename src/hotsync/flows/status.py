@@ -11,8 +11,8 @@ from typing import TypeVar
 from hotsync.backends.mute import Mute
 from hotsync.backends.units import DAEMON, STREAM, WATCH, Units
 from hotsync.config.schema import Fault, Settings
-from hotsync.engine import standbys, streaming
-from hotsync.engine.master_facts import read_told
+from hotsync.engine.promotion.master_facts import read_told
+from hotsync.engine.standby import standbys, streaming
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
 from hotsync.flows.fences import known_fences

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hotsync.config.schema import Settings
-from hotsync.model.coverage import Coverage
+from hotsync.model.coverage.findings import Coverage
 from hotsync.model.drill import DrillPoint
 from hotsync.model.fence_rehearsal import Rehearsed
 from hotsync.model.generation import Generation, data_moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotsync.engine import streaming
+from hotsync.engine.standby import streaming
 from hotsync.flows.save import Surroundings, save
 from hotsync.model.identity import Role
 from hotsync.state.store import load_role

@@ -6,8 +6,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from hotsync.engine.preview import Preview
-from hotsync.engine.sync_host import Say, SyncHost
+from hotsync.engine.sync.host import Say, SyncHost
+from hotsync.engine.sync.preview import Preview
 from hotsync.errors import ExitCode, HotSyncError, NotPaired
 from hotsync.flows.failure import Terminated, named, noticing_the_end
 from hotsync.flows.notify import addressee_of, tell

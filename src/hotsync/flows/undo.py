@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-from hotsync.engine import promotion_host
-from hotsync.engine.clear_way import end_slave_run
 from hotsync.engine.execute import execute
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.undo_databases import servers
-from hotsync.engine.undo_files import UndoFiles
-from hotsync.engine.undo_host import UndoHost
-from hotsync.engine.undo_keep import Keeping
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.clear_way import end_slave_run
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.undo.databases import servers
+from hotsync.engine.undo.files import UndoFiles
+from hotsync.engine.undo.host import UndoHost
+from hotsync.engine.undo.keep import Keeping
 from hotsync.engine.watch import mail_folders
 from hotsync.errors import ExitCode, HotSyncError, NoSpace, NotReady, Refused, SourceError, WrongRole
 from hotsync.manifest.store import Manifest

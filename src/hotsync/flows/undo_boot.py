@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from hotsync.engine.hold import Lines, LiveLines
-from hotsync.engine.undo_host import UndoHost
+from hotsync.engine.one_master.hold import Lines, LiveLines
+from hotsync.engine.undo.host import UndoHost
 from hotsync.errors import HotSyncError
 from hotsync.flows.undo import read_facts
 from hotsync.state import store

@@ -14,9 +14,9 @@ from hotsync.model.drift_sysctl import SET_BY, WATCHED
 from hotsync.model.facts import AccountFact, GroupFact, MasterFacts, PackageFact
 from hotsync.model.machine_units import base_reason
 from hotsync.model.mute import template_of
-from hotsync.model.own_packages import own_reason
-from hotsync.model.package_checks import is_database_server
-from hotsync.model.package_family import DEBIAN, Order, family_of
+from hotsync.model.packages.checks import is_database_server
+from hotsync.model.packages.family import DEBIAN, Order, family_of
+from hotsync.model.packages.own import own_reason
 from hotsync.model.report import Check, Verdict
 from hotsync.model.slave_checks import listed
 

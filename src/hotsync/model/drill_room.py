@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 
 
 @dataclass(frozen=True, slots=True)

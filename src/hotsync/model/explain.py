@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hotsync.model.coverage.not_data import reason_of, with_not_data
 from hotsync.model.machine_units import base_reason, is_watcher
 from hotsync.model.mute import ALWAYS_MUTED, covers
-from hotsync.model.not_data import reason_of, with_not_data
 from hotsync.model.production import is_own
 from hotsync.model.scope import Scope, scope_of
 from hotsync.model.selection import Action, Rule, Selection

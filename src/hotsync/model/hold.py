@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address, is_made_by_programs
+from hotsync.model.network.values import Address, is_made_by_programs
 
 
 class HeardBy(StrEnum):

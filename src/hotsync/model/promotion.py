@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from hotsync.model.cards import Pairs
 from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.cards import Pairs
+from hotsync.model.network.values import Address
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.report import Check
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotsync.model.entry import Kind
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.plan import Outcome, StepRecord
 
 REPLICA = "rejoin.replica"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hotsync.errors import NotReady
-from hotsync.model.network import Address, NetworkState, is_made_by_programs
-from hotsync.model.network_leases import with_leases
-from hotsync.model.network_rename import with_standby
+from hotsync.model.network.leases import with_leases
+from hotsync.model.network.rename import with_standby
+from hotsync.model.network.values import Address, NetworkState, is_made_by_programs
 
 _HINT = "Give this server an address of its own, in its network files and with `ip address add`; then run it again."
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hotsync.model.accounts import NumberPlan
+from hotsync.model.accounts.moves import NumberPlan
 from hotsync.model.identity import RoleRecord
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import NotCarried, Wanted
+from hotsync.model.packages.values import NotCarried, Wanted
+from hotsync.model.packages.wants import Marks
 from hotsync.model.standby import StandbyFacts
 from hotsync.model.warm import WarmLoad
 

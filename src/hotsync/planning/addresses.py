@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hotsync.errors import ConfigError
-from hotsync.model.cards import Pairs, is_card
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network import Address, NetworkState, is_made_by_programs, is_name
-from hotsync.model.network_leases import lent, name_servers, with_leases
-from hotsync.model.network_rename import names_after, renamed, resolved, top_of
+from hotsync.model.network.cards import Pairs, is_card
+from hotsync.model.network.leases import lent, name_servers, with_leases
+from hotsync.model.network.rename import names_after, renamed, resolved, top_of
+from hotsync.model.network.values import Address, NetworkState, is_made_by_programs, is_name
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 
 _NOT_OURS = frozenset({"veth", "tun", "wireguard", "dummy"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hotsync.model.cards import Card, Proposed, is_card
 from hotsync.model.facts import InterfaceFact, NetworkFacts
-from hotsync.model.network import Interface, NetworkState, is_name
-from hotsync.model.network_links import Vlan
-from hotsync.model.network_rename import top_of
+from hotsync.model.network.cards import Card, Proposed, is_card
+from hotsync.model.network.links import Vlan
+from hotsync.model.network.rename import top_of
+from hotsync.model.network.values import Interface, NetworkState, is_name
 
 _Fit = Callable[[Card, Card], str]
 """Given a card of the MASTER's and one of this server's, return why they belong together, "" if they do not."""

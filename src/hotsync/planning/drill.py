@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hotsync.errors import NotReady
 from hotsync.model.drill_room import Card, Cover, RoomPlan, free_neighbour
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan
 from hotsync.model.report import Check, Verdict
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import HotSyncError
-from hotsync.sources import documents, ejabberd_documents, openldap_documents, redis_documents
+from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, INSTANCE, Document, MariadbInstance, PostgresqlCluster
-from hotsync.sources.ejabberd_documents import EjabberdServer
-from hotsync.sources.openldap_documents import OpenldapServer
+from hotsync.sources.ejabberd import documents as ejabberd_documents
+from hotsync.sources.ejabberd.documents import EjabberdServer
+from hotsync.sources.openldap import documents as openldap_documents
+from hotsync.sources.openldap.documents import OpenldapServer
 from hotsync.sources.proofs import is_whole
-from hotsync.sources.redis_documents import RedisServer
+from hotsync.sources.redis import documents as redis_documents
+from hotsync.sources.redis.documents import RedisServer
 from hotsync.sources.source import Dataset
 from hotsync.system.paths import Paths
 

@@ -18,7 +18,6 @@ from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.backends.quotas import read_quotas
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
-from hotsync.model.cards import is_card
 from hotsync.model.facts import (
     AccountFact,
     AddressFact,
@@ -33,6 +32,7 @@ from hotsync.model.facts import (
 )
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.lines import lines_of
+from hotsync.model.network.cards import is_card
 from hotsync.model.report import Check, Verdict
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting

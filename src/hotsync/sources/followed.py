@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hotsync.errors import CommandFailed
-from hotsync.sources import mariadb, mariadb_binlog, postgresql_slot
-from hotsync.sources.mariadb_find import NAME as MARIADB
-from hotsync.sources.postgresql_cluster import NAME as POSTGRESQL
+from hotsync.sources.mariadb import binlog as mariadb_binlog
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb.find import NAME as MARIADB
+from hotsync.sources.postgresql import slot as postgresql_slot
+from hotsync.sources.postgresql.cluster import NAME as POSTGRESQL
 from hotsync.sources.source import Context, Dataset
 
 Told = Callable[[], Mapping[str, str]]

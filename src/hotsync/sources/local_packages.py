@@ -16,7 +16,7 @@ from pathlib import Path
 from hotsync.backends.packages import detect
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.generation import DatasetPoint
-from hotsync.model.local_packages import (
+from hotsync.model.packages.local import (
     FAILED,
     LARGEST_FILE,
     LARGEST_SUM,
@@ -27,7 +27,7 @@ from hotsync.model.local_packages import (
     are_too_many,
     find_local,
 )
-from hotsync.model.packages import Package, Room, lacks_room
+from hotsync.model.packages.values import Package, Room, lacks_room
 from hotsync.model.ports.package_files import PackageFiles
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.report import Check, Verdict

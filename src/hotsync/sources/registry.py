@@ -17,24 +17,18 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.pace import may_rest
 from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
-from hotsync.sources import (
-    backup_config,
-    documents,
-    ejabberd,
-    facts,
-    local_packages,
-    mariadb,
-    openldap,
-    postgresql,
-    redis,
-    spool,
-)
+from hotsync.sources import backup_config, documents, facts, local_packages, spool
 from hotsync.sources.collected import DOCUMENTS, folders_in, lies_whole, load_directories, load_times, load_whole
 from hotsync.sources.documents import Document, MariadbInstance
-from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.ejabberd import source as ejabberd
+from hotsync.sources.ejabberd.documents import EjabberdServer
 from hotsync.sources.followed import Pace
-from hotsync.sources.openldap_documents import OpenldapServer
-from hotsync.sources.redis_documents import RedisServer
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.openldap import source as openldap
+from hotsync.sources.openldap.documents import OpenldapServer
+from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.redis import source as redis
+from hotsync.sources.redis.documents import RedisServer
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths

@@ -9,7 +9,7 @@ from typing import cast
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import ConfigError
-from hotsync.model.cards import Pairs
+from hotsync.model.network.cards import Pairs
 from hotsync.system import files
 from hotsync.system.paths import Paths
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from hotsync.model.coverage import Coverage
+from hotsync.model.coverage.findings import Coverage
 from hotsync.system import files
 from hotsync.system.paths import Paths
 

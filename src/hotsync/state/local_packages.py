@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from hotsync.errors import ReplicaError
-from hotsync.model.local_packages import LocalPackage
+from hotsync.model.packages.local import LocalPackage
 from hotsync.state.facts import SPOOL_IN_TREE, read_document
 from hotsync.system import files
 from hotsync.system.paths import Paths

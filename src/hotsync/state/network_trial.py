@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from hotsync.model.network_trial import NetworkTrial
+from hotsync.model.network.trial import NetworkTrial
 from hotsync.state.document import Document
 from hotsync.system import files
 from hotsync.system.paths import Paths

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hotsync.agent.stream import Streamer
 from hotsync.backends import waiting_servers
-from hotsync.sources.postgresql_seed import seed
-from hotsync.sources.postgresql_standby import Standby, Standing, read_standing, server_of
+from hotsync.sources.postgresql.seed import seed
+from hotsync.sources.postgresql.standby import Standby, Standing, read_standing, server_of
 from hotsync.system import command, trees
 from tests.contract.agent.pair import Pair, two_hosts, until
 from tests.contract.sources.servers import Postgresql, open_folder, postgresql

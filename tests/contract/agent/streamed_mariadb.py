@@ -20,18 +20,19 @@ from hotsync.agent.daemon import applied_here
 from hotsync.agent.stream import Streamer
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine import standbys
-from hotsync.engine.master_facts import read_told, spool_of_tree
-from hotsync.engine.standby_mariadb import follower_of
-from hotsync.engine.warm import wanted_loads
-from hotsync.engine.warm_load import WarmDatabases
+from hotsync.engine.promotion.master_facts import read_told, spool_of_tree
+from hotsync.engine.standby import standbys
+from hotsync.engine.standby.mariadb import follower_of
+from hotsync.engine.standby.warm import wanted_loads
+from hotsync.engine.standby.warm_load import WarmDatabases
 from hotsync.errors import CommandFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.model.warm import Budget
-from hotsync.sources import mariadb, mariadb_streaming
-from hotsync.sources.mariadb_client import parse_rows
-from hotsync.sources.mariadb_standby import Standby, Standing, read_standing
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb import streaming as mariadb_streaming
+from hotsync.sources.mariadb.client import parse_rows
+from hotsync.sources.mariadb.standby import Standby, Standing, read_standing
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
 from hotsync.system.clock import SystemClock

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from hotsync.engine import switchover
-from hotsync.engine.handover import Run
-from hotsync.engine.roles import PromotionRoles
-from hotsync.engine.switchover import call_of, fault, handed_over
+from hotsync.engine.one_master import switchover
+from hotsync.engine.one_master.handover import Run
+from hotsync.engine.one_master.switchover import call_of, fault, handed_over
+from hotsync.engine.promotion.roles import PromotionRoles
 from hotsync.errors import HandOverFailed, NotHandedOver, PeerRefused, ProtocolError
 from hotsync.flows import handover as flow
 from hotsync.flows.handover import hand_over

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from hotsync.engine import fence_agent
-from hotsync.engine import roles as engine_roles
-from hotsync.engine.fence import fence, say_released
-from hotsync.engine.fence_rehearsal import rehearse
-from hotsync.engine.roles import PromotionRoles
+from hotsync.engine.fence import agent as fence_agent
+from hotsync.engine.fence.rehearsal import rehearse
+from hotsync.engine.fence.tiers import fence, say_released
+from hotsync.engine.promotion import roles as engine_roles
+from hotsync.engine.promotion.roles import PromotionRoles
 from hotsync.errors import EpochReleased, ExitCode, StaleEpoch
 from hotsync.flows.hold import serve_again
 from hotsync.manifest.store import Manifest

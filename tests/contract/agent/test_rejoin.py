@@ -19,7 +19,7 @@ import pytest
 
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
-from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.errors import (
     NotReady,
     PeerRefused,
@@ -38,7 +38,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts, RouteFact
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.undo import Undo
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin

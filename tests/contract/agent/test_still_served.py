@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hotsync.engine.still_served import word_of_peer
+from hotsync.engine.one_master.still_served import word_of_peer
 from hotsync.errors import Refused
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.state.store import save_peer, save_role

@@ -19,13 +19,13 @@ from hotsync.agent.gate import MAX_CONNECTIONS
 from hotsync.agent.stream_pool import MOST
 from hotsync.agent.streams import MAX_STREAMS
 from hotsync.errors import CommandFailed, ExitCode, PeerRefused, RestoreFailed, StreamRefused
-from hotsync.sources import postgresql_slot as slots
 from hotsync.sources.followed import is_followed
-from hotsync.sources.postgresql_cluster import login_of
-from hotsync.sources.postgresql_fitness import divergence
-from hotsync.sources.postgresql_guard import Guard
-from hotsync.sources.postgresql_seed import needs_seed, read_upstream
-from hotsync.sources.postgresql_standby import SIGNAL, promote
+from hotsync.sources.postgresql import slot as slots
+from hotsync.sources.postgresql.cluster import login_of
+from hotsync.sources.postgresql.fitness import divergence
+from hotsync.sources.postgresql.guard import Guard
+from hotsync.sources.postgresql.seed import needs_seed, read_upstream
+from hotsync.sources.postgresql.standby import SIGNAL, promote
 from hotsync.state.runs import STREAMING, Runs
 from hotsync.system import command
 from hotsync.transport.dial import dial, hang_up, opening

@@ -16,8 +16,8 @@ import pytest
 from hotsync.backends.account_processes import Owners
 from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.renumber_file import acl_entries
-from hotsync.model.accounts import Account, parse_groups, parse_users, plan_numbers
-from hotsync.model.accounts_merge import FILES, merge_accounts
+from hotsync.model.accounts.merge import FILES, merge_accounts
+from hotsync.model.accounts.moves import Account, parse_groups, parse_users, plan_numbers
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract

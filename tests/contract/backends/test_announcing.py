@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hotsync.backends.network import addresses as live
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
 from tests.contract.engine.test_network_rollback import neighbour

@@ -12,11 +12,11 @@ import pytest
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages import apt as room
 from hotsync.backends.packages.apt import Apt
-from hotsync.engine.package_facts import Standing
-from hotsync.engine.slave_packages import SlavePackages
+from hotsync.engine.slave.package_facts import Standing
+from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
-from hotsync.model.package_family import ALSO_RUNS
-from hotsync.model.packages import Request, Transaction, Wanted
+from hotsync.model.packages.family import ALSO_RUNS
+from hotsync.model.packages.values import Request, Transaction, Wanted
 from hotsync.model.slave import SlaveOutcome
 from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import MissingPackage, SlaveRun

@@ -13,9 +13,9 @@ import pytest
 
 from hotsync.backends.network import dhcp_clients, giving_up
 from hotsync.backends.network.dhcp_clients import PROGRAMS
-from hotsync.engine.hold import LiveLines
+from hotsync.engine.one_master.hold import LiveLines
 from hotsync.model.hold import to_give_up
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
 

@@ -16,12 +16,12 @@ from hotsync.backends.packages.apt import Apt
 from hotsync.backends.packages.detect import manager_of
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.engine.doctor import package_faults
-from hotsync.engine.package_facts import Standing, read_package_checks, read_package_facts
-from hotsync.engine.slave_packages import SlavePackages
+from hotsync.engine.slave.package_facts import Standing, read_package_checks, read_package_facts
+from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import Request, Transaction, Wanted
+from hotsync.model.packages.values import Request, Transaction, Wanted
+from hotsync.model.packages.wants import Marks
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.state.slave_packages import load_brought

@@ -10,8 +10,8 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
-from hotsync.engine.hold import LiveLines
-from hotsync.model.network import Address
+from hotsync.engine.one_master.hold import LiveLines
+from hotsync.model.network.values import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
 

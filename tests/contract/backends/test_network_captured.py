@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network import ifupdown, netplan, networkd, networkmanager
-from hotsync.model.network import Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.values import Interface, NetworkState
 from tests.contract.backends.network_checkers import ifup_says, netplan_makes, networkd_says, nmcli_says, put
 from tests.unit.backends.test_network_links import NETWORKD, SERVER, networkds
 from tests.unit.backends.test_network_manager import BOND, BRIDGE, PORT, VLAN

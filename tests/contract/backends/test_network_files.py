@@ -9,7 +9,7 @@ import pytest
 
 from hotsync.backends.network import ifupdown, networkd
 from hotsync.backends.network.detect import network_system
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 
 STANDBY = [Address("eth0", "10.77.0.2", 24)]
 INTERFACES = "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet static\n    address 10.77.0.1/24\n"

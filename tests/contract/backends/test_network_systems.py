@@ -9,8 +9,8 @@ import pytest
 
 from hotsync.backends.network import ifupdown, netplan, networkd, networkmanager
 from hotsync.backends.network.plain_yaml import Node, parse_yaml
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.contract.backends.network_checkers import (
     ifup_says,
     netplan_makes,

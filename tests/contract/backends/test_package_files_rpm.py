@@ -9,8 +9,8 @@ import pytest
 from hotsync.backends import package_files
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.model.facts import PackageFact
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import Request
+from hotsync.model.packages.values import Request
+from hotsync.model.packages.wants import Marks
 from hotsync.sources.facts import read_packages
 from tests.contract.backends.dnf_root import DnfRoot
 

@@ -16,8 +16,8 @@ from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.renumber import CONTAINERS, renumber
 from hotsync.backends.renumber_file import Renumbering
 from hotsync.backends.renumber_left import LeftFiles
-from hotsync.engine.account_plan import plan_accounts, read_master_accounts
-from hotsync.model.accounts import Account, Move, NumberPlan, plan_numbers
+from hotsync.engine.slave.account_plan import plan_accounts, read_master_accounts
+from hotsync.model.accounts.moves import Account, Move, NumberPlan, plan_numbers
 from hotsync.system import flags
 from hotsync.system.mounts import Mount
 from hotsync.system.paths import Paths

@@ -10,8 +10,8 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.wires import Wire, answering
-from hotsync.engine.drill_facts import heard_on
-from hotsync.model.network import Address
+from hotsync.engine.drill.facts import heard_on
+from hotsync.model.network.values import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network, until
 from tests.contract.other_computer import Computer, other_computer

@@ -18,13 +18,13 @@ import pytest
 
 from hotsync.backends.network import giving_up
 from hotsync.backends.network.quiet_links import is_up, quiet_links
-from hotsync.engine.boot_guard import Asking, Question
-from hotsync.engine.hold import LiveLines
-from hotsync.engine.still_served import signs_on_the_wire
+from hotsync.engine.one_master.boot_guard import Asking, Question
+from hotsync.engine.one_master.hold import LiveLines
+from hotsync.engine.one_master.still_served import signs_on_the_wire
 from hotsync.model.boot_guard import Answers, decide
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.state import store
 from hotsync.system import command
 from hotsync.transport.dial import Callee

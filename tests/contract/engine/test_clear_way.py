@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine import clear_way
+from hotsync.engine.promotion import clear_way
 from hotsync.system import lock
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hotsync.cli.explain import explain_command
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.selection import Action, Rule
-from hotsync.sources.shadow_index import Known, save_index
+from hotsync.sources.shadows.index import Known, save_index
 from hotsync.state.rules import render_rules
 from hotsync.state.store import save_role
 from hotsync.system.paths import Paths

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.fence import leads_here
+from hotsync.engine.fence.tiers import leads_here
 from hotsync.system import command
 
 pytestmark = pytest.mark.contract

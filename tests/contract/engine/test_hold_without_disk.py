@@ -12,7 +12,7 @@ import pytest
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.standstill import Standstill
-from hotsync.engine.hold import Holding
+from hotsync.engine.one_master.hold import Holding
 from hotsync.model.hold import HeardBy
 from hotsync.state import store
 from hotsync.state.hold import held, load_hold, note_superseded

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.promotion_network import PromotionNetwork
+from hotsync.engine.promotion.network import PromotionNetwork
 from hotsync.state import promotion as document
 from hotsync.system import command
 from hotsync.system.paths import Paths

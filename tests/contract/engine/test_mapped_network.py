@@ -11,15 +11,15 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import ifupdown
-from hotsync.engine import promotion_host
-from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
-from hotsync.engine.promotion_network import network_files
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.network import network_files
+from hotsync.engine.promotion.prepared_etc import OwnEtc, PreparedEtc
 from hotsync.errors import ConfigError, NotReady
 from hotsync.flows import cards
 from hotsync.flows.network_cards import read_cards
 from hotsync.flows.promote_network import plan_for
 from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state.cards import cards_path, load_pairs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.sync_host import SyncHost
+from hotsync.engine.sync.host import SyncHost
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 

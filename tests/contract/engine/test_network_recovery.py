@@ -13,10 +13,10 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import ifupdown
-from hotsync.engine import network_recovery as recovery
+from hotsync.engine.network import recovery
 from hotsync.errors import ConfigError, Refused
-from hotsync.model.network import Address
-from hotsync.model.recovery import Wanted
+from hotsync.model.network.recovery import Wanted
+from hotsync.model.network.values import Address
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths

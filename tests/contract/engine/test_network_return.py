@@ -19,14 +19,15 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
-from hotsync.engine import network_return, network_trial
-from hotsync.engine.network_rollback import Rollback, confirmed_path
-from hotsync.engine.network_swap import digests
-from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
-from hotsync.engine.promotion_files import PromotionFiles
-from hotsync.engine.promotion_network import PromotionNetwork, network_files
-from hotsync.model.network import Address
-from hotsync.model.network_trial import Why
+from hotsync.engine.network import coming_back as network_return
+from hotsync.engine.network import trial as network_trial
+from hotsync.engine.network.rollback import Rollback, confirmed_path
+from hotsync.engine.network.swap import digests
+from hotsync.engine.promotion.files import PromotionFiles
+from hotsync.engine.promotion.network import PromotionNetwork, network_files
+from hotsync.engine.promotion.prepared_etc import OwnEtc, PreparedEtc
+from hotsync.model.network.trial import Why
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state.configdb import configuration, ensure_records

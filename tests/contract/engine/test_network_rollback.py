@@ -16,12 +16,12 @@ import pytest
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import live_links
 from hotsync.backends.network.snapshot import read_before, restore
-from hotsync.engine import network_recovery as recovery
-from hotsync.engine.network_rollback import Rollback, before_path, confirmed_path, load_before, put_back
-from hotsync.engine.promotion_network import PromotionNetwork
+from hotsync.engine.network import recovery
+from hotsync.engine.network.rollback import Rollback, before_path, confirmed_path, load_before, put_back
+from hotsync.engine.promotion.network import PromotionNetwork
 from hotsync.errors import ConfigError, NetworkSilent
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bridge
+from hotsync.model.network.links import Bridge
+from hotsync.model.network.values import Address, Interface, NetworkState
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.system import command
@@ -185,8 +185,8 @@ def test_where_nobody_could_tell_the_change_stands(paths: Paths) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hotsync.engine.network_rollback import Rollback
-from hotsync.engine.promotion_network import PromotionNetwork
+from hotsync.engine.network.rollback import Rollback
+from hotsync.engine.promotion.network import PromotionNetwork
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.engine import test_network_rollback as test

@@ -10,10 +10,10 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.snapshot import read_before
-from hotsync.engine.network_rollback import Rollback
-from hotsync.engine.promotion_network import PromotionNetwork
+from hotsync.engine.network.rollback import Rollback
+from hotsync.engine.promotion.network import PromotionNetwork
 from hotsync.errors import NetworkSilent
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.system import command
 from hotsync.system.clock import SystemClock

@@ -9,8 +9,8 @@ import pytest
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.apt import Apt
-from hotsync.engine.package_facts import REFRESH_AFTER, Standing, read_package_checks, read_package_facts
-from hotsync.engine.slave_packages import SlavePackages
+from hotsync.engine.slave.package_facts import REFRESH_AFTER, Standing, read_package_checks, read_package_facts
+from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.report import Verdict

@@ -9,7 +9,7 @@ import pytest
 
 from hotsync.changes.walk import Walk
 from hotsync.engine.listing import kept_paths
-from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
+from hotsync.engine.promotion.prepared_etc import OwnEtc, PreparedEtc
 from hotsync.model.per_host import AT_PROMOTION, PER_HOST
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.selection import Selection

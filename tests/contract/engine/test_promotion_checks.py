@@ -13,14 +13,15 @@ from typing import cast
 
 import pytest
 
-from hotsync.engine import promotion_host
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.promotion_host import PromotionChecks
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.host import PromotionChecks
 from hotsync.errors import ConfigError, SourceError
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.profiles.schema import CheckSpec, HttpCheck, MariadbCheck, PostgresqlCheck
-from hotsync.sources import mariadb, postgresql
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.postgresql import source as postgresql
 from hotsync.state import promotion as document
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hotsync.engine.listing import DiskListing, kept_paths
-from hotsync.engine.prepared_etc import OwnEtc, PreparedEtc
-from hotsync.engine.promotion_files import PromotionFiles, units_left
+from hotsync.engine.promotion.files import PromotionFiles, units_left
+from hotsync.engine.promotion.prepared_etc import OwnEtc, PreparedEtc
 from hotsync.errors import ReplicaError
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.selection import Action, Rule, Selection

@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 
 from hotsync.backends.network import esmith, networkd
-from hotsync.engine import promotion_host
-from hotsync.engine.promotion_host import PromotionParts
-from hotsync.engine.promotion_network import PromotionNetwork, network_files
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.host import PromotionParts
+from hotsync.engine.promotion.network import PromotionNetwork, network_files
 from hotsync.errors import NotReady
 from hotsync.flows import promote
 from hotsync.flows.promote_answers import Answers
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import command

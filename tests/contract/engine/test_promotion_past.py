@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends import production_units
-from hotsync.engine.master_facts import read_told
+from hotsync.engine.promotion.master_facts import read_told
 from hotsync.flows import promote
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_past import look_back, viewed

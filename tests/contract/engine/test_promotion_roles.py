@@ -11,9 +11,9 @@ import pytest
 
 from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
-from hotsync.engine import roles as engine_roles
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.roles import BOOT_UNIT, PromotionRoles, is_settled, settle_role
+from hotsync.engine.promotion import roles as engine_roles
+from hotsync.engine.promotion.roles import BOOT_UNIT, PromotionRoles, is_settled, settle_role
 from hotsync.errors import NotReady, ReplicaClosed, StaleEpoch, WrongRole
 from hotsync.flows import restored
 from hotsync.flows.promote import unfinished_sentence

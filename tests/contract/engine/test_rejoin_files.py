@@ -11,9 +11,9 @@ import pytest
 
 from hotsync.engine.listing import DiskListing, left_paths
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.rejoin_files import RejoinFiles, forget_attempt
-from hotsync.engine.rejoin_host import RejoinHost
-from hotsync.engine.rejoin_room import bytes_of
+from hotsync.engine.rejoin.files import RejoinFiles, forget_attempt
+from hotsync.engine.rejoin.host import RejoinHost
+from hotsync.engine.rejoin.room import bytes_of
 from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.rejoin import Rejoin, Terms, Way

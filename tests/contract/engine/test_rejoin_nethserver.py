@@ -14,11 +14,11 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
-from hotsync.engine.rejoin_host import RejoinHost
-from hotsync.engine.rejoin_nethserver import KEPT, database_records
-from hotsync.engine.rejoin_network import LiveNetwork, keep_place, network_files, write_files
-from hotsync.engine.standby_address import files_without
-from hotsync.model.network import Address
+from hotsync.engine.network.standby_address import files_without
+from hotsync.engine.rejoin.host import RejoinHost
+from hotsync.engine.rejoin.nethserver import KEPT, database_records
+from hotsync.engine.rejoin.network import LiveNetwork, keep_place, network_files, write_files
+from hotsync.model.network.values import Address
 from hotsync.model.rejoin import Rejoin, Terms
 from hotsync.state.rejoin import save_rejoin
 from hotsync.system import command
@@ -153,7 +153,7 @@ def test_no_file_gives_productions_addresses_at_a_boot_whatever_nethservers_prog
 KILLED = """
 import sys
 from pathlib import Path
-from hotsync.engine.rejoin_host import RejoinHost
+from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 RejoinHost(Paths(Path(sys.argv[1])), SystemClock()).write_network()

@@ -9,8 +9,8 @@ import pytest
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
-from hotsync.engine.rejoin_network import FREE_SECONDS, LiveNetwork
-from hotsync.model.network import Address
+from hotsync.engine.rejoin.network import FREE_SECONDS, LiveNetwork
+from hotsync.model.network.values import Address
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.agent.pair import own_network

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.select import own_profiles
+from hotsync.engine.sync.select import own_profiles
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract

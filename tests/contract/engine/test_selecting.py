@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.select import build_selection, own_profiles
-from hotsync.engine.sync_host import SyncHost
+from hotsync.engine.sync.host import SyncHost
+from hotsync.engine.sync.select import build_selection, own_profiles
 from hotsync.errors import ProfileError
 from hotsync.sources.plugins import site_rules
 from hotsync.state.configdb import ensure_records

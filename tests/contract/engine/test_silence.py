@@ -11,13 +11,13 @@ from typing import cast
 
 import pytest
 
-from hotsync.engine import silence
-from hotsync.engine.promotion_ground import Ground
-from hotsync.engine.silence import internet_answers, signs_of_life
+from hotsync.engine.one_master import silence
+from hotsync.engine.one_master.silence import internet_answers, signs_of_life
+from hotsync.engine.promotion.ground import Ground
 from hotsync.flows import promote_look
 from hotsync.flows.promote_look import life_of_master
 from hotsync.model.identity import Peer
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan
 from hotsync.state import store
 from hotsync.system import command

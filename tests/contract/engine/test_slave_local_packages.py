@@ -12,14 +12,14 @@ import pytest
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.detect import manager_of
-from hotsync.engine.package_facts import Standing, read_package_facts
-from hotsync.engine.slave_local_packages import NOT_ACCEPTED, accept_local, read_local_offer
-from hotsync.engine.slave_packages import SlavePackages
+from hotsync.engine.slave.local_packages import NOT_ACCEPTED, accept_local, read_local_offer
+from hotsync.engine.slave.package_facts import Standing, read_package_facts
+from hotsync.engine.slave.packages import SlavePackages
 from hotsync.errors import ReplicaError
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.local_packages import NO_TOOL, LocalPackage
-from hotsync.model.packages import Wanted
+from hotsync.model.packages.local import NO_TOOL, LocalPackage
+from hotsync.model.packages.values import Wanted
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.state.facts import SPOOL_IN_TREE
 from hotsync.state.local_packages import DATASET, load_local, render_local

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.repositories_apt import PINS_FILE, SOURCE_FILE
-from hotsync.engine.slave_repositories import accept, read_offer, unsettled
+from hotsync.engine.slave.repositories import accept, read_offer, unsettled
+from hotsync.engine.slave.repositories_apt import PINS_FILE, SOURCE_FILE
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract

@@ -10,11 +10,11 @@ import pytest
 
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.dnf import Dnf
-from hotsync.engine.package_facts import Standing
-from hotsync.engine.repositories_dnf import KEYRINGS, SOURCE_FILE
-from hotsync.engine.slave_packages import SlavePackages
-from hotsync.engine.slave_repositories import accept, read_offer, unsettled
-from hotsync.model.packages import Wanted
+from hotsync.engine.slave.package_facts import Standing
+from hotsync.engine.slave.packages import SlavePackages
+from hotsync.engine.slave.repositories import accept, read_offer, unsettled
+from hotsync.engine.slave.repositories_dnf import KEYRINGS, SOURCE_FILE
+from hotsync.model.packages.values import Wanted
 from hotsync.model.slave import SlaveOutcome
 from hotsync.state.slave_run import SlaveRun
 from tests.contract.backends.dnf_root import DnfRoot

@@ -15,20 +15,21 @@ import pytest
 from hotsync.agent import stream
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine import standby_postgresql, standbys, warm
-from hotsync.engine.master_facts import read_told, spool_of_tree
+from hotsync.engine.promotion.master_facts import read_told, spool_of_tree
+from hotsync.engine.standby import postgresql as standby_postgresql
+from hotsync.engine.standby import standbys, warm
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.model.warm import Budget
-from hotsync.sources import postgresql
-from hotsync.sources import postgresql_slot as slots
 from hotsync.sources.followed import Pace, is_followed
-from hotsync.sources.postgresql_cluster import login_of
-from hotsync.sources.postgresql_seed import give_up
-from hotsync.sources.postgresql_standby import SIGNAL
+from hotsync.sources.postgresql import slot as slots
+from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.postgresql.cluster import login_of
+from hotsync.sources.postgresql.seed import give_up
+from hotsync.sources.postgresql.standby import SIGNAL
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context
 from hotsync.state.store import save_role

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine import standby_mariadb, standbys
-from hotsync.engine.standbys import applied
+from hotsync.engine.standby import mariadb as standby_mariadb
+from hotsync.engine.standby import standbys
+from hotsync.engine.standby.standbys import applied
 from hotsync.errors import RestoreFailed
 from hotsync.model.generation import DatasetPoint
-from hotsync.sources import mariadb, mariadb_binlog, mariadb_load, mariadb_standby, mariadb_streaming, mariadb_waiting
 from hotsync.sources.followed import Pace, is_followed
+from hotsync.sources.mariadb import binlog as mariadb_binlog
+from hotsync.sources.mariadb import load as mariadb_load
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb import standby as mariadb_standby
+from hotsync.sources.mariadb import streaming as mariadb_streaming
+from hotsync.sources.mariadb import waiting as mariadb_waiting
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.streaming import load_streaming, note_streaming

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine import folders_before
 from hotsync.engine.listing import DiskListing, kept_paths
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.promotion_files import units_left
-from hotsync.engine.undo_files import UndoFiles
-from hotsync.engine.undo_keep import Keeping
+from hotsync.engine.promotion import folders_before
+from hotsync.engine.promotion.files import units_left
+from hotsync.engine.undo.files import UndoFiles
+from hotsync.engine.undo.keep import Keeping
 from hotsync.errors import ReplicaError
 from hotsync.model.changeset import folders_of
 from hotsync.model.plan import Outcome, StepRecord

@@ -18,10 +18,11 @@ import pytest
 from hotsync.agent import guard
 from hotsync.backends import loading_guard
 from hotsync.backends.units import Units
-from hotsync.engine import undo_databases, undo_host
-from hotsync.engine.hold import LiveLines
+from hotsync.engine.one_master.hold import LiveLines
 from hotsync.engine.open_replica import open_replica
-from hotsync.engine.undo_network import UndoNetwork
+from hotsync.engine.undo import databases as undo_databases
+from hotsync.engine.undo import host as undo_host
+from hotsync.engine.undo.network import UndoNetwork
 from hotsync.errors import CommandFailed, StepFailed, WrongRole
 from hotsync.flows import undo as flow
 from hotsync.flows import undo_boot
@@ -29,7 +30,7 @@ from hotsync.flows.promote_boot import at_boot
 from hotsync.flows.undoing import undo_sentence
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 from hotsync.model.undo import Undo
 from hotsync.replica.reopen import STATE

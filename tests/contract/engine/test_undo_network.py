@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from hotsync.backends.network import giving_up
-from hotsync.engine import network_before
-from hotsync.engine.promotion_network import PromotionNetwork
-from hotsync.engine.undo_network import UndoNetwork
-from hotsync.model.network import Address
+from hotsync.engine.network import before as network_before
+from hotsync.engine.promotion.network import PromotionNetwork
+from hotsync.engine.undo.network import UndoNetwork
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.system import command
 from hotsync.system.paths import Paths

@@ -17,13 +17,17 @@ import pytest
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine import warm, warm_load
+from hotsync.engine.standby import warm, warm_load
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad
-from hotsync.sources import mariadb, mariadb_load, postgresql, postgresql_cluster, postgresql_waiting
-from hotsync.sources.mariadb_client import ask
-from hotsync.sources.postgresql_cluster import login_of
+from hotsync.sources.mariadb import load as mariadb_load
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb.client import ask
+from hotsync.sources.postgresql import cluster as postgresql_cluster
+from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.postgresql import waiting as postgresql_waiting
+from hotsync.sources.postgresql.cluster import login_of
 from hotsync.sources.registry import loadables
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.warm import load_warm

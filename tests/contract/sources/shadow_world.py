@@ -14,7 +14,7 @@ from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry
 from hotsync.model.selection import Action, Selection
-from hotsync.sources.shadows import Shadows
+from hotsync.sources.shadows.shadows import Shadows
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.unit.changes.support import selection

@@ -13,10 +13,10 @@ import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Verdict
-from hotsync.sources import ejabberd as source
-from hotsync.sources import ejabberd_load
-from hotsync.sources.ejabberd_server import installed_version, read_settings, runs
-from hotsync.sources.mnesia_backup import BackupError, read_content
+from hotsync.sources.ejabberd import load as ejabberd_load
+from hotsync.sources.ejabberd import source
+from hotsync.sources.ejabberd.mnesia_backup import BackupError, read_content
+from hotsync.sources.ejabberd.server import installed_version, read_settings, runs
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
 from tests.contract.sources import engines

@@ -14,8 +14,8 @@ import pytest
 
 from hotsync.backends.packages.deb_files import DebFiles
 from hotsync.errors import SourceError
-from hotsync.model.local_packages import FAILED, NO_FILE, NO_ROOM, NO_TOOL, TOO_LARGE, TOO_MANY, LocalPackage
-from hotsync.model.packages import Package
+from hotsync.model.packages.local import FAILED, NO_FILE, NO_ROOM, NO_TOOL, TOO_LARGE, TOO_MANY, LocalPackage
+from hotsync.model.packages.values import Package
 from hotsync.model.report import Verdict
 from hotsync.sources import local_packages as source
 from hotsync.sources.source import Context

@@ -13,8 +13,9 @@ import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
-from hotsync.sources import mariadb as source
-from hotsync.sources import mariadb_find, mariadb_lock
+from hotsync.sources.mariadb import find as mariadb_find
+from hotsync.sources.mariadb import lock as mariadb_lock
+from hotsync.sources.mariadb import source
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context
 from hotsync.system import command

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import CommandFailed, RestoreFailed
-from hotsync.sources import documents, mariadb_databases
-from hotsync.sources import mariadb as source
+from hotsync.sources import documents
 from hotsync.sources.documents import MariadbInstance
-from hotsync.sources.mariadb_make import make_server
+from hotsync.sources.mariadb import databases as mariadb_databases
+from hotsync.sources.mariadb import source
+from hotsync.sources.mariadb.make import make_server
 from hotsync.sources.source import Context, LoadPaused
 from hotsync.system import command
 from tests.contract.sources.engines import in_a_child

@@ -15,9 +15,11 @@ import pytest
 from hotsync.backends.checks import check_ldap
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Verdict
-from hotsync.sources import at_rest, openldap_load, openldap_server
-from hotsync.sources import openldap as source
-from hotsync.sources.openldap_server import Reading
+from hotsync.sources import at_rest
+from hotsync.sources.openldap import load as openldap_load
+from hotsync.sources.openldap import server as openldap_server
+from hotsync.sources.openldap import source
+from hotsync.sources.openldap.server import Reading
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
 from hotsync.system.paths import Paths

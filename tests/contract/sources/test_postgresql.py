@@ -14,11 +14,13 @@ import pytest
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
 from hotsync.model.selection import Action
-from hotsync.sources import postgresql as source
-from hotsync.sources import postgresql_cluster, postgresql_plain, stream
+from hotsync.sources import stream
 from hotsync.sources.documents import PostgresqlCluster, load
-from hotsync.sources.postgresql_cluster import ask, inspect_clusters, login_of, make_cluster
-from hotsync.sources.postgresql_newer import installed_versions, serving, take_over
+from hotsync.sources.postgresql import cluster as postgresql_cluster
+from hotsync.sources.postgresql import plain as postgresql_plain
+from hotsync.sources.postgresql import source
+from hotsync.sources.postgresql.cluster import ask, inspect_clusters, login_of, make_cluster
+from hotsync.sources.postgresql.newer import installed_versions, serving, take_over
 from hotsync.sources.registry import collect_all
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import RestoreFailed
-from hotsync.sources import documents, postgresql_load
-from hotsync.sources import postgresql as source
+from hotsync.sources import documents
 from hotsync.sources.documents import PostgresqlCluster
-from hotsync.sources.postgresql_cluster import make_cluster
+from hotsync.sources.postgresql import load as postgresql_load
+from hotsync.sources.postgresql import source
+from hotsync.sources.postgresql.cluster import make_cluster
 from hotsync.sources.source import Context, LoadPaused
 from hotsync.system import command
 from tests.contract.sources.engines import in_a_child

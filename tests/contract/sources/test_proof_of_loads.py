@@ -13,9 +13,11 @@ import pytest
 
 from hotsync.errors import RestoreFailed, SourceError
 from hotsync.model.report import Notice
-from hotsync.sources import mariadb, mariadb_find, postgresql
 from hotsync.sources.documents import MariadbInstance, PostgresqlCluster, load
-from hotsync.sources.mariadb_make import make_server
+from hotsync.sources.mariadb import find as mariadb_find
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb.make import make_server
+from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.servers import Mariadb, Postgresql, open_folder

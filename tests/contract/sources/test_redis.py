@@ -12,10 +12,12 @@ import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
-from hotsync.sources import processes, redis_find, redis_load
-from hotsync.sources import redis as source
-from hotsync.sources.redis_client import RedisError, session
-from hotsync.sources.redis_config import read_settings
+from hotsync.sources import processes
+from hotsync.sources.redis import find as redis_find
+from hotsync.sources.redis import load as redis_load
+from hotsync.sources.redis import source
+from hotsync.sources.redis.client import RedisError, session
+from hotsync.sources.redis.config import read_settings
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import digest_of
 from hotsync.system import command, trees

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.sources import mariadb, postgresql
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.source import Context
 from tests.contract.sources.servers import Mariadb, Postgresql
 from tests.contract.sources.servers import mariadb as start_mariadb

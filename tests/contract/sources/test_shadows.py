@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.sources import shadow_copy, sqlite_child
-from hotsync.sources.shadow_copy import Copier, CopyFailed, Original
+from hotsync.sources.shadows import copy as shadow_copy
+from hotsync.sources.shadows import sqlite_child
+from hotsync.sources.shadows.copy import Copier, CopyFailed, Original
 from hotsync.system import command
 from hotsync.system.namespace import PrivateMounts
 from hotsync.system.trees import opened

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.sources import mariadb, postgresql, proofs
+from hotsync.sources import proofs
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.source import Context
 from hotsync.sources.stream import output_of, run_watched
 from hotsync.system import command
@@ -62,7 +64,7 @@ def shop(
             counted.dumps += 1
             return output_of(argv, stall_seconds=stall_seconds)
 
-        monkeypatch.setattr("hotsync.sources.mariadb.output_of", count)
+        monkeypatch.setattr("hotsync.sources.mariadb.source.output_of", count)
         yield server, counted
 
 
@@ -159,7 +161,7 @@ def cluster(
             counted.dumps += "--format=directory" in argv
             run_watched(argv, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("hotsync.sources.postgresql.run_watched", count)
+        monkeypatch.setattr("hotsync.sources.postgresql.source.run_watched", count)
         yield server, counted
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.vault_databases import DatabaseVault, Servers
+from hotsync.engine.rejoin.vault_databases import DatabaseVault, Servers
 from hotsync.errors import CommandFailed
 from hotsync.manifest.store import Manifest
-from hotsync.sources import mariadb as mariadb_source
-from hotsync.sources import postgresql as postgresql_source
+from hotsync.sources.mariadb import source as mariadb_source
+from hotsync.sources.postgresql import source as postgresql_source
 from hotsync.sources.source import Context, Dataset, Source
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotsync.backends.coverage_units import parse_units
-from hotsync.model.coverage_units import UnitSeen
+from hotsync.model.coverage.units import UnitSeen
 
 SHOWN = """\
 ExecStart={ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 /data/app.py --config=/data/app.conf ; ignore_errors=no ; \

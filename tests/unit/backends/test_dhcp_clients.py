@@ -9,7 +9,7 @@ import pytest
 
 from hotsync.backends.network.addresses import parse_addresses
 from hotsync.backends.network.dhcp_clients import Process, chosen, start_clients
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system.command import Completed
 
 PROCESSES = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hotsync.backends.network.live_links import to_join, to_make, words_of
-from hotsync.model.network import Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.values import Interface, NetworkState
 
 BOND = Interface("bond0", link=Bond("active-backup", settings=(("miimon", "100"),)))
 BRIDGE = Interface("br0", link=Bridge(settings=(("priority", "4096"), ("vlan_filtering", "yes"), ("max_age", "9"))))

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 
 from hotsync.backends.network import addresses, ifupdown, networkd
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, NetworkState
-from hotsync.model.network_links import Route
+from hotsync.model.network.links import Route
+from hotsync.model.network.values import Address, NetworkState
 from tests.support.networks import network_states
 from tests.support.sizes import examples
 

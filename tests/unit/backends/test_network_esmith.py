@@ -12,8 +12,8 @@ from hotsync.backends.network import esmith
 from hotsync.backends.network.detect import network_system
 from hotsync.config.esmith import parse_document, parse_value
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Virtual, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.support.sizes import examples
 
 GATEWAY = """\

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hotsync.backends.network import esmith, esmith_slave
 from hotsync.config.esmith import parse_document, parse_value
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from tests.support.sizes import examples
 
 DATABASE = """\

@@ -8,8 +8,8 @@ import pytest
 
 from hotsync.backends.network import ifupdown, networkd
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 
 SERVER = """\
 auto lo

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hotsync.backends.network import networkmanager
 from hotsync.backends.network.detect import network_system
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Route, Vlan
+from hotsync.model.network.links import Bond, Bridge, Route, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.support.networks import network_states
 from tests.support.sizes import examples
 

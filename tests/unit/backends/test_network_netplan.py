@@ -12,8 +12,8 @@ from hotsync.backends.network import netplan
 from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.plain_yaml import parse_yaml
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.support.networks import network_states
 from tests.support.sizes import examples
 

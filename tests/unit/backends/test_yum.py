@@ -13,8 +13,8 @@ from hotsync.backends.packages.detect import manager_of
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.backends.packages.yum import Yum
 from hotsync.errors import CommandFailed
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import Package, Request, Space, Transaction
+from hotsync.model.packages.values import Package, Request, Space, Transaction
+from hotsync.model.packages.wants import Marks
 from hotsync.system import command
 from hotsync.system.paths import Paths
 

@@ -18,17 +18,17 @@ from hotsync.cli import sync as sync_door
 from hotsync.cli.promote_render import show_step
 from hotsync.cli.render import say, table
 from hotsync.config.schema import Settings
-from hotsync.engine.preview import Preview, PreviewRow
-from hotsync.engine.repository_offer import Keyring, Offer
-from hotsync.engine.slave_local_packages import LocalOffer
+from hotsync.engine.slave.local_packages import LocalOffer
+from hotsync.engine.slave.repository_offer import Keyring, Offer
+from hotsync.engine.sync.preview import Preview, PreviewRow
 from hotsync.flows import history
 from hotsync.flows import slave as flow
 from hotsync.flows.status_shown import Status
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.local_packages import LocalPackage
+from hotsync.model.packages.local import LocalPackage
+from hotsync.model.packages.repositories import Refusal, Repository
 from hotsync.model.plan import Step
 from hotsync.model.report import Check, Notice, RunReport, Verdict
-from hotsync.model.repositories import Refusal, Repository
 from hotsync.replica.verify import Fault, VerifyReport
 from hotsync.state.slave_run import SlaveRun
 from hotsync.steps.network import SetHostName

@@ -16,7 +16,7 @@ from hotsync.cli.promote import promote
 from hotsync.cli.promote_ask import why_asked
 from hotsync.cli.promote_render import aligned, outcome_document, plan_document, show_outcome, show_plan
 from hotsync.cli.render import local, utc
-from hotsync.engine.network_rollback import before_path, confirmed_path
+from hotsync.engine.network.rollback import before_path, confirmed_path
 from hotsync.errors import ExitCode, NotReady, Refused, UsageError
 from hotsync.flows import promote_unit as unit
 from hotsync.flows.promote import Prospect

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotsync.engine import clear_way
+from hotsync.engine.promotion import clear_way
 from hotsync.system import command, lock
 from hotsync.system.paths import Paths
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotsync.engine.drill_client import open_ports
+from hotsync.engine.drill.client import open_ports
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 20 1 0000 100 0 0 10 0

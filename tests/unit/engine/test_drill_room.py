@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.engine.drill_room import judged, not_promoted
-from hotsync.engine.promotion_facts import UNITS_CHECK
+from hotsync.engine.drill.room import judged, not_promoted
+from hotsync.engine.promotion.facts import UNITS_CHECK
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.config.schema import Settings
-from hotsync.engine import fence as engine
-from hotsync.engine.fence import fault_of
+from hotsync.engine.fence import tiers as engine
+from hotsync.engine.fence.tiers import fault_of
 from hotsync.errors import CommandFailed, NotHeld, PeerUnreachable
 from hotsync.model.fence import FenceResult, Tier, sentence_of, tiers_left
 from hotsync.model.identity import Peer, Role, RoleRecord
@@ -96,7 +96,7 @@ def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept
             raise CommandFailed(program="ssh", status="exit 255", detail="no route to host", line="ssh")
         return Completed(0, b"", b"")
 
-    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", run)
     engine.fence(paths, TickingClock())
     agent, ssh, site = results(paths)
     assert (agent.tier, agent.reached, ssh.tier, ssh.reached) == (Tier.AGENT, False, Tier.SSH, False)
@@ -121,7 +121,7 @@ def test_a_program_that_the_kernel_does_not_start_is_a_fence_that_failed_and_no_
     def run(*_: object, **__: object) -> Completed:
         raise OSError(8, "Exec format error")
 
-    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", run)
     engine.fence(paths, TickingClock())
     assert results(paths)[1] == FenceResult(Tier.COMMAND, False, "Exec format error")
 
@@ -135,7 +135,7 @@ def test_a_promotion_that_goes_on_tries_again_what_had_failed_and_stops_where_th
     def run(*_: object, **__: object) -> Completed:
         raise CommandFailed(program="ssh", status="exit 255", detail="no route to host", line="ssh")
 
-    monkeypatch.setattr("hotsync.engine.fence.command.run", run)
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", run)
     engine.fence(paths, TickingClock())
     promotion = document.load_promotion(paths)
     assert promotion is not None
@@ -155,7 +155,7 @@ def test_a_promotion_that_goes_on_and_has_the_masters_address_does_not_switch_it
     ran: list[object] = []
     monkeypatch.setattr(engine, "_knock", lambda *_: False)
     monkeypatch.setattr(engine, "leads_here", lambda _: True)
-    monkeypatch.setattr("hotsync.engine.fence.command.run", lambda *argv, **_: ran.append(argv))
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", lambda *argv, **_: ran.append(argv))
     engine.fence(paths, TickingClock())
     agent, ssh = results(paths)
     assert agent.detail.startswith("192.0.2.10 port 273 does not answer")
@@ -192,7 +192,7 @@ def test_a_master_whose_hotsync_hears_and_does_not_hold_it_is_switched_off(
         raise NotHeld(epoch=1, address="192.0.2.10", reason="it has not written down that it holds itself")
 
     monkeypatch.setattr(engine, "watch_it_leave", serves_on)
-    monkeypatch.setattr("hotsync.engine.fence.command.run", lambda *_, **__: Completed(0, b"", b""))
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", lambda *_, **__: Completed(0, b"", b""))
     engine.fence(paths, TickingClock())
     agent, ssh = results(paths)
     assert (agent.reached, ssh.tier, ssh.reached) == (False, Tier.SSH, True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hotsync.engine.fence_agent import LEAVES_SECONDS, WRITES_SECONDS, watch_it_leave
+from hotsync.engine.fence.agent import LEAVES_SECONDS, WRITES_SECONDS, watch_it_leave
 from hotsync.errors import NotHeld, PeerUnreachable
 from hotsync.model.handover import Stage
 from hotsync.transport.handover_messages import HandOverState

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hotsync.backends import ssh
 from hotsync.backends.ssh import Login
 from hotsync.config.schema import Settings
-from hotsync.engine import fence as real
-from hotsync.engine import fence_rehearsal as engine
+from hotsync.engine.fence import rehearsal as engine
+from hotsync.engine.fence import tiers as real
 from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable, WrongPeer
 from hotsync.model.fence import Tier
 from hotsync.model.fence_rehearsal import Outcome, Rehearsed

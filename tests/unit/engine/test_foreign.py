@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hotsync.engine.foreign import read_foreign
-from hotsync.engine.promotion_accounts import PromotionAccounts
+from hotsync.engine.promotion.accounts import PromotionAccounts
+from hotsync.engine.slave.foreign import read_foreign
 from hotsync.manifest.store import Manifest
-from hotsync.model.account_numbers import Foreign
-from hotsync.model.accounts import Account
+from hotsync.model.accounts.moves import Account
+from hotsync.model.accounts.numbers import Foreign
 from hotsync.model.entry import Entry, Kind
 from hotsync.system.paths import Paths
 

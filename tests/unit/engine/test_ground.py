@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion.ground import Ground
 from hotsync.manifest.store import Manifest
 from hotsync.replica.reopen import LIVE
 from hotsync.system.paths import Paths

@@ -12,9 +12,9 @@ import pytest
 from hotsync.backends.mute import Mute
 from hotsync.backends.standstill import Standstill, render_rules
 from hotsync.backends.units import Units
-from hotsync.engine import handover as engine
-from hotsync.engine.handover import MasterYard
-from hotsync.engine.hold import Holding
+from hotsync.engine.one_master import handover as engine
+from hotsync.engine.one_master.handover import MasterYard
+from hotsync.engine.one_master.hold import Holding
 from hotsync.errors import CommandFailed, HandOverFailed
 from hotsync.model.facts import UnitFact
 from hotsync.sources.source import Dataset

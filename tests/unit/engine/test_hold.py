@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from hotsync.backends.mute import Mute
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.units import ALL, DAEMON, Units
-from hotsync.engine import hold as engine
-from hotsync.engine.hold import Holding, refuse_if_held
+from hotsync.engine.one_master import hold as engine
+from hotsync.engine.one_master.hold import Holding, refuse_if_held
 from hotsync.errors import CommandFailed, StaleEpoch
 from hotsync.model.facts import UnitFact
 from hotsync.model.handover import HandOver, Stage
 from hotsync.model.hold import MOST_AHEAD, HeardBy, Hold, is_superseded, next_after_release, to_give_up
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store

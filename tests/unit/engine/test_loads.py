@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.loads import (
+from hotsync.engine.promotion.loads import (
     extensions_lacking,
     loads,
     locales_of_databases,
@@ -17,7 +17,7 @@ from hotsync.engine.loads import (
     servers_lacking,
     servers_newer,
 )
-from hotsync.engine.room import room_missing
+from hotsync.engine.promotion.room import room_missing
 from hotsync.manifest.store import Manifest
 from hotsync.model.promotion import DatabaseDump, Promotion
 from hotsync.system.paths import Paths
@@ -76,7 +76,7 @@ def test_databases_that_do_not_fit_are_said_before_a_promotion_begins(tmp_path: 
 def test_a_cluster_that_a_newer_server_will_hold_is_told_and_has_its_room_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotsync.engine.loads.has_server", lambda version: version == "17")
+    monkeypatch.setattr("hotsync.engine.promotion.loads.has_server", lambda version: version == "17")
     newer = replace(POSTGRESQL, server="17-main", unit="postgresql@17-main.service")
     write(tmp_path / "etc/postgresql/15/main/postgresql.conf", "data_directory = '/srv/pg'\n")
     assert loads(tmp_path, (newer,), whole) == [("var/lib/postgresql/17/main", 3000)]
@@ -114,8 +114,8 @@ def test_extensions_that_are_not_installed_here_are_named(tmp_path: Path, monkey
         "globals": {"file": "globals.sql", "size": 0, "sha256": ""}, "roles": [], "tablespaces": [],
     }  # fmt: skip
     write(tmp_path / "postgresql/15-main/cluster.json", json.dumps(document))
-    monkeypatch.setattr("hotsync.engine.loads.has_server", lambda version: version == "15")
-    monkeypatch.setattr("hotsync.engine.loads.extensions_here", lambda version: frozenset({"hstore"}))
+    monkeypatch.setattr("hotsync.engine.promotion.loads.has_server", lambda version: version == "15")
+    monkeypatch.setattr("hotsync.engine.promotion.loads.extensions_here", lambda version: frozenset({"hstore"}))
     said = extensions_lacking(tmp_path, (MARIADB, POSTGRESQL))
     assert said == ("postgis (postgresql/15-main/d)", "../x (postgresql/15-main/d)")
 

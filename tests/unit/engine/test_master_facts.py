@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.master_facts import (
+from hotsync.engine.promotion.ground import Ground
+from hotsync.engine.promotion.master_facts import (
     check_spool,
     dumps_fault,
     facts_fault,
@@ -17,7 +18,6 @@ from hotsync.engine.master_facts import (
     unit_of,
     units_here,
 )
-from hotsync.engine.promotion_ground import Ground
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.flows import promote
 from hotsync.flows.promote_answers import Answers
@@ -126,7 +126,7 @@ def test_the_unit_of_a_newer_cluster_takes_the_place_of_the_masters() -> None:
 
 
 def test_dumps_name_the_cluster_that_serves_them_here(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hotsync.sources.postgresql_newer.installed_versions", lambda: frozenset(("17",)))
+    monkeypatch.setattr("hotsync.sources.postgresql.newer.installed_versions", lambda: frozenset(("17",)))
     document = {
         "schema": 1, "version": "150018", "digest": "b", "collected_at": 1.0, "databases": [], "roles": [],
         "globals": {"file": "globals.sql", "size": 0, "sha256": ""}, "tablespaces": [],

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network.detect import network_system, system_named
-from hotsync.engine.network_writing import link_files, master_state, own_names, writer, written
+from hotsync.engine.network.writing import link_files, master_state, own_names, writer, written
 from hotsync.errors import ConfigError
-from hotsync.model.cards import Card
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.cards import Card
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 
 CARDS = (("02:00:00:00:00:01", "eth0"), ("02:00:00:00:00:02", "eth1"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.node_names import control_text, nodes_differing
+from hotsync.engine.slave.node_names import control_text, nodes_differing
 from hotsync.model.promotion import DatabaseDump
 
 DUMP = DatabaseDump("ejabberd", "ejabberd", "ejabberd.service", "c" * 64, 1, "23.01", "/var/lib/ejabberd", True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.sync_host import SyncHost
+from hotsync.engine.sync.host import SyncHost
 from hotsync.errors import PeerBusy
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state.store import save_peer, save_role
@@ -84,7 +84,7 @@ def test_only_a_person_does_not_wait_for_what_failed_before(
 def test_a_pairing_that_never_ends_is_told_as_that(
     paths: Paths, daemon_pairs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotsync.engine.sync_host._PAIRING_LOOKS", 12)
+    monkeypatch.setattr("hotsync.engine.sync.host._PAIRING_LOOKS", 12)
     clock = Waits(lambda _: None)
     with pytest.raises(PeerBusy, match="another pairing"):
         SyncHost.of_this_machine(paths, clock).check_may_sync(pairing=True)

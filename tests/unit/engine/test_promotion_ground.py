@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hotsync.engine.promotion_ground import Ground
+from hotsync.engine.promotion.ground import Ground
 from hotsync.model.selection import Action, Rule, Voice
 from hotsync.planning.exchange import Surroundings, exchange_layout
 from hotsync.state.rules import render_rules

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from hotsync.backends.units import ALL, DAEMON, Units
-from hotsync.engine import roles
+from hotsync.engine.promotion import roles
 from hotsync.system.command import Completed
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hotsync.backends.mute import Mute
-from hotsync.engine.slave_mute import Production, read_kept, read_production
+from hotsync.engine.slave.mute import Production, read_kept, read_production
 from hotsync.model.facts import MasterFacts, PackageFact, UnitFact
 from hotsync.state.slave_packages import add_brought
 from hotsync.system.paths import Paths

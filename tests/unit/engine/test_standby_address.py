@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network.detect import network_system
-from hotsync.engine.rejoin_network import network_files, write_files
-from hotsync.engine.standby_address import files_without
+from hotsync.engine.network.standby_address import files_without
+from hotsync.engine.rejoin.network import network_files, write_files
 from hotsync.errors import ConfigError
 from hotsync.model.facts import InterfaceFact, NetworkFacts
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system.paths import Paths
 
 PRODUCTION, STANDBY = Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.2", 24)

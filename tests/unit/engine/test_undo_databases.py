@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine import undo_databases
+from hotsync.engine.undo import databases as undo_databases
 from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.warm import WarmServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from hotsync.engine.undone import undone_by
+from hotsync.engine.promotion.undone import undone_by
 from hotsync.model.loss import Fate
 from tests.support.replica_world import World
 

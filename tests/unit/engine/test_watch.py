@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hotsync.changes.detect import detect
 from hotsync.engine import watch
-from hotsync.engine.select import Selected
+from hotsync.engine.sync.select import Selected
 from hotsync.engine.watch import Watched, look, mail_folders
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
@@ -26,9 +26,9 @@ from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.loss import DatabaseMoment, Fate, LossStatement, Lost
 from hotsync.model.selection import Action, Rule, Selection
 from hotsync.profiles.catalog import shipped
-from hotsync.sources.shadow_index import SQLITE, Known, Looks, save_index
-from hotsync.sources.shadow_look import looks_at
-from hotsync.sources.shadow_store import ShadowStore
+from hotsync.sources.shadows.index import SQLITE, Known, Looks, save_index
+from hotsync.sources.shadows.look import looks_at
+from hotsync.sources.shadows.store import ShadowStore
 from hotsync.state.sent import save_sent
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths

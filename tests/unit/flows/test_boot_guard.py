@@ -11,8 +11,8 @@ import pytest
 
 from hotsync.backends.network.quiet_links import QuietLinks
 from hotsync.backends.production_units import MUTE_DROP_IN, ProductionUnits
-from hotsync.engine.boot_guard import Question
-from hotsync.engine.hold import Holding, refuse_if_held
+from hotsync.engine.one_master.boot_guard import Question
+from hotsync.engine.one_master.hold import Holding, refuse_if_held
 from hotsync.errors import NotServing
 from hotsync.flows import boot_guard as flow
 from hotsync.flows.boot_guard import guard_boot
@@ -20,7 +20,7 @@ from hotsync.model.boot_guard import Answers
 from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts
 from hotsync.model.hold import HeardBy, Hold, hint_of, sentence_of
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotsync.engine import drill_facts
+from hotsync.engine.drill import facts as drill_facts
 from hotsync.errors import Busy, DrillFailed, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
 from hotsync.flows import drill, drill_unit
 from hotsync.model.drill import DrillReport

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hotsync.cli.drill import drill_command
 from hotsync.config.schema import Settings
-from hotsync.engine import fence_rehearsal as engine
+from hotsync.engine.fence import rehearsal as engine
 from hotsync.errors import NotReady, WrongRole
 from hotsync.flows import fences as flow
 from hotsync.model.fence import Tier

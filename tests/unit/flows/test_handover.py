@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hotsync.agent.handover import answer_hand_over
 from hotsync.agent.here import Here, Surroundings
 from hotsync.config.schema import Settings
-from hotsync.engine import switchover
-from hotsync.engine.handover import Run
-from hotsync.engine.switchover import call_of, confirm, handed_over
+from hotsync.engine.one_master import switchover
+from hotsync.engine.one_master.handover import Run
+from hotsync.engine.one_master.switchover import call_of, confirm, handed_over
 from hotsync.errors import CommandFailed, HandOverFailed, HotSyncError, NotHandedOver, PeerSilent, PeerUnreachable
 from hotsync.flows import handover as flow
 from hotsync.flows.handover import hand_over

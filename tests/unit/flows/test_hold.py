@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from hotsync.agent import guard
 from hotsync.cli.rejoin import rejoin_command
-from hotsync.engine import still_served
+from hotsync.engine.one_master import still_served
 from hotsync.errors import (
     ClockSkew,
     EpochReleased,
@@ -35,7 +35,7 @@ from hotsync.flows.save import Surroundings, save
 from hotsync.flows.status import read_status
 from hotsync.model.hold import Hold, hint_of
 from hotsync.model.identity import Peer, Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.rejoin import REPLICA, Rejoin, Terms
@@ -314,7 +314,9 @@ def test_what_is_asked_on_the_wire_is_every_address_of_production_on_every_card(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(still_served, "read_cards", lambda: ("eth0", "eth1"))
-    monkeypatch.setattr("hotsync.engine.still_served.live.read_interfaces", lambda: frozenset({"eth0", "eth1", "br0"}))
+    monkeypatch.setattr(
+        "hotsync.engine.one_master.still_served.live.read_interfaces", lambda: frozenset({"eth0", "eth1", "br0"})
+    )
     hold = replace(HOLD, addresses=(Address("br0", "192.0.2.10", 24), Address("br0", "2001:db8::10", 64)))
     asked: list[Address] = []
 

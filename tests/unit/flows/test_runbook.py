@@ -12,7 +12,7 @@ from hotsync.errors import Refused
 from hotsync.flows import runbook as flow
 from hotsync.flows.runbook import make_runbook, show_runbook
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.steps.network import ActivateNetwork, HoldClients

@@ -17,7 +17,7 @@ from hotsync.flows import status as flow
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of
-from hotsync.model.coverage import Coverage, Finding, Kind
+from hotsync.model.coverage.findings import Coverage, Finding, Kind
 from hotsync.model.generation import DatasetPoint, Generation
 from hotsync.model.handover import HandOver, Stage
 from hotsync.model.hold import Hold

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.model.account_numbers import HUMAN_NUMBERS, SYSTEM_NUMBERS, Foreign, covered, free_number
-from hotsync.model.accounts import (
+from hotsync.model.accounts.moves import (
     Account,
     Move,
     NumberPlan,
@@ -16,6 +15,7 @@ from hotsync.model.accounts import (
     render_files,
     rounds,
 )
+from hotsync.model.accounts.numbers import HUMAN_NUMBERS, SYSTEM_NUMBERS, Foreign, covered, free_number
 from tests.support.sizes import examples
 
 OWN_PASSWD = """root:x:0:0:root:/root:/bin/bash

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.model.accounts import Move, NumberPlan, parse_users, render_files
-from hotsync.model.accounts_merge import merge_accounts
+from hotsync.model.accounts.merge import merge_accounts
+from hotsync.model.accounts.moves import Move, NumberPlan, parse_users, render_files
 from tests.support.sizes import examples
 
 MASTER = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.model.accounts import Account, Move, NumberPlan, parse_users, plan_numbers, render_files, rounds
+from hotsync.model.accounts.moves import Account, Move, NumberPlan, parse_users, plan_numbers, render_files, rounds
 from tests.support.sizes import examples
 
 NOGROUP = {"nogroup": Account("nogroup", 65534)}

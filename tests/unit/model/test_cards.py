@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import ConfigError, UsageError
-from hotsync.model.cards import Card, complete, is_same, parse_pairs, shown
+from hotsync.model.network.cards import Card, complete, is_same, parse_pairs, shown
 
 THEIRS = (Card("eth0"), Card("eth1"), Card("eth2", used=False))
 NAMES = st.sampled_from(["eth0", "eth1", "eth2", "eth3", "enp3s0", ""])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.coverage import Finding, Kind, OpenFile, data_findings, mount_findings
-from hotsync.model.coverage_groups import Folder, Group
-from hotsync.model.coverage_judge import Cover, Judge
-from hotsync.model.coverage_result import CoverageFacts, ProfileSeen, cover
-from hotsync.model.coverage_runners import runner_of
+from hotsync.model.coverage.findings import Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage.groups import Folder, Group
+from hotsync.model.coverage.judge import Cover, Judge
+from hotsync.model.coverage.result import CoverageFacts, ProfileSeen, cover
+from hotsync.model.coverage.runners import runner_of
 from hotsync.model.explain import Mounted
 from hotsync.model.selection import Action, Rule, Selection, Voice
 

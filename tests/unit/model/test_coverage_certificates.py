@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.coverage_certificates import CertificateSeen, certificate_findings, holds_private_key, named_in
-from hotsync.model.coverage_judge import Judge
+from hotsync.model.coverage.certificates import CertificateSeen, certificate_findings, holds_private_key, named_in
+from hotsync.model.coverage.judge import Judge
 from hotsync.model.explain import Mounted
 from hotsync.model.selection import Selection
 

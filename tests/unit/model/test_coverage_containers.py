@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from hotsync.model.coverage import Kind
-from hotsync.model.coverage_containers import ContainerSeen, container_findings
-from hotsync.model.coverage_judge import Judge
+from hotsync.model.coverage.containers import ContainerSeen, container_findings
+from hotsync.model.coverage.findings import Kind
+from hotsync.model.coverage.judge import Judge
 from hotsync.model.explain import Mounted
 from hotsync.model.selection import Action, Rule, Selection, Voice
 

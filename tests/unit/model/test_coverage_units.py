@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from hotsync.model.coverage import Kind
-from hotsync.model.coverage_judge import Judge
-from hotsync.model.coverage_runners import Runner
-from hotsync.model.coverage_units import Listener, UnitSeen, other_services, port_findings, unit_findings
+from hotsync.model.coverage.findings import Kind
+from hotsync.model.coverage.judge import Judge
+from hotsync.model.coverage.runners import Runner
+from hotsync.model.coverage.units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
 from hotsync.model.selection import Action, Rule, Selection, Voice
 

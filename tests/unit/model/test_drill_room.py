@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.model.drill_room import free_neighbour
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 
 
 def test_the_client_gets_an_address_that_nobody_has() -> None:

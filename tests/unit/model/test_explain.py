@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotsync.model.coverage.not_data import NOT_DATA, with_not_data
 from hotsync.model.explain import (
     Fate,
     Mounted,
@@ -15,7 +16,6 @@ from hotsync.model.explain import (
     explain_path,
     explain_unit,
 )
-from hotsync.model.not_data import NOT_DATA, with_not_data
 from hotsync.model.selection import Action, Rule, Selection, Voice, rank_of
 
 BASE = Rule("/srv", Action.INCLUDE, "profile base", Voice.PROFILE)

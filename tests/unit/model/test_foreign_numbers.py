@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.model.account_numbers import Foreign, covered
-from hotsync.model.foreign_numbers import foreign_numbers, ranges_of_samba, ranges_of_sssd
+from hotsync.model.accounts.foreign import foreign_numbers, ranges_of_samba, ranges_of_sssd
+from hotsync.model.accounts.numbers import Foreign, covered
 
 SMB = """[global]
    idmap config * : backend = tdb

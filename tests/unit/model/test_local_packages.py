@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hotsync.model.local_packages import NO_TOOL, LocalPackage, are_too_many, carried_here, find_local, to_accept
-from hotsync.model.package_family import DEBIAN
-from hotsync.model.package_wants import Machine
-from hotsync.model.packages import Package
+from hotsync.model.packages.family import DEBIAN
+from hotsync.model.packages.local import NO_TOOL, LocalPackage, are_too_many, carried_here, find_local, to_accept
+from hotsync.model.packages.values import Package
+from hotsync.model.packages.wants import Machine
 
 MACHINE = Machine(DEBIAN, "amd64")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Vlan
-from hotsync.model.network_rename import names_after, renamed, resolved, top_of, with_standby
+from hotsync.model.network.links import Bond, Bridge, Vlan
+from hotsync.model.network.rename import names_after, renamed, resolved, top_of, with_standby
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.support.networks import network_states
 
 CARDS = ("eth0", "eth1", "ens3", "enp1s0")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hotsync.model.facts import PackageFact
-from hotsync.model.own_packages import OWN_PACKAGES, own_reason
-from hotsync.model.package_family import DEBIAN
-from hotsync.model.package_wants import Machine, differences
-from hotsync.model.packages import Package, Transaction, objections
+from hotsync.model.packages.family import DEBIAN
+from hotsync.model.packages.own import OWN_PACKAGES, own_reason
+from hotsync.model.packages.values import Package, Transaction, objections
+from hotsync.model.packages.wants import Machine, differences
 from hotsync.model.selection import Action
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import resolve

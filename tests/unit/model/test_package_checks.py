@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.package_checks import check_packages, check_updates, check_versions, outdated, told_here
-from hotsync.model.package_family import DEBIAN
-from hotsync.model.package_wants import Machine
-from hotsync.model.packages import NotCarried, Package, Wanted
+from hotsync.model.packages.checks import check_packages, check_updates, check_versions, outdated, told_here
+from hotsync.model.packages.family import DEBIAN
+from hotsync.model.packages.values import NotCarried, Package, Wanted
+from hotsync.model.packages.wants import Machine
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hotsync.model.facts import PackageFact
-from hotsync.model.package_family import DEBIAN, RPM, family_of
-from hotsync.model.package_wants import Machine, Marks, differences, marks, new_architectures
-from hotsync.model.packages import Package, Wanted
+from hotsync.model.packages.family import DEBIAN, RPM, family_of
+from hotsync.model.packages.values import Package, Wanted
+from hotsync.model.packages.wants import Machine, Marks, differences, marks, new_architectures
 
 HERE = Machine(DEBIAN, "amd64")
 

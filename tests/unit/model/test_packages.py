@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.model.package_family import DEBIAN
-from hotsync.model.packages import Package, Request, Transaction, Wanted, choose, objections, resolve
+from hotsync.model.packages.family import DEBIAN
+from hotsync.model.packages.values import Package, Request, Transaction, Wanted, choose, objections, resolve
 from tests.support.sizes import examples
 
 

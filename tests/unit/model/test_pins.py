@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.pins import Pin, new_pins, parse_preferences, render_preferences
+from hotsync.model.packages.pins import Pin, new_pins, parse_preferences, render_preferences
 
 TEXT = """\
 # ours

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Route
-from hotsync.model.recovery import Wanted, recovered
+from hotsync.model.network.links import Route
+from hotsync.model.network.recovery import Wanted, recovered
+from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.support.networks import network_states
 
 ADDRESS, GATEWAY = Address("eth0", "192.0.2.10", 24), Address("eth0", "192.0.2.1", 32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.repositories import Repository, new_here, parse_deb822, parse_list, render_list
+from hotsync.model.packages.repositories import Repository, new_here, parse_deb822, parse_list, render_list
 
 DEBIAN = Repository("http://mirror.example/debian", "bookworm", ("main",))
 

@@ -6,7 +6,7 @@ import configparser
 
 import pytest
 
-from hotsync.model.rpm_repositories import VARIABLES, RpmRepository, new_repositories, parse_repo, render_repo
+from hotsync.model.packages.rpm_repositories import VARIABLES, RpmRepository, new_repositories, parse_repo, render_repo
 
 BASE = RpmRepository("base", (("baseurl", "https://mirror.example/$releasever/$basearch/os/"),), ("RPM-GPG-KEY-x",))
 

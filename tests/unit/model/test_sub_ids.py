@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.model.sub_ids import (
+from hotsync.model.accounts.sub_ids import (
     SubMove,
     SubPlan,
     SubRange,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.versions import compare_debian, compare_rpm
+from hotsync.model.packages.versions import compare_debian, compare_rpm
 
 
 @pytest.mark.parametrize(

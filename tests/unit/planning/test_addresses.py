@@ -6,10 +6,10 @@ import pytest
 
 from hotsync.errors import ConfigError
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
-from hotsync.model.network import Address, Interface, NetworkState, is_on_link
-from hotsync.model.network_leases import with_leases
-from hotsync.model.network_links import Bridge
-from hotsync.model.network_rename import resolved
+from hotsync.model.network.leases import with_leases
+from hotsync.model.network.links import Bridge
+from hotsync.model.network.rename import resolved
+from hotsync.model.network.values import Address, Interface, NetworkState, is_on_link
 from hotsync.model.promotion import NetworkChoice
 from hotsync.planning.addresses import plan_network
 

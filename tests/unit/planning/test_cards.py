@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.model.cards import Card
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Vlan
+from hotsync.model.network.cards import Card
+from hotsync.model.network.links import Bond, Bridge, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 from hotsync.planning.cards import master_cards, on_its_wire, propose
 
 STATE = NetworkState(

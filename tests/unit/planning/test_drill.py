@@ -8,7 +8,7 @@ import pytest
 
 from hotsync.errors import NotReady
 from hotsync.model.drill_room import Card, Cover
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 from hotsync.model.report import Verdict
 from hotsync.planning.drill import LEAST, RoomFacts, check_wires, left_out, plan_room

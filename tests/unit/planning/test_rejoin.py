@@ -8,7 +8,7 @@ import pytest
 
 from hotsync.errors import NotReady
 from hotsync.model.entry import Kind
-from hotsync.model.network import Address, Interface, NetworkState
+from hotsync.model.network.values import Address, Interface, NetworkState
 from hotsync.model.plan import Outcome, StepFor, StepRecord
 from hotsync.model.ports.rejoining import Rejoining
 from hotsync.model.rejoin import REPLICA, Part, Rejoin, Terms, Way

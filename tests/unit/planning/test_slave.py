@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import NotReady, Refused, WrongRole
-from hotsync.model.accounts import Account, NumberPlan
+from hotsync.model.accounts.moves import Account, NumberPlan
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.package_checks import check_packages
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import Wanted
+from hotsync.model.packages.checks import check_packages
+from hotsync.model.packages.values import Wanted
+from hotsync.model.packages.wants import Marks
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.sources.instances import told_apart
-from hotsync.sources.mariadb_find import (
+from hotsync.sources.mariadb.find import (
     Collected,
     Listener,
     instance_of,
@@ -18,10 +18,10 @@ from hotsync.sources.mariadb_find import (
     parse_unit_files,
     without_running,
 )
-from hotsync.sources.pgtoc import contents, without_time
-from hotsync.sources.postgresql import parse_globals
-from hotsync.sources.postgresql_cluster import parse_cluster, quoted_name
-from hotsync.sources.postgresql_proof import are_harmless
+from hotsync.sources.postgresql.cluster import parse_cluster, quoted_name
+from hotsync.sources.postgresql.proof import are_harmless
+from hotsync.sources.postgresql.source import parse_globals
+from hotsync.sources.postgresql.toc import contents, without_time
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Dataset
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.sources import lmdb, slapd_conf
-from hotsync.sources.ldif import (
+from hotsync.sources.openldap import lmdb, slapd_conf
+from hotsync.sources.openldap.ldif import (
     DirectoryDatabase,
     EntryCounter,
     LdifError,

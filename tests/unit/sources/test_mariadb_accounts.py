@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.sources.mariadb import in_order
-from hotsync.sources.mariadb_accounts import Account, drops, parse_answers, questions, render, with_unix_socket
-from hotsync.sources.mariadb_ask import NEEDED, privileges_on_all
-from hotsync.sources.mariadb_client import parse_rows
-from hotsync.sources.mariadb_files import name_of
+from hotsync.sources.mariadb.accounts import Account, drops, parse_answers, questions, render, with_unix_socket
+from hotsync.sources.mariadb.ask import NEEDED, privileges_on_all
+from hotsync.sources.mariadb.client import parse_rows
+from hotsync.sources.mariadb.files import name_of
+from hotsync.sources.mariadb.source import in_order
 from hotsync.sources.versions import series
 
 ROOT = Account("root", "localhost", False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotsync.sources.mariadb_definers import is_account, is_role
+from hotsync.sources.mariadb.definers import is_account, is_role
 
 OURS = frozenset(("root", "mysql", "keeper"))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import StreamRefused
-from hotsync.sources.mariadb_guard import Guard, error_packet, turned_away
+from hotsync.sources.mariadb.guard import Guard, error_packet, turned_away
 
 FLAGS = 0x8038A205  # as a replica of 10.11 sends them
 SSL, COMPRESSION, DATABASE, STATEMENTS = 0x800, 0x20, 0x8, 0x10000

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import RestoreFailed
-from hotsync.sources.mariadb_binlog import Binlog, Kept, hindrance
-from hotsync.sources.mariadb_login import DOCUMENT, load_login, render_login
-from hotsync.sources.mariadb_positions import Position, covers, parse_gtids, parse_position
-from hotsync.sources.mariadb_standby import event_states, parse_standing, parse_status
-from hotsync.sources.mariadb_stream import Here, cannot_follow, fitness
-from hotsync.sources.mariadb_streaming import native_hash, options_name, options_text
+from hotsync.sources.mariadb.binlog import Binlog, Kept, hindrance
+from hotsync.sources.mariadb.login import DOCUMENT, load_login, render_login
+from hotsync.sources.mariadb.positions import Position, covers, parse_gtids, parse_position
+from hotsync.sources.mariadb.sqldump import Definitions
+from hotsync.sources.mariadb.sqlpieces import Kind
+from hotsync.sources.mariadb.standby import event_states, parse_standing, parse_status
+from hotsync.sources.mariadb.stream import Here, cannot_follow, fitness
+from hotsync.sources.mariadb.streaming import native_hash, options_name, options_text
 from hotsync.sources.source import Dataset
-from hotsync.sources.sqldump import Definitions
-from hotsync.sources.sqlpieces import Kind
 
 GOOD = Binlog(True, 77, "ROW", "/var/lib/mysql/hotsync-bin", False, False, False, False)
 STATUS = """\

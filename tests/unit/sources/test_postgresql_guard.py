@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.errors import StreamRefused
-from hotsync.sources.postgresql_guard import Guard, check_command, error_response, in_english, read_startup
+from hotsync.sources.postgresql.guard import Guard, check_command, error_response, in_english, read_startup
 
 REPLICATION = {"user": "postgres", "database": "replication", "replication": "true", "application_name": "walreceiver"}
 

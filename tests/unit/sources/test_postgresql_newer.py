@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.errors import RestoreFailed
-from hotsync.sources.postgresql_newer import render, serving, take_over
+from hotsync.sources.postgresql.newer import render, serving, take_over
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.sources.postgresql_fitness import Side, divergence, fitness
-from hotsync.sources.postgresql_slot import overrun
-from hotsync.sources.postgresql_standby import Standby, Standing, holds, parse_control, render_conninfo, standby_argv
+from hotsync.sources.postgresql.fitness import Side, divergence, fitness
+from hotsync.sources.postgresql.slot import overrun
+from hotsync.sources.postgresql.standby import Standby, Standing, holds, parse_control, render_conninfo, standby_argv
 
 CONTROL = """pg_control version number:            1300
 Catalog version number:               202209061

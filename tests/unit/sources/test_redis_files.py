@@ -8,11 +8,11 @@ import pytest
 
 from hotsync.errors import CommandFailed
 from hotsync.model.secret import Secret
-from hotsync.sources import redis_find
-from hotsync.sources.openldap_server import config_of
+from hotsync.sources.openldap.server import config_of
 from hotsync.sources.processes import running
-from hotsync.sources.redis_config import RedisSettings, read_settings, split_words
-from hotsync.sources.redis_find import Collected, instance_of, not_running, parse_exec
+from hotsync.sources.redis import find as redis_find
+from hotsync.sources.redis.config import RedisSettings, read_settings, split_words
+from hotsync.sources.redis.find import Collected, instance_of, not_running, parse_exec
 from hotsync.sources.source import Context
 from hotsync.system.paths import Paths
 

@@ -21,10 +21,10 @@ from hotsync.sources.documents import (
     load,
     render,
 )
-from hotsync.sources.ejabberd_documents import EjabberdServer
+from hotsync.sources.ejabberd.documents import EjabberdServer
 from hotsync.sources.followed import Pace, is_followed
-from hotsync.sources.openldap_documents import OpenldapDatabase, OpenldapServer
-from hotsync.sources.redis_documents import RedisServer
+from hotsync.sources.openldap.documents import OpenldapDatabase, OpenldapServer
+from hotsync.sources.redis.documents import RedisServer
 from hotsync.sources.registry import LOADED_AT_REST, Loadable, collect_all, known_rules, loadables, source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.system.paths import Paths

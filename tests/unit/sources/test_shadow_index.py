@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hotsync.changes.seen import HEAD
-from hotsync.sources.shadow_copy import rights_of
-from hotsync.sources.shadow_index import (
+from hotsync.sources.shadows.copy import rights_of
+from hotsync.sources.shadows.index import (
     Known,
     Looks,
     format_of,
@@ -24,7 +24,7 @@ from hotsync.sources.shadow_index import (
     must_copy,
     save_index,
 )
-from hotsync.sources.sqlite_child import uri_of
+from hotsync.sources.shadows.sqlite_child import uri_of
 
 LOOKS: Looks = ((1, 4096, 10**18, 10**18), (2, 32, 10**18, 10**18), None)
 KNOWN = Known("var/lib/app/data.db", "sqlite", LOOKS, young=False, taken_at=100.0)

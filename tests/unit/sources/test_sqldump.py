@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotsync.sources.sqldump import Definitions, DumpError, split
-from hotsync.sources.sqlpieces import pieces
+from hotsync.sources.mariadb.sqldump import Definitions, DumpError, split
+from hotsync.sources.mariadb.sqlpieces import pieces
 from tests.support.sizes import examples
 
 HEADER = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.model.coverage import Application, Coverage, Finding, Kind
+from hotsync.model.coverage.findings import Application, Coverage, Finding, Kind
 from hotsync.state.coverage import load_coverage, save_coverage
 from hotsync.system.paths import Paths
 

@@ -12,7 +12,7 @@ from hotsync.errors import ConfigError
 from hotsync.model.data_age import ServerAge
 from hotsync.model.entry import Kind
 from hotsync.model.identity import Role, RoleRecord
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import ExchangeUnit, How, NetworkChoice, NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from hotsync.backends.network.wires import Wire, answering
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 
 

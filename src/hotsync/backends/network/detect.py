@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.backends.network import esmith, ifupdown, netplan, networkd, networkmanager
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.values import Address, NetworkState
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hotsync.backends.network import ifupdown
 from hotsync.errors import ConfigError
-from hotsync.model.network import is_made_by_programs
+from hotsync.model.network.values import is_made_by_programs
 from hotsync.system import command
 
 PROGRAMS = frozenset(("dhclient", "dhcpcd", "udhcpc"))

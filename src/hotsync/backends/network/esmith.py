@@ -17,7 +17,7 @@ from hotsync.backends.network.files import read_text
 from hotsync.config import esmith
 from hotsync.config.esmith import Record
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState, parse_address
+from hotsync.model.network.values import Address, Interface, NetworkState, parse_address
 from hotsync.system import command
 from hotsync.system.platform import SIGNAL_EVENT
 

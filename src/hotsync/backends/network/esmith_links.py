@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface
-from hotsync.model.network_links import BOND_MODES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import BOND_MODES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
+from hotsync.model.network.values import Interface
 
 PARTS = {"bridged": "bridge", "slave": "master"}
 """Roles of ports, and the prop that names what they are a port of."""

@@ -14,7 +14,7 @@ from hotsync.backends.network import esmith
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.config.esmith import Record, parse_value, plain, render_value
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 
 _ACTIONS = "e-smith/events/actions"

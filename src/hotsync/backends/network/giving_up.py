@@ -13,7 +13,7 @@ from typing import Any
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import dhcp_clients, snapshot
 from hotsync.errors import CommandFailed
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 
 _log = logging.getLogger("hotsync.network")

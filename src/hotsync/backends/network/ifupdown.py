@@ -10,7 +10,7 @@ from pathlib import Path
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.ifupdown_read import parse
 from hotsync.backends.network.ifupdown_write import FILE, render
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
 NAME = "ifupdown"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface
-from hotsync.model.network_links import Bond, Bridge, Link, Vlan, bond_mode
+from hotsync.model.network.links import Bond, Bridge, Link, Vlan, bond_mode
+from hotsync.model.network.values import Interface
 
 Words = Mapping[str, tuple[str, str]]
 """Key -> value, and the line where it stands."""

@@ -18,8 +18,8 @@ from hotsync.backends.network.ifupdown_links import (
 )
 from hotsync.backends.network.ip_route import parse_route_command
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState, parse_address
-from hotsync.model.network_links import DEFAULT_ROUTES, Route
+from hotsync.model.network.links import DEFAULT_ROUTES, Route
+from hotsync.model.network.values import Address, Interface, NetworkState, parse_address
 
 _OPAQUE = re.compile(
     r"(up|down|pre-up|post-up|pre-down|post-down|metric|hwaddress|broadcast|network|scope|accept_ra|autoconf|"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hotsync.backends.network.ifupdown_links import link_lines
 from hotsync.backends.network.ip_route import route_command
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import DEFAULT_ROUTES, Route
+from hotsync.model.network.links import DEFAULT_ROUTES, Route
+from hotsync.model.network.values import Address, Interface, NetworkState
 
 FILE = "network/interfaces"
 """Below /etc."""

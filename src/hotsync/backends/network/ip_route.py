@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from hotsync.model.network_links import Route, network_of
+from hotsync.model.network.links import Route, network_of
 
 _PROGRAMS = ("ip", "/sbin/ip", "/bin/ip", "/usr/sbin/ip", "/usr/bin/ip")
 

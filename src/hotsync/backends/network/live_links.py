@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hotsync.model.network import Interface, NetworkState
-from hotsync.model.network_links import Bond, Bridge, Vlan
+from hotsync.model.network.links import Bond, Bridge, Vlan
+from hotsync.model.network.values import Interface, NetworkState
 from hotsync.system import command
 
 _NOW = frozenset(("priority", "vlan_filtering"))

@@ -12,7 +12,7 @@ from hotsync.backends.network.netplan_read import definitions, parse
 from hotsync.backends.network.netplan_words import SECTIONS
 from hotsync.backends.network.netplan_write import FOLDER, render
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
 NAME = "netplan"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hotsync.backends.network.netplan_words import BOND_WORDS, BRIDGE_PORTS, BRIDGE_WORDS, NO, YES
 from hotsync.backends.network.plain_yaml import Node
 from hotsync.errors import ConfigError
-from hotsync.model.network_links import BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
 
 _UNITS = {"ms": 1, "s": 1000}
 

@@ -12,8 +12,8 @@ from hotsync.backends.network.netplan_links import link_of
 from hotsync.backends.network.netplan_words import ID, NO, OPAQUE, SECTION, SECTIONS, TUNNEL, YES
 from hotsync.backends.network.plain_yaml import Node, parse_yaml
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface, NetworkState, parse_address
-from hotsync.model.network_links import DEFAULT_ROUTES, Route, Vlan, network_of
+from hotsync.model.network.links import DEFAULT_ROUTES, Route, Vlan, network_of
+from hotsync.model.network.values import Interface, NetworkState, parse_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from hotsync.backends.network.netplan_links import parameters
 from hotsync.backends.network.netplan_words import ID, OPAQUE, SECTION, SECTIONS, TUNNEL
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface, NetworkState
-from hotsync.model.network_links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.values import Interface, NetworkState
 
 FOLDER = "netplan"
 """Below /etc."""

@@ -11,7 +11,7 @@ from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.networkd_lines import lines_of
 from hotsync.backends.network.networkd_read import parse
 from hotsync.backends.network.networkd_write import FOLDER, render
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
 NAME = "networkd"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hotsync.backends.network.networkd_lines import NETDEV_OPAQUE, Line, check
 from hotsync.errors import ConfigError
-from hotsync.model.network_links import BOND_MODES, BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import BOND_MODES, BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
 
 BOND_WORDS = {
     "ad_select": "AdSelect",

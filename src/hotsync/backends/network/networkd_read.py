@@ -8,8 +8,8 @@ from dataclasses import replace
 from hotsync.backends.network.networkd_lines import BLOCKS, OPAQUE, PLAIN, Line, blocks_of, check, lines_of
 from hotsync.backends.network.networkd_links import netdev
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface, NetworkState, parse_address
-from hotsync.model.network_links import DEFAULT_ROUTES, Bond, Bridge, Link, Route, Vlan, network_of
+from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Link, Route, Vlan, network_of
+from hotsync.model.network.values import Interface, NetworkState, parse_address
 
 Options = tuple[tuple[str, str], ...]
 

@@ -6,8 +6,8 @@ from hotsync.backends.network.networkd_lines import BLOCKS, OPAQUE
 from hotsync.backends.network.networkd_links import NETDEV, netdev_lines
 from hotsync.backends.network.networkd_read import UNMANAGED
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState
-from hotsync.model.network_links import Bond, Route, Vlan
+from hotsync.model.network.links import Bond, Route, Vlan
+from hotsync.model.network.values import Address, Interface, NetworkState
 
 FOLDER = "systemd/network"
 """Below /etc."""

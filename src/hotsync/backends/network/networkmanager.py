@@ -10,7 +10,7 @@ from hotsync.backends.network.keyfile import settings_of
 from hotsync.backends.network.nm_read import parse
 from hotsync.backends.network.nm_write import FOLDER, render
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, NetworkState
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
 NAME = "NetworkManager"

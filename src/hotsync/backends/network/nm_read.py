@@ -10,8 +10,8 @@ from hotsync.backends.network.keyfile import Setting, settings_of
 from hotsync.backends.network.nm_routes import parse_route
 from hotsync.backends.network.nm_words import BRIDGE_WORDS, DEFAULTS, PARTS, SECTIONS, TYPES, VIRTUAL, own_uuid
 from hotsync.errors import ConfigError
-from hotsync.model.network import Address, Interface, NetworkState, parse_address
-from hotsync.model.network_links import DEFAULT_ROUTES, Bond, Bridge, Link, Route, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Link, Route, Virtual, Vlan, bond_mode
+from hotsync.model.network.values import Address, Interface, NetworkState, parse_address
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hotsync.backends.network.keyfile import Setting
-from hotsync.model.network import parse_address
-from hotsync.model.network_links import Route, network_of
+from hotsync.model.network.links import Route, network_of
+from hotsync.model.network.values import parse_address
 
 _NOWHERE = ("", "0.0.0.0", "::")  # noqa: S104 -- "no gateway", nothing is bound to it
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from hotsync.backends.network.nm_routes import route_lines
 from hotsync.backends.network.nm_words import BRIDGE_WORDS, PARTS, VIRTUAL, own_uuid
 from hotsync.errors import ConfigError
-from hotsync.model.network import Interface, NetworkState
-from hotsync.model.network_links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.values import Interface, NetworkState
 
 FOLDER = "NetworkManager/system-connections"
 """Below /etc."""

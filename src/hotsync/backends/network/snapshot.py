@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.live_links import read_masters, read_up
 from hotsync.errors import CommandFailed
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 from hotsync.system import command
 
 _PASSING = frozenset(("linkdown", "dead", "offload", "notify"))

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hotsync.backends.network import arp, ndp
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 
 _OWN = Path("/proc/thread-self/net/if_inet6")
 _LINK = "20"

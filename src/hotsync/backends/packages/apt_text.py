@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from hotsync.model.packages import Package, Transaction
+from hotsync.model.packages.values import Package, Transaction
 
 
 def parse_installed(text: str) -> list[Package]:

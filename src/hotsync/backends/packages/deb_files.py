@@ -11,8 +11,8 @@ from pathlib import Path
 from hotsync.backends.packages import apt_text
 from hotsync.backends.packages.apt import ARCHIVES
 from hotsync.errors import CommandFailed
-from hotsync.model.local_packages import NO_TOOL
-from hotsync.model.packages import Package
+from hotsync.model.packages.local import NO_TOOL
+from hotsync.model.packages.values import Package
 from hotsync.system import command
 from hotsync.system.paths import Paths
 

@@ -12,9 +12,9 @@ from hotsync.backends.packages.units import units_in
 from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
 from hotsync.backends.packages.unpacking import under_way
 from hotsync.errors import CommandFailed
-from hotsync.model.package_family import RPM, identity
-from hotsync.model.package_wants import Machine, Marks
-from hotsync.model.packages import Package, Request, Space, Transaction
+from hotsync.model.packages.family import RPM, identity
+from hotsync.model.packages.values import Package, Request, Space, Transaction
+from hotsync.model.packages.wants import Machine, Marks
 from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
 from hotsync.system.paths import Paths

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hotsync.backends.packages import rpm_text, yum_state
 from hotsync.errors import CommandFailed
-from hotsync.model.local_packages import NO_FILE
-from hotsync.model.packages import Package
+from hotsync.model.packages.local import NO_FILE
+from hotsync.model.packages.values import Package
 from hotsync.system import command
 from hotsync.system.paths import Paths
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hotsync.backends.packages import yum_state
 from hotsync.backends.packages.rpm_text import INSTALLED, is_wanted_by_a_person, parse_installed
-from hotsync.model.packages import Package
+from hotsync.model.packages.values import Package
 from hotsync.system import command
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths

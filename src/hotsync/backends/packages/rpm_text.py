@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from hotsync.model.package_family import identity
-from hotsync.model.packages import Package, Transaction
+from hotsync.model.packages.family import identity
+from hotsync.model.packages.values import Package, Transaction
 
 INSTALLED = r"%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n"
 OFFERED = r"%{name}\t%{epoch}:%{version}-%{release}\t%{arch}\t%{size}\t%{installsize}"

@@ -15,8 +15,8 @@ from hotsync.backends.packages.kept import lay_beside
 from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
 from hotsync.backends.packages.unpacking import under_way
 from hotsync.errors import CommandFailed
-from hotsync.model.package_wants import Marks
-from hotsync.model.packages import Request, Transaction
+from hotsync.model.packages.values import Request, Transaction
+from hotsync.model.packages.wants import Marks
 from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
 from hotsync.system.paths import Paths

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from hotsync.model.packages import Package
+from hotsync.model.packages.values import Package
 
 
 class PackageFiles(Protocol):

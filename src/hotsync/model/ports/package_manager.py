@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hotsync.model.package_wants import Machine, Marks
-from hotsync.model.packages import Package, Request, Space, Transaction
+from hotsync.model.packages.values import Package, Request, Space, Transaction
+from hotsync.model.packages.wants import Machine, Marks
 
 
 @dataclass(frozen=True, slots=True)

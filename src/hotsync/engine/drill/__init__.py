@@ -1,0 +1,1 @@
+"""The rehearsal of a promotion in a sandbox."""

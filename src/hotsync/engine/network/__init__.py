@@ -1,0 +1,1 @@
+"""This server's network while it changes: written anew, proven, put back."""

@@ -1,0 +1,1 @@
+"""Never two MASTERs: boot guard, hold, handing over, silence."""

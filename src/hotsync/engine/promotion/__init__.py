@@ -1,0 +1,1 @@
+"""A SLAVE becomes MASTER: what is read before, and the ports that a promotion needs."""

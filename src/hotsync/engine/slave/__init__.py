@@ -1,0 +1,1 @@
+"""The hourly work of a waiting SLAVE: packages, repositories, accounts, mute, readiness."""

@@ -1,0 +1,172 @@
+"""Which of the MASTER's databases a waiting SLAVE has loaded beforehand, so that a promotion loads only what is newer.
+
+A server of HotSync's own runs on the very data directory that production will use, while it loads and no longer
+(warm_load.py). What it then holds is written down together with a fingerprint of the directory; whoever touches it
+later makes that void, and the promotion loads everything.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from hotsync.backends import waiting_servers
+from hotsync.engine.promotion.loads import GROWTH, data_folder
+from hotsync.engine.promotion.master_facts import spool_of_tree
+from hotsync.engine.promotion.room import free_at
+from hotsync.engine.standby.standbys import is_standby
+from hotsync.errors import RestoreFailed
+from hotsync.model.promotion import DatabaseDump
+from hotsync.model.warm import Budget, WarmLoad, WarmServer
+from hotsync.sources import documents
+from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb import waiting as mariadb_waiting
+from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.postgresql import waiting as postgresql_waiting
+from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
+from hotsync.state.warm import load_warm, note_warm, untouched
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.warm")
+Collected = MariadbInstance | PostgresqlCluster
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,100}")
+
+
+def wanted_loads(paths: Paths, dumps: Iterable[DatabaseDump], budget: Budget) -> tuple[WarmLoad, ...]:
+    """Given the dumps of the last generation, return those that are not loaded beforehand as they are now."""
+    if not budget.minutes:
+        return ()
+    found: list[WarmLoad] = []
+    for dump in dumps:
+        if dump.engine not in (mariadb.NAME, postgresql.NAME):
+            continue  # the others are put in place in a moment
+        if is_standby(paths, dump):
+            continue  # it follows the MASTER by itself
+        server = _held(paths, dump)
+        if server is not None and server.digest == dump.digest:
+            continue
+        directory = _directory(paths, dump)
+        left = _bytes_left(paths, dump, server)
+        hindrance = _hindrance(paths, dump, directory, left, budget)
+        found.append(WarmLoad(dump.engine, dump.instance, directory, left, hindrance))
+    return tuple(found)
+
+
+def _directory(paths: Paths, dump: DatabaseDump) -> Path:
+    return paths.at(data_folder(paths.replica / "tree", dump))
+
+
+def _held(paths: Paths, dump: DatabaseDump) -> WarmServer | None:
+    """Return what the server of a dump holds already, None if nobody knows."""
+    server = load_warm(paths).get(dump.name)
+    return server if server is not None and untouched(server, _directory(paths, dump)) else None
+
+
+def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, budget: Budget) -> str:
+    """Return in words why a server cannot be loaded beforehand, "" if it can."""
+    if not _NAME.fullmatch(dump.instance):
+        return "its name is no name of a unit"
+    if dump.served_by != dump.instance:
+        return f"a server of another major version will serve it ({dump.served_by})"
+    is_server = mariadb_waiting.is_server if dump.engine == mariadb.NAME else postgresql_waiting.is_server
+    if not is_server(directory):
+        return f"its data directory {directory} is not here yet"
+    if dump.size > budget.largest:
+        return f"its dumps are larger than WarmGigabytes ({budget.largest / 2**30:.0f})"
+    needed = int(left * GROWTH)
+    if free_at(directory) < needed:
+        return f"{directory} lacks room: {needed / 2**20:.0f} MiB are needed"
+    try:
+        document = document_of(spool_of_tree(paths) / dump.engine / dump.instance, dump.engine)
+    except RestoreFailed as error:
+        return error.sentence
+    if isinstance(document, MariadbInstance):
+        said = mariadb_waiting.hindrance(document, dump.instance)
+        empty = mariadb_waiting.empty_places(document, paths.root)
+        if empty:
+            said += f"; {', '.join(empty)} holds nothing here: let MariaDB start here once with the MASTER's settings"
+    else:
+        said = "it has tablespaces" if document.spaces else ""
+    return said or _leads_out(directory)
+
+
+def _leads_out(directory: Path) -> str:
+    """Return in words that a data directory has parts elsewhere: a server that waits cannot write there, and nobody
+    would see what becomes of them."""
+    for folder in (directory, directory / "pg_tblspc"):
+        with suppress(FileNotFoundError), os.scandir(folder) as found:
+            links = sorted(item.path for item in found if item.is_symlink())
+            if links:
+                return f"{links[0]} leads out of the data directory of this server"
+    return ""
+
+
+def bytes_left(paths: Paths, dump: DatabaseDump) -> int:
+    """Given a dump, return how many bytes of it a promotion now would load (all of them, if in doubt)."""
+    if is_standby(paths, dump):
+        return 0
+    return _bytes_left(paths, dump, _held(paths, dump))
+
+
+def _bytes_left(paths: Paths, dump: DatabaseDump, server: WarmServer | None) -> int:
+    if server is None:
+        return dump.size
+    try:
+        document = document_of(spool_of_tree(paths) / dump.engine / dump.instance, dump.engine)
+    except RestoreFailed:
+        return dump.size
+    digests = documents.digests(document)
+    return sum(
+        _size(database)
+        for database in document.databases
+        if server.databases.get(database.name) != digests[database.name]
+    )
+
+
+def _size(database: documents.MariadbDatabase | documents.PostgresqlDatabase) -> int:
+    if isinstance(database, documents.MariadbDatabase):
+        return database.content.size
+    return sum(file.size for file in database.content)
+
+
+def document_of(folder: Path, engine: str) -> Collected:
+    """Given the folder of a collected server, return what is told of it; raise RestoreFailed."""
+    if engine == mariadb.NAME:
+        return documents.load(folder / INSTANCE, MariadbInstance)
+    return documents.load(folder / CLUSTER, PostgresqlCluster)
+
+
+def hand_over(paths: Paths, engine: str, instance: str, epoch: int) -> None:
+    """Before a promotion starts a server: end the waiting one, and note whether its files are as it left them."""
+    name = f"{engine}/{instance}"
+    if _NAME.fullmatch(instance):
+        waiting_servers.stop(paths, f"{engine}@{instance}")
+    server = load_warm(paths).get(name)
+    if server is None or server.handed_over == epoch:
+        return
+    if untouched(server, Path(server.directory)):
+        note_warm(paths, name, replace(server, handed_over=epoch))
+    else:
+        _log.warning("%s was touched since it was loaded beforehand: all of it is loaded again", name)
+        note_warm(paths, name, None)
+
+
+def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
+    """Given a server of production that runs, return what it held when this promotion started it."""
+    server = load_warm(paths).get(dataset.name)
+    if server is None or server.handed_over != epoch:
+        return NOTHING_LOADED
+    if server.directory not in {os.path.realpath(place) for place in dataset.directories}:
+        _log.warning("%s keeps its files elsewhere than where they were loaded beforehand", dataset.name)
+        return NOTHING_LOADED
+    if dataset.source == mariadb.NAME and (said := mariadb_waiting.elsewhere_now(dataset)):
+        _log.warning("%s does not use what was loaded beforehand: %s", dataset.name, said)
+        return NOTHING_LOADED
+    _log.info("%s: loaded beforehand: %s", dataset.name, ", ".join(map(repr, sorted(server.databases))))
+    return Loaded(dict(server.databases))

@@ -1,0 +1,153 @@
+"""Loads what is new of one server's dumps on a waiting SLAVE, into a confined server that runs only for that."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from hotsync.backends import waiting_servers
+from hotsync.backends.waiting_servers import WaitingServer
+from hotsync.engine.standby.warm import Collected, document_of
+from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.model.warm import WarmLoad, WarmServer
+from hotsync.replica.layout import Layout
+from hotsync.replica.pin import pinned
+from hotsync.sources import documents
+from hotsync.sources.documents import MariadbInstance
+from hotsync.sources.mariadb import load as mariadb_load
+from hotsync.sources.mariadb import make as mariadb_make
+from hotsync.sources.mariadb import waiting as mariadb_waiting
+from hotsync.sources.postgresql import cluster as postgresql_cluster
+from hotsync.sources.postgresql import load as postgresql_load
+from hotsync.sources.postgresql import waiting as postgresql_waiting
+from hotsync.sources.source import Dataset, Loaded, LoadPaused
+from hotsync.state.warm import load_warm, note_warm, untouched
+from hotsync.system import files, trees
+from hotsync.system.clock import Clock
+from hotsync.system.paths import Paths
+
+_log = logging.getLogger("hotsync.warm")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One load: the server that waits, how it is reached, what loads a dump into it, what names this SLAVE's own
+    databases in it, and what says whether a data directory holds none at all."""
+
+    server: WaitingServer
+    dataset: Dataset
+    restore: Callable[[Path, Dataset, Loaded], str]
+    own: Callable[[], tuple[str, ...]]
+    is_fresh: Callable[[Path], bool]
+
+
+@dataclass(slots=True)
+class WarmDatabases:
+    """The servers of this SLAVE while they are loaded beforehand; `until` is when no further database is begun."""
+
+    paths: Paths
+    clock: Clock
+    until: float
+
+    def load(self, wanted: WarmLoad) -> bool:
+        """Load what lacks of one server's dumps into its waiting server; return whether it holds everything then.
+
+        Whatever comes of it, what it holds is written down once it was stopped. Raise HotSyncError or OSError.
+        """
+        path = f"var/lib/hotsync/spool/{wanted.engine}/{wanted.instance}"
+        name = f"{wanted.engine}-{wanted.instance}"
+        with pinned(Layout(self.paths.replica), self.paths.replica_lock, path, name) as dumps:
+            document = document_of(dumps, wanted.engine)
+            directory = Path(os.path.realpath(wanted.directory))
+            before = load_warm(self.paths).get(wanted.name)
+            good = before is not None and before.settings == document.settings and untouched(before, directory)
+            holds = dict(before.databases) if before is not None and good else {}
+            work = self._work(wanted, document, directory, dumps)
+            # from here on, and until it was stopped in good order, nobody knows what it holds
+            server = WarmServer(str(directory), settings=document.settings)
+            note_warm(self.paths, wanted.name, server)
+            if self._start(work, wanted, document, before):
+                holds = {}
+            try:
+                server = replace(server, own=work.own())
+                if self._fill(work, dumps, holds, documents.digests(document)):
+                    server = replace(server, digest=document.digest)
+            finally:
+                waiting_servers.stop(self.paths, work.server.name)
+                server = replace(server, fingerprint=trees.fingerprint(directory), databases=holds)
+                note_warm(self.paths, wanted.name, server)
+        return bool(server.digest)
+
+    def _start(self, work: _Work, wanted: WarmLoad, document: Collected, before: WarmServer | None) -> bool:
+        """Start the server; return whether its data directory had to be made anew for that.
+
+        That is so where the MASTER's settings changed, and done only where nothing of this SLAVE's own is lost.
+        """
+        directory = work.server.writes[0]
+        try:
+            waiting_servers.start(self.paths, work.server)
+        except CommandFailed:
+            known = before is not None and before.directory == str(directory)
+            if before.own if before is not None and known else not work.is_fresh(directory):
+                raise
+        else:
+            return False
+        _log.warning("%s does not start with the MASTER's settings: its data directory is made anew", wanted.name)
+        _make_anew(document, wanted.instance, directory, work.server.user)
+        waiting_servers.start(self.paths, work.server)
+        return True
+
+    def _work(self, wanted: WarmLoad, document: Collected, directory: Path, dumps: Path) -> _Work:
+        folder = waiting_servers.folder_of(self.paths, f"{wanted.engine}@{wanted.instance}")
+        user = pwd.getpwuid(directory.stat().st_uid).pw_name
+        if user == "root":
+            raise RestoreFailed(dataset=wanted.name, reason=f"{directory} belongs to root")
+        if isinstance(document, MariadbInstance):
+            server = mariadb_waiting.server_of(document, wanted.instance, directory, user, folder)
+            dataset = mariadb_waiting.dataset_of(wanted.instance, folder)
+            own = partial(mariadb_waiting.own_databases, dataset, document)
+            return _Work(server, dataset, mariadb_load.restore, own, mariadb_waiting.is_fresh)
+        server = postgresql_waiting.server_of(wanted.instance, directory, user, folder)
+        dataset = postgresql_waiting.dataset_of(wanted.instance, user, folder, dumps)
+        own = partial(postgresql_waiting.own_databases, dataset, document)
+        return _Work(server, dataset, postgresql_load.restore, own, postgresql_waiting.is_fresh)
+
+    def _fill(self, work: _Work, dumps: Path, holds: dict[str, str], digests: Mapping[str, str]) -> bool:
+        """Load into a server that runs; return whether it holds everything. `holds` follows what is done."""
+
+        def begin(name: str) -> None:
+            holds[name] = ""  # half of it may be there, to be dropped also if the MASTER has it no more
+
+        def done(name: str) -> None:
+            holds[name] = digests[name]
+
+        loaded = Loaded(dict(holds), begin, done, lambda: self.clock.now() < self.until, accounts=False)
+        try:
+            work.restore(dumps, work.dataset, loaded)
+        except LoadPaused:
+            return False
+        for name in holds.keys() - digests.keys():
+            del holds[name]
+        return True
+
+
+def _make_anew(document: Collected, instance: str, directory: Path, user: str) -> None:
+    """Make an empty data directory in the place of one; old or new, never half. Raise RestoreFailed or OSError."""
+    new = directory.with_name(f"{directory.name}.hotsync-new")
+    trees.remove(new)
+    old = directory.stat()
+    new.mkdir(mode=0o700)
+    os.chown(new, old.st_uid, old.st_gid)
+    if isinstance(document, MariadbInstance):
+        mariadb_make.fill_directory(document, instance, new, user)
+    else:
+        postgresql_cluster.fill_directory(document, instance, new, user)
+    new.chmod(old.st_mode & 0o7777)
+    files.sync_filesystem(new)
+    files.rename_exchange(str(new), str(directory))
+    trees.remove(new)

@@ -1,0 +1,1 @@
+"""A run of the MASTER: collect, select, deliver."""

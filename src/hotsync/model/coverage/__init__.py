@@ -1,0 +1,1 @@
+"""What of a server nothing protects, decided."""

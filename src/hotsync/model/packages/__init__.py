@@ -1,0 +1,1 @@
+"""Packages, repositories and pins as values, and their rules."""

@@ -1,0 +1,1 @@
+"""ejabberd: its Mnesia database, backed up and put back."""

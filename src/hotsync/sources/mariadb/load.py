@@ -1,0 +1,136 @@
+"""Loads a collected MariaDB server into a server: accounts, then tables, then views, then grants."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
+from hotsync.sources import documents
+from hotsync.sources.documents import INSTANCE, MariadbInstance
+from hotsync.sources.mariadb import accounts as mariadb_accounts
+from hotsync.sources.mariadb.accounts import Account
+from hotsync.sources.mariadb.client import (
+    ask,
+    client,
+    detail,
+    is_mariadb,
+    login,
+    server_version,
+    with_own_login,
+)
+from hotsync.sources.mariadb.databases import load_databases, make_durable
+from hotsync.sources.mariadb.definers import may_do_all
+from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
+from hotsync.sources.stream import feed
+from hotsync.sources.versions import series
+
+_EVENTS = "`hotsync_events`"
+_ERROR_NUMBER = re.compile(r"^ERROR (\d+)", re.MULTILINE)
+_GONE = frozenset(("1054", "1146", "1147", "1305"))
+"""No such column, table, grant on one, routine."""
+
+_log = logging.getLogger(__name__)
+
+
+def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> str:
+    """Given a collected server, load all of it into the server `dataset`, but for what it is known to hold already.
+
+    Return the digest of what was loaded.
+    Databases and accounts of the MASTER become what they were there; databases that the MASTER lacks stay; accounts
+    that it lacks go (a login that was taken away there must not work here). Raise OlderServer or RestoreFailed, or
+    LoadPaused where `loaded` wanted it: then accounts have no grants yet, and events do not run.
+    """
+    dataset = with_own_login(dataset)
+    document = loadable(folder, dataset)
+    with _loading(folder, dataset, document) as accounts:
+        if loaded.accounts:
+            feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
+        with may_do_all(dataset, document.accounts, are_made=loaded.accounts):
+            load_databases(folder, dataset, document, loaded)
+        if loaded.accounts:
+            feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+            _drop_others(dataset, document)
+    return document.digest
+
+
+def restore_accounts(folder: Path, dataset: Dataset) -> str:
+    """Given a collected server whose databases are here already, newer than its dumps, make its accounts those of it.
+
+    Return the digest of what was collected. What was granted on a table that is gone by now is left out. Raise
+    OlderServer or RestoreFailed.
+    """
+    dataset = with_own_login(dataset)
+    document = loadable(folder, dataset)
+    with _loading(folder, dataset, document) as accounts:
+        feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
+        try:
+            feed([*client(dataset, loading=True), "--force"], [accounts[document.accounts.grants_at :]])
+        except CommandFailed as error:
+            if not set(_ERROR_NUMBER.findall(error.stderr)) <= _GONE:
+                raise
+            _log.warning("%s: grants on what is gone by now are left out: %s", dataset.name, error.stderr)
+        _drop_others(dataset, document)
+    return document.digest
+
+
+def loadable(folder: Path, dataset: Dataset) -> MariadbInstance:
+    """Given a collected server, return its document; raise OlderServer if the server `dataset` is older than that one.
+
+    Raise RestoreFailed if the document cannot be read or the server does not answer.
+    """
+    document = documents.load(folder / INSTANCE, MariadbInstance)
+    try:
+        version = server_version(dataset)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    if is_mariadb(version) != is_mariadb(document.version):
+        reason = f"the server here is {version}, the dumps are of {document.version}"
+        raise RestoreFailed(dataset=dataset.name, reason=reason, hint="Install the kind of server that the MASTER has.")
+    if series(version) < series(document.version):
+        raise OlderServer(dataset=dataset.name, theirs=document.version, ours=version)
+    return document
+
+
+@contextmanager
+def _loading(folder: Path, dataset: Dataset, document: MariadbInstance) -> Iterator[bytes]:
+    """Return the accounts that were collected; events rest in the block, and what was loaded in it is on disk after it.
+
+    Raise RestoreFailed for what fails in it; events rest on then.
+    """
+    try:
+        accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
+        held = _hold_events(dataset)
+        yield accounts
+        if held:
+            ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
+        make_durable(dataset)
+    except CommandFailed as error:
+        raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
+    except OSError as error:
+        raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
+
+
+def _hold_events(dataset: Dataset) -> bool:
+    """Keep events from running on what is half loaded; return whether they are to run when all is loaded.
+
+    A role is the mark of it, so that a load that goes on after one that died lets them run again.
+    """
+    asked = "SELECT @@GLOBAL.event_scheduler; SELECT COUNT(*) FROM mysql.user WHERE User = 'hotsync_events';"
+    scheduler, marked = (row[0] for row in ask(dataset, asked))
+    if scheduler == "ON":
+        ask(dataset, f"CREATE OR REPLACE ROLE {_EVENTS}; SET GLOBAL event_scheduler = OFF;")
+    return scheduler == "ON" or marked != "0"
+
+
+def _drop_others(dataset: Dataset, document: MariadbInstance) -> None:
+    rows = ask(dataset, "SELECT User, Host, is_role FROM mysql.user;")
+    found = [(user, host, is_role == "Y") for user, host, is_role in rows]
+    user, host = login(dataset)
+    ours = Account(user, host, is_role=False).quoted
+    sql = mariadb_accounts.drops(found, document.accounts.users, document.accounts.roles, ours)
+    if sql:
+        ask(dataset, sql.decode("utf-8", "surrogateescape"))

@@ -1,0 +1,1 @@
+"""OpenLDAP: read by its own tools, loaded at rest."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: found, asked, dumped, loaded, streamed."""

@@ -1,0 +1,1 @@
+"""Redis: found, saved, loaded."""

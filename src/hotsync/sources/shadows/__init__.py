@@ -1,0 +1,1 @@
+"""Sound copies of files that must not be copied live: SQLite and TDB."""
