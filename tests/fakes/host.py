@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from hotsync.model.entry import Kind
+from hotsync.model.facts import StreamFact
 from hotsync.model.fence import FenceResult, Tier, tiers_left
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network.values import Address
@@ -196,6 +197,9 @@ class FakeHost:
 
     def take_architectures(self, names: Sequence[str]) -> None:
         raise AssertionError("a promotion takes no architectures")
+
+    def take_streams(self, streams: Sequence[StreamFact]) -> None:
+        raise AssertionError("a promotion enables no streams")
 
     def take_marks(self) -> None:
         raise AssertionError("a promotion marks no packages")

@@ -148,7 +148,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     run = SlaveRun(
         ended_at=clock.now(),
         generation=facts.generation,
-        missing=tuple(MissingPackage(name, reason) for name, reason in sorted(host.outcome.missing.items())),
+        missing=tuple(MissingPackage(name, reason) for name, reason in sorted(_missing(facts, host.outcome).items())),
         not_carried=tuple(MissingPackage(package.name, package.reason) for package in facts.not_carried),
         behind=tuple(
             MissingPackage(name, reason)
@@ -170,6 +170,11 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     run = replace(run, ended_at=clock.now())
     save_slave_run(paths, run)
     return run
+
+
+def _missing(facts: SlaveFacts, outcome: SlaveOutcome) -> dict[str, str]:
+    """Return what of the MASTER could not be had, by name, with the reason."""
+    return {each.name: each.reason for each in facts.streams_stay} | outcome.missing
 
 
 def _may_change(facts: SlaveFacts, outcome: SlaveOutcome) -> bool:

@@ -30,6 +30,7 @@ class Topic(StrEnum):
     ARCHITECTURE = "architecture"
     PACKAGE = "package"
     VERSION = "version"
+    STREAM = "stream"
     UNIT = "unit"
     USER = "user"
     GROUP = "group"
@@ -70,14 +71,14 @@ def drift(master: MasterFacts, slave: MasterFacts, ground: Ground) -> tuple[Diff
     """Given the facts of both, return how they differ, what matters first; what the MASTER did not tell is no
     difference."""
     topics: tuple[Callable[[MasterFacts, MasterFacts, Ground], Iterator[Difference]], ...] = (
-        _architecture, _packages, _units, _users, _groups, _sysctl, _locale, _timezone, _modules, _shares,
+        _architecture, _packages, _streams, _units, _users, _groups, _sysctl, _locale, _timezone, _modules, _shares,
         _quotas,
     )  # fmt: skip
     found = chain.from_iterable(topic(master, slave, ground) for topic in topics)
     return tuple(sorted(found, key=lambda each: not each.matters))
 
 
-_CHECKED = frozenset((Topic.PACKAGE, Topic.VERSION, Topic.USER, Topic.GROUP))
+_CHECKED = frozenset((Topic.PACKAGE, Topic.VERSION, Topic.STREAM, Topic.USER, Topic.GROUP))
 """Topics for which readiness has checks of their own."""
 
 
@@ -141,6 +142,19 @@ def _version(name: str, there: str, here: str, ground: Ground, order: Order) -> 
         return Difference(Topic.VERSION, name, there, here, True, why)
     why = "each server has its own updates" if older else "newer here: it reads what the older one wrote"
     return Difference(Topic.VERSION, name, there, here, False, why)
+
+
+def _streams(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    if not master.packages:
+        return
+    theirs, ours = ({each.module: each.stream or "switched off" for each in facts.streams} for facts in (master, slave))
+    for module in sorted(theirs.keys() | ours.keys()):
+        there, here = theirs.get(module, ""), ours.get(module, "")
+        if there and there != here:
+            why = "it decides which versions of packages can be had; hotsync-slave says why it is not so here"
+            yield Difference(Topic.STREAM, module, there, here, True, why)
+        elif there != here:
+            yield Difference(Topic.STREAM, module, there, here, False, "the MASTER left it as it came")
 
 
 def _units(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:

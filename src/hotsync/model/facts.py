@@ -17,6 +17,18 @@ class PackageFact:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamFact:
+    """A module of dnf that was set: the stream that is enabled, "" where the module is switched off."""
+
+    module: str
+    stream: str = ""
+
+    def __str__(self) -> str:
+        """Return it as dnf writes it."""
+        return f"{self.module}:{self.stream}" if self.stream else f"{self.module} (switched off)"
+
+
+@dataclass(frozen=True, slots=True)
 class AccountFact:
     """A user with its numbers (the passwords are in etc/shadow of the tree)."""
 
@@ -159,6 +171,7 @@ class MasterFacts:
     mounts: tuple[MountFact, ...] = ()
     system: SystemFacts = SystemFacts()
     quotas: tuple[QuotaFact, ...] = ()
+    streams: tuple[StreamFact, ...] = ()
 
     @property
     def active_units(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hotsync.model.accounts.moves import NumberPlan
+from hotsync.model.facts import StreamFact
 from hotsync.model.identity import RoleRecord
 from hotsync.model.packages.values import NotCarried, Wanted
 from hotsync.model.packages.wants import Marks
@@ -19,7 +20,8 @@ class SlaveFacts:
     `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
     of accounts was interrupted, `files_left` which files could not follow one; `settled` says that nothing of packages
     changed since the last run, which got all; `wanted` are packages of the MASTER that are not here, or older, and may
-    be; `stays` are those that are older here and stay so; `architectures` are to be taken first, `marks` differ;
+    be; `stays` are those that are older here and stay so; `architectures` are to be taken first, and
+    `streams` of modules enabled (`streams_stay` are those that must not, and why), `marks` differ;
     `other_family` says that its packages are none for this server. `broken` says what is wrong with the package
     database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are not here. `loads` are
     the database servers whose dumps are not all loaded beforehand, `standbys` those that the MASTER streams.
@@ -38,6 +40,8 @@ class SlaveFacts:
     not_carried: tuple[NotCarried, ...] = ()
     stays: tuple[NotCarried, ...] = ()
     architectures: tuple[str, ...] = ()
+    streams: tuple[StreamFact, ...] = ()
+    streams_stay: tuple[NotCarried, ...] = ()
     marks: Marks = field(default_factory=Marks)
     other_family: str = ""
     broken: str = ""

@@ -16,6 +16,7 @@ from hotsync.steps.packages import (
     MarkPackages,
     TakeArchitectures,
     TakeNumbers,
+    TakeStreams,
 )
 from hotsync.steps.slave import FreeUnits, MuteUnits
 
@@ -81,6 +82,8 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
 def _packages(facts: SlaveFacts) -> Iterator[Step]:
     if facts.architectures:
         yield TakeArchitectures(facts.architectures)
+    if facts.streams:
+        yield TakeStreams(facts.streams)
     if facts.wanted:
         updates = sum(1 for package in facts.wanted if package.here)
         yield InstallPackages(tuple(package.name for package in facts.wanted), updates)

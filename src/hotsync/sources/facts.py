@@ -16,6 +16,7 @@ from typing import Any
 
 from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
+from hotsync.backends.packages.module_streams import read_streams
 from hotsync.backends.quotas import read_quotas
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.facts import (
@@ -106,6 +107,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         mounts=tuple(parse_mounts(_read(Path("/proc/1/mountinfo")))),
         system=read_system(paths),
         quotas=read_quotas(),
+        streams=read_streams(paths),
     )
 
 

@@ -20,6 +20,7 @@ from hotsync.model.facts import (
     NetworkFacts,
     PackageFact,
     QuotaFact,
+    StreamFact,
     SystemFacts,
     UnitFact,
 )
@@ -38,6 +39,7 @@ class _Head:
 @dataclass(frozen=True, slots=True)
 class _Packages:
     packages: tuple[PackageFact, ...]
+    streams: tuple[StreamFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ _T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System, _Qu
 def render_facts(facts: MasterFacts) -> dict[str, bytes]:
     """Given facts, return the documents: file name -> content."""
     parts: dict[str, _Document] = {
-        "packages.json": _Packages(facts.packages),
+        "packages.json": _Packages(facts.packages, facts.streams),
         "accounts.json": _Accounts(facts.users, facts.groups),
         "units.json": _Units(facts.units),
         "network.json": _Network(facts.network),
@@ -132,6 +134,7 @@ def load_facts(folder: Path) -> MasterFacts:
         mounts=mounts.mounts if mounts else (),
         system=system.system if system else SystemFacts(),
         quotas=quotas.quotas if quotas else (),
+        streams=packages.streams if packages else (),
     )
 
 

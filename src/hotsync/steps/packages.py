@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hotsync.model.facts import StreamFact
 from hotsync.model.plan import Phase
 from hotsync.model.ports import Host
 
@@ -50,6 +51,24 @@ class TakeArchitectures:
     def apply(self, host: Host) -> None:
         """Do it."""
         host.packages.take_architectures(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStreams:
+    """Enable the streams of modules that the MASTER has: they decide which versions of packages can be had at all."""
+
+    streams: tuple[StreamFact, ...]
+    phase: Phase = Phase.PACKAGES
+    key: str = "packages.streams"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"set the modules of packages as the MASTER does: {', '.join(map(str, self.streams))}"
+
+    def apply(self, host: Host) -> None:
+        """Do it."""
+        host.packages.take_streams(self.streams)
 
 
 @dataclass(frozen=True, slots=True)

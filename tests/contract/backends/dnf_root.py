@@ -27,6 +27,27 @@ mkdir -p %{{buildroot}}/usr/share/{name}
 {files}
 """
 
+_MODULE = """\
+---
+document: modulemd
+version: 2
+data:
+  name: {name}
+  stream: "{stream}"
+  version: 1
+  context: c0ffee
+  arch: {architecture}
+  summary: a module of a test
+  description: a module of a test
+  license:
+    module: [none]
+  dependencies:
+  - requires: {{{requires}}}
+  artifacts:
+    rpms: [{files}]
+...
+"""
+
 
 class DnfRoot:
     """The root, and what its repository offers."""
@@ -35,6 +56,7 @@ class DnfRoot:
         self.root = folder / "root"
         self.repository = folder / "repository"
         self._builds = folder / "builds"
+        self._modules: dict[tuple[str, str], str] = {}
         for place in (
             "etc/yum.repos.d",
             "etc/dnf",
@@ -49,7 +71,7 @@ class DnfRoot:
         (self.root / "root/.rpmdb").symlink_to("../var/lib/rpm")
         self._builds.mkdir()
         self.repository.mkdir()
-        (self.root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=0\n")
+        (self.root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=0\nmodule_platform_id=platform:el9\n")
         self.serve_from(f"file://{self.repository}")
         self.publish()
         self.paths = Paths(self.root)
@@ -88,6 +110,21 @@ class DnfRoot:
         self.publish()
         return self.repository / f"{name}-{number}-{release}.{architecture}.rpm"
 
+    def offer_module(self, name: str, stream: str, *packages: tuple[str, str], requires: str = "") -> None:
+        """Put a stream of a module with its packages (name, version) into the repository."""
+        for package, version in packages:
+            self.offer(package, version, ModularityLabel=f"{name}:{stream}:1:c0ffee")
+        files = (f'"{package}-{version if ":" in version else f"0:{version}"}.noarch"' for package, version in packages)
+        self._modules[name, stream] = _MODULE.format(
+            name=name, stream=stream, architecture=platform.machine(), requires=requires, files=", ".join(files)
+        )
+        self.publish()
+
+    def withdraw_module(self, name: str, stream: str) -> None:
+        """Take a stream out of the repository; its packages stay, as those of no module."""
+        del self._modules[name, stream]
+        self.publish()
+
     def withdraw(self, name: str) -> None:
         """Take a package out of the repository."""
         for file in self.repository.glob(f"{name}-*.rpm"):
@@ -97,6 +134,11 @@ class DnfRoot:
     def publish(self) -> None:
         """Write the repository's index."""
         subprocess.run(["createrepo_c", "--quiet", self.repository], check=True)
+        if self._modules:
+            modules = self._builds / "modules.yaml"
+            modules.write_text("".join(self._modules.values()))
+            argv = ["modifyrepo_c", "--mdtype=modules", str(modules), str(self.repository / "repodata")]
+            subprocess.run(argv, check=True, capture_output=True)
 
     def install(self, name: str, version: str = "1.0-1") -> None:
         """Install a package as if it had always been here."""

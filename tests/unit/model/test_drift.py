@@ -13,6 +13,7 @@ from hotsync.model.facts import (
     MountFact,
     PackageFact,
     QuotaFact,
+    StreamFact,
     SysctlFact,
     SystemFacts,
     UnitFact,
@@ -135,6 +136,21 @@ def test_what_the_master_did_not_tell_is_no_difference_and_what_matters_comes_fi
     assert [each.matters for each in drift(packages(b="1"), slave, GROUND)] == [True, False]
     modules = MasterFacts(system=SystemFacts(modules=("nft_ct",)))
     assert drift(modules, NOTHING, Ground(modules=None)) == ()
+
+
+def test_streams_of_modules_that_differ_are_named_and_only_the_masters_matter() -> None:
+    def with_streams(*streams: StreamFact) -> MasterFacts:
+        return MasterFacts(packages=packages(a="1").packages, streams=streams)
+
+    master = with_streams(StreamFact("nodejs", "18"), StreamFact("php"), StreamFact("same", "1"))
+    slave = with_streams(StreamFact("php", "8.1"), StreamFact("ruby", "3.1"), StreamFact("same", "1"))
+    found = [(each.topic, each.name, each.master, each.slave, each.matters) for each in drift(master, slave, GROUND)]
+    assert found == [
+        (Topic.STREAM, "nodejs", "18", "", True),
+        (Topic.STREAM, "php", "switched off", "8.1", True),
+        (Topic.STREAM, "ruby", "", "3.1", False),
+    ]
+    assert drift(NOTHING, MasterFacts(streams=slave.streams), GROUND) == ()
 
 
 def test_readiness_is_amber_for_what_matters_and_no_other_check_asks_for() -> None:

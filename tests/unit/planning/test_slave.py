@@ -9,9 +9,10 @@ import pytest
 
 from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.accounts.moves import Account, NumberPlan
+from hotsync.model.facts import StreamFact
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.packages.checks import check_packages
-from hotsync.model.packages.values import Wanted
+from hotsync.model.packages.values import NotCarried, Wanted
 from hotsync.model.packages.wants import Marks
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
@@ -84,6 +85,20 @@ def test_fixperm_looks_after_accounts_and_mute_only() -> None:
 
 def test_a_move_of_accounts_that_was_cut_is_finished() -> None:
     assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1, move_cut=True)) == ["accounts.numbers"]
+
+
+def test_streams_of_modules_are_set_before_anything_is_installed_and_what_cannot_be_is_missing() -> None:
+    stays = NotCarried("module php:8.1", "this server's own php-fpm came with php:8.2")
+    facts = replace(FACTS, streams=(StreamFact("postgresql", "15"), StreamFact("redis")), streams_stay=(stays,))
+    assert keys(facts)[-3:] == ["packages.streams", "packages.install", "packages.marks"]
+    assert "postgresql:15, redis (switched off)" in next(
+        step.title for step in plan_slave(facts) if step.key == "packages.streams"
+    )
+    assert "packages.streams" not in keys(facts, only_permissions=True)
+    missing, *_ = check_packages(facts, SlaveOutcome(missing={"mail": "nowhere"}), HINTS, only_permissions=False)
+    assert missing.detail == f"mail (nowhere); module php:8.1 ({stays.reason})"
+    missing, *_ = check_packages(replace(facts, broken="half"), SlaveOutcome(), HINTS, only_permissions=False)
+    assert "module postgresql:15 (the package database must be repaired first)" in missing.detail
 
 
 def test_nothing_is_installed_into_a_broken_package_database() -> None:

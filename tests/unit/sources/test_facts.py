@@ -18,6 +18,7 @@ from hotsync.model.facts import (
     NetworkFacts,
     PackageFact,
     RouteFact,
+    StreamFact,
     UnitFact,
 )
 from hotsync.sources.facts import (
@@ -48,6 +49,7 @@ FACTS = MasterFacts(
         ("example.org",),
     ),
     mounts=(MountFact("/srv/a b", "/dev/sdb1", "xfs", "rw"),),
+    streams=(StreamFact("postgresql", "15"), StreamFact("php")),
 )
 
 
@@ -69,6 +71,8 @@ def test_what_was_not_told_is_empty(tmp_path: Path) -> None:
     (tmp_path / "facts/units.json").unlink()
     assert load_facts(tmp_path).units == ()
     assert load_facts(tmp_path).packages == FACTS.packages
+    (tmp_path / "facts/packages.json").write_text('{"schema": 1, "packages": []}')
+    assert load_facts(tmp_path).streams == ()
 
 
 @pytest.mark.parametrize(

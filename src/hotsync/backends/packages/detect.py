@@ -6,6 +6,7 @@ from hotsync.backends.packages import rpm_state, yum_state
 from hotsync.backends.packages.apt import Apt
 from hotsync.backends.packages.deb_files import DebFiles
 from hotsync.backends.packages.dnf import Dnf
+from hotsync.backends.packages.module_streams import ModuleStreams, NoStreams
 from hotsync.backends.packages.rpm_files import RpmFiles
 from hotsync.backends.packages.yum import Yum
 from hotsync.model.ports.package_files import PackageFiles
@@ -25,6 +26,12 @@ def manager_of(paths: Paths) -> PackageManager:
 def files_of(paths: Paths) -> PackageFiles:
     """Return what is known of the files that this host's packages come in."""
     return RpmFiles(paths) if has_rpms(paths) else DebFiles(paths)
+
+
+def streams_of(paths: Paths) -> ModuleStreams | NoStreams:
+    """Return this host's modules, which only dnf has."""
+    is_dnf = has_rpms(paths) and not yum_state.is_here(paths)
+    return ModuleStreams(paths) if is_dnf else NoStreams()
 
 
 def is_known(paths: Paths) -> bool:

@@ -30,15 +30,7 @@ class Dnf:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        root = os.fspath(paths.root)
-        away = root != "/"
-        self._root = ["--root", root] if away else []
-        self._options = [
-            *([f"--installroot={root}", f"--setopt=reposdir={root}/etc/yum.repos.d", "--releasever=/"] if away else []),
-            "--setopt=install_weak_deps=False", "--setopt=clean_requirements_on_remove=False",
-            # what this server holds is never asked for; events of NethServer are production's
-            "--disableplugin=versionlock", "--disableplugin=nethserver_events",
-        ]  # fmt: skip
+        self._options = options_of(paths)
         self._store = paths.package_files
         # fetched files lie here, are looked for here first, and stay
         self._keeping = ["-y", "--setopt=keepcache=True", f"--setopt=destdir={self._store}"]
@@ -182,6 +174,18 @@ class Dnf:
 
     def tidy(self) -> None:
         """Do nothing: an install that was cut leaves no word that nothing may start."""
+
+
+def options_of(paths: Paths) -> list[str]:
+    """Given a host's paths, return what every call of dnf has first."""
+    root = os.fspath(paths.root)
+    away = root != "/"
+    return [
+        *([f"--installroot={root}", f"--setopt=reposdir={root}/etc/yum.repos.d", "--releasever=/"] if away else []),
+        "--setopt=install_weak_deps=False", "--setopt=clean_requirements_on_remove=False",
+        # what this server holds is never asked for; events of NethServer are production's
+        "--disableplugin=versionlock", "--disableplugin=nethserver_events",
+    ]  # fmt: skip
 
 
 def _locked(line: str) -> frozenset[str]:

@@ -23,6 +23,7 @@ from hotsync.engine.standby.standbys import take_over, was_taken_over
 from hotsync.engine.standby.warm import hand_over, handed_over
 from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
 from hotsync.model.data_age import given_up, taken_over
+from hotsync.model.facts import StreamFact
 from hotsync.model.ports import Host
 from hotsync.model.production import is_own
 from hotsync.model.promotion import ETC, DatabaseDump, Promotion
@@ -290,6 +291,10 @@ class _Packages:
 
     def take_architectures(self, names: Sequence[str]) -> None:
         """A promotion takes no further architectures: hotsync-slave did."""
+        raise NotImplementedError
+
+    def take_streams(self, streams: Sequence[StreamFact]) -> None:
+        """A promotion enables no streams: hotsync-slave did."""
         raise NotImplementedError
 
     def take_marks(self) -> None:

@@ -97,7 +97,7 @@ class SlaveHost:
     def packages(self) -> Standing:
         """Return what packages are planned with; the MASTER's were read before."""
         last = load_slave_run(self.paths) or SlaveRun(0.0, 0)
-        return Standing(self.paths, self.manager, self.master.packages, last, self.local)
+        return Standing(self.paths, self.manager, self.master.packages, last, self.local, self.master.streams)
 
     def _locales(self) -> tuple[str, ...]:
         """Return the MASTER's locales that are not here: of its databases, and of its locale.gen."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hotsync.model.facts import PackageFact
+from hotsync.backends.packages import detect
+from hotsync.model.facts import PackageFact, StreamFact
 from hotsync.model.packages.checks import check_packages, check_updates, check_versions, outdated, told_here
 from hotsync.model.packages.family import family_of
 from hotsync.model.packages.local import LocalPackage
-from hotsync.model.packages.values import NotCarried
-from hotsync.model.packages.wants import differences, marks, new_architectures
+from hotsync.model.packages.module_streams import StreamDifferences, own_among, stream_differences
+from hotsync.model.packages.values import NotCarried, Package
+from hotsync.model.packages.wants import Machine, differences, marks, new_architectures
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
@@ -27,19 +29,21 @@ _KEPT = frozenset(("packages.missing", "packages.behind", "packages.database", "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """This host's package manager, what the MASTER has, what the last run found, and what is of no repository there."""
+    """This host's package manager, what the MASTER has, what the last run found, what is of no repository there, and
+    the streams of its modules."""
 
     paths: Paths
     manager: PackageManager
     master: tuple[PackageFact, ...]
     last: SlaveRun
     local: tuple[LocalPackage, ...] = ()
+    streams: tuple[StreamFact, ...] = ()
 
     def digest(self) -> str:
         """Return a digest of all that packages are planned with: while it stays, so does what was found."""
         told = hashlib.sha256(self.manager.digest().encode())
-        for package in self.master:
-            told.update(f"{package}\n".encode("utf-8", "surrogateescape"))
+        for told_of in (*self.master, *self.streams):
+            told.update(f"{told_of!r}\n".encode("utf-8", "surrogateescape"))
         if self.local:
             told.update(repr((self.local, sorted(load_accepted(self.paths)))).encode("utf-8", "backslashreplace"))
         return told.hexdigest()
@@ -64,17 +68,34 @@ def read_package_facts(standing: Standing, facts: SlaveFacts) -> SlaveFacts:
     if theirs is not None and theirs is not machine.family:
         other = f"the MASTER's packages are {theirs.title}, this server's are {machine.family.title}"
     found = differences(told, installed, machine, held)
+    streams = _streams(standing, machine, installed, held)
     return replace(
         facts,
         wanted=found.wanted,
         not_carried=found.not_carried,
         stays=found.stays,
+        streams=streams.wanted,
+        streams_stay=streams.stays,
         architectures=new_architectures(found.wanted, machine),
         marks=marks(told, installed, machine, load_brought(standing.paths), held),
         other_family=other,
         broken=manager.broken(),
         install_cut=manager.was_cut,
     )
+
+
+def _streams(
+    standing: Standing, machine: Machine, installed: Mapping[str, Package], held: Collection[str]
+) -> StreamDifferences:
+    """Return what is to be done about modules; nothing is asked where they are as on the MASTER."""
+    modules = detect.streams_of(standing.paths)
+    here = modules.here()
+    if frozenset(standing.streams) <= frozenset(here):
+        return StreamDifferences()
+    seen = {name: replace(each, held=each.held and name not in held) for name, each in installed.items()}
+    told, brought = told_here(standing.master, machine), load_brought(standing.paths)
+    own = own_among(modules.packages(), seen, told, brought, machine.family.order)
+    return stream_differences(standing.streams, here, own)
 
 
 def read_package_checks(

@@ -14,6 +14,7 @@ from hotsync.backends.packages import detect
 from hotsync.engine.slave.local_packages import lay_ready
 from hotsync.engine.slave.package_facts import Standing
 from hotsync.errors import CommandFailed
+from hotsync.model.facts import StreamFact
 from hotsync.model.packages.family import identity
 from hotsync.model.packages.local import carried_here
 from hotsync.model.packages.values import (
@@ -55,14 +56,35 @@ class SlavePackages:
             except CommandFailed as error:
                 _log.error("%s: %s", name, error.facts["detail"])
 
+    def take_streams(self, streams: Sequence[StreamFact]) -> None:
+        """Enable streams of modules, or switch modules off; why one could not be is in the outcome."""
+        self._refresh()
+        if (known := self._known()) is not None:
+            self._outcome.missing |= {f"module {each}": known.get(f"module {each}", _NOWHERE) for each in streams}
+            return
+        reasons = detect.streams_of(self._paths).take(streams)
+        for each in streams:
+            if reason := reasons.get(each.module):
+                _log.error("module %s: %s", each, reason)
+                self._outcome.missing[f"module {each}"] = reason
+
+    def _refresh(self) -> None:
+        if not self._outcome.refreshed:
+            self._outcome.lists_fault, self._outcome.refreshed = self._manager.refresh(), True
+
+    def _known(self) -> Mapping[str, str] | None:
+        """Return what the last run could not get, by name, if nothing changed since."""
+        last = self._standing.last
+        unchanged = last.digest and last.digest == self._standing.digest()
+        return {each.name: each.reason for each in last.missing} if unchanged else None
+
     def install(self, names: Sequence[str]) -> Sequence[str]:
         """Install what can be had, starting nothing; return the names that could not be had. Raise OSError only."""
         outcome = self._outcome
-        outcome.lists_fault, outcome.refreshed = self._manager.refresh(), True
-        last = self._standing.last
-        if last.digest and last.digest == self._standing.digest():
-            outcome.missing = {each.name: each.reason for each in last.missing}
-            outcome.behind = {each.name: each.reason for each in last.behind}
+        self._refresh()
+        if (known := self._known()) is not None:
+            outcome.missing = dict(known)
+            outcome.behind = {each.name: each.reason for each in self._standing.last.behind}
             return tuple(names)
         before = self._manager.installed()
         requests, reasons = self.possible(names, before)

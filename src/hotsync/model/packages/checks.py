@@ -35,10 +35,12 @@ def told_here(master: Iterable[PackageFact], machine: Machine) -> dict[str, Pack
 
 def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, hints: Hints, only_permissions: bool) -> Iterator[Check]:
     """Given what was planned and what came of it, return whether the MASTER's packages are here, and as new."""
-    missing, behind = dict(outcome.missing), {each.name: each.reason for each in facts.stays} | outcome.behind
+    missing = {each.name: each.reason for each in facts.streams_stay} | outcome.missing
+    behind = {each.name: each.reason for each in facts.stays} | outcome.behind
     broken = "" if outcome.repaired else facts.broken
     if broken or only_permissions:
         why = "the package database must be repaired first" if broken else "fixperm installs nothing"
+        missing |= {f"module {stream}": why for stream in facts.streams}
         missing |= {package.name: why for package in facts.wanted if not package.here}
         behind |= {package.name: why for package in facts.wanted if package.here}
     yield _check_missing(facts.told, missing)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from hotsync.model.facts import StreamFact
+
 
 class Packages(Protocol):
     """The platform's package manager, with this host's own packages out of reach."""
@@ -13,6 +15,10 @@ class Packages(Protocol):
 
     def take_architectures(self, names: Sequence[str]) -> None:
         """Take packages of these architectures too; what fails is told and does not raise."""
+        ...
+
+    def take_streams(self, streams: Sequence[StreamFact]) -> None:
+        """Enable these streams of modules, or switch modules off; what fails is told and does not raise."""
         ...
 
     def take_marks(self) -> None:
