@@ -19,7 +19,6 @@ _KINDS = ("*.service", "*.timer", "*.socket", "*.path")
 _PROPERTIES = "Id,ActiveState,FragmentPath,SourcePath,ExecStart,EnvironmentFiles,Triggers,Transient"
 _EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=(.*?) ; ")
 _PATH = re.compile(r"(?:^|[\s=:,])(/[^\s;,:]+)")
-_EPHEMERAL = 32768
 
 
 def parse_units(text: str) -> list[UnitSeen]:
@@ -98,11 +97,3 @@ def read_listeners(root: Path, proc: Path = PROC) -> list[Listener]:
 
 def _runner(proc: Path, pid: int) -> Runner | None:
     return read_runner(proc / str(pid)) if pid else None
-
-
-def first_ephemeral() -> int:
-    """Return the first port that the kernel gives to whoever does not ask for a certain one."""
-    try:
-        return int((PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return _EPHEMERAL

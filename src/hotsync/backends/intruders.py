@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.backends import waiting_servers
+from hotsync.backends.passing_ports import PROC, is_passing, passing_ports
 from hotsync.errors import CommandFailed
 from hotsync.model.coverage.runners import paths_of_cgroup
 from hotsync.model.machine_units import base_reason, is_watcher
@@ -18,9 +19,8 @@ from hotsync.system import command
 
 _DAEMON_PLACE = re.compile(r"^(?:/usr)?/(?:sbin|lib|libexec)/")
 _LOOPBACK = re.compile(r"^\w+ (?:127\.[0-9.]+|\[::1\]|\[::ffff:127\.[0-9.]+\])(?:%lo)?:\d+\Z")
-_FIRST_PASSING_PORT = 32768
-"""From here on the kernel takes ports for programs that ask: a UDP socket there waits for an answer."""
-
+_WAYS_IN = frozenset(("/usr/bin/mosh-server", "/usr/local/bin/mosh-server"))
+"""What listens in a login of the administrator, and is his way in."""
 _NOTHING_KEPT = Kept()
 
 Ports = Mapping[tuple[str, int], str]
@@ -50,7 +50,7 @@ class Intruder:
 
 
 def find_intruders(
-    muted: frozenset[str], programs: frozenset[str], proc: Path = Path("/proc"), kept: Kept = _NOTHING_KEPT
+    muted: frozenset[str], programs: frozenset[str], proc: Path = PROC, kept: Kept = _NOTHING_KEPT
 ) -> list[Intruder]:
     """Given muted units and the programs of production's packages, return what runs of them."""
     found = [
@@ -62,29 +62,49 @@ def find_intruders(
     return [_named(each, listeners, proc) for each in found]
 
 
-def find_listeners(known: Iterable[Intruder], kept: Kept, proc: Path = Path("/proc")) -> list[Intruder]:
+def find_listeners(
+    known: Iterable[Intruder],
+    kept: Kept,
+    proc: Path = PROC,
+    *,
+    certain: frozenset[int] = frozenset(),
+    wait: Callable[[], None],
+) -> list[Intruder]:
     """Given the intruders that are known, return who else listens and belongs neither to the machine nor to HotSync,
-    nor is kept."""
-    listeners, ports = _listeners(), socket_units()
+    nor is kept.
+
+    A UDP port that the kernel gives to whoever asks somebody something may be that of one who waits for an answer. It
+    counts if it is certain that production listens there, or if a process still holds it after the wait.
+    """
+    listeners, ports, passing = _listeners(), socket_units(), passing_ports(proc)
     named = {each.pid for each in known}
-    processes = {each.pid: each for each in _processes(proc)}
-    found: list[Intruder] = []
-    for pid, addresses in sorted(listeners.items()):
-        process = processes.get(pid, Intruder("", pid, ""))
-        strange = [address for address in addresses if not _may_listen(process, address, ports, kept)]
-        if strange and pid not in named and (pid in processes or not pid):  # else it ended meanwhile
-            found.append(_named(process, {pid: strange}, proc))
-    return found
+    processes = {each.pid: each for each in _processes(proc)} | {0: Intruder("", 0, "")}
+    strange = [
+        (processes[pid], address)
+        for pid, addresses in sorted(listeners.items())
+        if pid in processes and pid not in named  # else it ended meanwhile, or is told already
+        for address in addresses
+        if not _may_listen(processes[pid], address, ports, kept)
+    ]
+    doubtful = {(one.pid, address) for one, address in strange if is_passing(address, passing, certain)}
+    if any(pid for pid, _ in doubtful):  # the kernel's own, as of a tunnel that only calls, hold still anyway
+        wait()
+        doubtful -= {(pid, address) for pid, addresses in _listeners().items() if pid for address in addresses}
+    found: dict[int, list[str]] = {}
+    for one, address in strange:
+        if (one.pid, address) not in doubtful:
+            found.setdefault(one.pid, []).append(address)
+    return [_named(processes[pid], found, proc) for pid in found]
 
 
 def _may_listen(process: Intruder, address: str, ports: Ports, kept: Kept) -> bool:
     protocol, port = address.partition(" ")[0], int(address.rpartition(":")[2])
-    if protocol == "udp" and port >= _FIRST_PASSING_PORT:
-        return True
     if not process.pid:  # WireGuard's socket is the kernel's
         return protocol == "udp" and any(pattern.startswith("wg-") for pattern in kept.tunnels)
     unit = ports.get((protocol, port), "") if process.pid == 1 else process.unit
     if not unit or unit.startswith("user@"):
+        if process.program in _WAYS_IN:
+            return True
         return process.pid != os.getpid() and bool(_LOOPBACK.match(address))  # a session's own: a forwarded X11 display
     return bool(base_reason(unit)) or is_watcher(unit) or bool(kept.reason(unit))
 

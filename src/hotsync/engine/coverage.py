@@ -11,10 +11,11 @@ from typing import Protocol
 from hotsync.backends.coverage_certificates import read_certificates
 from hotsync.backends.coverage_containers import read_containers
 from hotsync.backends.coverage_processes import read_open_files
-from hotsync.backends.coverage_units import first_ephemeral, read_listeners, read_units
+from hotsync.backends.coverage_units import read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
 from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.backends.package_files import read_all_files
+from hotsync.backends.passing_ports import passing_ports
 from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.status import holdings
 from hotsync.engine.sync.select import own_profiles
@@ -74,7 +75,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         opened=tuple(_below(paths.root, read_open_files())),
         units=tuple(read_units(paths.root)),
         listeners=tuple(read_listeners(paths.root)) if _booted(paths) else (),
-        first_ephemeral=first_ephemeral(),
+        passing=passing_ports(),
         containers=tuple(read_containers(paths.root)),
         certificates=tuple(read_certificates(paths.root, walked.keys)),
         faults=tuple(faults),

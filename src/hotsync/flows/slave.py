@@ -156,7 +156,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
                 {**host.outcome.behind, **{each.name: each.reason for each in facts.stays}}.items()
             )
         ),
-        checks=tuple(read_readiness(host, facts, clock.now(), only_permissions=only_permissions)),
+        checks=tuple(read_readiness(host, facts, clock, only_permissions=only_permissions)),
         digest="" if _may_change(facts, host.outcome) or only_permissions else host.packages().digest(),
         refreshed_at=_refreshed_at(host, clock.now()),
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.backends.coverage_units import first_ephemeral, read_listeners
+from hotsync.backends.coverage_units import read_listeners
+from hotsync.backends.passing_ports import passing_ports
 from hotsync.system import command
 
 pytestmark = pytest.mark.contract
@@ -37,4 +38,5 @@ def test_a_listening_program_is_found_with_its_package() -> None:
 
 
 def test_the_kernel_says_which_ports_it_gives_away() -> None:
-    assert 1024 <= first_ephemeral() < 65536
+    ports = passing_ports()
+    assert 1024 <= ports.start < ports.stop <= 65536

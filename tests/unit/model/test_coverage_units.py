@@ -79,15 +79,19 @@ def test_a_timer_is_told_for_what_it_starts() -> None:
 
 
 def listening(address: str, runner: Runner | None, lost: tuple[str, ...] = ()) -> list[str]:
-    return [finding.reason for finding in port_findings([Listener(address, runner, "own")], lost, 32768)]
+    return [finding.reason for finding in port_findings([Listener(address, runner, "own")], lost, range(32768, 61000))]
 
 
 HAND = Runner(7, "own", "/usr/bin/own")
 
 
 def test_a_port_of_something_that_was_started_by_hand_is_told_with_the_program_and_its_package() -> None:
-    (finding,) = port_findings([Listener("tcp 0.0.0.0:80", HAND, "own")], (), 32768)
+    (finding,) = port_findings([Listener("tcp 0.0.0.0:80", HAND, "own")], (), range(32768, 61000))
     assert (finding.kind, finding.name, finding.by) == (Kind.PORT, "tcp 0.0.0.0:80", ("own", "package own"))
+
+
+def test_a_udp_port_that_the_kernel_gives_to_nobody_was_chosen_by_who_listens_there() -> None:
+    assert len(listening("udp 0.0.0.0:61001", HAND)) == 1
 
 
 def test_a_port_of_a_unit_is_told_if_nothing_brings_the_unit_back() -> None:

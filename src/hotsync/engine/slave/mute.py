@@ -10,12 +10,13 @@ from hotsync.backends.intruders import daemons_among
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.units import units_in
 from hotsync.engine.replica_tree import names_in, read_plain, read_text
+from hotsync.engine.slave.tunnel_ports import ports_of_tunnels
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts
 from hotsync.model.machine_units import TUNNELS
 from hotsync.model.mute import ALWAYS_MUTED, Kept, mutable, of_master
 from hotsync.profiles import catalog
-from hotsync.profiles.schema import Profile
+from hotsync.profiles.schema import PortCheck, Profile
 from hotsync.state.slave_packages import load_brought
 from hotsync.system.paths import Paths
 
@@ -25,12 +26,13 @@ _LARGEST_PROFILE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What production is on this SLAVE: units to be muted, the programs of their packages (absolute paths), and what
-    this server keeps."""
+    """What production is on this SLAVE: units to be muted, the programs of their packages (absolute paths), ports on
+    which it listens for certain, and what this server keeps."""
 
     units: frozenset[str] = frozenset()
     programs: frozenset[str] = frozenset()
     kept: Kept = field(default_factory=Kept)
+    ports: frozenset[int] = frozenset()
 
 
 def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production:
@@ -47,7 +49,8 @@ def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production
     files = package_files.read_files(paths.root, holding)
     units = mute.related({*seeds, *units_in(files)})
     held = frozenset(unit for unit in units if not kept.reason(unit))
-    return Production(held, daemons_among(files), kept)
+    asked = {check.port for profile in profiles for check in profile.checks if isinstance(check, PortCheck)}
+    return Production(held, daemons_among(files), kept, ports_of_tunnels(paths) | asked)
 
 
 def read_kept(paths: Paths) -> Kept:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from hotsync.backends.account_processes import read_old_runners, strays
-from hotsync.backends.intruders import find_intruders, find_listeners
+from hotsync.backends.intruders import Intruder, find_intruders, find_listeners
 from hotsync.engine.drift import read_drift
 from hotsync.engine.slave.host import SlaveHost
 from hotsync.engine.slave.mute import profiles_of
@@ -20,12 +21,15 @@ from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
 from hotsync.replica.layout import Layout
 from hotsync.replica.room import read_refusal
+from hotsync.system.clock import Clock
 
+_ANSWER_SECONDS = 10.0
+"""Whoever asked over UDP has his answer by then, or has given up; who still has the port serves."""
 _MOST = 5
 """So many ranges of numbers are shown."""
 
 
-def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permissions: bool) -> Iterator[Check]:
+def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_permissions: bool) -> Iterator[Check]:
     """Given the host after its plan was executed, return its checks."""
     profiles = profiles_of(host.paths, host.master)
     not_older = {name for profile in profiles for name in profile.requires.not_older}
@@ -36,11 +40,11 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
         f"{unit} is active" for unit in host.mute.running() if unit not in with_process
     ]
     yield checks.check_quiet(said, len(muted))
-    yield checks.check_listening([str(each) for each in find_listeners(found, host.production.kept)])
+    yield checks.check_listening(_listening(host, found, clock))
     if only_permissions:
         yield from without_asking(facts, host.outcome, host.manager)
     else:
-        yield from read_package_checks(host.packages(), facts, host.outcome, now, not_older)
+        yield from read_package_checks(host.packages(), facts, host.outcome, clock.now(), not_older)
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield _drift(host)
     yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
@@ -56,6 +60,12 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, now: float, *, only_permi
     yield checks.check_room(room.total, room.free)
     refused = read_refusal(Layout(host.paths.replica))
     yield checks.check_fits(*((refused.generation, refused.needed, room.free) if refused else (0, 0, room.free)))
+
+
+def _listening(host: SlaveHost, known: Sequence[Intruder], clock: Clock) -> list[str]:
+    production = host.production
+    wait = partial(clock.sleep, _ANSWER_SECONDS)
+    return [str(each) for each in find_listeners(known, production.kept, certain=production.ports, wait=wait)]
 
 
 def _drift(host: SlaveHost) -> Check:

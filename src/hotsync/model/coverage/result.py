@@ -50,7 +50,7 @@ class CoverageFacts:
     opened: tuple[OpenFile, ...] = ()
     units: tuple[UnitSeen, ...] = ()
     listeners: tuple[Listener, ...] = ()
-    first_ephemeral: int = 32768
+    passing: range = range(32768, 61000)
     containers: tuple[ContainerSeen, ...] = ()
     certificates: tuple[CertificateSeen, ...] = ()
     faults: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
         *mount_findings(facts.mounted, facts.judge),
         *_databases(facts),
         *units,
-        *port_findings(facts.listeners, lost, facts.first_ephemeral),
+        *port_findings(facts.listeners, lost, facts.passing),
         *container_findings(facts.containers, lost, facts.judge),
         *certificate_findings(facts.certificates, facts.judge),
     )

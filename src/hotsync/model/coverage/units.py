@@ -93,28 +93,28 @@ def unit_findings(units: Iterable[UnitSeen], named: Collection[str], judge: Judg
     return found
 
 
-def port_findings(listeners: Iterable[Listener], lost: Collection[str], first_ephemeral: int) -> list[Finding]:
+def port_findings(listeners: Iterable[Listener], lost: Collection[str], passing: range) -> list[Finding]:
     """Given what listens, and the units that nothing brings back, return the ports that are lost with a promotion.
 
-    `first_ephemeral`: from here on the kernel gives UDP ports to whoever asks somebody something.
+    `passing`: the UDP ports that the kernel gives to whoever asks somebody something.
     """
     found: dict[tuple[str, str], Finding] = {}
     for listener in listeners:
         if listener.runner is None or listener.runner.pid == 1:
             continue  # NFS and WireGuard come from settings in /etc; sockets of the init system are units of their own
-        reason = _port_reason(listener, listener.runner, lost, first_ephemeral)
+        reason = _port_reason(listener, listener.runner, lost, passing)
         if reason:
             by = (str(listener.runner), *((f"package {listener.package}",) if listener.package else ()))
             found[(listener.address, reason)] = Finding(Kind.PORT, listener.address, reason, by)
     return sorted(found.values(), key=lambda finding: finding.name)
 
 
-def _port_reason(listener: Listener, runner: Runner, lost: Collection[str], first_ephemeral: int) -> str:
+def _port_reason(listener: Listener, runner: Runner, lost: Collection[str], passing: range) -> str:
     if runner.container:
         return ""  # told as a container
     if not runner.unit or runner.person:
         port = listener.address.rpartition(":")[2]
-        asks = listener.address.startswith("udp") and port.isdigit() and int(port) >= first_ephemeral
+        asks = listener.address.startswith("udp") and port.isdigit() and int(port) in passing
         if asks or (runner.person and runner.name in _LOGIN_PROGRAMS):
             return ""  # an answer is waited for; a login forwards something
         if runner.person and runner.unit:
