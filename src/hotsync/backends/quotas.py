@@ -9,6 +9,7 @@ from hotsync.errors import CommandFailed
 from hotsync.model.facts import LimitFact, QuotaFact
 from hotsync.system import command
 from hotsync.system.mounts import Mount, read_mounts
+from hotsync.system.quota_times import read_grace_times
 
 KINDS = {"user": "-u", "group": "-g", "project": "-P"}
 _OPTIONS = {
@@ -19,24 +20,24 @@ _OPTIONS = {
 _LINE = re.compile(r"#(\d+)\s+[+-]{2}\s+\d+\s+(\d+)\s+(\d+)\s+\d+\s+\d+\s+(\d+)\s+(\d+)\s+\d+\s*\Z")
 
 
-def switched_on(mounts: Iterable[Mount]) -> list[tuple[str, str]]:
-    """Given what is mounted, return the mount points with each kind of quotas that is on there, sorted."""
-    return sorted(
-        {
-            (mount.point, kind)
-            for mount in mounts
-            for kind, words in _OPTIONS.items()
-            if mount.subtree == "/" and any(words.match(option) for option in mount.options.split(","))
-        }
-    )
+def switched_on(mounts: Iterable[Mount]) -> dict[tuple[str, str], str]:
+    """Given what is mounted, return the mount points with each kind of quotas that is on there, sorted, each with its
+    device."""
+    found = {
+        (mount.point, kind): mount.source
+        for mount in mounts
+        for kind, words in _OPTIONS.items()
+        if mount.subtree == "/" and any(words.match(option) for option in mount.options.split(","))
+    }
+    return dict(sorted(found.items()))
 
 
 def read_quotas() -> tuple[QuotaFact, ...]:
     """Return where quotas are on here, with the limits of each."""
-    return tuple(_quota(point, kind) for point, kind in switched_on(read_mounts()))
+    return tuple(_quota(*each, device) for each, device in switched_on(read_mounts()).items())
 
 
-def _quota(point: str, kind: str) -> QuotaFact:
+def _quota(point: str, kind: str, device: str) -> QuotaFact:
     try:
         # also of those who have no file; numbers, as names may differ; times in seconds, so that no column is missing
         said = command.run(
@@ -44,7 +45,8 @@ def _quota(point: str, kind: str) -> QuotaFact:
         ).text
     except CommandFailed:
         return QuotaFact(point, kind, unread=True)
-    return QuotaFact(point, kind, tuple(sorted(parse_report(said), key=lambda limit: limit.number)))
+    limits = tuple(sorted(parse_report(said), key=lambda limit: limit.number))
+    return QuotaFact(point, kind, limits, False, *read_grace_times(device, kind))
 
 
 def parse_report(text: str) -> Iterator[LimitFact]:
@@ -57,7 +59,8 @@ def parse_report(text: str) -> Iterator[LimitFact]:
 
 
 def set_quotas(wanted: Iterable[QuotaFact]) -> Iterator[str]:
-    """Given the MASTER's limits, set them where the same mount point has quotas on; return what could not be set."""
+    """Given the MASTER's limits and grace times, set them where the same mount point has quotas on; return what could
+    not be set."""
     here = switched_on(read_mounts())
     for quota in wanted:
         if not quota.limits:
@@ -71,5 +74,8 @@ def set_quotas(wanted: Iterable[QuotaFact]) -> Iterator[str]:
         )
         try:
             command.run(["setquota", KINDS[quota.kind], "-b", "--", quota.point], input="".join(lines).encode())
+            if quota.grace or quota.files_grace:
+                times = (str(quota.grace), str(quota.files_grace))
+                command.run(["setquota", KINDS[quota.kind], "-t", "--", *times, quota.point])
         except CommandFailed as error:
             yield error.sentence

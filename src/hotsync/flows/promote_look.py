@@ -101,15 +101,19 @@ def immutable_paths(paths: Paths, promotion: Promotion) -> tuple[str, ...]:
     """Return the paths that cannot be renamed, though the promotion would."""
     found: list[str] = []
     # a path cannot be renamed if it is immutable, or the folder that it lies in
-    asked = {unit.path for unit in promotion.units} | {parent_of(unit.path) for unit in promotion.units} | {ETC}
+    parents = {parent_of(unit.path) for unit in promotion.units}
+    asked = {unit.path for unit in promotion.units} | parents | {ETC}
     for path in sorted(asked):
         node = DiskListing(paths.root).node(path)
         if node is None or node.kind not in (Kind.FILE, Kind.DIRECTORY):
             continue  # opening a device may do things
         try:
             with opened(paths.root, path, os.O_RDONLY | os.O_NONBLOCK) as place:
-                if flags.read_flags(place) & (flags.IMMUTABLE | flags.APPEND_ONLY):
+                present = flags.read_flags(place)
+                if present & (flags.IMMUTABLE | flags.APPEND_ONLY):
                     found.append(f"/{path}")
+                elif path in parents and present & flags.PROJECT_INHERIT and flags.project_of(present):
+                    found.append(f"/{path} (a folder of a project, chattr +P)")
         except OSError:
             continue  # not there, or nothing that has flags
     return tuple(found)

@@ -51,8 +51,8 @@ class Entry:
     `mode` holds permission bits only; `size` is 0 but for files; times are nanoseconds since 1970; `inode`, `device`
     and `ctime_ns` are the MASTER's; `rdev` is the number of a device node; `target` that of a symbolic link;
     `attributes` is a hash of ACL and extended attributes ("" = none); `flags` the file attributes of chattr that are
-    carried (i, a, d, C; 0 = none). `unsettled`: it would not hold still, or its time stamps are too young to be
-    trusted, so the next run treats it as changed.
+    carried (i, a, d, C, P) and the project of quotas, from bit 30 on (0 = none). `unsettled`: it would not hold still,
+    or its time stamps are too young to be trusted, so the next run treats it as changed.
     """
 
     path: str

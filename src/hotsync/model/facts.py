@@ -131,13 +131,16 @@ class LimitFact:
 class QuotaFact:
     """A mount point where quotas of one kind (`user`, `group`, `project`) are on, with those that have limits.
 
-    `unread`: which those are could not be found out.
+    `unread`: which those are could not be found out. `grace` and `files_grace`: for how many seconds whoever is above
+    a soft limit may stay so; 0 where the kernel did not say.
     """
 
     point: str
     kind: str
     limits: tuple[LimitFact, ...] = ()
     unread: bool = False
+    grace: int = 0
+    files_grace: int = 0
 
 
 @dataclass(frozen=True, slots=True)

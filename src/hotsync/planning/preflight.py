@@ -199,7 +199,7 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
         "data.immutable",
         "no path is immutable",
         _listed("immutable (chattr +i)", facts.immutable),
-        "chattr -i each of them, or it cannot be set aside.",
+        "chattr -i each of them (-P where it says so), or it cannot be set aside.",
     )
     yield _check(
         "data.copied",

@@ -104,7 +104,7 @@ class SetAttributes:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"set the file attributes (chattr) of {self.count} paths"
+        return f"set the file attributes (chattr, projects of quotas) of {self.count} paths"
 
     def apply(self, host: Host) -> None:
         """Do it."""

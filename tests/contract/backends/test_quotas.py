@@ -10,6 +10,7 @@ from hotsync.backends import quotas
 from hotsync.model.facts import LimitFact, QuotaFact
 from hotsync.system import command
 from hotsync.system.mounts import Mount
+from hotsync.system.quota_times import read_grace_times
 
 pytestmark = pytest.mark.contract
 
@@ -35,6 +36,17 @@ def test_limits_are_set_by_number_where_quotas_are_on_and_told_where_they_are_no
     wanted = [QuotaFact("/home", kind, LIMITS) for kind in ("user", "group")] + [QuotaFact("/srv", "user")]
     assert list(quotas.set_quotas(wanted)) == ["group quotas are not on at /home"]
     assert (programs / "said").read_text() == "-u -b -- /home\n1000 10 20 0 0\n70001 0 0 5 6\n"
+
+
+def test_grace_times_are_set_after_the_limits_where_the_master_told_them(programs: Path) -> None:
+    install(programs, "setquota", f'echo "$@" >>{programs}/said; cat >>{programs}/said')
+    told = QuotaFact("/home", "user", LIMITS[:1], grace=604800, files_grace=3600)
+    assert list(quotas.set_quotas([told])) == []
+    assert (programs / "said").read_text() == "-u -b -- /home\n1000 10 20 0 0\n-u -t -- 604800 3600 /home\n"
+
+
+def test_grace_times_that_the_kernel_does_not_tell_are_none(tmp_path: Path) -> None:
+    assert read_grace_times(str(tmp_path / "no device"), "user") == (0, 0)
 
 
 def test_limits_that_cannot_be_set_are_told(programs: Path) -> None:

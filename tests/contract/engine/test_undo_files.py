@@ -20,7 +20,9 @@ from hotsync.engine.promotion.files import units_left
 from hotsync.engine.undo.files import UndoFiles
 from hotsync.engine.undo.keep import Keeping
 from hotsync.errors import ReplicaError
+from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
+from hotsync.model.entry import Change, Verb
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.selection import Action, Rule, Selection
@@ -236,6 +238,23 @@ def test_file_attributes_of_production_hold_nothing_fast(stage: Promoted) -> Non
     stage.check_own()
     (stage.tree / "srv/share/file").unlink()
     (stage.tree / "var/lib/app/state").unlink()
+
+
+def test_file_attributes_that_the_promotion_set_long_before_production_began_hold_nothing_fast(
+    stage: Promoted,
+) -> None:
+    stage.promote()
+    with Manifest(stage.paths.manifest) as manifest:
+        entry = manifest.get("srv/share/file")
+        assert entry is not None
+        manifest.apply_changes([Change(Verb.CONTENT, entry.path, replace(entry, flags=flags.IMMUTABLE))])
+    stage.files().set_attributes()
+    with pytest.raises(PermissionError):
+        (stage.paths.root / "srv/share/file").unlink()
+    save_undo(stage.paths, Undo(3, 1, time.time(), was_master=True, served=time.time() + 60))
+    stage.go_back()
+    stage.check_own()
+    (stage.tree / "srv/share/file").unlink()
 
 
 def test_a_promotion_that_is_cut_anywhere_can_be_given_up(

@@ -29,9 +29,10 @@ User            used    soft    hard  grace    used  soft  hard  grace
 
 
 def test_quotas_are_on_where_the_file_system_says_so_each_kind_by_itself() -> None:
-    assert switched_on(parse_mountinfo(MOUNTS)) == [
-        ("/data", "project"), ("/data", "user"), ("/home", "group"), ("/home", "user"), ("/old", "user"),
-    ]  # fmt: skip
+    assert switched_on(parse_mountinfo(MOUNTS)) == {
+        ("/data", "project"): "/dev/sda4", ("/data", "user"): "/dev/sda4", ("/home", "group"): "/dev/sda2",
+        ("/home", "user"): "/dev/sda2", ("/old", "user"): "/dev/sda5",
+    }  # fmt: skip
 
 
 def test_a_report_tells_whose_limits_are_any_also_who_is_over_them_or_has_no_file() -> None:

@@ -107,8 +107,10 @@ class PromotionFiles:
             document.add_note(self._paths, f"Could not be made anew: {fault}")
 
     def set_attributes(self) -> None:
-        """Set the file attributes of chattr; those that this file system does not know are noted for the report."""
+        """Set the file attributes of chattr, and projects of quotas; those that this file system does not know are
+        noted for the report."""
         failed: list[str] = []
+        disks: dict[int, str] = {}
         with Manifest(self._paths.manifest) as manifest:
             for entry in manifest.flagged():
                 if entry.kind not in (Kind.FILE, Kind.DIRECTORY):
@@ -116,12 +118,14 @@ class PromotionFiles:
                 try:
                     with opened(self._paths.root, entry.path, os.O_RDONLY | os.O_NONBLOCK) as place:
                         flags.add_flags(place, entry.flags)
-                        os.fsync(place)
+                        disks.setdefault(os.fstat(place).st_dev, entry.path)
                 except OSError as error:
                     failed.append(f"/{entry.path} ({error.strerror})")
+        for path in disks.values():  # all of a project's files may be among them: not each by itself
+            files.sync_filesystem(self._paths.root / path)
         if failed:
             shown = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if len(failed) > 5 else "")
-            document.add_note(self._paths, f"File attributes (chattr) could not be set on {shown}.")
+            document.add_note(self._paths, f"File attributes (chattr, projects) could not be set on {shown}.")
 
     def _promotion(self) -> Promotion:
         promotion = document.load_promotion(self._paths)

@@ -29,7 +29,7 @@ from hotsync.replica.layout import Layout
 from hotsync.state.rejoin import drop_rejoin, load_rejoin, set_copied, unfinished_rejoin
 from hotsync.system import files
 from hotsync.system.clock import Clock
-from hotsync.system.flags import APPEND_ONLY, IMMUTABLE, clear_flags
+from hotsync.system.flags import HOLDING, clear_flags
 from hotsync.system.paths import Paths
 from hotsync.system.trees import copy_exactly, inode, make_folder_like, opened, remove
 
@@ -130,7 +130,7 @@ class RejoinFiles:
             os.fsync(old)
 
     def _let_go(self, path: str) -> None:
-        """Take from a part what keeps files from being changed (chattr +i, +a): a promotion sets it again."""
+        """Take from a part what keeps files from being changed (chattr +i, +a, +P): a promotion sets it again."""
         with Folders(self.paths.root) as folders:
             found = folders.stat(path)
             if found is None:
@@ -142,7 +142,7 @@ class RejoinFiles:
                 try:
                     descriptor = folders.open_file(inner)
                     try:
-                        clear_flags(descriptor, IMMUTABLE | APPEND_ONLY)
+                        clear_flags(descriptor, HOLDING)
                     finally:
                         os.close(descriptor)
                 except OSError as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from hotsync.manifest.store import Manifest
+from hotsync.model.entry import Kind
 from hotsync.model.loss import Fate, Tally
 from hotsync.model.promotion import ETC, How, Promotion
 from hotsync.model.readable import readable
@@ -101,6 +102,9 @@ class Keeping:
             lines = stack.enter_context(files.open_atomic(self._kept / "written.json", mode=0o600))
             copies = stack.enter_context(Folders(target))
             tree = stack.enter_context(Folders(self._tree))
+            for entry in manifest.flagged():  # what the promotion set, maybe long before production began
+                if entry.kind in (Kind.FILE, Kind.DIRECTORY):
+                    _free(tree, entry.path)
             for one in _judged(touched(manifest, ledger, tree, self._since, "", partial(_free, tree))):
                 rights += _add(tally, one)
                 _keep(one, tree, copies)
