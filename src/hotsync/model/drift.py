@@ -40,6 +40,7 @@ class Topic(StrEnum):
     MODULE = "module"
     SHARE = "share"
     QUOTA = "quota"
+    SELINUX = "selinux"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def drift(master: MasterFacts, slave: MasterFacts, ground: Ground) -> tuple[Diff
     difference."""
     topics: tuple[Callable[[MasterFacts, MasterFacts, Ground], Iterator[Difference]], ...] = (
         _architecture, _packages, _streams, _units, _users, _groups, _sysctl, _locale, _timezone, _modules, _shares,
-        _quotas,
+        _quotas, _guard,
     )  # fmt: skip
     found = chain.from_iterable(topic(master, slave, ground) for topic in topics)
     return tuple(sorted(found, key=lambda each: not each.matters))
@@ -273,3 +274,22 @@ def _quotas(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Diff
         elif quota.limits and (quota.point, quota.kind) not in ours:
             why = "a promotion can set limits only where they are on: mount it here with quotas, too"
             yield Difference(Topic.QUOTA, f"{quota.kind} {quota.point}", f"{len(quota.limits)} limits", "", True, why)
+
+
+def _guard(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
+    there, here = master.guard, slave.guard
+    if not there.policy or not here.policy:
+        return  # nothing is asked of a policy here, or the MASTER never asked one
+    if there.policy != here.policy:
+        why = "rules that were made in the MASTER's policy may mean nothing in this one: look at them"
+        yield Difference(Topic.SELINUX, "policy", there.policy, here.policy, bool(there.rules), why)
+        return
+    theirs, ours = ({(rule.kind, rule.name): rule.value for rule in facts.rules} for facts in (there, here))
+    for kind, name in sorted(theirs.keys() | ours.keys()):
+        value, own = theirs.get((kind, name), ""), ours.get((kind, name), "")
+        if value and value != own:
+            why = "a promotion does not carry it: make it here, too (`semanage export` on the MASTER shows how)"
+            why = "a promotion does not carry it: install it here, too (semodule)" if kind == "module" else why
+            yield Difference(Topic.SELINUX, f"{kind} {name}", value, own, True, why)
+        elif value != own:
+            yield Difference(Topic.SELINUX, f"{kind} {name}", value, own, False, "only this server has it")

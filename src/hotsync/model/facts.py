@@ -163,6 +163,24 @@ class SystemFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardRuleFact:
+    """A rule that somebody made in a host's SELinux policy: of which kind (`fcontext`, `equal`, `port`, `boolean`,
+    `login`, `user`, `interface`, `node`, `module`), for what, and what it says."""
+
+    kind: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFacts:
+    """By which SELinux policy a host is guarded ("": by none), and the rules that were made in it there."""
+
+    policy: str = ""
+    rules: tuple[GuardRuleFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MasterFacts:
     """All that the MASTER told; what was not told is empty."""
 
@@ -175,6 +193,7 @@ class MasterFacts:
     system: SystemFacts = SystemFacts()
     quotas: tuple[QuotaFact, ...] = ()
     streams: tuple[StreamFact, ...] = ()
+    guard: GuardFacts = GuardFacts()
 
     @property
     def active_units(self) -> tuple[str, ...]:

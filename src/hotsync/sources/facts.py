@@ -18,6 +18,7 @@ from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.backends.packages.module_streams import read_streams
 from hotsync.backends.quotas import read_quotas
+from hotsync.backends.selinux import read_guard
 from hotsync.errors import CommandFailed, ReplicaError, SourceError
 from hotsync.model.facts import (
     AccountFact,
@@ -108,6 +109,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         system=read_system(paths),
         quotas=read_quotas(),
         streams=read_streams(paths),
+        guard=read_guard(paths),
     )
 
 

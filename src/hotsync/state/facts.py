@@ -15,6 +15,7 @@ from hotsync.errors import ReplicaError
 from hotsync.model.facts import (
     AccountFact,
     GroupFact,
+    GuardFacts,
     MasterFacts,
     MountFact,
     NetworkFacts,
@@ -73,8 +74,13 @@ class _Quotas:
     quotas: tuple[QuotaFact, ...]
 
 
-_Document = _Packages | _Accounts | _Units | _Network | _Mounts | _System | _Quotas
-_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System, _Quotas)
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    guard: GuardFacts
+
+
+_Document = _Packages | _Accounts | _Units | _Network | _Mounts | _System | _Quotas | _Guard
+_T = TypeVar("_T", _Packages, _Accounts, _Units, _Network, _Mounts, _System, _Quotas, _Guard)
 
 
 def render_facts(facts: MasterFacts) -> dict[str, bytes]:
@@ -87,6 +93,7 @@ def render_facts(facts: MasterFacts) -> dict[str, bytes]:
         "mounts.json": _Mounts(facts.mounts),
         "system.json": _System(facts.system),
         "quotas.json": _Quotas(facts.quotas),
+        "selinux.json": _Guard(facts.guard),
     }
     return {name: _render(part) for name, part in parts.items()}
 
@@ -125,6 +132,7 @@ def load_facts(folder: Path) -> MasterFacts:
     mounts = _load(folder, f"{place}/mounts.json", _Mounts)
     system = _load(folder, f"{place}/system.json", _System)
     quotas = _load(folder, f"{place}/quotas.json", _Quotas)
+    guard = _load(folder, f"{place}/selinux.json", _Guard)
     return MasterFacts(
         packages=packages.packages if packages else (),
         users=accounts.users,
@@ -135,6 +143,7 @@ def load_facts(folder: Path) -> MasterFacts:
         system=system.system if system else SystemFacts(),
         quotas=quotas.quotas if quotas else (),
         streams=packages.streams if packages else (),
+        guard=guard.guard if guard else GuardFacts(),
     )
 
 

@@ -8,6 +8,8 @@ from hotsync.model.drift import Difference, Ground, Topic, check_drift, drift, n
 from hotsync.model.facts import (
     AccountFact,
     GroupFact,
+    GuardFacts,
+    GuardRuleFact,
     LimitFact,
     MasterFacts,
     MountFact,
@@ -151,6 +153,35 @@ def test_streams_of_modules_that_differ_are_named_and_only_the_masters_matter() 
         (Topic.STREAM, "ruby", "", "3.1", False),
     ]
     assert drift(NOTHING, MasterFacts(streams=slave.streams), GROUND) == ()
+
+
+def guarded(policy: str, *rules: tuple[str, str, str]) -> MasterFacts:
+    return MasterFacts(guard=GuardFacts(policy, tuple(GuardRuleFact(*rule) for rule in rules)))
+
+
+def test_rules_of_selinux_that_were_made_on_the_master_are_named_until_this_server_has_the_same() -> None:
+    port, module = ("port", "tcp 8081", "http_port_t"), ("module", "local_app", "SHA-256 ab")
+    master = guarded("targeted", port, module, ("boolean", "same", "on"))
+    slave = guarded("targeted", ("boolean", "same", "on"), ("boolean", "own", "on"), (*module[:2], "SHA-256 cd"))
+    found = drift(master, slave, GROUND)
+    assert [(each.name, each.master, each.slave, each.matters) for each in found] == [
+        ("module local_app", "SHA-256 ab", "SHA-256 cd", True),
+        ("port tcp 8081", "http_port_t", "", True),
+        ("boolean own", "", "on", False),
+    ]
+    assert "semodule" in found[0].why
+    assert "semanage export" in found[1].why
+    assert check_drift(found).verdict is Verdict.AMBER
+    assert drift(master, master, GROUND) == ()
+
+
+def test_rules_of_selinux_mean_nothing_where_no_policy_is_asked_or_another_one() -> None:
+    master = guarded("targeted", ("boolean", "a", "on"))
+    assert drift(master, NOTHING, GROUND) == ()
+    assert drift(NOTHING, master, GROUND) == ()
+    other = one(master, guarded("mls"))
+    assert (other.name, other.master, other.slave, other.matters) == ("policy", "targeted", "mls", True)
+    assert not one(guarded("targeted"), guarded("mls")).matters
 
 
 def test_readiness_is_amber_for_what_matters_and_no_other_check_asks_for() -> None:

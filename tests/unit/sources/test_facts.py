@@ -12,6 +12,8 @@ from hotsync.model.facts import (
     AccountFact,
     AddressFact,
     GroupFact,
+    GuardFacts,
+    GuardRuleFact,
     InterfaceFact,
     MasterFacts,
     MountFact,
@@ -50,6 +52,7 @@ FACTS = MasterFacts(
     ),
     mounts=(MountFact("/srv/a b", "/dev/sdb1", "xfs", "rw"),),
     streams=(StreamFact("postgresql", "15"), StreamFact("php")),
+    guard=GuardFacts("targeted", (GuardRuleFact("port", "tcp 8081", "http_port_t"),)),
 )
 
 
