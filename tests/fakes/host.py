@@ -57,6 +57,7 @@ class World:
     etc: str = "live"
     settings: bool = False
     held: bool = False
+    network_held: bool = False
     permitted: bool = False
     running: set[str] = field(default_factory=lambda: {"ssh.service"})
     loads: list[str] = field(default_factory=list)
@@ -64,12 +65,18 @@ class World:
     muted: bool = True
     history: list[str] = field(default_factory=list)
 
-    def power_cut(self) -> None:
-        self.permitted = self.held = False
+    def power_cut(self, *, taken: bool = False) -> None:
+        """`taken`: at the boot after it somebody else has production's addresses."""
+        self.permitted = self.held = self.network_held = False
         self.running = {"ssh.service"} | (set(self.master_units) if self.production and not self.muted else set())
         if self.etc == "live":
             self.host_name = "slave"
             self.addresses = {"10.77.0.2/24"}
+        elif taken and self.role.role is Role.SLAVE and self.choice.takes_addresses:
+            assert self.document is not None
+            self.network_held, self.addresses = True, {"10.77.0.2/24"}
+            fences = tuple(replace(result, reached=False) for result in self.document.fences)
+            self.document = replace(self.document, fences=fences)
 
     def offered(self) -> Promotion:
         units = tuple(ExchangeUnit(path, How.EXCHANGE, Kind.DIRECTORY, 100 + i, 1) for i, path in enumerate(self.units))
@@ -107,6 +114,7 @@ class World:
             tree_live=self.tree_live,
             units_left=tuple(unit for unit in document.units if unit.path not in self.exchanged),
             etc_exchanged=self.etc == "exchanged",
+            network_held=self.network_held,
             databases=self.dumps,
             servers_down=frozenset(dump.unit for dump in self.dumps if not dump.at_rest) - self.running,
             clients_held=self.held,
@@ -178,6 +186,12 @@ class FakeHost:
 
     def activate(self) -> None:
         assert self.world.etc == "exchanged"
+        if self.world.network_held:
+            document = self.world.document
+            assert document is not None
+            assert document.fences[-1].reached is self.world.master_hears, "nobody was fenced since the boot"
+            assert "10.77.0.1/24" in self.world.addresses
+        self.world.network_held = False
 
     def hold_clients(self) -> None:
         running = {dump.unit for dump in self.world.dumps if not dump.at_rest} & self.world.running

@@ -10,9 +10,9 @@ from subprocess import PIPE, Popen
 import pytest
 
 from lab import Host, Lab
-from tests.lab.conftest import MASTER, wait_for
+from tests.lab.conftest import MASTER, SLAVE, wait_for
 from tests.lab.production import promote
-from tests.lab.test_promote import check_production
+from tests.lab.test_promote import check_production, remove_trap, set_trap
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -143,3 +143,75 @@ def test_a_master_that_is_switched_on_again_takes_no_address_for_a_moment(prepar
     master.kill()
     master.boot()
     wait_for_page(prepared)
+
+
+def cut_in_the_middle(slave: Host) -> None:
+    """The SLAVE loses its power when somebody has answered with production's /etc, and nothing of it runs yet."""
+    plan = json.loads(slave.run(["hotsync-promote", "--dry-run", "--json", "--network", "1"]).stdout)
+    keys = [step["key"] for step in plan["steps"]]
+    set_trap(slave, keys.index("network.activate") + 2, "before", "SIGKILL")
+    code, document, said = promote(slave, "--network", "1")
+    assert code == 9, (document, said)
+    assert f"{MASTER}/" in slave.run(["ip", "-4", "address", "show"]).stdout
+    remove_trap(slave)
+    slave.run(["sync"])
+    slave.kill()
+
+
+def addresses_of(host: Host) -> str:
+    return host.run(["ip", "-4", "-o", "address", "show", "dev", "eth0"]).stdout
+
+
+@pytest.mark.full
+def test_a_slave_that_was_cut_in_its_promotion_takes_no_address_that_its_master_has_again(prepared: Lab) -> None:
+    """The MASTER was switched on since the SLAVE was dark; its HotSync is down, so it does not hear the claim."""
+    prepared.revert("dead")
+    master, slave = prepared.master, prepared.slave
+    cut_in_the_middle(slave)
+    master.boot()
+    wait_for_page(prepared)
+    master.run(["systemctl", "stop", "hotsyncd"])
+    watch = Watch(prepared)
+    time.sleep(2)
+    slave.boot()
+    time.sleep(5)
+    assert set(watch.end()) == {mac_of(master)}
+    shown = addresses_of(slave)
+    assert (f"{SLAVE}/24" in shown, f"{MASTER}/24" in shown) == (True, False), shown
+    for said in (
+        slave.run(["hotsync", "status"], check=False).stdout,
+        slave.run(["cat", "/run/issue.d/hotsync.issue"]).stdout,
+    ):
+        assert "booted without production's addresses" in " ".join(said.split()), said
+        assert f"{mac_of(master)} has {MASTER}" in " ".join(said.split()), said
+    code, document, said = promote(slave)
+    assert (code, document["error"]["code"]) == (3, "refused.alive"), (document, said)
+    master.kill()
+    code, document, said = promote(slave)
+    assert code in (0, 1), (document, said)
+    check_production(prepared)
+    slave.stop()
+    slave.boot()
+    wait_for(slave, "systemctl -q is-active apache2", 120)
+    check_production(prepared)
+
+
+@pytest.mark.full
+def test_a_master_that_serves_again_hears_the_claim_of_the_slave_that_boots_and_lets_its_addresses_go(
+    prepared: Lab,
+) -> None:
+    prepared.revert("dead")
+    master, slave = prepared.master, prepared.slave
+    cut_in_the_middle(slave)
+    master.boot()
+    wait_for_page(prepared)
+    watch = Watch(prepared)
+    slave.boot()
+    time.sleep(5)
+    answers = watch.end()
+    assert min(answers[mac_of(slave)]) > max(answers[mac_of(master)]), "never two at once"
+    assert f"{MASTER}/24" in addresses_of(slave)
+    check_held(master)
+    code, document, said = promote(slave)
+    assert code in (0, 1), (document, said)
+    check_production(prepared)

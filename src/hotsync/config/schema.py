@@ -302,8 +302,8 @@ class Settings(BaseModel):
         "GuardSeconds",
         Number(0, 600),
         "20",
-        "on a MASTER: how long a boot waits at most for the other server to say whether it was promoted meanwhile; 0: "
-        "it does not ask",
+        "on a MASTER: how long a boot waits at most for the other server to say whether it was promoted meanwhile; on "
+        "a SLAVE that was cut in its promotion: for the MASTER to say that it yields; 0: it does not ask",
         unit="seconds",
     )
     hand_over_seconds: int = _setting(
@@ -321,7 +321,8 @@ class Settings(BaseModel):
         NO_ANSWER,
         "start",
         "on a MASTER: what a boot does if the other server does not answer within `GuardSeconds`. `start`: production "
-        "starts; `hold`: it does not, and no address of production is taken, until the administrator says so",
+        "starts; `hold`: it does not, and no address of production is taken, until the administrator says so. On a "
+        "SLAVE that was cut in its promotion: whether it takes production's addresses then",
         example="hold",
     )
     fence_ssh: str = _setting(

@@ -28,12 +28,13 @@ Ask = Callable[[Question, Clock, QuietLinks], Answers]
 _log = logging.getLogger("hotsync.guard")
 
 
-def _ask(question: Question, clock: Clock, links: QuietLinks) -> Answers:
+def ask_now(question: Question, clock: Clock, links: QuietLinks) -> Answers:
+    """Ask on the cards of this server, and return what came back."""
     return Asking(question, clock, links).ask()
 
 
 def guard_boot(
-    paths: Paths, clock: Clock, holding: Holding | None = None, units: ProductionUnits | None = None, ask: Ask = _ask
+    paths: Paths, clock: Clock, holding: Holding | None = None, units: ProductionUnits | None = None, ask: Ask = ask_now
 ) -> bool:
     """Decide whether production starts in this boot, and make it so; return whether it does."""
     holding, units = holding or Holding(paths, Mute(paths)), units or ProductionUnits(paths)

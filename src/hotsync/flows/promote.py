@@ -10,6 +10,8 @@ from hotsync.backends import production_units
 from hotsync.engine.execute import execute
 from hotsync.engine.network.coming_back import go_back
 from hotsync.engine.one_master import switchover
+from hotsync.engine.one_master.hold import refuse_if_held
+from hotsync.engine.one_master.still_served import refuse_if_outrun
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion import host as promotion_host
 from hotsync.engine.promotion.clear_way import end_slave_run
@@ -27,7 +29,7 @@ from hotsync.flows.undoing import refuse_if_undoing, undo_sentence
 from hotsync.model.data_age import ages_of_dumps
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.generation import Generation, data_moment
-from hotsync.model.identity import Role
+from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import LossStatement
 from hotsync.model.mute import mutable
 from hotsync.model.network.trial import Why
@@ -37,10 +39,11 @@ from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.model.switchover import with_handed
 from hotsync.planning.estimate import estimate
 from hotsync.planning.exchange import Layout, Surroundings, exchange_layout
-from hotsync.planning.preflight import PreflightFacts, check_all, refuse
+from hotsync.planning.preflight import SILENT, PreflightFacts, check_all, refuse
 from hotsync.planning.promote import plan_promote
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.boot_hold import load_boot_hold, sentence_of
 from hotsync.state.runs import Runs
 from hotsync.system import lock
 from hotsync.system.clock import Clock, SystemClock
@@ -48,6 +51,7 @@ from hotsync.system.paths import Paths
 from hotsync.transport.presence import load_presence
 
 COMMAND = "hotsync-promote"
+_TYPED = FenceResult(Tier.PERSON, True, "typed before the promotion")
 Say = Callable[[str], None]
 _FORCED = "The MASTER did not confirm that it had stood still; this went on by a person's word."
 
@@ -98,16 +102,20 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
     """Given the answers, return what a promotion would do; nothing is changed. `past`: with this older generation, and
     paths as they are viewed with it.
 
-    Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is never refused; raise
-    RestoreFailed if its databases can be read no more.
+    Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is refused only where the
+    other server was made the MASTER again since, or this boot found production's addresses with somebody who answers
+    still; raise RestoreFailed if its databases can be read no more.
     """
     clock = clock or SystemClock()
     refuse_if_undoing(paths)
     role = store.load_role(paths)
     parts = promotion_host.build(paths, clock)
     if claimed := document.unfinished_promotion(paths, role):
-        if role.role is not Role.MASTER:
+        if role.role is Role.MASTER:
+            refuse_if_held(paths)  # what is left of it would start production
+        else:
             check_spool(paths)  # what cannot be read would be no databases, and no rules
+            refuse_if_outrun(paths, clock, claimed.epoch)
         if answers.planned and not claimed.planned:
             raise Refused(
                 reason="a promotion has begun already that is no switchover",
@@ -117,7 +125,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
             claimed = replace(claimed, planned=False)  # a person's word instead of the MASTER's
         claimed = _with_answer(parts, claimed, answers)
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
-        return Prospect(facts, plan_promote(facts), (), resumed=True)
+        return Prospect(facts, plan_promote(facts), _asked_again(parts, claimed, role, answers), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
     generation = holdings(paths, Role.SLAVE)
     slave_ran = slave_run_stamp(paths).exists()
@@ -132,6 +140,19 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
             hint="The MASTER still sends. Switch it off, then run hotsync-promote again.",
         )
     return _fresh(parts, generation, answers, clock)
+
+
+def _asked_again(parts: PromotionParts, claimed: Promotion, role: RoleRecord, answers: Answers) -> tuple[Check, ...]:
+    """Where this boot did not take production's addresses, return whether the MASTER is silent, asked as before any
+    promotion; raise PeerStillAlive if it is not, and nothing is forced."""
+    if role.role is not Role.SLAVE or not claimed.network.choice.takes_addresses:
+        return ()
+    if load_boot_hold(parts.paths, claimed.epoch) is None:
+        return ()
+    signs = look.life_of_master(parts.paths, parts.ground, claimed.network)()
+    asked = PreflightFacts(role, generation=1, slave_ran=True, signs_of_life=signs)
+    refuse(asked, force=answers.force)
+    return tuple(check for check in check_all(asked) if check.name == SILENT)
 
 
 def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) -> Promotion:
@@ -202,7 +223,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         folders=layout.folders,
         running=tuple(sorted(production_units.active_units())),
         servers=ages_of_dumps(generation, difference),
-        fences=(FenceResult(Tier.PERSON, True, "typed before the promotion"),) if wanted and wanted.typed else (),
+        fences=(_TYPED,) if wanted and wanted.typed else (),
         planned=answers.planned,
         back=answers.back,
         notes=answers.notes,
@@ -243,6 +264,8 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         else:
             if seen.resumed:
                 _keep_answer(paths, seen)
+                if answers.typed:
+                    document.add_fence(paths, _TYPED)
                 for note in answers.notes:
                     document.add_note(paths, note)
             _carry_out(paths, seen, progress, clock)
@@ -310,7 +333,7 @@ def unfinished_sentence(paths: Paths) -> str:
         return ""
     if role.role is Role.MASTER:
         return "This server is MASTER; a little of its promotion is left to do. Run hotsync-promote to finish it."
-    return (
-        f"A promotion of this server to epoch {promotion.epoch} is UNFINISHED: it serves nothing yet. "
-        "Run hotsync-promote: it goes on where it stopped."
-    )
+    unfinished = f"A promotion of this server to epoch {promotion.epoch} is UNFINISHED: it serves nothing yet."
+    if hold := load_boot_hold(paths, promotion.epoch):
+        return f"{unfinished} {sentence_of(hold)}"
+    return f"{unfinished} Run hotsync-promote: it goes on where it stopped."

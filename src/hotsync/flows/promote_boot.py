@@ -6,6 +6,7 @@ import logging
 
 from hotsync.engine.network import coming_back as network_return
 from hotsync.engine.promotion.roles import announce_at_boot, settle_role
+from hotsync.flows.claim_guard import guard_claim
 from hotsync.flows.promote import unfinished_sentence
 from hotsync.flows.promote_notice import announce, interrupted, tell_by_mail
 from hotsync.flows.promote_unit import UNIT
@@ -37,22 +38,26 @@ def at_boot(paths: Paths) -> None:
 
     It goes on by itself only where the settings say so (ResumeAtBoot), and where the MASTER of a switchover has not
     confirmed yet: then nobody may serve, and nothing has moved. Where none is unfinished, no boot asks again.
-    In the middle of an undo nothing of production starts, and none of its addresses is taken.
+    In the middle of an undo nothing of production starts, and none of its addresses is taken; in the middle of a
+    promotion none that somebody else has, and then it waits for a person.
     """
     sentence = unfinished_sentence(paths)
     if not sentence:
         announce(paths, "")
         announce_at_boot(paths, False)
         return
+    free = True
     if not is_undoing(paths):
         network_return.at_boot(paths)
+        free = guard_claim(paths, SystemClock())
+        sentence = unfinished_sentence(paths)
     hold_undo(paths, SystemClock())
     settle_role(paths)
     announce(paths, sentence)
     _log.warning("%s", sentence)
     command.run(["systemctl", "start", "--no-block", MAIL_UNIT], ok=range(256))  # tries until it is taken
     settings, _ = read_settings(paths)
-    if settings.resume_at_boot or _awaits_confirmation(paths):
+    if free and (settings.resume_at_boot or _awaits_confirmation(paths)):
         command.run(["systemctl", "start", "--no-block", UNIT])
 
 

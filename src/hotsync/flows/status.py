@@ -22,6 +22,7 @@ from hotsync.flows.status_warnings import warnings_of
 from hotsync.flows.undoing import undo_sentence
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.loss import against
+from hotsync.state.boot_hold import load_boot_hold
 from hotsync.state.coverage import load_coverage
 from hotsync.state.drills import load_trend
 from hotsync.state.handover import current
@@ -89,6 +90,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         handover=None if handover is None or not handover.is_going_on else handover,
         rejoin=tried(lambda: load_rejoin(paths), None),
         undoing=undo_sentence(paths),
+        boot_hold=load_boot_hold(paths, role.claim),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),
     )
     return replace(status, warnings=tuple(dict.fromkeys([*faults, *warnings_of(status)])))

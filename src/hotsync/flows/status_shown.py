@@ -17,6 +17,7 @@ from hotsync.model.loss import LossStatement
 from hotsync.model.rejoin import Rejoin
 from hotsync.model.report import Check, RunReport
 from hotsync.model.standby import StandbyShown
+from hotsync.state.boot_hold import BootHold
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.lock import Owner
 from hotsync.transport.presence import Presence
@@ -33,7 +34,7 @@ class Status:
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
     how its drills went, oldest first; `fences`: what came of each fence when it was tried last; `handover`: it hands
     over, or goes back from that; `rejoin`: the last time that it came back as SLAVE; `undoing`: what is said of an undo
-    that is not finished.
+    that is not finished; `boot_hold`: a promotion is not finished, and this boot took none of production's addresses.
     """
 
     host: str
@@ -63,6 +64,7 @@ class Status:
     handover: HandOver | None = None
     rejoin: Rejoin | None = None
     undoing: str = ""
+    boot_hold: BootHold | None = None
 
     @property
     def age(self) -> float:

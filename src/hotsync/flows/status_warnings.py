@@ -10,6 +10,7 @@ from hotsync.model.hold import hint_of, sentence_of
 from hotsync.model.identity import Role
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
+from hotsync.state import boot_hold
 
 _SHOWN_NOTICES = 10
 _MISSED_CHECKS = 3
@@ -41,7 +42,9 @@ def _of_role(status: Status) -> Iterator[str]:
     if status.undoing:
         yield status.undoing
         return
-    if role.claim is not None and role.claim > role.epoch:
+    if status.boot_hold is not None:
+        yield f"A promotion to epoch {role.claim} is not finished. {boot_hold.sentence_of(status.boot_hold)}"
+    elif role.claim is not None and role.claim > role.epoch:
         yield (
             f"A promotion to epoch {role.claim} is not finished: run hotsync-promote, it goes on; or give it up with "
             "hotsync-promote --undo."

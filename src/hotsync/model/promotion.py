@@ -221,6 +221,7 @@ class Rebuild:
 class PromotionFacts:
     """What was read of this SLAVE before planning. `promotion` is the one claimed, or the one that would be.
 
+    `network_held`: this boot did not set the network up, since somebody else had production's addresses.
     `dump_bytes` are those of dumps that are not loaded beforehand, `copy_bytes` those of units that must be copied and
     are not yet. `labels`: files have to be labelled for SELinux here. `quotas`: so many have limits. `fences`: ways to
     keep the old MASTER from serving that have not reached it yet.
@@ -236,6 +237,7 @@ class PromotionFacts:
     tree_live: bool = False
     units_left: tuple[ExchangeUnit, ...] = ()
     etc_exchanged: bool = False
+    network_held: bool = False
     copy_bytes: int = 0
     databases: tuple[DatabaseDump, ...] = ()
     dump_bytes: int = 0

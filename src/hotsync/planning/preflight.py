@@ -12,6 +12,8 @@ from hotsync.model.promotion import NetworkChoice
 from hotsync.model.report import Check, Verdict
 
 OLD_DATA_SECONDS = 3600.0
+SILENT = "master.silent"
+"""The check that nothing of the MASTER answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def refuse(facts: PreflightFacts, *, force: bool) -> None:
         )
     if facts.signs_of_life and not force:
         raise PeerStillAlive(evidence="; ".join(facts.signs_of_life))
-    overruled = {"master.silent", "data.own"} if force else {"master.silent"}
+    overruled = {SILENT, "data.own"} if force else {SILENT}
     red = [check for check in check_all(facts) if check.verdict is Verdict.RED and check.name not in overruled]
     if red:
         raise NotReady(reason="; ".join(check.detail for check in red), hint=red[0].hint)
@@ -117,7 +119,7 @@ def _basics(facts: PreflightFacts) -> Iterator[Check]:
             "nothing can be handed over: hotsync-promote without --planned.",
         )
     yield _check(
-        "master.silent",
+        SILENT,
         "the MASTER is silent",
         "; ".join(facts.signs_of_life),
         "Switch the MASTER off first; --force only if you are sure that it cannot serve.",

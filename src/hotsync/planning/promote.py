@@ -79,7 +79,7 @@ def _into_place(facts: PromotionFacts) -> Iterator[Step]:
         yield ReloadUnits()
     if not facts.etc_exchanged or not _tried(done, "services.settings"):
         yield ApplySettings()
-    if not facts.etc_exchanged or not _tried(done, "network.activate"):
+    if not facts.etc_exchanged or facts.network_held or not _tried(done, "network.activate"):
         yield ActivateNetwork()
 
 

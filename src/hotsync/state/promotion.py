@@ -79,6 +79,17 @@ def add_fence(paths: Paths, result: FenceResult) -> None:
         save_promotion(paths, replace(promotion, fences=(*promotion.fences, result)))
 
 
+def fence_again(paths: Paths) -> None:
+    """No way to keep the old MASTER from serving has reached it any more, nor does it confirm a switchover: somebody
+    had production's addresses since."""
+    if promotion := load_promotion(paths):
+        fences = tuple(
+            replace(each, reached=False, detail=f"{each.detail} (before this server was cut)") if each.reached else each
+            for each in promotion.fences
+        )
+        save_promotion(paths, replace(promotion, fences=fences, planned=False))
+
+
 def add_note(paths: Paths, note: str) -> None:
     """Keep a sentence for the report, once."""
     promotion = load_promotion(paths)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from hotsync.engine.one_master.still_served import word_of_peer
+from hotsync.engine.one_master.still_served import refuse_if_outrun, word_of_peer
 from hotsync.errors import Refused
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.state.hold import load_hold
 from hotsync.state.store import save_peer, save_role
 from tests.contract.agent.pair import PORT, SLAVE_ADDRESS, Pair, until
 
@@ -51,3 +52,23 @@ def test_a_promoted_server_with_a_wrong_clock_is_on(paired: Pair) -> None:
     slave.clock.shift += 4000
     (said,) = word_of_peer(master.paths, master.clock)
     assert "clocks of the two servers differ" in said
+
+
+def test_a_promotion_that_goes_on_is_refused_by_a_master_that_was_made_one_again_since_and_by_no_other(
+    paired: Pair,
+) -> None:
+    master, slave = paired.master, paired.slave
+    save_role(slave.paths, RoleRecord(Role.SLAVE, 3, claim=4))
+    refuse_if_outrun(slave.paths, slave.clock, 4)  # nobody is there
+    for epoch in (5, 4):
+        save_role(master.paths, RoleRecord(Role.MASTER, epoch))
+        if master.daemon is None:
+            master.start()
+        with pytest.raises(Refused, match=f"made the MASTER again since .* epoch {epoch}"):
+            refuse_if_outrun(slave.paths, slave.clock, 4)
+        assert load_hold(master.paths) is None
+    save_role(master.paths, RoleRecord(Role.MASTER, 3))
+    refuse_if_outrun(slave.paths, slave.clock, 4)
+    hold = load_hold(master.paths)
+    assert hold is not None
+    assert hold.epoch == 4, "it hears of the claim by the question"

@@ -1,4 +1,7 @@
-"""The boot guard on a real wire: two network name spaces, a real hotsyncd, real ARP and link-local addresses."""
+"""The boot guard on a real wire: two network name spaces, a real hotsyncd, real ARP and link-local addresses.
+
+A MASTER boots and asks its SLAVE; or a SLAVE that was cut in the middle of its promotion asks its MASTER.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,16 +19,24 @@ from typing import TypeVar
 
 import pytest
 
+from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.backends.network.quiet_links import is_up, quiet_links
-from hotsync.engine.one_master.boot_guard import Asking, Question
+from hotsync.engine.network import before as network_before
+from hotsync.engine.one_master import boot_guard
+from hotsync.engine.one_master.boot_guard import QUIET_SECONDS, Asking, Question
 from hotsync.engine.one_master.hold import LiveLines
 from hotsync.engine.one_master.still_served import signs_on_the_wire
-from hotsync.model.boot_guard import Answers, decide
-from hotsync.model.hold import Hold
+from hotsync.flows.claim_guard import guard_claim
+from hotsync.flows.promote import unfinished_sentence
+from hotsync.model.boot_guard import Answers, decide, decide_claim
+from hotsync.model.hold import HeardBy, Hold
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network.values import Address
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.hold import load_hold
 from hotsync.system import command
 from hotsync.transport.dial import Callee
 from tests.contract.agent.pair import PORT, Host, own_network, until
@@ -51,6 +62,10 @@ class Wire:
         return self.pool.submit(do).result()
 
     def ask(self, seconds: float = 20.0, link_local: str | None = None) -> Answers:
+        return self.asking(seconds, link_local).result()
+
+    def asking(self, seconds: float = 20.0, link_local: str | None = None) -> Future[Answers]:
+        """Begin to ask in the booting server's name space."""
         here = self.master.here
         assert here.peer is not None
         address = self.link_local if link_local is None else link_local
@@ -63,7 +78,7 @@ class Wire:
                 links.down()
             return answers
 
-        return self.at_boot(asking)
+        return self.pool.submit(asking)
 
 
 def shown(name: str) -> list[str]:
@@ -231,3 +246,95 @@ def test_only_what_is_a_card_is_lent(wire: Wire) -> None:
     command.run(["ip", "link", "add", "veth9", "type", "veth", "peer", "name", "peer9"])
     assert giving_up.read_cards() == ("here0",)  # its other end is outside, as that of a container's card
     assert os.path.exists("/proc/thread-self/ns/net")
+
+
+@pytest.fixture
+def claimed(wire: Wire) -> Wire:
+    """The booting server is a SLAVE with the claim of epoch 4 now, and the one that listens its MASTER of epoch 3."""
+    wire.slave.set("hotsync", SlaveHost="")
+    store.save_role(wire.slave.paths, RoleRecord(Role.MASTER, 3))
+    store.save_role(wire.master.paths, RoleRecord(Role.SLAVE, 3, claim=4))
+    return wire
+
+
+def test_a_master_hears_the_claim_of_a_slave_that_boots_and_holds_itself(claimed: Wire) -> None:
+    answers = claimed.ask()
+    assert (answers.confirmed, answers.superseded_by, answers.conflicts) == (True, 0, ())
+    assert QUIET_SECONDS <= answers.seconds < 12
+    hold = load_hold(claimed.slave.paths)
+    assert hold is not None
+    assert (hold.epoch, hold.heard_by) == (4, HeardBy.CALLED)
+
+
+@pytest.mark.parametrize("address", [f"{ADDRESS}/24", f"{ADDRESS_6}/64"])
+def test_its_addresses_are_taken_once_it_has_let_them_go(claimed: Wire, address: str) -> None:
+    command.run(["ip", "address", "add", address, "dev", "here0", *(["nodad"] if ":" in address else [])])
+    asking = claimed.asking()
+    until(lambda: load_hold(claimed.slave.paths) is not None, "the MASTER holds itself")
+    assert not asking.done(), "it has them still"
+    command.run(["ip", "address", "del", address, "dev", "here0"])
+    answers = asking.result()
+    assert (answers.confirmed, answers.conflicts) == (True, ())
+    assert decide_claim(answers, start_without_answer=False).start
+
+
+def test_and_not_while_it_or_somebody_else_answers_for_them(claimed: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot_guard, "LEAVES_SECONDS", 5.0)
+    command.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "here0"])
+    answers = claimed.ask(seconds=1.0)
+    assert answers.confirmed
+    assert [address for address, _ in answers.conflicts] == [ADDRESS]
+    assert answers.seconds >= 5.0
+    assert not decide_claim(answers, start_without_answer=True).start
+
+
+@pytest.mark.parametrize("epoch", [4, 7])
+def test_a_master_that_was_made_one_again_since_does_not_yield_to_the_claim(claimed: Wire, epoch: int) -> None:
+    store.save_role(claimed.slave.paths, RoleRecord(Role.MASTER, epoch))
+    answers = claimed.ask()
+    assert (answers.superseded_by, answers.confirmed) == (epoch, False)
+    assert load_hold(claimed.slave.paths) is None
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_boot_in_the_middle_of_a_promotion_has_the_addresses_of_before_where_somebody_has_productions(
+    claimed: Wire, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_up, "stop_managers", lambda: None)
+    monkeypatch.setattr(giving_up, "wait_for_cards", lambda: None)
+    paths, own = claimed.master.paths, Address("far0", "10.88.0.2", 24)
+    etc = paths.at("/etc")
+    etc.mkdir(exist_ok=True)
+    production = (Address("far0", ADDRESS, 24), Address("far0", ADDRESS_6, 64))
+    plan = NetworkPlan(NetworkChoice.MASTERS, "", production, (), (own,))
+    document.save_promotion(paths, Promotion(4, 1, "d", 1.0, 1.0, 1.0, plan, (), etc_inode=etc.stat().st_ino))
+    known = store.load_peer(paths)
+    assert known is not None
+    store.save_peer(paths, replace(known, link_local=f"{claimed.link_local}%card9"))  # its name at another boot
+    claimed.master.set("hotsync", GuardSeconds="5")
+
+    def before_the_cut() -> None:
+        live.add(own)
+        command.run(["ip", "link", "set", "far0", "up"])
+        command.run(["ip", "route", "add", "default", "via", "10.88.0.254", "dev", "far0"])
+        network_before.remember(paths, 4, ())
+        command.run(["ip", "address", "flush", "dev", "far0"])
+        command.run(["ip", "link", "set", "far0", "down"])
+
+    claimed.at_boot(before_the_cut)
+    claimed.slave.stop()
+    if taken:
+        command.run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "here0"])
+
+    def boots() -> bool:
+        return guard_claim(paths, claimed.master.clock, lambda *asked: Asking(*asked).ask(lambda: claimed.cards))
+
+    assert claimed.at_boot(boots) is not taken
+    assert paths.held_flag.exists() is taken
+    found = [address for address in claimed.at_boot(lambda: shown("far0")) if not address.startswith("fe80")]
+    assert found == (["10.88.0.2"] if taken else [])
+    routes = claimed.at_boot(lambda: command.run(["ip", "-4", "route", "show", "default"]).text)
+    assert ("10.88.0.254" in routes) is taken
+    said = unfinished_sentence(paths)
+    assert (f"has {ADDRESS}" in said) is taken
+    assert claimed.at_boot(lambda: is_up("far0")) is taken

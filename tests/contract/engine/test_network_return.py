@@ -30,7 +30,9 @@ from hotsync.model.network.trial import Why
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
+from hotsync.state.boot_hold import BootHold, load_boot_hold, save_boot_hold
 from hotsync.state.configdb import configuration, ensure_records
+from hotsync.state.hold import hold_network
 from hotsync.state.network_trial import load_trial
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
@@ -244,6 +246,31 @@ def test_a_boot_before_anybody_answered_has_its_own_and_what_was_brought_is_trie
     assert world.notes == []
     assert digests(world.etc) == brought
     assert load_trial(world.paths, 5) is None
+
+
+def test_after_a_boot_without_productions_addresses_the_network_program_starts_again(world: World) -> None:
+    hold_network(world.paths)
+    save_boot_hold(world.paths, BootHold(5, "another machine answers"))
+    world.network(30).activate()
+    assert world.notes == []
+    assert not world.paths.held_flag.exists()
+    assert load_boot_hold(world.paths, 5) is None
+    started = [line for line in (world.paths.root / "called").read_text().splitlines() if "systemctl start" in line]
+    assert any("systemd-networkd.service" in line and "NetworkManager.service" in line for line in started)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_with_the_own_network_chosen_after_such_a_boot_only_its_own_files_are_read(world: World, back: bool) -> None:
+    hold_network(world.paths)
+    save_boot_hold(world.paths, BootHold(5, "another machine answers"))
+    if back:
+        assert network_return.go_back(world.paths, Why.CHOSEN).said
+    document.save_promotion(world.paths, replace(loaded(world.paths), network=NetworkPlan(NetworkChoice.KEEP)))
+    (world.paths.root / "called").unlink(missing_ok=True)
+    world.network(30).activate()
+    assert world.paths.held_flag.exists() is not back
+    assert (world.paths.root / "called").exists() is back
+    assert [("another machine" in note) for note in world.notes] == ([] if back else [True])
 
 
 def test_what_a_person_changed_after_such_a_boot_stays(world: World) -> None:

@@ -25,6 +25,7 @@ from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.rejoin import Rejoin, Terms
 from hotsync.model.report import Check, Notice, RunReport, Verdict
 from hotsync.model.standby import StandbyShown
+from hotsync.state.boot_hold import BootHold
 from hotsync.state.slave_run import SlaveRun
 from hotsync.system.clock import SystemClock
 from hotsync.system.command import Completed
@@ -259,4 +260,13 @@ def test_an_undo_that_is_not_finished_is_all_that_is_said() -> None:
 def test_a_claim_says_how_to_go_on_and_how_to_give_it_up() -> None:
     shown = told(replace(GOOD, role=RoleRecord(Role.SLAVE, 1, claim=2)))
     assert "run hotsync-promote, it goes on" in shown
+    assert "hotsync-promote --undo" in shown
+
+
+def test_a_boot_that_found_productions_addresses_with_somebody_else_says_so_and_how_to_go_on() -> None:
+    hold = BootHold(2, "another machine answers for production's addresses (02:00:00:00:00:02 has 192.0.2.10)")
+    shown = told(replace(GOOD, role=RoleRecord(Role.SLAVE, 1, claim=2), boot_hold=hold))
+    assert "A promotion to epoch 2 is not finished. It booted without production's addresses" in shown
+    assert "02:00:00:00:00:02 has 192.0.2.10" in shown
+    assert "hotsync-promote fences" in shown
     assert "hotsync-promote --undo" in shown

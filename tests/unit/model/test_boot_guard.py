@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.backends.network.arp import Arp, decode, encode, encode_probe, rival
-from hotsync.model.boot_guard import Answers, decide
+from hotsync.model.boot_guard import Answers, decide, decide_claim
 
 OURS, THEIRS = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 ANSWERS = st.builds(
@@ -37,6 +37,24 @@ def test_a_superseded_master_never_starts_and_one_that_its_slave_confirms_always
         assert decision.start is start
         assert "did not answer within 20 seconds" in decision.why
     assert decision.epoch in (0, answers.superseded_by)
+
+
+@given(ANSWERS, st.booleans())
+def test_a_server_that_is_being_promoted_takes_no_address_that_somebody_has_whatever_its_master_says(
+    answers: Answers, start: bool
+) -> None:
+    decision = decide_claim(answers, start_without_answer=start)
+    if answers.superseded_by:
+        assert (decision.start, decision.epoch) == (False, 5)
+        assert "MASTER at epoch 5" in decision.why
+    elif answers.conflicts:
+        assert not decision.start
+        assert "02:00:00:00:00:02 has 192.0.2.10" in decision.why
+    elif answers.confirmed:
+        assert decision.start
+    else:
+        assert decision.start is start
+        assert "did not answer within 20 seconds" in decision.why
 
 
 def test_that_somebody_else_has_an_address_is_said_although_production_starts() -> None:

@@ -46,9 +46,10 @@ worlds = st.builds(
     role=st.builds(RoleRecord, st.just(Role.SLAVE), st.integers(0, 9)),
 )
 # after how many steps it ends, how (killed with that step recorded or not, a step that fails before or after it did
-# its work, a disk that takes no record), and whether the machine boots afterwards
+# its work, a disk that takes no record), and whether the machine boots afterwards, and finds its addresses taken
 ways = st.sampled_from(["recorded", "unrecorded", "fails before", "fails after", "no record"])
-cuts = st.lists(st.tuples(st.integers(0, 12), ways, st.booleans()), max_size=12)
+boots = st.sampled_from(["", "boots", "boots, taken"])
+cuts = st.lists(st.tuples(st.integers(0, 12), ways, boots), max_size=12)
 
 
 class Killed(Exception):
@@ -106,13 +107,13 @@ def run(world: World, steps: int | None = None, way: str = "recorded") -> None:
 @given(world=worlds, cuts=cuts)
 @settings(max_examples=examples(150), deadline=None)
 def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactly_one_claim(
-    world: World, cuts: list[tuple[int, str, bool]]
+    world: World, cuts: list[tuple[int, str, str]]
 ) -> None:
     epoch = world.role.epoch
-    for steps, way, boots in cuts:
+    for steps, way, boot in cuts:
         run(world, steps, way)
-        if boots:
-            world.power_cut()
+        if boot:
+            world.power_cut(taken=boot == "boots, taken")
     run(world)
     assert plan_promote(world.facts()) == ()
     assert world.claims == 1
@@ -128,6 +129,7 @@ def test_a_promotion_cut_anywhere_any_number_of_times_ends_as_master_with_exactl
     assert ("quotas" in world.history) is bool(world.quotas)
     assert not world.muted
     assert not world.held
+    assert not world.network_held
 
 
 @given(world=worlds)
@@ -155,6 +157,20 @@ def test_a_fence_that_failed_is_tried_again_by_the_run_that_goes_on_and_one_that
         run(world, 3)
     assert world.document is not None
     assert [result.reached for result in world.document.fences] == [False, False, True]
+
+
+def test_after_a_boot_without_the_addresses_it_fences_takes_them_and_has_the_network_set_up_once_more() -> None:
+    world = World()
+    plan = plan_promote(world.facts())
+    upto = next(number for number, step in enumerate(plan, 1) if step.key == "network.activate")
+    run(world, upto)
+    world.power_cut(taken=True)
+    keys = [step.key for step in plan_promote(world.facts())]
+    assert keys[:3] == ["fence", "network.take", "network.activate"]
+    run(world)
+    assert world.addresses == {"10.77.0.1/24", "10.77.0.2/24"}
+    assert world.document is not None
+    assert [result.reached for result in world.document.fences] == [False, True]
 
 
 def test_a_generation_that_arrives_between_plan_and_claim_does_not_change_a_claimed_promotion() -> None:

@@ -1,4 +1,5 @@
-"""Asks, before a held MASTER takes production back, whether somebody else serves: the other server, and the wire."""
+"""Asks, before a held MASTER takes production back, or a promotion goes on, whether somebody else serves: the other
+server, and the wire."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network.giving_up import read_cards
+from hotsync.engine.fence.tiers import callees
 from hotsync.engine.one_master.silence import signs_of_life
 from hotsync.errors import EpochReleased, HotSyncError, PeerUnreachable, Refused, StaleEpoch
 from hotsync.model.hold import Hold
@@ -51,6 +53,23 @@ def word_of_peer(paths: Paths, clock: Clock) -> tuple[str, ...]:
         except HotSyncError as error:  # a wrong clock, another protocol or certificate: it is on, and may serve
             signs.append(f"{address} port {settings.slave_port} answers ({error.sentence.rstrip('.')})")
     return tuple(signs)
+
+
+def refuse_if_outrun(paths: Paths, clock: Clock, epoch: int) -> None:
+    """Raise Refused if the other server says that it is the MASTER of the claimed epoch, or a higher one: it was made
+    the MASTER again since, and would not yield. One of a lower epoch hears of the claim by this."""
+    for callee in callees(paths, epoch):
+        try:
+            welcome = hail(callee, clock, ANSWER_SECONDS)
+        except HotSyncError:
+            continue  # whether it serves all the same, the fence finds out
+        if welcome.role == "master" and welcome.epoch >= epoch:
+            raise Refused(
+                reason=f"the other server was made the MASTER again since this promotion to epoch {epoch} was claimed "
+                f"(it is at epoch {welcome.epoch})",
+                hint="hotsync-promote --undo gives this promotion up. If this server is to take over all the same: "
+                "hotsync-promote after that, which claims a higher epoch.",
+            )
 
 
 def signs_on_the_wire(

@@ -20,6 +20,7 @@ from hotsync.model.production import is_own, units_to_restart, units_to_start
 from hotsync.model.promotion import How, Promotion, PromotionFacts
 from hotsync.replica.reopen import LIVE, STATE
 from hotsync.state import store
+from hotsync.state.boot_hold import load_boot_hold
 from hotsync.system.paths import Paths
 
 ADDRESSES_CHECK = "production.addresses"
@@ -53,6 +54,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         tree_live=tree_live,
         units_left=left,
         etc_exchanged=exchanged,
+        network_held=takes_network and load_boot_hold(paths, promotion.epoch) is not None,
         copy_bytes=copy_bytes,
         databases=master.dumps,
         dump_bytes=sum(bytes_left(paths, dump) for dump in master.dumps),

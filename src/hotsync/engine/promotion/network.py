@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import esmith, live_links
+from hotsync.backends.network import esmith, giving_up, live_links
 from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.snapshot import Before
 from hotsync.engine.network import before as network_before
@@ -23,6 +23,7 @@ from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
 from hotsync.model.network.trial import Why
 from hotsync.model.network.values import Address, Interface, NetworkState, is_on_link
 from hotsync.model.promotion import ETC, NetworkPlan, Promotion
+from hotsync.state.boot_hold import drop_boot_hold, load_boot_hold
 from hotsync.state.configdb import find_database
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import SystemClock
@@ -36,6 +37,11 @@ _NOT_HELD = (
 _NOT_BY_FILES = (
     "With the network as its files configure it nobody answered, so the addresses were put back as they were before "
     "they were read, which lasts until the next boot. Look at the network's files in /etc before."
+)
+
+_STAYS_HELD = (
+    "The network files in /etc are the MASTER's, and another machine has its addresses: until the next boot this "
+    "server has the addresses that it had before, and no program looks after them. Set its network up before that."
 )
 
 
@@ -119,6 +125,9 @@ class PromotionNetwork:
 
     def activate(self) -> None:
         """Let the network manager read the exchanged /etc; then make sure that no address was lost on the way."""
+        if self._stays_held():
+            self._note(_STAYS_HELD)
+            return
         etc = self._paths.at("/etc")
         system = network_system(etc)
         if system is not None and system.name == esmith.NAME:
@@ -128,6 +137,7 @@ class PromotionNetwork:
         if said := network_return.settle(self._paths):
             self._note(said)
         before = rollback.arm((), plan.gateways) if plan.choice.takes_addresses else None
+        self._end_boot_hold()
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if not plan.choice.takes_addresses:
@@ -142,6 +152,20 @@ class PromotionNetwork:
             _log.warning("%s", error.sentence)
             assert before is not None
             self._files_back(before)
+
+    def _stays_held(self) -> bool:
+        """Return whether this boot held the network, and its files would bring addresses that nobody wants any more."""
+        promotion = self._promotion()
+        held = load_boot_hold(self._paths, promotion.epoch) is not None
+        return held and not promotion.network.choice.takes_addresses and not network_return.is_back(self._paths)
+
+    def _end_boot_hold(self) -> None:
+        """Let the network manager start again, where this boot held it since somebody else had the addresses."""
+        if load_boot_hold(self._paths, self._promotion().epoch) is None:
+            return
+        self._paths.held_flag.unlink(missing_ok=True)
+        self._try("network's own program", partial(giving_up.start_managers, self._paths.at("/etc")))
+        drop_boot_hold(self._paths)
 
     def _files_back(self, before: Before) -> None:
         """Let no boot use the files with which nobody answered."""
