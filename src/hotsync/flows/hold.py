@@ -169,7 +169,9 @@ def rejoin_as_master(
         hold = may_rejoin_as_master(paths, clock, force=force, wire=wire).hold
         forget_attempt(paths, clock)
         record = store.load_role(paths)
-        epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + 1
+        # what held it without a word may be a claim of the next epoch: of two with the same one neither would yield
+        above = 1 if hold.is_certain else 2
+        epoch = record.epoch if hold.released else max(record.highest_epoch, hold.epoch) + above
         command.run(["systemctl", "stop", HELD_MAIL], ok=range(256))
         why = "made MASTER again by hotsync rejoin --as-master"
         # from here on it is decided: if this command is ended, hotsync-released.service does the rest

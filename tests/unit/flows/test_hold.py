@@ -33,7 +33,7 @@ from hotsync.flows import hold as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.save import Surroundings, save
 from hotsync.flows.status import read_status
-from hotsync.model.hold import Hold, hint_of
+from hotsync.model.hold import HeardBy, Hold, hint_of
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network.values import Address
 from hotsync.model.plan import Outcome, StepRecord
@@ -349,6 +349,29 @@ def test_it_comes_back_above_the_epoch_that_held_it(
     store.save_role(paths, RoleRecord(Role.MASTER, 5))
     save_hold(paths, replace(HOLD, released=True))  # it was cut in the middle
     assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
+
+
+def test_what_held_it_without_a_word_may_be_a_claim_of_the_next_epoch_so_it_comes_back_above_that(
+    paths: Paths, machine: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, superseded=False)
+    monkeypatch.setattr(flow, "save", lambda *_: None)
+    save_hold(paths, Hold(0, 1.0, HeardBy.BOOT, why="another machine answers for its addresses"))
+    back = BackAgain()
+    assert flow.rejoin_as_master(paths, TickingClock(), lambda _: None, back) == 5  # type: ignore[arg-type]
+    assert back.epochs == [5]
+
+
+class BackAgain(Held):
+    """Lets the server serve, and keeps at which epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+
+    def release(self, epoch: int, *_: object) -> list[str]:
+        self.epochs.append(epoch)
+        return []
 
 
 def test_a_server_that_was_cut_on_its_way_back_is_brought_there_by_the_unit(
