@@ -240,6 +240,10 @@ def test_a_master_that_cannot_reach_its_slave_asks_by_the_link_local_address_whe
     assert load_presence(hosts.master.paths).superseded_by == 0
     promoted(hosts, monkeypatch)
     until(lambda: load_presence(hosts.master.paths).superseded_by == 1, "the old MASTER hears of the new one")
+    # held, it goes on asking there: nobody calls it, and it hears that the promotion was given up
+    until(lambda: held(hosts.master.paths) is not None, "it holds itself")
+    save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=1, released=1))
+    until(lambda: load_released(hosts.master.paths) == 1, "the held MASTER hears that by its own question")
 
 
 def test_a_promoted_master_without_a_slave_asks_its_former_peer_and_each_hears_who_is_newer(
