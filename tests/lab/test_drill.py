@@ -147,6 +147,22 @@ def test_the_fences_are_tried_and_the_master_goes_on(alive: Lab) -> None:
 
 
 @pytest.mark.full
+def test_a_client_reaches_productions_addresses_of_ipv6_too_and_what_it_did_not_ask_there_is_named(alive: Lab) -> None:
+    addresses = ("2001:db8:77::1", "fd12:3456:77::1")
+    for address in addresses:
+        alive.master.run(
+            f"printf '\\niface eth0 inet6 static\\n    address {address}/64\\n' >>/etc/network/interfaces;"
+            f"ip address add {address}/64 dev eth0 nodad"
+        )
+    assert sync(alive)["exit_code"] in (0, 1)
+    code, document = drill(alive.slave)
+    assert (code, red_of(document)) in ((0, {}), (1, {})), document
+    asked = {each["name"] for each in document["checks"] if each["verdict"] == "green"}
+    assert {f"client.reach.{address}" for address in (MASTER, *addresses)} <= asked, asked
+    assert any(f"the services at {', '.join(addresses)}" in sentence for sentence in document["left_out"]), document
+
+
+@pytest.mark.full
 def test_a_promotion_takes_as_long_as_the_drill_before_it(alive: Lab) -> None:
     alive.master.kill()
     code, document = drill(alive.slave)

@@ -68,15 +68,15 @@ def check_http(name: str, title: str, url: str, at: str = "") -> Check:
 
     def question() -> str:
         parts = urlsplit(url)
-        host = at or parts.hostname or HERE
+        host, port = at or parts.hostname or HERE, parts.port or (443 if parts.scheme == "https" else 80)
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             context = ssl.create_default_context()
             # the name in the certificate is the public one, not localhost: only whether the server serves is asked
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            connection = http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=context)
+            connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         else:
-            connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT)
+            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
         try:
             connection.request("GET", parts.path or "/")
             status = connection.getresponse().status

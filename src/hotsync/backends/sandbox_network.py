@@ -14,7 +14,7 @@ from pathlib import Path
 from hotsync.model.drill_room import Card
 from hotsync.system import command
 
-_LONGEST = 15
+_HAS_IPV6 = Path("/proc/sys/net/ipv6")
 
 
 @contextmanager
@@ -45,6 +45,8 @@ def lay_cables(seat: int, cards: Iterable[Card]) -> None:
         command.run([*near, "type", "veth", "peer", "name", end, "netns", str(seat)])
         command.run(as_client(seat, ["ip", "link", "set", "dev", end, "up"]))
         for address in card.addresses:
+            if address.version == 6 and not _HAS_IPV6.exists():
+                continue  # nor will the sandbox have production's: that no client reaches it is red, and right
             extra = ["nodad"] if address.version == 6 else []
             command.run(as_client(seat, ["ip", "address", "add", str(address), "dev", end, *extra]))
     _refuse_all_else(seat)

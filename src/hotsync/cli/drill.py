@@ -12,7 +12,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.drill_documents import drill_document, fences_document
 from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, table
 from hotsync.engine.drill import facts as drill_facts
-from hotsync.engine.drill.client import ask_as_client
+from hotsync.engine.drill.client import ask_as_client, check_reached
 from hotsync.engine.drill.inside import look_inside
 from hotsync.errors import ExitCode, Refused
 from hotsync.flows import drill as flow
@@ -64,7 +64,8 @@ def drill_command(
         return ExitCode.DONE
     if client:
         asked = json.loads(sys.stdin.buffer.read())
-        found = ask_as_client(paths, str(asked["address"]), frozenset(asked["ports"]), clock)
+        address, ports = str(asked["address"]), asked["ports"]
+        found = [check_reached(address)] if ports is None else ask_as_client(paths, address, frozenset(ports), clock)
         print(json.dumps([asdict(check) for check in found]))
         return ExitCode.DONE
     if fences:

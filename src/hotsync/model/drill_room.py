@@ -36,7 +36,8 @@ class RoomPlan:
     """The sandbox of one drill.
 
     `size` is the most that it may write, in bytes. `emptied` are folders (below the root) that are empty in it;
-    `clients` are the addresses of production at which the client asks.
+    `asked` are the addresses of production at which the client asks every service, `reached` those of which it only
+    looks whether they answer.
     """
 
     host_name: str
@@ -45,14 +46,16 @@ class RoomPlan:
     cards: tuple[Card, ...]
     emptied: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
     seconds: int = 3600
 
 
 def free_neighbour(address: Address, taken: frozenset[str]) -> Address | None:
-    """Given an IPv4 address and those in use, return another one of its network that is free; None if there is none."""
+    """Given an address and those in use, return another one of its network that is free; None if there is none."""
     network = ipaddress.ip_interface(str(address)).network
-    if address.version != 4 or network.num_addresses < 4:
+    if network.num_addresses < 4:
         return None
+    taken = frozenset(str(ipaddress.ip_address(each)) for each in taken)
     for host in reversed(range(1, min(network.num_addresses - 1, 4096))):
         candidate = str(network[host])
         if candidate not in taken:

@@ -59,7 +59,7 @@ def plan_room(facts: RoomFacts) -> RoomPlan:
             reason=f"a drill needs {LEAST / 2**20:.0f} MiB; it may take {max(0, size) / 2**20:.0f} of what is free",
             hint="Free or add space below /var/lib/hotsync.",
         )
-    asked = tuple(address.address for address, _ in _asked(facts))
+    asked, reached = _by_family(facts)
     return RoomPlan(
         host_name=facts.host_name,
         size=size,
@@ -67,6 +67,7 @@ def plan_room(facts: RoomFacts) -> RoomPlan:
         cards=tuple(Card(name, mac, tuple(_client_addresses(name, facts))) for name, mac in facts.cards),
         emptied=tuple(folder for _, folder in facts.streamed),
         asked=asked,
+        reached=reached,
         seconds=facts.seconds,
     )
 
@@ -124,6 +125,16 @@ def _asked(facts: RoomFacts) -> Iterator[tuple[Address, Address]]:
             yield address, own
 
 
+def _by_family(facts: RoomFacts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the addresses at which every service is asked, and those of which only is looked whether they answer.
+
+    Services are asked by IPv4, where production has it: by IPv6 they are the same, and each question takes its time.
+    """
+    every = [address for address, _ in _asked(facts)]
+    asked = [address for address in every if address.version == 4] or every
+    return tuple(each.address for each in asked), tuple(each.address for each in every if each not in asked)
+
+
 def _client_addresses(card: str, facts: RoomFacts) -> Iterator[Address]:
     for address, own in _asked(facts):
         if _wire(address.interface, facts) == card:
@@ -144,6 +155,11 @@ def _left_out(facts: RoomFacts) -> Iterator[str]:
         if kind not in COVERED and kind not in _OF_THE_SYSTEM and point != "/" and not _is_below(point, _NOT_DATA):
             yield f"{point}: {kind} is no local file system that a sandbox can cover"
     known = {address for address, _ in _asked(facts)}
+    if reached := _by_family(facts)[1]:
+        yield (
+            f"the services at {', '.join(reached)}: a client asks them by IPv4, and by IPv6 only whether these "
+            "addresses answer"
+        )
     silent = [str(address) for address in facts.network.addresses if address not in known]
     if silent:
         yield f"questions of a client at {', '.join(silent)}: there is no wire of a card on which it could ask"

@@ -16,9 +16,16 @@ def test_the_client_gets_an_address_that_nobody_has() -> None:
     assert free_neighbour(Address("eth0", "192.0.2.1", 24), taken) == Address("eth0", "192.0.2.253", 24)
 
 
+def test_so_it_does_in_a_network_of_ipv6_however_addresses_are_written() -> None:
+    taken = frozenset({"2001:DB8:0::fff"})
+    found = free_neighbour(Address("eth0", "2001:db8::1", 64), taken)
+    assert found == Address("eth0", "2001:db8::ffe", 64)
+    assert free_neighbour(Address("eth0", "fd12:3456::1", 126), frozenset()) == Address("eth0", "fd12:3456::2", 126)
+
+
 def test_where_there_is_no_other_address_there_is_no_client() -> None:
     assert free_neighbour(Address("eth0", "192.0.2.1", 31), frozenset()) is None
-    assert free_neighbour(Address("eth0", "2001:db8::1", 64), frozenset()) is None
+    assert free_neighbour(Address("eth0", "2001:db8::1", 128), frozenset()) is None
     assert free_neighbour(Address("eth0", "192.0.2.1", 30), frozenset({"192.0.2.1", "192.0.2.2"})) is None
 
 

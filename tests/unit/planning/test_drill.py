@@ -66,6 +66,34 @@ def test_an_address_without_a_wire_is_said_to_be_left_out() -> None:
     ]
 
 
+GLOBAL, ULA = Address("eth0", "2001:db8::1", 64), Address("eth0", "fd12:3456::1", 64)
+GATEWAY_6 = Address("eth0", "2001:db8::fffe", 128)
+
+
+def test_beside_ipv4_the_client_only_looks_whether_the_addresses_of_ipv6_answer_and_that_is_said() -> None:
+    both = replace(NETWORK, addresses=(GLOBAL, *NETWORK.addresses, ULA), gateways=(*NETWORK.gateways, GATEWAY_6))
+    facts = replace(FACTS, network=both)
+    plan = plan_room(facts)
+    assert (plan.asked, plan.reached) == (("192.0.2.1",), ("2001:db8::1", "fd12:3456::1"))
+    assert plan.cards[0].addresses == (
+        Address("eth0", "2001:db8::fff", 64),
+        Address("eth0", "192.0.2.253", 24),
+        Address("eth0", "fd12:3456::fff", 64),
+        Address("eth0", "192.0.2.254", 32),
+        GATEWAY_6,
+    )
+    assert [said for said in left_out(facts) if "client" in said] == [
+        "the services at 2001:db8::1, fd12:3456::1: a client asks them by IPv4, and by IPv6 only whether these "
+        "addresses answer"
+    ]
+
+
+def test_a_server_with_ipv6_alone_is_asked_by_that() -> None:
+    facts = replace(FACTS, network=replace(NETWORK, addresses=(GLOBAL, ULA), gateways=(GATEWAY_6,), standby=()))
+    assert (plan_room(facts).asked, plan_room(facts).reached) == (("2001:db8::1", "fd12:3456::1"), ())
+    assert [said for said in left_out(facts) if "client" in said] == []
+
+
 def test_a_drill_takes_what_the_setting_allows_and_never_the_room_of_generations() -> None:
     assert plan_room(FACTS).size == 50 * GIBIBYTE
     assert plan_room(replace(FACTS, free=8 * GIBIBYTE)).size == 6 * GIBIBYTE

@@ -10,18 +10,21 @@ from hotsync.backends import checks, login_checks
 from hotsync.backends.certificate_checks import TLS_PORTS, check_certificate
 from hotsync.backends.login_checks import SMB_PORT, CheckAccount
 from hotsync.engine.checks import check_account
+from hotsync.engine.network.rollback import reaches
 from hotsync.engine.promotion.ground import Ground
 from hotsync.model.report import Check, Verdict
 from hotsync.profiles.schema import CheckSpec, HttpCheck, ImapCheck, LdapCheck, PortCheck, SmbCheck, SmtpCheck
 from hotsync.state.settings import read_settings
-from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 PREFIX = "client."
 _ATTEMPTS, _PATIENCE_SECONDS = 4, 1.0
+_TRIES = 2
 _LISTEN = "0A"
 _LOCAL = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+_LENGTH_4, _MAPPED = 8, "0000000000000000FFFF0000"
+"""How the kernel writes an IPv4 address, and the beginning of one of IPv6 that stands for one."""
 _LDAP_PORT = 389
 
 
@@ -33,12 +36,25 @@ class Asking:
     ports: frozenset[int]
     account: CheckAccount | None = None
 
+    @property
+    def in_url(self) -> str:
+        """Return the address as a URL has it."""
+        return f"[{self.address}]" if ":" in self.address else self.address
 
-def open_ports(tables: Iterable[str]) -> frozenset[int]:
-    """Given what /proc/net/tcp and tcp6 hold, return the ports on which others can be heard."""
+
+def open_ports(tables: Iterable[str], address: str) -> frozenset[int]:
+    """Given what /proc/net/tcp and tcp6 hold, return the ports on which others can be heard at an address.
+
+    What listens for all by IPv6 is heard by IPv4, too, as a rule; never the other way round.
+    """
     rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     places = [row[1].rpartition(":") for row in rows if len(row) > 3 and row[3] == _LISTEN]
-    return frozenset(int(port, 16) for address, _, port in places if address not in _LOCAL)
+    by_6 = ":" in address
+    return frozenset(
+        int(port, 16)
+        for place, _, port in places
+        if place not in _LOCAL and not (by_6 and (len(place) == _LENGTH_4 or place.startswith(_MAPPED)))
+    )
 
 
 def ask_as_client(paths: Paths, address: str, ports: frozenset[int], clock: Clock) -> list[Check]:
@@ -46,7 +62,7 @@ def ask_as_client(paths: Paths, address: str, ports: frozenset[int], clock: Cloc
     few times, since services take their time."""
     settings, _ = read_settings(paths)
     asking = Asking(address, ports, check_account(settings))
-    found: list[Check] = [_check_reached(address)]
+    found: list[Check] = [check_reached(address)]
     for name, spec in Ground(paths).checks.items():
         found += _asked(f"{PREFIX}{name}", spec, asking, clock)
     found += [
@@ -57,10 +73,11 @@ def ask_as_client(paths: Paths, address: str, ports: frozenset[int], clock: Cloc
     return found
 
 
-def _check_reached(address: str) -> Check:
+def check_reached(address: str) -> Check:
+    """Given an address of production, return whether a client has an answer from there."""
+
     def question() -> str:
-        answer = command.run(["ping", "-n", "-q", "-c", "2", "-i", "0.3", "-W", "2", address], ok=range(256))
-        if answer.returncode:
+        if not any(reaches(address) for _ in range(_TRIES)):
             raise checks.Ill(f"{address} does not answer")
         return f"{address} answers"
 
@@ -95,7 +112,7 @@ def _ask(name: str, spec: CheckSpec, asking: Asking) -> Check | None:
         case SmbCheck() if SMB_PORT in ports:
             return login_checks.check_smb(name, title, asking.account, address)
         case LdapCheck() if _LDAP_PORT in ports:
-            return checks.check_ldap(name, title, (f"ldap://{address}",))
+            return checks.check_ldap(name, title, (f"ldap://{asking.in_url}",))
         case _:
             return None
 
