@@ -1,4 +1,5 @@
-"""A directory server, Redis servers, an XMPP server and a mail queue, in production after the MASTER died."""
+"""A directory server, Redis servers, an XMPP server, a PostgreSQL server that initdb made, and a mail queue, in
+production after the MASTER died."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ from tests.lab.conftest import MASTER, SLAVE, configure, own_name, status, sync,
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-PACKAGES = ("slapd", "ldap-utils", "redis-server", "ejabberd", "postfix")
-UNITS = ("slapd.service", "redis-server.service", "redis-server@log.service", "ejabberd.service", "postfix.service")
+PACKAGES = ("slapd", "ldap-utils", "redis-server", "ejabberd", "postfix", "postgresql-15")
+UNITS = (
+    "slapd.service", "redis-server.service", "redis-server@log.service", "ejabberd.service", "postfix.service",
+    "pg-shop.service", "postgresql@15-main.service",
+)  # fmt: skip
 
 INSTALL = """
 set -eu
@@ -27,6 +31,7 @@ END
 apt-get -q update
 apt-get -qy install --no-install-recommends PACKAGES
 """
+SHOP = "runuser -u postgres -- psql -XAtq -h /run/shop -p 5444 -c"
 FILL = """
 set -eu
 ldapmodify -Q -Y EXTERNAL -H ldapi:/// <<END
@@ -58,6 +63,32 @@ systemctl daemon-reload
 systemctl enable -q --now redis-server@log
 redis-cli set fruit apple
 REDISCLI_AUTH=word redis-cli -p 6380 set fruit pear
+install -d -o postgres -g postgres -m 0755 /srv/shop
+runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb -D /srv/shop/data -A peer --data-checksums >/dev/null
+cat >>/srv/shop/data/postgresql.conf <<END
+port = 5444
+listen_addresses = ''
+unix_socket_directories = '/run/shop'
+include_dir = 'conf.d'
+END
+install -d -o postgres -g postgres -m 0700 /srv/shop/data/conf.d
+echo "work_mem = '5MB'" >/srv/shop/data/conf.d/own.conf
+cat >/etc/systemd/system/pg-shop.service <<END
+[Unit]
+Description=The shop's database
+[Service]
+Type=notify
+User=postgres
+RuntimeDirectory=shop
+ExecStart=/usr/lib/postgresql/15/bin/postgres -D /srv/shop/data
+KillSignal=SIGINT
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+systemctl enable -q --now pg-shop
+SHOP "CREATE ROLE anna LOGIN; CREATE TABLE fruit (name text); INSERT INTO fruit VALUES ('apple')"
+runuser -u postgres -- psql -qc "CREATE TABLE fruit (name text); INSERT INTO fruit VALUES ('quince')"
 ejabberdctl started
 ejabberdctl register anna localhost annas
 postconf -e defer_transports=smtp
@@ -69,7 +100,8 @@ config setprop hotsync MailQueue yes
 """
 LATER = """
 redis-cli set fruit later; REDISCLI_AUTH=word redis-cli -p 6380 set fruit later
-ejabberdctl register later localhost x; sync
+ejabberdctl register later localhost x
+SHOP "UPDATE fruit SET name = 'later'"; sync
 """
 
 
@@ -80,6 +112,10 @@ def check_production(host: Host) -> None:
     assert "uid=anna" in who.stdout
     assert host.run("redis-cli get fruit").stdout == "apple\n"
     assert host.run("REDISCLI_AUTH=word redis-cli -p 6380 get fruit").stdout == "pear\n"
+    assert host.run(f"{SHOP} 'SELECT name FROM fruit' -c 'SHOW work_mem'").stdout.split() == ["apple", "5MB"]
+    assert host.run("runuser -u postgres -- psql -XAtqc 'SELECT name FROM fruit'").stdout == "quince\n"
+    modes = host.run("stat -c '%a %U' /srv/shop/data /srv/shop/data/conf.d/own.conf").stdout
+    assert modes == "700 postgres\n600 postgres\n"
     assert host.run(["ejabberdctl", "registered_users", "localhost"]).stdout.split() == ["anna"]
     host.run(["ejabberdctl", "check_password", "anna", "localhost", "annas"])
     assert "somebody@elsewhere.example" in host.run(["mailq"]).stdout
@@ -96,7 +132,7 @@ def lab() -> Iterator[Lab]:
         lab.master.run(["bash", "-c", INSTALL.replace("PACKAGES", " ".join(PACKAGES))], timeout=600)
         configure(lab.slave, "slave", "MasterHost", MASTER)
         configure(lab.master, "master", "SlaveHost", SLAVE)
-        lab.master.run(["bash", "-c", FILL], timeout=300)
+        lab.master.run(["bash", "-c", FILL.replace("SHOP", SHOP)], timeout=300)
         lab.master.run("systemctl stop hotsync.timer; systemctl disable -q hotsync.timer")
         lab.slave.run("systemctl disable -q --now hotsync-slave.timer hotsync-drill.timer")
         assert sync(lab)["exit_code"] in (0, 1)
@@ -111,22 +147,24 @@ def test_the_servers_are_collected_wait_silently_and_are_in_production_after_a_p
     shown = status(lab.master)
     collected = {point["name"] for point in shown["generation"]["datasets"]}
     assert {"openldap/slapd", "redis/redis-server", "redis/redis-server%40log", "ejabberd/ejabberd"} <= collected
+    assert {"postgresql/15-main/postgres", "postgresql/15-pg-shop/postgres"} <= collected
     listed = "cd /var/lib/hotsync/spool; find openldap redis ejabberd -printf '%p %i %C@\\n' | sort"
     before = lab.master.run(listed).stdout
     sync(lab)
     assert lab.master.run(listed).stdout == before, "nothing changed in any of them"
     running = lab.slave.run("ps -eo comm=").stdout.split()
-    assert {"slapd", "redis-server", "beam.smp"}.isdisjoint(running)
-    lab.master.run(["bash", "-c", LATER])
+    assert {"slapd", "redis-server", "beam.smp", "postgres"}.isdisjoint(running)
+    lab.master.run(["bash", "-c", LATER.replace("SHOP", SHOP)])
     lab.master.kill()
     done = lab.slave.run(["hotsync-promote", "--yes", "--json", "--network", "1"], check=False, timeout=900)
     document = json.loads(done.stdout)
     assert done.returncode in (0, 1), document
     verdicts = {check["name"]: check["verdict"] for check in document["checks"]}
-    names = ("openldap.ldap.1", "redis.redis.1", "ejabberd.ejabberd.1", "postfix.smtp.1")
+    names = ("openldap.ldap.1", "redis.redis.1", "ejabberd.ejabberd.1", "postfix.smtp.1", "postgresql.postgresql.1")
     assert {name: verdicts[name] for name in names} == dict.fromkeys(names, "green")
     loaded = [step["key"] for step in document["steps"] if step["key"].startswith("databases.load")]
     assert len([key for key in loaded if ":mariadb/" not in key and ":postgresql/" not in key]) == 4
+    assert len([key for key in loaded if ":postgresql/" in key]) == 2
     check_production(lab.slave)
     lab.slave.kill()
     lab.slave.boot()

@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hotsync.errors import CommandFailed
@@ -110,21 +111,39 @@ def check_mariadb(name: str, title: str, sockets: Callable[[], Iterable[str]]) -
     return ask(name, title, "journalctl -u mariadb says why.", question)
 
 
-def check_postgresql(name: str, title: str, clusters: Callable[[], Iterable[tuple[str, int]]]) -> Check:
-    """Given what finds (name, port) of the clusters, return whether postgres can log in and enter every database."""
+@dataclass(frozen=True, slots=True)
+class PostgresqlServer:
+    """A PostgreSQL server to be asked: as whose user, with which psql, where; `fault`: why it cannot even be asked."""
+
+    name: str
+    user: str
+    psql: str
+    socket: str
+    port: int
+    fault: str = ""
+
+    def ask(self, database: str, question: str) -> str:
+        """Return what a query in one of its databases gives; raise CommandFailed or Ill."""
+        if self.fault:
+            raise Ill(f"{self.name}: {self.fault}")
+        # quoted, so that a name like `a=b` is only a name
+        quoted = database.replace("\\", "\\\\").replace("'", "\\'")
+        where = [f"--host={self.socket}", f"--port={self.port}", f"--dbname=dbname='{quoted}'"]
+        return command.run([self.psql, *where, "-XAtw0", "-c", question], user=self.user, cwd="/").text
+
+
+def check_postgresql(name: str, title: str, servers: Callable[[], Iterable[PostgresqlServer]]) -> Check:
+    """Given what finds the servers, return whether the user of each can log in and enter every database."""
 
     def question() -> str:
         count = 0
-        for cluster, port in clusters():
-            asked = command.run(
-                ["psql", "-p", str(port), "-XAtc", "SELECT datname FROM pg_database WHERE datallowconn"],
-                user="postgres",
-            )
-            for database in asked.text.splitlines():
-                command.run(["psql", "-p", str(port), "-d", database, "-XAtc", "SELECT 1"], user="postgres")
+        for server in servers():
+            asked = server.ask("template1", "SELECT datname FROM pg_database WHERE datallowconn")
+            for database in filter(None, asked.split("\0")):
+                server.ask(database, "SELECT 1")
                 count += 1
-            if not asked.text.strip():
-                raise Ill(f"cluster {cluster} has no database")
+            if not asked:
+                raise Ill(f"cluster {server.name} has no database")
         return f"{count} databases can be entered"
 
     return ask(name, title, "journalctl -u 'postgresql*' says why.", question)

@@ -8,6 +8,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from hotsync.backends import checks, login_checks
+from hotsync.backends.checks import PostgresqlServer
 from hotsync.backends.login_checks import CheckAccount
 from hotsync.config.schema import Settings
 from hotsync.model.mute import covers
@@ -76,14 +77,14 @@ def ports_of(specs: Iterable[CheckSpec]) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom the checks ask on this host: database servers by socket or (name, port), and people's services as whom.
+    """Whom the checks ask on this host: database servers, and people's services as whom.
 
     The servers are looked for by the check that asks them, and by no other. `redis` and `ejabberd` ask the servers of
     these kinds; they return what was answered.
     """
 
     mariadb_sockets: Callable[[], tuple[str, ...]] = tuple
-    postgresql_clusters: Callable[[], tuple[tuple[str, int], ...]] = tuple
+    postgresql_servers: Callable[[], tuple[PostgresqlServer, ...]] = tuple
     account: CheckAccount | None = None
     redis: Callable[[], str] = str
     ejabberd: Callable[[], str] = str
@@ -114,7 +115,7 @@ def run_check(name: str, spec: CheckSpec, asked: Asked) -> Check:
         case MariadbCheck():
             return checks.check_mariadb(name, spec.title, asked.mariadb_sockets)
         case PostgresqlCheck():
-            return checks.check_postgresql(name, spec.title, asked.postgresql_clusters)
+            return checks.check_postgresql(name, spec.title, asked.postgresql_servers)
         case LdapCheck():
             return checks.check_ldap(name, spec.title)
         case RedisCheck():

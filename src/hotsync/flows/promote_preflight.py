@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from hotsync.engine.plain_postgresql import plain_extensions_lacking, plain_lacking
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.loads import (
     extensions_lacking,
@@ -52,13 +53,19 @@ def read_preflight(
         ),
         network=network,
         dumps_fault=dumps_fault(paths),
-        servers_lacking=servers_lacking(ground.master.dumps),
+        servers_lacking=(
+            *servers_lacking(ground.master.dumps),
+            *plain_lacking(paths, ground.tree, spool_of_tree(paths), ground.master.dumps),
+        ),
         servers_newer=servers_newer(ground.master.dumps),
         nodes_differing=look.nodes_differing_here(ground, plan),
         locales_lacking=locales_lacking(
             paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
         ),
-        extensions_lacking=extensions_lacking(spool_of_tree(paths), ground.master.dumps),
+        extensions_lacking=(
+            *extensions_lacking(spool_of_tree(paths), ground.master.dumps),
+            *plain_extensions_lacking(spool_of_tree(paths), ground.master.dumps),
+        ),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it

@@ -18,7 +18,7 @@ def switch_on(
     say: Say,
     *,
     now: bool,
-    find: streaming.Find = streaming.mariadb_servers,
+    find: streaming.Find = streaming.servers,
     put_into_force: Callable[[Say], None] | None = None,
 ) -> None:
     """Given that the setting is stored, say what it will change; `now`: do all of it, the restarts as well.

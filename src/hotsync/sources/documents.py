@@ -178,6 +178,10 @@ class PostgresqlCluster:
 
     `spaces` are its tablespaces with the folder of each. `settings` are those that decide the form of its files.
     `platform` is the MASTER's processor and C library. `position`: a standby that got as far holds all of it.
+
+    One with a `place` is no cluster of pg_lsclusters: that is its data directory, in which its settings lie, too. They
+    are `configuration` (files below `settings/`, named as there) and `links` (names there, and where they lead); `unit`
+    and `user` are what it runs as, `programs` the folder of its programs.
     """
 
     schema: int
@@ -192,11 +196,17 @@ class PostgresqlCluster:
     settings: tuple[tuple[str, str], ...] = ()
     platform: str = ""
     position: str = ""
+    place: str = ""
+    unit: str = ""
+    user: str = ""
+    programs: str = ""
+    configuration: tuple[FileRecord, ...] = ()
+    links: tuple[tuple[InFolder, str], ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
         """Return all files that belong to it."""
-        return (*(file for database in self.databases for file in database.content), self.globals)
+        return (*(file for database in self.databases for file in database.content), self.globals, *self.configuration)
 
 
 def record(file: str, digest: Digest) -> FileRecord:

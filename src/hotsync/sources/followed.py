@@ -33,7 +33,7 @@ def is_followed(dataset: Dataset, told: Told = _nothing_told) -> bool:
     Where that cannot be told it is not.
     """
     ask = _ASK.get(dataset.source)
-    if ask is None or dataset.fault or dataset.parked:
+    if ask is None or dataset.fault or dataset.parked or dataset.place:
         return False
     try:
         return ask(dataset, told)

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from hotsync.errors import CommandFailed
 from hotsync.sources.source import Dataset
+from hotsync.system.command import run
 
 _APART = "--"
 _PLAIN = re.compile(r"[A-Za-z0-9.]+(?:/[A-Za-z0-9.]+)*")
@@ -63,3 +64,24 @@ def not_told(source: str, units: Mapping[str, str], error: CommandFailed) -> Ite
     for instance, unit in units.items():
         fault = f"it does not run, and whether it should cannot be told: {error.sentence}"
         yield Dataset(source, instance, unit=unit, fault=fault)
+
+
+def with_failure(dataset: Dataset) -> Dataset:
+    """Given a server that does not run, say so if it was not stopped but died."""
+    if not dataset.parked or not dataset.unit:
+        return dataset
+    try:
+        failed = run(("systemctl", "is-failed", "--quiet", dataset.unit), ok=(0, 1, 3, 4)).returncode == 0
+    except CommandFailed:
+        return dataset
+    return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
+
+
+def is_main_process(unit: str, pid: int) -> bool:
+    """Return whether a process is the one for which a unit of the system is there; where nobody says so, it is not."""
+    if not unit:
+        return False
+    try:
+        return run(("systemctl", "show", "--property=MainPID", "--value", unit)).text.strip() == str(pid)
+    except CommandFailed:
+        return False

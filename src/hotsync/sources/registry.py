@@ -19,7 +19,7 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Action, Rule, Voice
 from hotsync.sources import backup_config, documents, facts, local_packages, spool
 from hotsync.sources.collected import DOCUMENTS, folders_in, lies_whole, load_directories, load_times, load_whole
-from hotsync.sources.documents import Document, MariadbInstance
+from hotsync.sources.documents import Document, MariadbInstance, PostgresqlCluster
 from hotsync.sources.ejabberd import source as ejabberd
 from hotsync.sources.ejabberd.documents import EjabberdServer
 from hotsync.sources.followed import Pace
@@ -140,6 +140,8 @@ def _told(document: Document) -> tuple[str, str]:
     match document:
         case MariadbInstance():
             return document.unit, document.directory
+        case PostgresqlCluster():
+            return (document.unit, document.place) if document.place else ("", "")
         case RedisServer():
             return document.unit, document.place
         case OpenldapServer() | EjabberdServer():

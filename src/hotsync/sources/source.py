@@ -55,7 +55,8 @@ class Dataset:
     and no option file is read (a promoted host has the MASTER's, which may name an account that is not here yet).
     `config` is the server's configuration (a file or a folder), where it must be known to reach it. `confined` are the
     words before a program that reads dumps, where it must be kept in a sandbox. `other_name` is the name that the
-    instance has where another one of the same name runs beside it.
+    instance has where another one of the same name runs beside it. `place` is the data directory of a PostgreSQL server
+    that is no cluster of pg_lsclusters: its settings lie in there, too. `programs` is the folder of its programs.
     """
 
     source: str
@@ -72,6 +73,8 @@ class Dataset:
     config: str = ""
     confined: tuple[str, ...] = ()
     other_name: str = ""
+    place: str = ""
+    programs: str = ""
 
     def is_named(self, instance: str) -> bool:
         """Return whether this is the instance of that name: on a SLAVE not all servers run that ran beside it."""

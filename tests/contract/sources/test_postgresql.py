@@ -13,16 +13,13 @@ import pytest
 
 from hotsync.errors import OlderServer, RestoreFailed, SourceError
 from hotsync.model.report import Notice, Verdict
-from hotsync.model.selection import Action
 from hotsync.sources import stream
 from hotsync.sources.documents import PostgresqlCluster, load
 from hotsync.sources.postgresql import cluster as postgresql_cluster
-from hotsync.sources.postgresql import plain as postgresql_plain
 from hotsync.sources.postgresql import source
 from hotsync.sources.postgresql.cluster import ask, inspect_clusters, login_of, make_cluster
 from hotsync.sources.postgresql.newer import installed_versions, serving, take_over
-from hotsync.sources.registry import collect_all
-from hotsync.sources.source import Context, Dataset
+from hotsync.sources.source import Context
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
 from tests.contract.sources.servers import Postgresql, open_folder
@@ -242,21 +239,6 @@ def test_a_locked_table_ends_in_an_error_that_says_so(
     assert "timeout" in points["postgresql/15-main/d1"].note
     assert points["postgresql/15-main/d1"].taken_at == 0
     assert points["postgresql/15-main/latin"].stale_since == 0
-
-
-def test_a_server_that_is_no_cluster_of_debians_is_a_fault_and_its_files_are_protected(
-    world: Postgresql, context: Context
-) -> None:
-    directory = str(world.folder / "data")
-    done = collect_all(context, sources=(source,))
-    (rule,) = [rule for rule in done.rules if rule.pattern == directory]
-    assert rule.action is Action.PROTECT
-    (fault,) = [each for each in done.failures if directory in each.sentence]
-    assert "was not made by pg_createcluster" in fault.sentence
-    (found,) = [each for each in source.inspect(context) if directory in each.directories]
-    assert (found.socket, found.port, found.user, found.version) == (str(world.folder), 5432, "postgres", "15")
-    cluster = Dataset("postgresql", "15-main", directories=(directory,))
-    assert not [each for each in postgresql_plain.uncovered([cluster]) if directory in each.directories]
 
 
 def test_a_cluster_that_died_leaves_the_last_good_copy(postgresql_template: Path, context: Context) -> None:

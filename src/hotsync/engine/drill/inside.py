@@ -12,8 +12,9 @@ from typing import assert_never
 from hotsync.backends import checks, production_units
 from hotsync.engine.promotion.ground import Ground
 from hotsync.engine.promotion.master_facts import spool_of_tree
+from hotsync.engine.served import server_of
 from hotsync.engine.standby.warm import document_of
-from hotsync.errors import HotSyncError, RestoreFailed
+from hotsync.errors import HotSyncError
 from hotsync.model.drill import missing_rows
 from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
@@ -26,8 +27,7 @@ from hotsync.sources.mariadb.client import with_own_login
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql.cluster import LONGEST, literal, login_of
 from hotsync.sources.postgresql.cluster import ask as ask_postgresql
-from hotsync.sources.registry import source_named
-from hotsync.sources.source import Context, Dataset
+from hotsync.sources.source import Dataset
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -96,10 +96,8 @@ def _count(paths: Paths, dump: DatabaseDump) -> str:
 
 
 def _server(paths: Paths, dump: DatabaseDump) -> Dataset:
-    for server in source_named(dump.engine).inspect(Context(paths)):
-        if server.is_named(dump.served_by) and not server.fault:
-            return with_own_login(server) if dump.engine == mariadb.NAME else server
-    raise RestoreFailed(dataset=dump.name, reason="no such server runs here")
+    server = server_of(paths, dump)
+    return with_own_login(server) if dump.engine == mariadb.NAME else server
 
 
 def _rows_in_mariadb(server: Dataset, database: MariadbDatabase) -> dict[str, int]:

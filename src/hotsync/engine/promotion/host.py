@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from hotsync.backends import production_units, selinux
+from hotsync.backends.checks import PostgresqlServer
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
 from hotsync.engine.promotion.accounts import PromotionAccounts
@@ -19,6 +20,7 @@ from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit
 from hotsync.engine.promotion.network import PromotionNetwork, missing_addresses, network_files
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
 from hotsync.engine.promotion.roles import PromotionRoles
+from hotsync.engine.served import server_of
 from hotsync.engine.standby.standbys import take_over, was_taken_over
 from hotsync.engine.standby.warm import hand_over, handed_over
 from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
@@ -36,8 +38,10 @@ from hotsync.sources.mariadb import load as mariadb_load
 from hotsync.sources.mariadb import make as mariadb_make
 from hotsync.sources.mariadb import source as mariadb
 from hotsync.sources.postgresql import cluster as postgresql_cluster
+from hotsync.sources.postgresql import make as postgresql_make
 from hotsync.sources.postgresql import newer as postgresql_newer
 from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.postgresql.cluster import Login, login_of
 from hotsync.sources.redis import source as redis
 from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
@@ -103,15 +107,22 @@ class PromotionDatabases:
             self._start(dump, unit)
             return
         if engine == postgresql.NAME:
-            server = self._served_by(engine, instance)
-            if server != instance and postgresql_newer.take_over(instance, server):
-                note = f"The databases of PostgreSQL {instance} are in {server} now: compare their settings (/etc)."
-                document.add_note(self._paths, note)
-            postgresql_cluster.make_cluster(documents.load(folder / documents.CLUSTER, PostgresqlCluster), server)
+            self._make_postgresql(dump, folder)
         elif engine == mariadb.NAME:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
         self._start(dump, unit)
+
+    def _make_postgresql(self, dump: DatabaseDump, folder: Path) -> None:
+        collected = documents.load(folder / documents.CLUSTER, PostgresqlCluster)
+        if collected.place:
+            postgresql_make.make_server(folder, collected, dump.instance)
+            return
+        server = dump.served_by
+        if server != dump.instance and postgresql_newer.take_over(dump.instance, server):
+            note = f"The databases of PostgreSQL {dump.instance} are in {server} now: compare their settings (/etc)."
+            document.add_note(self._paths, note)
+        postgresql_cluster.make_cluster(collected, server)
 
     def _start(self, dump: DatabaseDump, unit: str) -> None:
         self._label(dump)
@@ -176,20 +187,13 @@ class PromotionDatabases:
     def _folder(self, engine: str, instance: str) -> Path:
         return spool_of_tree(self._paths) / engine / instance
 
-    def _served_by(self, engine: str, instance: str) -> str:
-        return self._dump(engine, instance).served_by
-
     def _dump(self, engine: str, instance: str) -> DatabaseDump:
         dumps = read_told(self._paths).dumps
         found = (dump for dump in dumps if (dump.engine, dump.instance) == (engine, instance))
         return next(found, DatabaseDump(engine, instance, "", ""))
 
     def _server(self, engine: str, instance: str) -> Dataset:
-        wanted = self._served_by(engine, instance)
-        for server in source_named(engine).inspect(Context(self._paths)):
-            if server.is_named(wanted) and not server.fault:
-                return server
-        raise RestoreFailed(dataset=f"{engine}/{instance}", reason="no such server runs here")
+        return server_of(self._paths, self._dump(engine, instance))
 
 
 class PromotionChecks:
@@ -231,7 +235,7 @@ class PromotionChecks:
         asked = Asked(
             lambda: tuple(server.socket for server in mariadb.inspect(context) if server.socket),
             lambda: tuple(
-                (cluster.instance, cluster.port) for cluster in postgresql.inspect(context) if not cluster.parked
+                _asked(server, login_of(server)) for server in postgresql.inspect(context) if _is_asked(server)
             ),
             check_account(settings),
             partial(redis.ping, context),
@@ -264,6 +268,15 @@ class PromotionChecks:
             hint = "Install what brings them (hotsync-slave lists the packages that this server lacks)."
             return Check(UNITS_CHECK, title, Verdict.AMBER, f"not on this server: {', '.join(missing)}", hint)
         return Check(UNITS_CHECK, title, Verdict.GREEN, f"{len(wanted)} units")
+
+
+def _is_asked(server: Dataset) -> bool:
+    """Return whether a PostgreSQL server is production's: one that runs and that HotSync does not speak to is not."""
+    return not server.parked and not (server.place and server.socket and server.fault)
+
+
+def _asked(server: Dataset, login: Login) -> PostgresqlServer:
+    return PostgresqlServer(server.instance, server.user, login.tool("psql"), server.socket, server.port, server.fault)
 
 
 class _Services:

@@ -22,6 +22,7 @@ from hotsync.sources.openldap import server as openldap_server
 from hotsync.sources.openldap import source as openldap
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql.cluster import extensions_here, has_server
+from hotsync.sources.postgresql.place import FOLDER as SETTINGS
 from hotsync.sources.redis import load as redis_load
 from hotsync.sources.redis import source as redis
 from hotsync.sources.versions import series
@@ -50,7 +51,7 @@ def data_folder(tree: Path, dump: DatabaseDump) -> str:
     than the usual one counts."""
     if dump.at_rest:
         return _clean(dump.directory)
-    if dump.engine == postgresql.NAME:
+    if dump.engine == postgresql.NAME and not dump.directory:
         version, _, name = dump.served_by.partition("-")
         # a newer server has the usual place, whatever the MASTER's configuration says
         text = read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf") if not _newer(dump) else ""
@@ -93,6 +94,8 @@ def _newer(dump: DatabaseDump) -> bool:
 def _lacking(dump: DatabaseDump) -> str:
     if dump.engine == postgresql.NAME:
         version = dump.served_by.partition("-")[0]
+        if dump.directory:
+            return ""  # told by plain_postgresql.py
         return "" if has_server(version) else f"{dump.name}: PostgreSQL {version} is not installed here"
     if dump.engine == openldap.NAME:
         return _openldap_lacking(dump)
@@ -143,7 +146,7 @@ def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[str,
     said: list[str] = []
     for dump in dumps:
         version = dump.served_by.partition("-")[0]
-        if dump.engine != postgresql.NAME or not has_server(version):
+        if dump.engine != postgresql.NAME or dump.directory or not has_server(version):
             continue  # a missing server is said by itself
         with suppress(RestoreFailed):
             document = documents.load(spool / dump.engine / dump.instance / CLUSTER, PostgresqlCluster)
@@ -161,6 +164,10 @@ def locales_of_databases(tree: Path, spool: Path, dumps: Iterable[DatabaseDump])
             wanted |= set(_locales_of(spool / dump.engine / dump.instance))
             version, _, name = dump.instance.partition("-")
             wanted |= set(_LC.findall(read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")))
+            # of a server that is no cluster they were collected
+            folder = f"{dump.engine}/{dump.instance}/{SETTINGS}"
+            for file in ("postgresql.conf", "postgresql.auto.conf"):
+                wanted |= set(_LC.findall(read_text(spool, f"{folder}/{file}")))
     return frozenset(wanted)
 
 

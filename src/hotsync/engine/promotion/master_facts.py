@@ -71,7 +71,8 @@ def read_told(paths: Paths) -> Told:
 
 
 def _dumps(found: Sequence[Loadable]) -> Iterator[DatabaseDump]:
-    clusters = [each.instance for each in found if each.engine == postgresql.NAME]
+    # another server has its settings in its data directory, which only its own version reads
+    clusters = [each.instance for each in found if each.engine == postgresql.NAME and not each.directory]
     serving = postgresql_newer.serving(clusters, postgresql_newer.installed_versions())
     for each in found:
         server = serving.get(each.instance, each.instance) if each.engine == postgresql.NAME else each.instance

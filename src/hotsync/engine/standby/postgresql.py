@@ -44,9 +44,9 @@ _NAME = re.compile(r"[0-9]{1,2}(\.[0-9])?-[A-Za-z0-9_][A-Za-z0-9_.-]{0,47}")
 def follower_of(paths: Paths, dump: DatabaseDump) -> PostgresqlFollower | None:
     """Given a cluster's dump, return where its standby is, or would be; None if it can have none.
 
-    Only a server of the MASTER's own major version can follow it.
+    Only a server of the MASTER's own major version can follow it, and only a cluster of pg_lsclusters.
     """
-    if not _NAME.fullmatch(dump.instance) or dump.served_by != dump.instance:
+    if dump.directory or not _NAME.fullmatch(dump.instance) or dump.served_by != dump.instance:
         return None
     data = Path(os.path.realpath(paths.at(data_folder(paths.replica / "tree", dump))))
     try:

@@ -11,6 +11,7 @@ from hotsync.sources.mariadb import streaming as mariadb_streaming
 from hotsync.sources.mariadb.client import detail
 from hotsync.sources.mariadb.guard import ACCOUNT
 from hotsync.sources.postgresql import slot as postgresql_slot
+from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.streaming import load_streaming
 from hotsync.system import command
@@ -20,9 +21,11 @@ _RESTART_SECONDS = 1800.0
 Find = Callable[[Paths], Sequence[Dataset]]
 
 
-def mariadb_servers(paths: Paths) -> tuple[Dataset, ...]:
-    """Return the MariaDB servers of this host; raise SourceError."""
-    return mariadb.inspect(Context(paths))
+def servers(paths: Paths) -> tuple[Dataset, ...]:
+    """Return the servers of this host of which there is something to say: those of MariaDB, and those of PostgreSQL
+    that are no clusters; raise SourceError."""
+    context = Context(paths)
+    return (*mariadb.inspect(context), *(server for server in postgresql.inspect(context) if server.place))
 
 
 def tend_all(paths: Paths, keep_mb: int) -> list[str]:
@@ -33,8 +36,8 @@ def tend_all(paths: Paths, keep_mb: int) -> list[str]:
     return [*postgresql_slot.tend_all(keep_mb), *mariadb_streaming.tend_all(paths, keep_mb)]
 
 
-def announce(paths: Paths, find: Find = mariadb_servers) -> list[str]:
-    """Return in sentences what streaming would change on the MariaDB servers of this host; nothing is changed."""
+def announce(paths: Paths, find: Find = servers) -> list[str]:
+    """Return in sentences what streaming would change on the servers of this host; nothing is changed."""
     return _each(paths, find, lambda dataset, others: _announced(dataset, mariadb_streaming.fault_of(dataset, others)))
 
 
@@ -50,8 +53,8 @@ def _announced(dataset: Dataset, fault: str) -> str:
     )
 
 
-def set_up(paths: Paths, find: Find = mariadb_servers) -> list[str]:
-    """Make what the MariaDB servers of this host lack to be streamed; return what there is to say."""
+def set_up(paths: Paths, find: Find = servers) -> list[str]:
+    """Make what the servers of this host lack to be streamed; return what there is to say."""
     return _each(paths, find, lambda dataset, others: _made(paths, dataset, others))
 
 
@@ -61,12 +64,16 @@ def _made(paths: Paths, dataset: Dataset, others: Sequence[Dataset]) -> str:
 
 
 def _each(paths: Paths, find: Find, do: Callable[[Dataset, Sequence[Dataset]], str]) -> list[str]:
-    servers, said = find(paths), list[str]()
-    for dataset in servers:
+    found, said = find(paths), list[str]()
+    others = [dataset for dataset in found if not dataset.place]
+    for dataset in found:
         if dataset.fault or dataset.parked:
             continue
+        if dataset.place:
+            said.append(f"{dataset.name} is not streamed: pg_createcluster did not make it. Its dumps go on.")
+            continue
         try:
-            said.append(do(dataset, servers))
+            said.append(do(dataset, others))
         except (CommandFailed, OSError, ValueError) as error:
             reason = detail(error) if isinstance(error, CommandFailed) else str(error)
             said.append(f"{dataset.name} is not streamed: {reason}. Its dumps go on.")

@@ -70,6 +70,8 @@ def _held(paths: Paths, dump: DatabaseDump) -> WarmServer | None:
 
 def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, budget: Budget) -> str:
     """Return in words why a server cannot be loaded beforehand, "" if it can."""
+    if dump.engine == postgresql.NAME and dump.directory:
+        return "pg_createcluster did not make it; it is dumped only"
     if not _NAME.fullmatch(dump.instance):
         return "its name is no name of a unit"
     if dump.served_by != dump.instance:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.instances import is_there, longer_name, not_told, told_apart
+from hotsync.sources.instances import is_main_process, is_there, longer_name, not_told, told_apart, with_failure
 from hotsync.sources.processes import parse_unit
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
@@ -143,7 +143,7 @@ def inspect_servers(context: Context, collected: Mapping[str, Collected]) -> Fou
     found = {dataset.instance: dataset for dataset in running}
     for dataset in _down(context, without_running(collected, running), frozenset(each.unit for each in running)):
         if dataset.instance not in found:
-            found[dataset.instance] = _with_failure(dataset)
+            found[dataset.instance] = with_failure(dataset)
         elif not _is_alias(dataset.unit, running):
             longer = longer_name(dataset.instance, dataset.unit)
             found.setdefault(longer, replace(dataset, instance=longer))
@@ -210,17 +210,6 @@ def _down(context: Context, collected: Mapping[str, Collected], serving: Collect
     yield from not_running(units, collected, serving)
 
 
-def _with_failure(dataset: Dataset) -> Dataset:
-    """Given a server that does not run, say so if it was not stopped but died."""
-    if not dataset.parked or not dataset.unit:
-        return dataset
-    try:
-        failed = run(("systemctl", "is-failed", "--quiet", dataset.unit), ok=(0, 1, 3, 4)).returncode == 0
-    except CommandFailed:
-        return dataset
-    return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
-
-
 def _is_alias(unit: str, running: Iterable[Dataset]) -> bool:
     """Return whether a unit is only another name of one that runs (older systemd lists both as enabled)."""
     try:
@@ -251,18 +240,9 @@ def _strange(listener: Listener, unit: str) -> str:
     where = f"the database server with the socket {listener.socket} (process {listener.pid})"
     if socket_owner not in (owner, 0):
         return f"{where} does not own its socket: it is not asked, and its databases are not protected"
-    if owner > _LAST_SYSTEM_ACCOUNT and not _is_main_process(unit, listener.pid):
+    if owner > _LAST_SYSTEM_ACCOUNT and not is_main_process(unit, listener.pid):
         return f"{where} runs as user {_name(owner)} outside of any unit: its databases are not protected"
     return ""
-
-
-def _is_main_process(unit: str, pid: int) -> bool:
-    if not unit:
-        return False
-    try:
-        return run(("systemctl", "show", "--property=MainPID", "--value", unit)).text.strip() == str(pid)
-    except CommandFailed:
-        return False
 
 
 def _user(pid: int) -> str:

@@ -34,17 +34,18 @@ _BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to reach a cluster: as which system user, by which socket, with which tools."""
+    """How to reach a cluster: as which system user, by which socket, with which tools (`programs`: their folder)."""
 
     user: str
     socket: str
     port: int
     version: str
+    programs: str = ""
 
     def tool(self, name: str) -> str:
         """Return a program of the cluster's own version."""
-        for folder in _BINARIES:
-            program = Path(folder.format(version=self.version)) / name
+        for folder in (*([self.programs] if self.programs else []), *binaries_of(self.version)):
+            program = Path(folder) / name
             if program.exists():
                 return str(program)
         return shutil.which(name, path=ENVIRONMENT["PATH"]) or name
@@ -60,6 +61,11 @@ class Login:
         """Return the arguments that name the server and, quoted against all surprises, the database."""
         arguments = ["--no-password", f"--host={self.socket}", f"--port={self.port}"]
         return arguments if database is None else [*arguments, f"--dbname={quoted_name(database)}"]
+
+
+def binaries_of(version: str) -> tuple[str, ...]:
+    """Given a major version, return the folders in which packages put its programs beside those of others."""
+    return tuple(folder.format(version=version) for folder in _BINARIES)
 
 
 def extensions_here(version: str) -> frozenset[str]:
@@ -79,12 +85,12 @@ def this_platform() -> str:
 
 def has_server(version: str) -> bool:
     """Return whether the server of a major version is installed."""
-    return any((Path(folder.format(version=version)) / "postgres").exists() for folder in _BINARIES)
+    return any((Path(folder) / "postgres").exists() for folder in binaries_of(version))
 
 
 def login_of(dataset: Dataset) -> Login:
     """Given a cluster, return how to reach it."""
-    return Login(dataset.user, dataset.socket, dataset.port, dataset.version)
+    return Login(dataset.user, dataset.socket, dataset.port, dataset.version, dataset.programs)
 
 
 def quoted_name(database: str) -> str:
@@ -235,10 +241,10 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no cluster can be made: {error}") from error
 
 
-def fill_directory(document: PostgresqlCluster, instance: str, directory: Path, user: str) -> None:
+def fill_directory(document: PostgresqlCluster, instance: str, directory: Path, user: str, programs: str = "") -> None:
     """Given an empty folder of a user's, make a cluster's data directory of it; raise RestoreFailed."""
     try:
-        _init_db(directory, user, instance.partition("-")[0], _options(document, instance))
+        _init_db(directory, user, instance.partition("-")[0], _options(document, instance), programs)
     except CommandFailed as error:
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"no cluster can be made: {error}") from error
 
@@ -267,8 +273,8 @@ def _init_data(version: str, name: str, options: Sequence[str]) -> None:
     _init_db(data, owner.pw_name, version, options)
 
 
-def _init_db(data: Path, user: str, version: str, options: Sequence[str]) -> None:
-    login = Login(user, "", 0, version)
+def _init_db(data: Path, user: str, version: str, options: Sequence[str], programs: str = "") -> None:
+    login = Login(user, "", 0, version, programs)
     argv = [login.tool("initdb"), f"--pgdata={data}", *options]
     run(argv, user=user, env=login.environment, cwd="/", timeout=600)
 

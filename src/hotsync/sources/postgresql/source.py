@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -24,8 +25,10 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, proofs, server_settings
 from hotsync.sources.documents import CLUSTER, GLOBALS, TOC, FileRecord, PostgresqlCluster, PostgresqlDatabase
+from hotsync.sources.postgresql import make as postgresql_make
 from hotsync.sources.postgresql import plain as postgresql_plain
 from hotsync.sources.postgresql import proof as postgresql_proof
+from hotsync.sources.postgresql import settings as postgresql_settings
 from hotsync.sources.postgresql import toc as pgtoc
 from hotsync.sources.postgresql.cluster import NAME as NAME
 from hotsync.sources.postgresql.cluster import (
@@ -81,11 +84,10 @@ _SPACES = """SELECT coalesce(json_agg(json_build_array(spcname, pg_tablespace_lo
 
 
 def inspect(context: Context) -> tuple[Dataset, ...]:
-    """Given the host, return its clusters, also those that should run and do not, and servers that are no clusters;
+    """Given the host, return its clusters and the servers that are no clusters, also those that should run and do not;
     raise SourceError."""
-    del context
     clusters = inspect_clusters()
-    return (*clusters, *postgresql_plain.uncovered(clusters))
+    return (*clusters, *postgresql_plain.inspect(context, clusters))
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
@@ -94,8 +96,9 @@ def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
     A database that cannot be dumped keeps its last good copy and gets a stale point with the reason; the others go on.
     Raise SourceError if the cluster as a whole cannot be collected.
     """
-    if dataset.fault:
-        raise SourceError(dataset=dataset.name, reason=dataset.fault)
+    fault = dataset.fault or (postgresql_make.mismatch(login_of(dataset)) if dataset.place else "")
+    if fault:
+        raise SourceError(dataset=dataset.name, reason=fault)
     try:
         with collecting(context.paths, dataset.name) as collection:
             return _Collector(context, dataset, collection).run()
@@ -129,6 +132,7 @@ class _Collector:
         self._last = documents.load_last(collection.folder / CLUSTER, PostgresqlCluster)
         self._count = 0
         self._settings: server_settings.Settings = ()
+        self._told: dict[str, Any] = {}
 
     def run(self) -> list[DatasetPoint]:
         taken_at = self._context.clock.now()
@@ -141,6 +145,7 @@ class _Collector:
         points = [DatasetPoint(self._dataset.name, taken_at), *(point for _, point in filter(None, closed))]
         answer = ask_json(self._login, server_settings.POSTGRESQL_QUESTION)
         self._settings = TypeAdapter(server_settings.Settings).validate_python(answer)
+        self._told = postgresql_settings.take(self._collection, self._login, self._dataset)
         if position is not None and self._is_proven(position, names, taken_at):
             return points + [DatasetPoint(f"{self._dataset.name}/{file_name(name)}", taken_at) for name in names]
         sequences = postgresql_proof.read_sequences(self._login, names) if position is not None else None
@@ -166,6 +171,8 @@ class _Collector:
         proof, last = proofs.find(self._context.paths, self._dataset.name, now), self._last
         if proof is None or last is None or proof.digest != last.digest or last.settings != self._settings:
             return False
+        if replace(last, **self._told) != last:
+            return False
         if not proofs.is_whole(self._collection.folder, last.files):
             return False
         return postgresql_proof.is_unchanged(self._login, proof.state, position, names)
@@ -175,7 +182,8 @@ class _Collector:
     ) -> str:
         """Bring the document and the files into the spool; return the digest of the whole."""
         spaces = TypeAdapter(list[tuple[str, str]]).validate_python(ask_json(self._login, _SPACES))
-        files = [globals_file, *(file for database in databases for file in database.content)]
+        settings_files = self._told.get("configuration", ())
+        files = [globals_file, *(file for database in databases for file in database.content), *settings_files]
         document = PostgresqlCluster(
             documents.SCHEMA,
             version,
@@ -189,6 +197,7 @@ class _Collector:
             self._settings,
             this_platform(),
             postgresql_proof.read_end(self._login),
+            **self._told,
         )
         if self._last is not None:
             # an equal dump is held by whoever got as far as the first of its kind
