@@ -10,17 +10,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hotsync.engine.replica_tree import read_plain, read_text
+from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.errors import RestoreFailed
+from hotsync.model.mute import template_of
 from hotsync.model.promotion import DatabaseDump
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql.make import data_fault, programs_of
 from hotsync.sources.postgresql.place import major_of, may_hold_programs, place_fault, told_fault
+from hotsync.sources.unit_files import units_here
 from hotsync.system.paths import Paths
 
 _ANYBODY = "nobody"
+_OF_ALL_CLUSTERS = "postgresql.service"
 _EXTENSIONS = ("share/extension", "share/postgresql/extension", "share/pgsql/extension")
 
 
@@ -63,6 +66,8 @@ def _fault(paths: Paths, tree: Path, document: PostgresqlCluster, instance: str)
     major, place = major_of(document.version), Path(os.path.realpath(paths.at(document.place)))
     if paths.root == Path("/") and (fault := place_fault(os.fspath(place))):
         return f"{document.place} leads elsewhere here: {fault}"
+    if unit_fault := _unit_fault(paths, tree, document.unit):
+        return unit_fault
     if not programs_of(major, document.programs, _ANYBODY) and not _brings_programs(tree, document):
         return f"PostgreSQL {major} is not installed here"
     try:
@@ -73,6 +78,19 @@ def _fault(paths: Paths, tree: Path, document: PostgresqlCluster, instance: str)
         )
         return "" if brought and int(brought[1]) else f"there is no user {document.user} here"
     return data_fault(place, major, owner) if owner else f"{document.user} is root here"
+
+
+def _unit_fault(paths: Paths, tree: Path, unit: str) -> str:
+    """Return in words why a unit will start no such server here, "" if it will."""
+    names = {unit, template_of(unit)}
+    if names & set(names_in(tree, "etc/systemd/system")):
+        return ""
+    scripts = {*names_in(tree, "etc/init.d"), *names_in(tree, "etc/rc.d/init.d")}
+    if unit == _OF_ALL_CLUSTERS and paths.at("/usr/bin/pg_lsclusters").exists():
+        return f"{unit} starts the clusters of pg_createcluster here, and no such server"
+    if units_here(paths, names) or unit.removesuffix(".service") in scripts:
+        return ""
+    return f"{unit} is not here, and the MASTER's /etc does not bring it"
 
 
 def _brings_programs(tree: Path, document: PostgresqlCluster) -> bool:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.checks import PostgresqlServer, check_postgresql
+from hotsync.engine.served import server_of
 from hotsync.errors import CommandFailed, RestoreFailed, SourceError
+from hotsync.model.promotion import DatabaseDump
 from hotsync.model.report import Verdict
 from hotsync.model.selection import Action
 from hotsync.sources.documents import PostgresqlCluster, load
@@ -26,6 +28,7 @@ from hotsync.sources.processes import Process, running
 from hotsync.sources.registry import collect_all, loadables
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command
+from hotsync.system.clock import SystemClock
 from tests.contract.sources.observe import changed, seen
 from tests.contract.sources.servers import PG_BIN, Postgresql
 from tests.contract.sources.servers import postgresql as start
@@ -296,6 +299,35 @@ def test_two_in_one_unit_and_one_beside_a_cluster_of_its_name_have_names_of_thei
         # its name was another one's, whose files lie elsewhere
         (other,) = name_them([both[0]], (), {"15-many": Collected("many.service", "/srv/elsewhere")})
         assert other.instance == named[0].instance
+
+
+class Unit(SystemClock):
+    """A clock in whose first second the server's unit has started it."""
+
+    def __init__(self, server: Postgresql) -> None:
+        self._server, self.looks = server, 0
+
+    def sleep(self, seconds: float) -> None:
+        self.looks += 1
+        if self.looks == 1:
+            again(self._server)
+
+
+def test_the_server_of_a_dump_is_found_by_its_place_and_waited_for(
+    master: Postgresql, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PG_CLUSTER_CONF_ROOT", str(context.paths.root / "no-clusters"))
+    monkeypatch.setattr(postgresql_plain, "running", in_units({data_of(master): "another.service"}))
+    dump = DatabaseDump("postgresql", "15-pg-shop", UNIT, "d" * 64, directory=data_of(master))
+    clock = Unit(master)
+    assert server_of(context.paths, dump, clock).instance == "15-another"
+    assert clock.looks == 0
+    master.stop()
+    found = server_of(context.paths, dump, clock)
+    assert (found.socket, found.port, clock.looks) == (str(master.folder), 5432, 1)
+    for other in (replace(dump, directory="/srv/elsewhere"), replace(dump, directory="", instance="15-another")):
+        with pytest.raises(RestoreFailed, match="no such server runs here"):
+            server_of(context.paths, other, clock)
 
 
 def test_the_check_enters_every_database_as_the_servers_user(master: Postgresql) -> None:

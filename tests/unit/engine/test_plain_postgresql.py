@@ -30,6 +30,9 @@ NOBODY = pwd.getpwnam("nobody")
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A SLAVE with PostgreSQL 15's programs."""
     programs_in(monkeypatch, "/usr/pgsql-15/bin")
+    units = tmp_path / "etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / "pg-shop.service").touch()
     return Paths(tmp_path)
 
 
@@ -101,7 +104,7 @@ def test_what_cannot_be_put_in_place_is_said_before(paths: Paths, fields: dict[s
 
 def test_a_user_and_programs_may_come_with_the_master(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = paths.replica / "tree"
-    (tree / "etc").mkdir(parents=True)
+    (tree / "etc").mkdir(parents=True, exist_ok=True)
     accounts = "root:x:0:0::/root:/bin/sh\npgshop:x:990:990::/:/bin/false\ntoor:x:0:0::/:/bin/sh\n"
     (tree / "etc/passwd").write_text(accounts)
     assert lacking(paths, collect(paths, user="pgshop")) == ()
@@ -125,6 +128,34 @@ def test_what_lies_in_its_place_must_be_its_own(paths: Paths) -> None:
     assert "PostgreSQL 13 here, not of 15" in lacking(paths, dump)[0]
     (data / "PG_VERSION").write_text("15\n")
     assert ("another user" in "".join(lacking(paths, dump))) is (data.stat().st_uid != NOBODY.pw_uid)
+
+
+def test_its_unit_must_be_here_or_come_along(paths: Paths) -> None:
+    dump = collect(paths, unit="db@shop.service")
+    (sentence,) = lacking(paths, dump)
+    assert "db@shop.service is not here, and the MASTER's /etc does not bring it" in sentence
+    carried = paths.replica / "tree/etc/systemd/system"
+    carried.mkdir(parents=True)
+    (carried / "db@.service").touch()
+    assert lacking(paths, dump) == ()
+    dump = collect(paths, unit="old.service")
+    (paths.replica / "tree/etc/init.d").mkdir()
+    (paths.replica / "tree/etc/init.d/old").touch()
+    assert lacking(paths, dump) == ()
+
+
+def test_debians_unit_of_all_clusters_starts_no_such_server(paths: Paths) -> None:
+    dump = collect(paths, unit="postgresql.service")
+    (paths.at("/etc/systemd/system") / "postgresql.service").touch()
+    assert lacking(paths, dump) == ()
+    paths.at("/usr/bin").mkdir(parents=True)
+    paths.at("/usr/bin/pg_lsclusters").touch()
+    (sentence,) = lacking(paths, dump)
+    assert "postgresql.service starts the clusters of pg_createcluster here" in sentence
+    carried = paths.replica / "tree/etc/systemd/system"
+    carried.mkdir(parents=True)
+    (carried / "postgresql.service").touch()
+    assert lacking(paths, dump) == ()
 
 
 def test_extensions_are_looked_for_beside_the_programs(
