@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from hotsync.engine.plain_postgresql import plain_extensions_lacking, plain_lacking
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.loads import (
     extensions_lacking,
@@ -15,6 +14,7 @@ from hotsync.engine.promotion.loads import (
     servers_newer,
 )
 from hotsync.engine.promotion.master_facts import dumps_fault, facts_fault, rules_fault, spool_of_tree
+from hotsync.engine.promotion.plain_postgresql import plain_extensions_lacking, plain_lacking
 from hotsync.engine.promotion.room import room_missing
 from hotsync.engine.standby.warm import bytes_left
 from hotsync.flows import promote_look as look

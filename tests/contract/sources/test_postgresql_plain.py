@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.checks import PostgresqlServer, check_postgresql
-from hotsync.engine.served import server_of
+from hotsync.engine.promotion.served import server_of
 from hotsync.errors import CommandFailed, RestoreFailed, SourceError
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.report import Verdict

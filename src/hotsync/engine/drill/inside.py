@@ -12,7 +12,7 @@ from typing import assert_never
 from hotsync.backends import checks, production_units
 from hotsync.engine.promotion.ground import Ground
 from hotsync.engine.promotion.master_facts import spool_of_tree
-from hotsync.engine.served import server_of
+from hotsync.engine.promotion.served import server_of
 from hotsync.engine.standby.warm import document_of
 from hotsync.errors import HotSyncError
 from hotsync.model.drill import missing_rows

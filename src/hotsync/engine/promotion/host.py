@@ -20,7 +20,7 @@ from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit
 from hotsync.engine.promotion.network import PromotionNetwork, missing_addresses, network_files
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
 from hotsync.engine.promotion.roles import PromotionRoles
-from hotsync.engine.served import server_of
+from hotsync.engine.promotion.served import server_of
 from hotsync.engine.standby.standbys import take_over, was_taken_over
 from hotsync.engine.standby.warm import hand_over, handed_over
 from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
