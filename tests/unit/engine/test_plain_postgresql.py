@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine import plain_postgresql
+from hotsync.engine.promotion import plain_postgresql
 from hotsync.engine.promotion.loads import extensions_lacking, loads, locales_of_databases, servers_lacking
 from hotsync.engine.promotion.master_facts import read_told, spool_of_tree
 from hotsync.engine.promotion.plain_postgresql import plain_extensions_lacking, plain_lacking
