@@ -311,7 +311,7 @@ def test_an_address_that_its_own_files_have_no_place_for_is_named(world: World) 
 CHILD = """
 import os, sys
 from pathlib import Path
-from hotsync.engine import network_return
+from hotsync.engine.network import coming_back as network_return
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from tests.contract.engine import test_network_return as test
@@ -360,7 +360,7 @@ def test_not_if_a_person_said_that_the_server_is_reached(world: World) -> None:
 
 
 CUT = """
-from hotsync.engine import network_swap
+from hotsync.engine.network import swap as network_swap
 def dies(name, at):
     real, calls = getattr(network_swap, name), []
     def dying(*words):
