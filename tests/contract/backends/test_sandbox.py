@@ -139,7 +139,7 @@ def test_the_sandboxs_network_leads_to_the_client_and_nowhere_else() -> None:
 import errno, json, socket, subprocess
 from hotsync.backends import sandbox_network
 from hotsync.model.drill_room import Card
-from hotsync.model.network import Address
+from hotsync.model.network.values import Address
 def told(address):
     try:
         socket.create_connection((address, 9), timeout=5)
