@@ -44,7 +44,8 @@ class BusyTree:
 
     def _look(self) -> None:
         self._files, self._folders = [], []
-        for folder, _, names in os.walk(self.root):
+        for folder, below, names in os.walk(self.root):
+            below.sort()
             self._folders.append(Path(folder))
             self._files += [Path(folder, name) for name in names]
         self._files.sort()
