@@ -19,14 +19,17 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 SECONDS = 40
 """What the decision about the guard says two MASTERs in one network last at most (decision 0122)."""
 SERVICES = ("apache2", "mariadb", "postgresql@15-main", "smbd", "cron")
-# asks once a second who has the address, until it is told to end; a line for each answer
+# asks once a second who has the address, until it is told to end; a line for each answer. It says its own address: a
+# question without one comes from somebody who is about to take the address, and would be a rival
 ASK = """
-import select, socket, struct, sys, time
+import fcntl, select, socket, struct, sys, time
 own = None
 line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
 line.bind(("eth0", 0x0806))
 own, wanted = line.getsockname()[4], socket.inet_aton(sys.argv[1])
-frame = b"\\xff" * 6 + own + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + own + bytes(4) + bytes(6) + wanted
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    mine = fcntl.ioctl(asked, 0x8915, struct.pack("256s", b"eth0"))[20:24]  # SIOCGIFADDR
+frame = b"\\xff" * 6 + own + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + own + mine + bytes(6) + wanted
 while True:
     line.send(frame)
     end = time.monotonic() + 1
