@@ -6,6 +6,7 @@ Every function returns a Check; none raises because a service is ill.
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from hotsync.model.report import Check, Verdict
 from hotsync.system import command
 
 TIMEOUT = 10.0
+_DATABASES = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datallowconn"
 HERE = "localhost"
 """Where a check of this host asks."""
 
@@ -113,23 +115,12 @@ def check_mariadb(name: str, title: str, sockets: Callable[[], Iterable[str]]) -
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlServer:
-    """A PostgreSQL server to be asked: as whose user, with which psql, where; `fault`: why it cannot even be asked."""
+    """A PostgreSQL server to be asked: `ask` gives what one query in one of its databases returns, and raises
+    CommandFailed; `fault`: why it cannot even be asked."""
 
     name: str
-    user: str
-    psql: str
-    socket: str
-    port: int
+    ask: Callable[[str, str], str]
     fault: str = ""
-
-    def ask(self, database: str, question: str) -> str:
-        """Return what a query in one of its databases gives; raise CommandFailed or Ill."""
-        if self.fault:
-            raise Ill(f"{self.name}: {self.fault}")
-        # quoted, so that a name like `a=b` is only a name
-        quoted = database.replace("\\", "\\\\").replace("'", "\\'")
-        where = [f"--host={self.socket}", f"--port={self.port}", f"--dbname=dbname='{quoted}'"]
-        return command.run([self.psql, *where, "-XAtw0", "-c", question], user=self.user, cwd="/").text
 
 
 def check_postgresql(name: str, title: str, servers: Callable[[], Iterable[PostgresqlServer]]) -> Check:
@@ -138,11 +129,13 @@ def check_postgresql(name: str, title: str, servers: Callable[[], Iterable[Postg
     def question() -> str:
         count = 0
         for server in servers():
-            asked = server.ask("template1", "SELECT datname FROM pg_database WHERE datallowconn")
-            for database in filter(None, asked.split("\0")):
-                server.ask(database, "SELECT 1")
-                count += 1
-            if not asked:
+            if server.fault:
+                raise Ill(f"{server.name}: {server.fault}")
+            databases = json.loads(server.ask(_DATABASES, "template1"))
+            for database in databases:
+                server.ask("SELECT 1", database)
+            count += len(databases)
+            if not databases:
                 raise Ill(f"cluster {server.name} has no database")
         return f"{count} databases can be entered"
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.backends import waiting_servers
-from hotsync.backends.passing_ports import PROC, is_passing, passing_ports
+from hotsync.backends.passing_ports import PROC, passing_ports
 from hotsync.errors import CommandFailed
 from hotsync.model.coverage.runners import paths_of_cgroup
 from hotsync.model.machine_units import base_reason, is_watcher
 from hotsync.model.mute import Kept, covers
+from hotsync.model.passing_ports import is_passing
 from hotsync.system import command
 
 _DAEMON_PLACE = re.compile(r"^(?:/usr)?/(?:sbin|lib|libexec)/")

@@ -145,9 +145,8 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
 def _asked_again(parts: PromotionParts, claimed: Promotion, role: RoleRecord, answers: Answers) -> tuple[Check, ...]:
     """Where this boot did not take production's addresses, return whether the MASTER is silent, asked as before any
     promotion; raise PeerStillAlive if it is not, and nothing is forced."""
-    if role.role is not Role.SLAVE or not claimed.network.choice.takes_addresses:
-        return ()
-    if load_boot_hold(parts.paths, claimed.epoch) is None:
+    takes_addresses = role.role is Role.SLAVE and claimed.network.choice.takes_addresses
+    if not takes_addresses or load_boot_hold(parts.paths, claimed.epoch) is None:
         return ()
     signs = look.life_of_master(parts.paths, parts.ground, claimed.network)()
     asked = PreflightFacts(role, generation=1, slave_ran=True, signs_of_life=signs)

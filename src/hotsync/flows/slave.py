@@ -23,7 +23,7 @@ from hotsync.model.drill import check_last
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
-from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, missing_of
 from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
@@ -148,14 +148,9 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     run = SlaveRun(
         ended_at=clock.now(),
         generation=facts.generation,
-        missing=tuple(MissingPackage(name, reason) for name, reason in sorted(_missing(facts, host.outcome).items())),
+        missing=tuple(MissingPackage(name, reason) for name, reason in sorted(missing_of(facts, host.outcome).items())),
         not_carried=tuple(MissingPackage(package.name, package.reason) for package in facts.not_carried),
-        behind=tuple(
-            MissingPackage(name, reason)
-            for name, reason in sorted(
-                {**host.outcome.behind, **{each.name: each.reason for each in facts.stays}}.items()
-            )
-        ),
+        behind=tuple(MissingPackage(name, reason) for name, reason in sorted(behind_of(facts, host.outcome).items())),
         checks=tuple(read_readiness(host, facts, clock, only_permissions=only_permissions)),
         digest="" if _may_change(facts, host.outcome) or only_permissions else host.packages().digest(),
         refreshed_at=_refreshed_at(host, clock.now()),
@@ -170,11 +165,6 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
     run = replace(run, ended_at=clock.now())
     save_slave_run(paths, run)
     return run
-
-
-def _missing(facts: SlaveFacts, outcome: SlaveOutcome) -> dict[str, str]:
-    """Return what of the MASTER could not be had, by name, with the reason."""
-    return {each.name: each.reason for each in facts.streams_stay} | outcome.missing
 
 
 def _may_change(facts: SlaveFacts, outcome: SlaveOutcome) -> bool:

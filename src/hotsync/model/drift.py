@@ -288,8 +288,9 @@ def _guard(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Diffe
     for kind, name in sorted(theirs.keys() | ours.keys()):
         value, own = theirs.get((kind, name), ""), ours.get((kind, name), "")
         if value and value != own:
-            why = "a promotion does not carry it: make it here, too (`semanage export` on the MASTER shows how)"
-            why = "a promotion does not carry it: install it here, too (semodule)" if kind == "module" else why
-            yield Difference(Topic.SELINUX, f"{kind} {name}", value, own, True, why)
+            how = "make it here, too (`semanage export` on the MASTER shows how)"
+            if kind == "module":
+                how = "install it here, too (semodule)"
+            yield Difference(Topic.SELINUX, f"{kind} {name}", value, own, True, f"a promotion does not carry it: {how}")
         elif value != own:
             yield Difference(Topic.SELINUX, f"{kind} {name}", value, own, False, "only this server has it")

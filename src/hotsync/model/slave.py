@@ -71,3 +71,13 @@ class SlaveOutcome:
     loads_failed: dict[str, str] = field(default_factory=dict[str, str])
     loads_left: dict[str, str] = field(default_factory=dict[str, str])
     standbys_failed: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def missing_of(facts: SlaveFacts, outcome: SlaveOutcome) -> dict[str, str]:
+    """Return what of the MASTER could not be had, by name, with the reason."""
+    return {each.name: each.reason for each in facts.streams_stay} | outcome.missing
+
+
+def behind_of(facts: SlaveFacts, outcome: SlaveOutcome) -> dict[str, str]:
+    """Return what is older here than on the MASTER, by name, with the reason."""
+    return {each.name: each.reason for each in facts.stays} | outcome.behind

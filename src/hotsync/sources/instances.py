@@ -18,6 +18,7 @@ from hotsync.errors import CommandFailed
 from hotsync.sources.source import Dataset
 from hotsync.system.command import run
 
+LAST_SYSTEM_ACCOUNT = 999
 _APART = "--"
 _PLAIN = re.compile(r"[A-Za-z0-9.]+(?:/[A-Za-z0-9.]+)*")
 _LONGEST = 40
@@ -77,7 +78,13 @@ def with_failure(dataset: Dataset) -> Dataset:
     return replace(dataset, parked=False, fault=f"{dataset.unit} has failed") if failed else dataset
 
 
-def is_main_process(unit: str, pid: int) -> bool:
+def is_set_up(owner: int, unit: str, pid: int) -> bool:
+    """Given whose a server's process is, its unit and its number, return whether the administrator set it up: a system
+    account runs it, or it is the main process of a unit of the system."""
+    return owner <= LAST_SYSTEM_ACCOUNT or _is_main_process(unit, pid)
+
+
+def _is_main_process(unit: str, pid: int) -> bool:
     """Return whether a process is the one for which a unit of the system is there; where nobody says so, it is not."""
     if not unit:
         return False

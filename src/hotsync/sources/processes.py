@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,14 @@ def running(programs: Collection[str], proc: Path = Path("/proc")) -> tuple[Proc
     A container's server is no server of this host.
     """
     return tuple(sorted(_running(programs, proc), key=lambda process: process.pid))
+
+
+def user_name(uid: int) -> str:
+    """Given the number of a user, return its name, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def parse_unit(cgroup: str) -> str:

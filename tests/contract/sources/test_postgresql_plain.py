@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from hotsync.model.selection import Action
 from hotsync.sources.documents import PostgresqlCluster, load
 from hotsync.sources.postgresql import plain as postgresql_plain
 from hotsync.sources.postgresql import source
+from hotsync.sources.postgresql.cluster import Login, ask
 from hotsync.sources.postgresql.make import make_server, serves
 from hotsync.sources.postgresql.plain import Collected, name_them, servers, without_running
 from hotsync.sources.processes import Process, running
@@ -332,7 +334,7 @@ def test_the_server_of_a_dump_is_found_by_its_place_and_waited_for(
 
 def test_the_check_enters_every_database_as_the_servers_user(master: Postgresql) -> None:
     master.psql('CREATE DATABASE "a=b \'c"')
-    here = PostgresqlServer("15-pg-shop", "postgres", str(PG_BIN / "psql"), str(master.folder), 5432)
+    here = PostgresqlServer("15-pg-shop", partial(ask, Login("postgres", str(master.folder), 5432, "15")))
     check = check_postgresql("p", "it answers", lambda: [here])
     assert (check.verdict, check.detail) == (Verdict.GREEN, "4 databases can be entered")
     down = replace(here, fault="pg-shop.service is enabled and does not run")

@@ -13,8 +13,8 @@ import pytest
 
 from hotsync.errors import RestoreFailed, SourceError
 from hotsync.model.report import Notice
+from hotsync.sources import instances
 from hotsync.sources.documents import MariadbInstance, PostgresqlCluster, load
-from hotsync.sources.mariadb import find as mariadb_find
 from hotsync.sources.mariadb import source as mariadb
 from hotsync.sources.mariadb.make import make_server
 from hotsync.sources.postgresql import source as postgresql
@@ -234,7 +234,7 @@ def test_a_server_that_somebody_started_for_himself_is_named_and_not_spoken_to(
         assert server.socket not in {dataset.socket for dataset in found}
         assert [server.socket in notice.sentence for notice in notices if "own its socket" in notice.sentence] == [True]
         os.chown(server.socket, 0, 0)
-        monkeypatch.setattr(mariadb_find, "_LAST_SYSTEM_ACCOUNT", -1)
+        monkeypatch.setattr(instances, "LAST_SYSTEM_ACCOUNT", -1)
         notices.clear()
         mariadb.inspect(replace(context, notice=notices.append))
         assert any(f"{server.socket} (process" in notice.sentence for notice in notices)

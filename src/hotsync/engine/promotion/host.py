@@ -41,7 +41,7 @@ from hotsync.sources.postgresql import cluster as postgresql_cluster
 from hotsync.sources.postgresql import make as postgresql_make
 from hotsync.sources.postgresql import newer as postgresql_newer
 from hotsync.sources.postgresql import source as postgresql
-from hotsync.sources.postgresql.cluster import Login, login_of
+from hotsync.sources.postgresql.cluster import ask, login_of
 from hotsync.sources.redis import source as redis
 from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
@@ -235,7 +235,9 @@ class PromotionChecks:
         asked = Asked(
             lambda: tuple(server.socket for server in mariadb.inspect(context) if server.socket),
             lambda: tuple(
-                _asked(server, login_of(server)) for server in postgresql.inspect(context) if _is_asked(server)
+                PostgresqlServer(server.instance, partial(ask, login_of(server)), server.fault)
+                for server in postgresql.inspect(context)
+                if _is_asked(server)
             ),
             check_account(settings),
             partial(redis.ping, context),
@@ -273,10 +275,6 @@ class PromotionChecks:
 def _is_asked(server: Dataset) -> bool:
     """Return whether a PostgreSQL server is production's: one that runs and that HotSync does not speak to is not."""
     return not server.parked and not (server.place and server.socket and server.fault)
-
-
-def _asked(server: Dataset, login: Login) -> PostgresqlServer:
-    return PostgresqlServer(server.instance, server.user, login.tool("psql"), server.socket, server.port, server.fault)
 
 
 class _Services:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hotsync.engine.replica_tree import names_in, read_plain
@@ -18,9 +18,8 @@ def ports_of_tunnels(paths: Paths) -> frozenset[int]:
     """Return the ports of the MASTER's tunnels, without those of tunnels that this server has of its own."""
     tree = paths.replica / "tree"
     theirs = dict(_files(tree))
-    own = {path: content for path, content in _files(paths.root) if theirs.get(path) != content}
-    ports = (frozenset(port for content in files.values() for port in _ports(content)) for files in (theirs, own))
-    return next(ports) - next(ports)
+    own = (content for path, content in _files(paths.root) if theirs.get(path) != content)
+    return _ports(theirs.values()) - _ports(own)
 
 
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:
@@ -30,5 +29,5 @@ def _files(root: Path) -> Iterator[tuple[str, bytes]]:
                 yield path, content
 
 
-def _ports(content: bytes) -> Iterator[int]:
-    yield from (int(port) for port in _LISTENS.findall(content))
+def _ports(files: Iterable[bytes]) -> frozenset[int]:
+    return frozenset(int(port) for content in files for port in _LISTENS.findall(content))

@@ -20,6 +20,7 @@ from hotsync.model.coverage.groups import Group
 from hotsync.model.coverage.judge import Judge
 from hotsync.model.coverage.units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
+from hotsync.model.passing_ports import USUAL
 
 _FEW = 4
 
@@ -50,7 +51,7 @@ class CoverageFacts:
     opened: tuple[OpenFile, ...] = ()
     units: tuple[UnitSeen, ...] = ()
     listeners: tuple[Listener, ...] = ()
-    passing: range = range(32768, 61000)
+    passing: range = USUAL
     containers: tuple[ContainerSeen, ...] = ()
     certificates: tuple[CertificateSeen, ...] = ()
     faults: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from hotsync.model.coverage.judge import Cover, Judge
 from hotsync.model.coverage.runners import Runner
 from hotsync.model.machine_units import base_reason
 from hotsync.model.mute import template_of
+from hotsync.model.passing_ports import is_passing
 
 _RUN = "/run/"
 _GENERATED = "/run/systemd/generator"
@@ -113,8 +114,7 @@ def _port_reason(listener: Listener, runner: Runner, lost: Collection[str], pass
     if runner.container:
         return ""  # told as a container
     if not runner.unit or runner.person:
-        port = listener.address.rpartition(":")[2]
-        asks = listener.address.startswith("udp") and port.isdigit() and int(port) in passing
+        asks = is_passing(listener.address, passing)
         if asks or (runner.person and runner.name in _LOGIN_PROGRAMS):
             return ""  # an answer is waited for; a login forwards something
         if runner.person and runner.unit:

@@ -11,7 +11,7 @@ from hotsync.model.packages.values import Package
 from hotsync.model.packages.wants import Machine
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Check, Verdict
-from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, missing_of
 from hotsync.model.slave_checks import judged
 
 _DATABASE_SERVER = re.compile(
@@ -35,8 +35,7 @@ def told_here(master: Iterable[PackageFact], machine: Machine) -> dict[str, Pack
 
 def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, hints: Hints, only_permissions: bool) -> Iterator[Check]:
     """Given what was planned and what came of it, return whether the MASTER's packages are here, and as new."""
-    missing = {each.name: each.reason for each in facts.streams_stay} | outcome.missing
-    behind = {each.name: each.reason for each in facts.stays} | outcome.behind
+    missing, behind = missing_of(facts, outcome), behind_of(facts, outcome)
     broken = "" if outcome.repaired else facts.broken
     if broken or only_permissions:
         why = "the package database must be repaired first" if broken else "fixperm installs nothing"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.instances import is_main_process, is_there, longer_name, not_told, told_apart, with_failure
-from hotsync.sources.processes import parse_unit
+from hotsync.sources.instances import is_set_up, is_there, longer_name, not_told, told_apart, with_failure
+from hotsync.sources.processes import parse_unit, user_name
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
 from hotsync.sources.unit_files import list_unit_files
@@ -25,7 +24,6 @@ _SERVER_UNIT = re.compile(r"^(?:mariadb|mysql|mysqld)(?:@(?P<instance>.*))?\.ser
 _TEMPLATES = ("mariadb@.service", "mysqld@.service")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*\.service")
 _WARM = "hotsync-warm-"
-_LAST_SYSTEM_ACCOUNT = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,23 +238,16 @@ def _strange(listener: Listener, unit: str) -> str:
     where = f"the database server with the socket {listener.socket} (process {listener.pid})"
     if socket_owner not in (owner, 0):
         return f"{where} does not own its socket: it is not asked, and its databases are not protected"
-    if owner > _LAST_SYSTEM_ACCOUNT and not is_main_process(unit, listener.pid):
-        return f"{where} runs as user {_name(owner)} outside of any unit: its databases are not protected"
+    if not is_set_up(owner, unit, listener.pid):
+        return f"{where} runs as user {user_name(owner)} outside of any unit: its databases are not protected"
     return ""
 
 
 def _user(pid: int) -> str:
     try:
-        return _name(os.stat(f"/proc/{pid}").st_uid)
+        return user_name(os.stat(f"/proc/{pid}").st_uid)
     except OSError:
         return ""
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _directory(pid: int) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ They are found by their processes; those that were collected before and do not r
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +17,10 @@ from hotsync.model.mute import template_of
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
-from hotsync.sources.instances import is_main_process, is_there, longer_name, not_told, told_apart, with_failure
+from hotsync.sources.instances import is_set_up, is_there, longer_name, not_told, told_apart, with_failure
 from hotsync.sources.postgresql.cluster import NAME, with_tablespaces
 from hotsync.sources.postgresql.place import is_unit, place_fault, user_fault
-from hotsync.sources.processes import Process, running
+from hotsync.sources.processes import Process, running, user_name
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name, open_plain
 from hotsync.sources.unit_files import list_unit_files
@@ -29,7 +28,6 @@ from hotsync.system.command import ENVIRONMENT
 
 PROGRAMS = ("postgres", "postmaster")
 _OWN = "hotsync-"
-_LAST_SYSTEM_ACCOUNT = 999
 _LONGEST_FILE = 4096
 _VERSION = re.compile(r"\d{1,2}(?:\.\d)?", re.ASCII)
 _PATTERNS = ("postgresql.service", "postgresql-*.service")
@@ -212,14 +210,14 @@ def _server(process: Process, proc: Path) -> Dataset | None:
         _stranger(process, runs_as, owner)
         or ("" if _VERSION.fullmatch(version) else "its PG_VERSION cannot be read")
         or place_fault(place)
-        or user_fault(_name(runs_as))
+        or user_fault(user_name(runs_as))
         or _unit_fault(process.unit)
         or ("" if socket and _is_port(port) else "it has no unix socket (unix_socket_directories is empty)")
     )
     stem = process.unit.removesuffix(".service") or place.strip("/")
     return Dataset(
         NAME, file_name(f"{version}-{stem}" if _VERSION.fullmatch(version) else stem), socket=socket,
-        port=int(port) if _is_port(port) else 0, user=_name(runs_as), version=version, unit=process.unit,
+        port=int(port) if _is_port(port) else 0, user=user_name(runs_as), version=version, unit=process.unit,
         fault=f"the server in {place}: {fault}" if fault else "",
         directories=tuple(dict.fromkeys((place, works_in))), place=place, programs=programs,
     )  # fmt: skip
@@ -232,11 +230,11 @@ def _stranger(process: Process, runs_as: int, owner: int) -> str:
     system; and its data directory is its own.
     """
     if runs_as != owner:
-        return f"it runs as user {_name(runs_as)}, and its data directory is {_name(owner)}'s: it is not asked"
+        return f"it runs as user {user_name(runs_as)}, and its data directory is {user_name(owner)}'s: it is not asked"
     if not runs_as:
         return "it runs as root: it is not asked"
-    if runs_as > _LAST_SYSTEM_ACCOUNT and not is_main_process(process.unit, process.pid):
-        return f"it runs as user {_name(runs_as)} outside of any unit: give it a unit, {_PLUGIN}"
+    if not is_set_up(runs_as, process.unit, process.pid):
+        return f"it runs as user {user_name(runs_as)} outside of any unit: give it a unit, {_PLUGIN}"
     return ""
 
 
@@ -263,10 +261,3 @@ def _line(path: Path) -> str:
 
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 5
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
