@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.contract
 
 MASTER, SLAVE = Address("eth7", "10.77.0.1", 24), Address("eth7", "10.77.0.2", 24)
 PLAN = NetworkPlan(NetworkChoice.MASTERS, "master", (MASTER,), (), (SLAVE,))
+ETH_P_ARP = 0x0806
 PROMOTION = Promotion(1, 1, "d", 1.0, 1.0, 1.0, PLAN, ())
 
 
@@ -71,6 +73,19 @@ def test_what_the_network_does_not_take_is_noted_and_the_rest_is_taken(tmp_path:
     assert [note for note in notes if "gateway 2001:db8::ff on eth7" in note]
     shown = command.run(["ip", "-o", "address", "show", "dev", "eth7"]).text
     assert "10.77.0.1/24" in shown
+
+
+@pytest.mark.usefixtures("card")
+def test_where_the_network_is_kept_the_neighbours_hear_of_the_addresses_that_were_given_by_hand(tmp_path: Path) -> None:
+    command.run(["ip", "address", "add", str(MASTER), "dev", "eth7"])
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ARP)) as neighbour:
+        neighbour.bind(("far7", ETH_P_ARP))
+        neighbour.settimeout(10)
+        kept = replace(PROMOTION, network=NetworkPlan(NetworkChoice.KEEP))
+        PromotionNetwork(Paths(tmp_path), lambda: kept, lambda note: pytest.fail(note)).activate()
+        told: set[str] = set()
+        while told < {MASTER.address, SLAVE.address}:  # each is told several times; a TimeoutError says who was not
+            told.add(socket.inet_ntoa(neighbour.recv(64)[14:18]))
 
 
 def put(etc: Path, texts: Mapping[str, str | None]) -> None:

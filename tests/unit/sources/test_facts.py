@@ -135,6 +135,7 @@ def test_interfaces_are_told_without_what_passes() -> None:
     links = [
         {"ifname": "lo", "link_type": "loopback", "flags": ["UP"]},
         {"ifname": "veth1", "link_type": "ether", "master": "br0", "linkinfo": {"info_kind": "veth"}, "flags": ["UP"]},
+        {"ifname": "eth1", "link_type": "ether", "master": "br0", "linkinfo": {"info_kind": "veth"}, "flags": ["UP"]},
         {
             "ifname": "eth0",
             "link_type": "ether",
@@ -156,6 +157,7 @@ def test_interfaces_are_told_without_what_passes() -> None:
             "eth0", "02:00:00:00:00:01", "", "", True,
             (AddressFact("10.0.0.1", 24), AddressFact("10.0.0.2", 24, dynamic=True)),
         ),
+        InterfaceFact("eth1", "", "veth", "br0", True, ()),  # a server that is a container has such cards
     )  # fmt: skip
     assert parse_interfaces("") == ()
 

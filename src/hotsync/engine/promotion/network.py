@@ -141,6 +141,7 @@ class PromotionNetwork:
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if not plan.choice.takes_addresses:
+            live.announce(live.read_addresses())  # the MASTER's may be among them, given by hand
             return
         state = self._state()
         self._take(plan, state, live_links.to_make(state, live.read_interfaces()))

@@ -18,7 +18,8 @@ class Network(Protocol):
         ...
 
     def activate(self) -> None:
-        """Let the network manager read the exchanged /etc without losing an address; tell the neighbours again."""
+        """Let the network manager read the exchanged /etc without losing an address; tell the neighbours of
+        what this server has, again or where it keeps its own network."""
         ...
 
     def hold_clients(self) -> None:
