@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import giving_up
+from hotsync.backends.network import giving_up, ifupdown
 from hotsync.engine.one_master.hold import LiveLines
 from hotsync.model.network.values import Address
 from hotsync.system import command
@@ -103,3 +103,23 @@ def test_of_ipv6_global_and_local_ones_are_given_up_and_had_again_and_the_link_l
     assert all_of_6() == {link_local, standby.address}
     giving_up.restore(gone)
     assert all_of_6() == {link_local, standby.address, *(each.address for each in gone)}
+
+
+def test_an_interface_that_has_its_address_already_is_set_up_whole_by_ifup(tmp_path: Path) -> None:
+    """As where a server was held since its boot, and is let go: networking.service has its whole work to do yet."""
+    stanza = "auto eth7\niface eth7 inet static\n    address {}\n    up ip route add 10.50.0.0/16 via 10.99.8.77\n"
+    interfaces = tmp_path / ifupdown.FILE
+    interfaces.parent.mkdir()
+    interfaces.write_text(stanza.format(PRODUCTION))
+    (tmp_path / "state").mkdir()
+    ifup = ["ifup", "--all", "--no-scripts", f"--interfaces={interfaces}", f"--state-dir={tmp_path / 'state'}"]
+    state = tmp_path / "state/ifstate"
+    assert command.run(ifup, ok=range(256)).returncode == 1, "it does not go on, or this test shows nothing"
+    assert ifupdown.make_room(tmp_path, state) == (PRODUCTION,)
+    assert addresses() == {STANDBY.address, OTHER.address}
+    command.run(ifup)
+    assert addresses() == {STANDBY.address, PRODUCTION.address, OTHER.address}
+    assert "10.50.0.0/16 via 10.99.8.77" in command.run(["ip", "route"]).text
+    assert ifupdown.make_room(tmp_path, state) == (), "what ifup has set up is left alone"
+    interfaces.write_text("iface eth7 inet static\n    address of nobody\n")
+    assert ifupdown.make_room(tmp_path, state) == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import dhcp_clients, snapshot
+from hotsync.backends.network import dhcp_clients, ifupdown, snapshot
 from hotsync.errors import CommandFailed
 from hotsync.model.network.values import Address
 from hotsync.system import command
@@ -36,8 +36,14 @@ def stop_managers() -> None:
 def start_managers(etc: Path = Path("/etc")) -> None:
     """Start what this server uses to look after its interfaces, as its files say now."""
     wanted = [unit for unit in (*MANAGERS, "networking.service") if _is_enabled(unit)]
-    if wanted:
-        command.run(["systemctl", "start", "--", *wanted], ok=range(256), timeout=120)
+    fresh = "networking.service" in wanted and not _is_active("networking.service")
+    moved = ifupdown.make_room(etc) if fresh else ()
+    try:
+        if wanted:
+            command.run(["systemctl", "start", "--", *wanted], ok=range(256), timeout=120)
+    finally:
+        for address in moved:  # whatever became of it
+            live.add(address)
     if "networking.service" in wanted:
         dhcp_clients.start_clients(etc, live.read_interfaces())
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hotsync.backends.network import addresses as live
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.ifupdown_read import parse
 from hotsync.backends.network.ifupdown_write import FILE, render
+from hotsync.errors import ConfigError
 from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
@@ -22,11 +24,14 @@ __all__ = [
     "by_name",
     "drop_standby",
     "files",
+    "make_room",
     "parse",
     "read",
     "render",
     "standby",
 ]
+STATE = Path("/run/network/ifstate")
+"""Where ifup writes down which interfaces it has set up: `name=name`, a line each."""
 _MOST_FILES = 100
 _BEGIN = "# HotSync: this server's standby address, kept until the other server has rejoined."
 _END = "# HotSync: end of the standby address."
@@ -94,6 +99,31 @@ def activate(etc: Path) -> None:
     if active.returncode == 0:
         # what it configured statically stays on the interfaces when it ends
         command.run(["systemctl", "stop", "systemd-networkd.socket", "systemd-networkd.service"], ok=range(256))
+
+
+def make_room(etc: Path, state: Path = STATE) -> tuple[Address, ...]:
+    """Take the addresses away that networking.service is about to give the interfaces that it has not set up yet, and
+    return them.
+
+    ifup ends with an interface at the first address that is there already: its gateway, its routes and whatever else
+    its lines say does not come then.
+    """
+    try:
+        wanted = {(each.interface, each.address) for each in read(etc).addresses}
+    except ConfigError:
+        return ()  # ifup reads it as it can
+    try:
+        set_up = {line.partition("=")[0] for line in state.read_text().splitlines()}
+    except OSError:
+        set_up = set[str]()
+    there = tuple(each for each in live.read_addresses() if each.interface not in set_up)
+    gone = tuple(each for each in there if (each.interface, each.address) in wanted)
+    for each in gone:
+        command.run(["ip", "address", "del", str(each), "dev", each.interface], ok=range(256))
+    for each in reversed(there):
+        if each not in gone and each.interface in {one.interface for one in gone}:
+            live.prefer(each)  # the way into its network may have gone along
+    return gone
 
 
 def _gather(etc: Path, path: str, texts: dict[str, str]) -> None:

@@ -124,22 +124,19 @@ class LiveNetwork:
         """Take addresses, once nobody else has them, and let the network manager look after interfaces again."""
         ours = tuple(own)
         self._wait_until_free(ours)
+        self.paths.held_flag.unlink(missing_ok=True)
+        etc = self.paths.at("/etc")
+        system = network_system(etc)
+        self._try(giving_up.start_managers)
+        if system is not None:
+            self._try(partial(system.activate, etc))
         here = live.read_interfaces()
-        for address in ours:
+        for address in ours:  # whatever the manager made of them
             if address.interface in here:
                 live.add(address)
         for gateway in gateways:
             if gateway.interface in here and is_on_link(gateway, ours):
                 self._try(partial(live.set_gateway, gateway, None, on_link=True))
-        self.paths.held_flag.unlink(missing_ok=True)
-        etc = self.paths.at("/etc")
-        system = network_system(etc)
-        giving_up.start_managers()
-        if system is not None:
-            self._try(partial(system.activate, etc))
-        for address in ours:
-            if address.interface in here:
-                live.add(address)
         live.announce(address for address in ours if address.interface in here)
 
     def _wait_until_free(self, addresses: tuple[Address, ...]) -> None:
