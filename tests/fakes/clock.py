@@ -1,10 +1,23 @@
-"""A clock that goes on by a second whenever it is looked at, so that nobody waits."""
+"""Clocks with which nobody waits."""
 
 from __future__ import annotations
 
+from hotsync.system.clock import SystemClock
+
+
+class StillClock(SystemClock):
+    """Shows `time` until that is set to something else."""
+
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def now(self) -> float:
+        """Return the time that was set."""
+        return self.time
+
 
 class TickingClock:
-    """Time as a plain number."""
+    """Goes on by a second whenever it is looked at."""
 
     def __init__(self, start: float = 1000.0) -> None:
         self._now = start

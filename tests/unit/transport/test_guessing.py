@@ -8,24 +8,16 @@ from hypothesis import strategies as st
 
 from hotsync.errors import PairingSlowed, PeerBusy
 from hotsync.model.secret import Secret
-from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from hotsync.transport.guessing import FIRST_DELAY, LONGEST_DELAY, Attempts, Guard, wait_of
+from tests.fakes.clock import StillClock
 
 PASSWORD = Secret("correct horse")
 
 
-class Still(SystemClock):
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
-
-    def now(self) -> float:
-        return self.time
-
-
 @pytest.fixture
-def clock() -> Still:
-    return Still()
+def clock() -> StillClock:
+    return StillClock()
 
 
 @pytest.fixture
@@ -41,7 +33,7 @@ def seconds_to_wait(guard: Guard) -> float:
     return 0
 
 
-def test_the_wait_doubles_and_has_an_end(paths: Paths, clock: Still) -> None:
+def test_the_wait_doubles_and_has_an_end(paths: Paths, clock: StillClock) -> None:
     waits: list[float] = []
     for _ in range(12):
         guard = Guard(paths, clock)  # anew each time: as after a restart
@@ -53,7 +45,7 @@ def test_the_wait_doubles_and_has_an_end(paths: Paths, clock: Still) -> None:
     assert waits[-1] == LONGEST_DELAY
 
 
-def test_success_forgets_what_failed(paths: Paths, clock: Still) -> None:
+def test_success_forgets_what_failed(paths: Paths, clock: StillClock) -> None:
     guard = Guard(paths, clock)
     guard.count(PASSWORD)
     guard.forget()
@@ -61,14 +53,14 @@ def test_success_forgets_what_failed(paths: Paths, clock: Still) -> None:
     assert seconds_to_wait(guard) == 0
 
 
-def test_a_new_password_on_this_server_starts_anew_and_the_old_one_does_not(paths: Paths, clock: Still) -> None:
+def test_a_new_password_on_this_server_starts_anew_and_the_old_one_does_not(paths: Paths, clock: StillClock) -> None:
     guard = Guard(paths, clock)
     guard.count(PASSWORD)
     guard.check(Secret("another"), "a")
     assert seconds_to_wait(guard) > 0
 
 
-def test_the_password_is_not_in_the_file(paths: Paths, clock: Still) -> None:
+def test_the_password_is_not_in_the_file(paths: Paths, clock: StillClock) -> None:
     Guard(paths, clock).count(PASSWORD)
     file = paths.state / "pairing.json"
     assert b"correct" not in file.read_bytes()
@@ -76,7 +68,7 @@ def test_the_password_is_not_in_the_file(paths: Paths, clock: Still) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"failures": "many"}'])
-def test_a_damaged_record_means_a_wait_that_ends(paths: Paths, clock: Still, text: str) -> None:
+def test_a_damaged_record_means_a_wait_that_ends(paths: Paths, clock: StillClock, text: str) -> None:
     guard = Guard(paths, clock)
     paths.state.mkdir(parents=True)
     (paths.state / "pairing.json").write_text(text)
@@ -86,7 +78,7 @@ def test_a_damaged_record_means_a_wait_that_ends(paths: Paths, clock: Still, tex
     assert seconds_to_wait(guard) == 0
 
 
-def test_a_window_lets_in_at_once_and_closes(paths: Paths, clock: Still) -> None:
+def test_a_window_lets_in_at_once_and_closes(paths: Paths, clock: StillClock) -> None:
     guard = Guard(paths, clock)
     guard.count(PASSWORD)
     guard.open_window(10)
@@ -98,7 +90,7 @@ def test_a_window_lets_in_at_once_and_closes(paths: Paths, clock: Still) -> None
     assert guard.is_open()
 
 
-def test_attempts_come_one_at_a_time(paths: Paths, clock: Still) -> None:
+def test_attempts_come_one_at_a_time(paths: Paths, clock: StillClock) -> None:
     with Guard(paths, clock).alone(), pytest.raises(PeerBusy), Guard(paths, clock).alone():
         pass
 

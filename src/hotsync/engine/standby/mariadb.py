@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.backends import waiting_servers
-from hotsync.engine.promotion.loads import data_folder
 from hotsync.engine.promotion.master_facts import spool_of_tree
-from hotsync.engine.standby.place import OfStandby
+from hotsync.engine.standby.place import OfStandby, data_of
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
@@ -40,11 +37,7 @@ def follower_of(paths: Paths, dump: DatabaseDump) -> MariadbFollower | None:
     """Given a server's dump, return where its standby is, or would be; None if it can have none."""
     if not _NAME.fullmatch(dump.instance):
         return None
-    data = Path(os.path.realpath(paths.at(data_folder(paths.replica / "tree", dump))))
-    try:
-        user = pwd.getpwuid(data.stat().st_uid).pw_name
-    except (OSError, KeyError):
-        user = OWNER
+    data, user = data_of(paths, dump, OWNER)
     folder = waiting_servers.folder_of(paths, f"{mariadb.NAME}@{dump.instance}")
     upstream = replicas.upstream_socket(paths, dump.instance)
     return MariadbFollower(paths, Standby(dump.instance, user, data, upstream, folder))

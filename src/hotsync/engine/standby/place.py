@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from hotsync.engine.promotion.loads import data_folder
+from hotsync.model.promotion import DatabaseDump
 from hotsync.system.paths import Paths
+
+
+def data_of(paths: Paths, dump: DatabaseDump, owner: str) -> tuple[Path, str]:
+    """Given a server's dump, return where its standby's data lies, or would lie, and who owns it: `owner` where there
+    is nothing yet, or an account without a name."""
+    data = Path(os.path.realpath(paths.at(data_folder(paths.replica / "tree", dump))))
+    try:
+        return data, pwd.getpwuid(data.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return data, owner
 
 
 class Place(Protocol):

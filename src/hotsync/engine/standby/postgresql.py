@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import pwd
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from hotsync.backends import waiting_servers
-from hotsync.engine.promotion.loads import GROWTH, data_folder
+from hotsync.engine.promotion.loads import GROWTH
 from hotsync.engine.promotion.master_facts import spool_of_tree
 from hotsync.engine.promotion.room import free_at
-from hotsync.engine.standby.place import OfStandby
+from hotsync.engine.standby.place import OfStandby, data_of
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.standby import StandbyFacts, StandbyShown
@@ -48,11 +45,7 @@ def follower_of(paths: Paths, dump: DatabaseDump) -> PostgresqlFollower | None:
     """
     if dump.directory or not _NAME.fullmatch(dump.instance) or dump.served_by != dump.instance:
         return None
-    data = Path(os.path.realpath(paths.at(data_folder(paths.replica / "tree", dump))))
-    try:
-        user = pwd.getpwuid(data.stat().st_uid).pw_name
-    except (OSError, KeyError):
-        user = OWNER
+    data, user = data_of(paths, dump, OWNER)
     folder = waiting_servers.folder_of(paths, f"{postgresql.NAME}@{dump.instance}")
     upstream = upstream_socket(paths, dump.instance).parent
     return PostgresqlFollower(paths, Standby(dump.instance, OWNER if user == "root" else user, data, upstream, folder))
