@@ -85,7 +85,10 @@ FAULTS = {
     "an expired certificate": Fault("master", EXPIRED, "client.certificate.993", "expired on"),
     "an absent package": Fault("slave", "dpkg --purge --force-all dovecot-imapd dovecot-core", UNITS, "dovecot"),
     "an absent database server": Fault(
-        "slave", "dpkg --purge --force-all postgresql-15", "host.data.servers", "postgresql"
+        "slave",
+        "DEBIAN_FRONTEND=noninteractive dpkg --purge --force-all postgresql-15",
+        "host.data.servers",
+        "postgresql",
     ),
     # people
     "a missing user": Fault("master", "userdel anna", "client.dovecot.imap.1", "uthenticat"),
