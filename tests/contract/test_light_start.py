@@ -1,4 +1,4 @@
-"""What a timer's run loads: a quarter of the cost of "nothing changed" was programs' parts that it never uses."""
+"""What a command loads: a quarter of the cost of "nothing changed" was programs' parts that it never uses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,21 @@ NEVER_NEEDED = (
 )  # fmt: skip
 
 
+def loaded_with(modules: str) -> set[str]:
+    code = f"import json, sys, {modules}; print(json.dumps(sorted(sys.modules)))"
+    return set(json.loads(command.run([sys.executable, "-c", code]).text))
+
+
 def test_a_run_loads_nothing_that_only_other_commands_need() -> None:
-    code = "import json, sys, hotsync.cli.main; print(json.dumps(sorted(sys.modules)))"
-    loaded = set(json.loads(command.run([sys.executable, "-c", code]).text))
+    loaded = loaded_with("hotsync.cli.main, hotsync.cli.sync")
     assert "hotsync.engine.sync.host" in loaded
     assert [name for name in NEVER_NEEDED if name in loaded] == []
+
+
+def test_other_commands_and_the_shell_that_completes_them_load_nothing_of_a_run() -> None:
+    loaded = loaded_with("hotsync.cli.main")
+    assert "hotsync.cli.door" in loaded
+    assert not {name for name in loaded if name.startswith(("hotsync.engine", "hotsync.sources", "hotsync.transport"))}
 
 
 def test_every_other_command_is_there_when_it_is_wanted() -> None:

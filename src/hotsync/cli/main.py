@@ -7,7 +7,6 @@ import click
 from hotsync import __version__
 from hotsync.cli.door import GuardedGroup
 from hotsync.cli.lazy import LazyCommands
-from hotsync.cli.sync import sync
 
 __all__ = ["hotsync"]
 
@@ -52,4 +51,6 @@ def hotsync(
     """
     if context.invoked_subcommand is not None:
         return None
+    from hotsync.cli.sync import sync  # only now: other commands, and a shell that completes them, need nothing of it
+
     return sync(dry_run=dry_run, accept_changes=accept_changes, full=full, as_json=as_json, timer=timer, last=last)
