@@ -42,12 +42,16 @@ def read_open_files(proc: Path = PROC) -> list[OpenFile]:
     """Return the regular files, not deleted, that processes hold open for writing."""
     found: dict[tuple[str, str], OpenFile] = {}
     for folder, runner in processes(proc):
-        for path, size in _held(folder):
+        for path, size in held_for_writing(folder):
             found[(path, str(runner))] = OpenFile(path, str(runner), size)
     return list(found.values())
 
 
-def _held(folder: Path) -> Iterator[tuple[str, int]]:
+def held_for_writing(folder: Path) -> Iterator[tuple[str, int]]:
+    """Given a process's folder in /proc, return the regular files, not deleted, that it has open for writing.
+
+    Their paths are those that it sees itself.
+    """
     try:
         numbers = os.listdir(folder / "fd")
     except OSError:

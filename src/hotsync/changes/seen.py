@@ -58,3 +58,7 @@ class SoundCopies(Protocol):
     def lies_at(self, path: str) -> bool:
         """Say whether a sound copy lies at a path: nothing else may be carried in its place."""
         ...
+
+    def covers(self, key: bytes) -> bool:
+        """Say whether a sound copy of a whole folder lies at a key: it may be on another file system."""
+        ...

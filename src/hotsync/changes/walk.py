@@ -225,7 +225,7 @@ class Walk:
 
     def _enter(self, frame: Frame, name: bytes, stamp: Stamp, status: os.stat_result, scope: Scope) -> Gap | None:
         key, mounted = stamp[0], frame.mounted.get(name)
-        if mounted is None and status.st_dev != frame.device and frame.kind not in _WITH_SUBVOLUMES:
+        if mounted is None and status.st_dev != frame.device and not self._may_differ(frame, key):
             return self._closed(key, False, "another file system was mounted there meanwhile")
         place = (status.st_dev, status.st_ino)
         if mounted is not None and any((above.device, above.inode) == place for above in self._stack):
@@ -255,6 +255,10 @@ class Walk:
         if len(self._stack) > _OPEN_FOLDERS:
             self._stack[-_OPEN_FOLDERS].close()
         return None
+
+    def _may_differ(self, frame: Frame, key: bytes) -> bool:
+        """Say whether a folder may have a device number of its own although nothing was mounted there before."""
+        return frame.kind in _WITH_SUBVOLUMES or (self._copies is not None and self._copies.covers(key))
 
     def _framed(self, key: bytes, descriptor: int, scope: Scope, kind: str) -> Frame:
         """Return the frame of an open folder: its names in order, without those that no rule wants."""

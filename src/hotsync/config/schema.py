@@ -140,6 +140,15 @@ class Settings(BaseModel):
         "on the MASTER: database servers that a plugin of yours dumps, so that no run collects them or speaks of them",
         example="mysql/default,mariadbd in container shop-db",
     )
+    pause_seconds: int = _setting(
+        "hotsync",
+        "PauseSeconds",
+        Number(0, 60),
+        "10",
+        "on the MASTER: for how long at most a run pauses a container in which a database server runs, to copy of its "
+        "files what has changed; 0: never, and they are copied while they are written",
+        unit="seconds",
+    )
     mail_queue: bool = _setting(
         "hotsync",
         "MailQueue",

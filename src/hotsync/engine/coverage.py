@@ -13,11 +13,11 @@ from hotsync.backends.coverage_containers import read_containers
 from hotsync.backends.coverage_processes import read_open_files
 from hotsync.backends.coverage_units import read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
-from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.backends.package_files import read_all_files
 from hotsync.backends.passing_ports import passing_ports
 from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.status import holdings
+from hotsync.engine.sync.copies import pauses
 from hotsync.engine.sync.select import own_profiles
 from hotsync.model.coverage.findings import OpenFile
 from hotsync.model.coverage.judge import Judge
@@ -25,6 +25,8 @@ from hotsync.model.coverage.result import CoverageFacts, ProfileSeen
 from hotsync.model.identity import Role
 from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Profile
+from hotsync.sources.frozen.find import read_servers
+from hotsync.sources.live_databases import REASON, read_live_databases
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -50,7 +52,8 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     side = MasterSide(paths, clock, role)
     newest = holdings(paths, role)
     points = newest.datasets if newest else ()
-    live = [each.where for each in read_live_databases(paths.root)]
+    live = dict.fromkeys(read_live_databases(paths.root, pausing=pauses(settings)), REASON)
+    live |= {server.name: server.fault for server in read_servers(paths.root) if pauses(settings) and server.fault}
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))
     judge = Judge(selection, side.mounted, read_all_files(paths.root))
@@ -69,7 +72,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         datasets=tuple(point.name for point in points if point.taken_at),
         uncollected=(
             *((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
-            *((name, REASON) for name in live if name not in settings.dumped_by_plugin),
+            *((name, reason) for name, reason in live.items() if name not in settings.dumped_by_plugin),
         ),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),

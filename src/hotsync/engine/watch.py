@@ -109,6 +109,11 @@ def _count(tally: Tally, live: LiveFiles, change: Change, carried: Entry | None)
 def fate_of(live: LiveFiles, change: Change, carried: Entry | None) -> Fate | None:
     """Given what differs from the manifest, and what that has there, return what is newer; None: nothing by itself."""
     entry = change.entry
+    if live.is_covered(change.path):
+        # a database in a container writes all the time; whether that is something new only the server could tell
+        if entry is not None and (entry.kind is not Kind.FILE or live.judge(change.path, carried) is Live.SAME):
+            return None
+        return Fate.PERHAPS
     if entry is None:
         return Fate.DELETED
     judged = live.judge(change.path, carried) if entry.kind is Kind.FILE else Live.PLAIN

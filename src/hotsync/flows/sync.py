@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hotsync.engine.sync.host import Say, SyncHost
 from hotsync.engine.sync.preview import Preview
@@ -85,8 +85,8 @@ def _sync(host: SyncHost, options: SyncOptions, say: Say, story: _Story) -> RunR
         story.notices += (*collected.notices, *host.tend_streams(), *_of_streams(host.paths))
         story.failed_sources = len(collected.failed)
         with host.shadows() as shadows:
-            detection, selected = host.detect(collected, shadows, say)
-            collected = replace(collected, points=(*collected.points, *shadows.points()))
+            detection, selected, collected = host.detect(collected, shadows, say)
+            story.failed_sources = len(collected.failed)
             story.notices += (*host.lacking(selected), *shadows.notices(), *detection.problems)
             story.remarks = detection.remarks
             host.guard(detection, selected, accepted=options.accept_changes)

@@ -11,14 +11,15 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mounted file system: where, its type, its source, which folder of it (`/` unless it is a bind mount), and the
-    options of the file system itself."""
+    """One mounted file system: where, its type, its source, which folder of it (`/` unless it is a bind mount), the
+    options of the file system itself, and the kernel's number for it (`254:0`)."""
 
     point: str
     kind: str
     source: str
     subtree: str
     options: str = ""
+    device: str = ""
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
@@ -29,13 +30,13 @@ def parse_mountinfo(text: str) -> list[Mount]:
         fields, tail = left.split(" "), right.split(" ")
         if separator and len(fields) > 4 and len(tail) > 1:
             options = tail[2] if len(tail) > 2 else ""
-            mounts.append(Mount(_plain(fields[4]), tail[0], _plain(tail[1]), _plain(fields[3]), options))
+            mounts.append(Mount(_plain(fields[4]), tail[0], _plain(tail[1]), _plain(fields[3]), options, fields[2]))
     return mounts
 
 
-def read_mounts() -> list[Mount]:
-    """Return what is mounted on this host now."""
-    return parse_mountinfo(Path("/proc/self/mountinfo").read_bytes().decode("utf-8", "surrogateescape"))
+def read_mounts(process: Path = Path("/proc/self")) -> list[Mount]:
+    """Return what is mounted on this host now, or what a process sees (given its folder in /proc); raise OSError."""
+    return parse_mountinfo((process / "mountinfo").read_bytes().decode("utf-8", "surrogateescape"))
 
 
 def _plain(field: str) -> str:

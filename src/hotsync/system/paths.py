@@ -105,6 +105,11 @@ class Paths:
         return self.state / "shadows"
 
     @property
+    def frozen(self) -> Path:
+        """On the MASTER: copies of databases in containers, which a run sees in the place of the live ones."""
+        return self.state / "frozen"
+
+    @property
     def collecting(self) -> Path:
         """Where a collected file waits until its dataset is complete; beside the spool, out of the walk."""
         return self.state / "collecting"

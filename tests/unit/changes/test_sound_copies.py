@@ -34,6 +34,9 @@ class Copies:
         folder, _, name = key.rpartition(b"\0")
         return name in self.hidden(folder)
 
+    def covers(self, key: bytes) -> bool:
+        return False
+
     def lies_at(self, path: str) -> bool:
         return path.encode().replace(b"/", b"\0") in self.lying
 

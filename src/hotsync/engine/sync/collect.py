@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from hotsync.backends.live_databases import REASON, read_live_databases
 from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
 from hotsync.profiles.resolve import queue_rules
 from hotsync.sources.followed import Pace
+from hotsync.sources.live_databases import REASON, read_live_databases
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
 from hotsync.sources.source import Context
@@ -38,13 +38,15 @@ def collect(
     *,
     databases: bool,
     elsewhere: Collection[str] = (),
+    pausing: bool = False,
     mail_queue: bool,
     say: Callable[[str], None],
     pace: Pace | None = None,
 ) -> Collected:
     """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy.
 
-    `pace` is given where database servers are streamed; `elsewhere` names those that a plugin dumps.
+    `pace` is given where database servers are streamed; `elsewhere` names those that a plugin dumps. `pausing`: what
+    is in containers is copied while these are paused, later.
     """
     notices: list[Notice] = []
     started_at = clock.now()
@@ -52,7 +54,7 @@ def collect(
     done = collect_all(
         context, databases=databases, elsewhere=elsewhere, pace=pace, begin=lambda name: say(f"Collecting {name}")
     )
-    found = (each.where for each in read_live_databases(paths.root))
+    found = read_live_databases(paths.root, pausing=pausing)
     notices += [Notice("source.live", f"{name}: {REASON}") for name in found if name not in elsewhere]
     say("Asking plugins and lists")
     site = site_rules(paths)

@@ -20,6 +20,7 @@ from hotsync.config.schema import Settings
 from hotsync.engine.one_master.hold import refuse_if_held
 from hotsync.engine.standby.streaming import tend_all
 from hotsync.engine.sync.collect import Collected, collect, last_rules
+from hotsync.engine.sync.copies import completed, pauses, show_copies, show_last_copies
 from hotsync.engine.sync.delivery import Delivery, deliver
 from hotsync.engine.sync.preview import Preview, rows_of
 from hotsync.engine.sync.select import Selected, build_selection
@@ -32,7 +33,7 @@ from hotsync.model.guard import GuardRule
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
-from hotsync.model.selection import Action, Selection
+from hotsync.model.selection import Selection
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.shadows.shadows import Shadows
@@ -208,7 +209,7 @@ class SyncHost:
         pace = Pace(self.settings.stream_dump_minutes * 60.0, partial(is_followed, told=partial(_applied_there, link)))
         return collect(
             self.paths, self.clock, databases=self.settings.databases.carried,
-            elsewhere=self.settings.dumped_by_plugin,
+            elsewhere=self.settings.dumped_by_plugin, pausing=pauses(self.settings),
             mail_queue=self.settings.mail_queue or self.last,
             say=lambda phase: say(phase, None),
             pace=pace if self.settings.streams and not self.last else None,
@@ -225,16 +226,15 @@ class SyncHost:
         """Return who shows, to this run only and while a block with it lasts, sound copies of SQLite and TDB files."""
         return Shadows(self.paths, self.clock, make=make)
 
-    def detect(self, collected: Collected, shadows: Shadows, say: Say) -> tuple[Detection, Selected]:
-        """Find what differs from the last generation.
+    def detect(self, collected: Collected, shadows: Shadows, say: Say) -> tuple[Detection, Selected, Collected]:
+        """Find what differs from the last generation; what was collected is complete then.
 
         The plan lies beside the outbox, not in it: the SLAVE may still be committing what was sent from there.
         """
         selected, planned = build_selection(self.paths, collected.rules), self.paths.outbox / "planned"
         # what is mounted is read before shadows are: they are nobody's mounts
         table = mount_table(self.paths.root)
-        say("Copying SQLite and TDB files", None)
-        shadows.refresh(lambda path: selected.rules.decide(path).action is Action.INCLUDE)
+        frozen = show_copies(self.paths, self.clock, self.settings, selected, shadows, lambda phase: say(phase, None))
         self.clock.sleep(SETTLED_SECONDS)
         say("Looking for changes", None)
         with self.manifest() as manifest:
@@ -247,7 +247,7 @@ class SyncHost:
         if proofs is not None:
             _log.info("The SLAVE has %d bytes already: they need not be sent.", proofs.proven_bytes)
         shadows.finish()
-        return detection, selected
+        return detection, selected, completed(collected, frozen, shadows)
 
     def lacking(self, selected: Selected) -> list[Notice]:
         """Return what an application needs and these settings leave out."""
@@ -278,7 +278,7 @@ class SyncHost:
                 self.shadows(make=False) as shadows,
             ):
                 selected, table = build_selection(self.paths, site.rules), mount_table(self.paths.root)
-                shadows.refresh(lambda path: selected.rules.decide(path).action is Action.INCLUDE)
+                show_last_copies(self.paths, self.settings, selected, shadows)
                 detection = detect(
                     self.paths.root, selected.rules, manifest, out, self.clock, selected.mounts, manifest.digest,
                     table=table, keep_seals=False, copies=shadows,

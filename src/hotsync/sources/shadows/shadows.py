@@ -42,6 +42,7 @@ from hotsync.sources.shadows.look import LEASED, format_at, looks_at, may_be_hid
 from hotsync.sources.shadows.store import ShadowStore
 from hotsync.system.attributes import read_attributes
 from hotsync.system.clock import Clock
+from hotsync.system.files import open_beneath
 from hotsync.system.namespace import PrivateMounts, bind
 from hotsync.system.paths import Paths
 
@@ -65,6 +66,7 @@ class Shadows:
         self._tried: dict[str, Known] = {}
         self._bound: set[tuple[int, int]] = set()
         self._hidden: dict[bytes, set[bytes]] = {}
+        self._covered: set[bytes] = set()
         self._closed = self._halted = ""
         self._passed_by = 0
         self._refreshed_at = 0.0
@@ -96,6 +98,23 @@ class Shadows:
             self._troubles.append(self._halted)
 
     # --- what a run asks for ------------------------------------------------------------------------------------------
+
+    @property
+    def refused(self) -> str:
+        """Return why nothing can be shown in the place of anything ("": it can)."""
+        return self._closed
+
+    def cover(self, path: str, copy: Path) -> None:
+        """Show the copy of a whole folder in its place, before `refresh` looks at what lies there; raise OSError."""
+        with ExitStack() as stack:
+            root = os.open(self._paths.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, root)
+            live = open_beneath(root, path, os.O_PATH | os.O_DIRECTORY)
+            stack.callback(os.close, live)
+            source = os.open(copy, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            stack.callback(os.close, source)
+            bind(source, live)
+        self._covered.add(sort_key(path))
 
     def refresh(self, carried: Callable[[str], bool]) -> None:
         """Bring the known shadows up to date, drop those of files that are gone, and bind each over its live file."""
@@ -160,6 +179,10 @@ class Shadows:
     def hidden(self, folder: bytes) -> AbstractSet[bytes]:
         """Given the key of a folder, return the names in it that are parts of a live file, as far as they are known."""
         return self._hidden.get(folder, _NONE)
+
+    def covers(self, key: bytes) -> bool:
+        """Say whether a sound copy of a whole folder lies at a key: it may be on another file system."""
+        return key in self._covered
 
     def hides(self, key: bytes) -> bool:
         """Given the key of a path, say whether it is a part of a live file."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hotsync.changes.folders import Reach
 from hotsync.model.entry import Entry, sort_key
+from hotsync.sources.frozen.scan import look_of
+from hotsync.sources.frozen.store import copy_of, load_copies
 from hotsync.sources.shadows.index import SIDES, SQLITE, Known, load_index, must_copy
 from hotsync.sources.shadows.look import format_at, looks_at
 from hotsync.sources.shadows.store import ShadowStore
@@ -32,16 +34,36 @@ class LiveFiles:
         self._reach = reach
         self._store = ShadowStore(paths.shadows)
         self._known = load_index(paths.shadows / "index.json")
+        self._frozen = {known.path.strip("/"): known for known in load_copies(paths.frozen)}
+        self._copies = paths.frozen
 
     def judge(self, path: str, carried: Entry | None) -> Live:
         """Given a path that differs from the manifest, and what that has there, return what it is.
 
         Whether what was written to such a file changed anything in it only a copy would tell: it is newer, perhaps.
         """
+        if (folder := self._covered(path)) is not None:
+            return self._in_copy(path, folder, carried)
         known = self._known.get(path)
         if known is not None and known.has_shadow:
             return self._beside(path, known, carried)
         return Live.PART if carried is None and self._is_part(path) else Live.PLAIN
+
+    def is_covered(self, path: str) -> bool:
+        """Say whether a path lies in a folder of which the last run made a copy as a whole."""
+        return self._covered(path) is not None
+
+    def _covered(self, path: str) -> str | None:
+        return next((folder for folder in self._frozen if path == folder or path.startswith(f"{folder}/")), None)
+
+    def _in_copy(self, path: str, folder: str, carried: Entry | None) -> Live:
+        known, inside = self._frozen[folder], path.removeprefix(folder).lstrip("/")
+        try:
+            same = known.looks.get(inside) == look_of(self._reach.look(sort_key(path)))
+            came = carried is not None and _is_of(copy_of(self._copies, known.path).tree / inside, carried)
+        except OSError:
+            return Live.PERHAPS
+        return Live.SAME if same and came else Live.PERHAPS
 
     def _beside(self, path: str, known: Known, carried: Entry | None) -> Live:
         key = sort_key(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hotsync.backends.live_databases import read_live_databases
+from hotsync.sources.live_databases import read_live_databases
 
 NUMBER = "ab" * 32
 
@@ -26,8 +26,13 @@ def test_each_server_in_a_container_is_named_once_and_on_the_host_those_that_nob
     process(proc, 14, "mongod", "/", "/system.slice/mongod.service")
     process(proc, 15, "nginx", other, f"/system.slice/docker-{NUMBER}.scope")
     process(proc, 16, "mariadbd", other, "/system.slice/hotsync-warm-mariadb@default.service")
+    process(proc, 17, "postgres", other, "/system.slice/jailed.service")
     kept = tmp_path / "var/lib/docker/containers" / NUMBER
     kept.mkdir(parents=True)
     (kept / "config.v2.json").write_text('{"Name": "/shop-db"}')
-    found = [each.where for each in read_live_databases(tmp_path, proc)]
-    assert found == ["mariadbd in container shop-db", "mongod", "postgres in container cdcdcdcdcdcd"]
+    jailed = "postgres in container of a name that is not known"
+    found = read_live_databases(tmp_path, pausing=False, proc=proc)
+    assert found == (
+        "mariadbd in container shop-db", "mongod", "postgres in container cdcdcdcdcdcd", jailed
+    )  # fmt: skip
+    assert read_live_databases(tmp_path, pausing=True, proc=proc) == ("mongod", jailed)

@@ -1,0 +1,1 @@
+"""Database servers in containers: their files are copied while the container is paused for a moment."""

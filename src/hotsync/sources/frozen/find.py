@@ -1,0 +1,179 @@
+"""Finds the database servers in containers, and where on this host their files lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from hotsync.backends.coverage_processes import held_for_writing
+from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
+from hotsync.system.mounts import Mount, read_mounts
+from hotsync.system.processes import sees_our_root
+
+SERVERS = frozenset((
+    "mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server", "slapd",
+    "mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j",
+))  # fmt: skip
+"""What is a database server in a container, by the kernel's name of its program (15 letters of it)."""
+_PODMAN = ("var/lib/containers/storage", "home/*/.local/share/containers/storage")
+_NO_DATA = frozenset(("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "devtmpfs"))
+_OWN = "/hotsync-"
+_SHALLOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database server in a container: its name in a person's words, where it is paused, and where its files lie.
+
+    `folders` are paths of this host. `fault` says why its files cannot be copied soundly ("": they can). `apart`: it
+    sees another root than we do, and is in no container that anybody would know.
+    """
+
+    name: str
+    place: Path | None
+    folders: tuple[str, ...] = ()
+    fault: str = ""
+    apart: bool = False
+
+
+def read_servers(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
+    """Return the database servers in containers that run on the host with this root, by name.
+
+    Whatever runs in containers here is none of a root's that is only a folder.
+    """
+    if proc is None and root != Path("/"):
+        return ()
+    proc = proc or Path("/proc")
+    mounts = read_mounts()
+    groups: dict[tuple[str, str], tuple[ContainerGroup | None, list[Path]]] = {}
+    for folder, program, cgroup in _processes(proc):
+        group = container_group(cgroup, mounts)
+        groups.setdefault((program, group.key if group else ""), (group, []))[1].append(folder)
+    found = [_server(root, proc, program, group, folders, mounts) for (program, _), (group, folders) in groups.items()]
+    return tuple(sorted(found, key=lambda server: server.name))
+
+
+def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
+    """Return the processes of database servers that see another root than we do, with program and cgroup."""
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
+            if program not in SERVERS:
+                continue
+            cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
+        except OSError:
+            continue  # it has ended meanwhile
+        # the SLAVE's own servers, confined, are no container's
+        if _OWN not in cgroup and not sees_our_root(folder):
+            yield folder, program, cgroup
+
+
+def _server(
+    root: Path,
+    proc: Path,
+    program: str,
+    group: ContainerGroup | None,
+    processes: Sequence[Path],
+    mounts: Sequence[Mount],
+) -> Server:
+    if group is None:
+        return Server(f"{program} in container of a name that is not known", None, apart=True)
+    name = f"{program} in container {group.name or container_name(root, group.key)}"
+    if group.place is None:
+        return Server(name, None, (), "this kernel cannot pause its container")
+    try:
+        if not is_all_inside(group.place, proc):
+            return Server(name, None, (), "programs of this host are in the cgroup of its container")
+        folders = tuple(sorted({folder for process in processes for folder in _folders(process, mounts)}))
+    except OSError as error:
+        return Server(name, None, (), f"it ended while it was looked at ({error.strerror})")
+    outer = tuple(path for path in folders if not any(path.startswith(f"{other}/") for other in folders))
+    fault = "" if outer else "its files lie in the container itself, which is not carried: give it a volume"
+    return Server(name, group.place, outer, fault)
+
+
+def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
+    """Return the folders of this host in which a process in a container keeps its files."""
+    mounts = read_mounts(process)
+    written: dict[str, list[str]] = {}
+    by_point = {mount.point: mount for mount in mounts}  # of one over another the last one counts
+    for path, _ in held_for_writing(process):
+        if (mount := _mount_of(path, by_point)) is not None:
+            written.setdefault(mount.point, []).append(path)
+    home = os.readlink(process / "cwd")
+    # it works from where its files are; what it writes elsewhere is found by what it has open
+    if home != "/" and (mount := _mount_of(home, by_point)) is not None:
+        written.setdefault(mount.point, []).append(home)
+    for point, paths in written.items():
+        for path in _tops(point, paths, home):
+            found = _on_host(process, by_point[point], path, host)
+            if found is not None:
+                yield found
+
+
+def _tops(point: str, paths: Sequence[str], home: str) -> Iterator[str]:
+    """Given a mount in a container and what is written in it, return the folders of it that belong together."""
+    if home != "/" and all(path == home or path.startswith(f"{home}/") for path in paths):
+        yield home
+    elif point != "/":
+        yield point
+    elif home in paths:
+        yield home
+    else:
+        above = os.path.commonpath([os.path.dirname(path) for path in paths])
+        if len(above.strip("/").split("/")) >= _SHALLOW:
+            yield above
+
+
+def _mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
+    """Return the mount in which a path lies; None if it is none that keeps data."""
+    point = path
+    while point not in by_point:
+        if point in ("/", ""):
+            return None
+        point = os.path.dirname(point)
+    return by_point[point] if by_point[point].kind not in _NO_DATA else None
+
+
+def _on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str | None:
+    """Given a folder as a process sees it, and the mount it is in, return the path at which this host has it."""
+    inside = _joined(mount.subtree, path.removeprefix(mount.point))
+    theirs = os.stat(f"{process}/root{path}")
+    if not stat.S_ISDIR(theirs.st_mode):
+        return None
+    for other in host:
+        above = other.subtree.rstrip("/")
+        if other.device == mount.device and (inside == above or inside.startswith(f"{above}/")):
+            here = _joined(other.point, inside.removeprefix(above))
+            with suppress(OSError):
+                ours = os.lstat(here)
+                if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
+                    return here
+    return None
+
+
+def _joined(folder: str, below: str) -> str:
+    return f"{folder.rstrip('/')}/{below.strip('/')}".rstrip("/") or "/"
+
+
+def container_name(root: Path, number: str) -> str:
+    """Given a container's number, return the name that its engine keeps, or the first part of the number."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        config = root / "var/lib/docker/containers" / number / "config.v2.json"
+        return str(json.loads(config.read_bytes())["Name"]).lstrip("/")
+    for storage in _PODMAN:
+        for listed in root.glob(f"{storage}/*-containers/containers.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                for kept in cast("list[dict[str, list[str]]]", json.loads(listed.read_bytes())):
+                    if str(kept["id"]) == number and re.fullmatch(r"[\w.-]+", kept["names"][0]):
+                        return kept["names"][0]
+    return number[:12]
