@@ -34,9 +34,12 @@ class ServerAge:
 
 def ages_of_dumps(generation: Generation, clock_difference: float) -> tuple[ServerAge, ...]:
     """Given a generation and by how much the MASTER's clock is ahead, return the age of each server's dumps."""
-    stale = {point.server: point.note for point in generation.datasets if point.stale_since}
+    stale: dict[str, list[str]] = {}
+    for point in generation.datasets:
+        if point.stale_since and point.note not in stale.setdefault(point.server, []):
+            stale[point.server].append(point.note)
     return tuple(
-        ServerAge(name, taken_at - clock_difference, said=stale.get(name, ""))
+        ServerAge(name, taken_at - clock_difference, said="; ".join(stale.get(name, [])))
         for name, taken_at in dump_moments(generation).items()
     )
 

@@ -119,7 +119,8 @@ class MariadbInstance:
     `not_transactional` are the tables that nothing held still. `unit`, `user` and `directory` are what the server runs
     as there, and where it keeps its files. `settings` are those that decide the form of its files. `position` is where
     in its binary log the dump was taken ("": it is not streamed), `cannot_follow` are tables that no replica can keep,
-    and `events` those that are not enabled, with database, name and state.
+    and `events` those that are not enabled, with database, name and state. `older` are the databases that could not be
+    dumped with the others: what is here of them was dumped before, or there is nothing.
     """
 
     schema: int
@@ -137,6 +138,7 @@ class MariadbInstance:
     position: str = ""
     cannot_follow: tuple[str, ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
+    older: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:

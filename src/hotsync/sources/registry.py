@@ -242,8 +242,8 @@ class _Run:
             self._whole[dataset.name] = min(point.taken_at for point in points)
         for point in points:
             if point.stale_since:
-                self._stale_point(point.name, point.note)
-                self.failures.append(SourceError(dataset=dataset.name, reason=point.note))
+                self._stale_point(point.name, point.note, point.taken_at)
+                self.failures.append(SourceError(dataset=point.name, reason=point.note))
             else:
                 self.points.append(replace(point, streamed=streamed))
 
@@ -261,9 +261,12 @@ class _Run:
         for known in self._known(name) or [name]:
             self._stale_point(known, str(error.facts.get("reason", error.sentence)))
 
-    def _stale_point(self, name: str, reason: str) -> None:
-        """Note a dataset that was not collected; one that never was has `taken_at` 0 and is stale since now."""
-        last = self._times.get(name, 0.0)
+    def _stale_point(self, name: str, reason: str, taken_at: float = 0.0) -> None:
+        """Note a dataset that was not collected; one that never was has `taken_at` 0 and is stale since now.
+
+        A source that knows better than earlier runs of when the last good copy is gives `taken_at`.
+        """
+        last = taken_at or self._times.get(name, 0.0)
         self.points.append(DatasetPoint(name, last, last or self._context.clock.now(), reason))
 
     def _known(self, name: str) -> list[str]:

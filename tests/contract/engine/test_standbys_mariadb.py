@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,6 +200,28 @@ def test_the_last_dump_stays_while_the_replica_has_applied_all_and_every_run_dum
         until(lambda: not following.follows(), "it is cut off")
         place = following.master.sql("SELECT @@gtid_binlog_pos").strip()
         until(lambda: not is_followed(following.dataset, lambda: {NAME: f"77 {place}"}), "the MASTER sees it, too")
+
+
+def test_a_dump_with_an_older_database_begins_no_copy_and_a_standby_that_follows_holds_it(following: Streamed) -> None:
+    following.master.sql(
+        "CREATE DATABASE isam; CREATE TABLE isam.t (w text) ENGINE=MyISAM;INSERT INTO isam.t VALUES (REPEAT('x', 1000))"
+    )
+    until(lambda: following.has("SELECT COUNT(*) FROM isam.t", "1"), "the table is there")
+    following.sync()
+    following.master.sql("FLUSH TABLES")
+    os.truncate(following.master.folder / "data/isam/t.MYD", 100)
+    following.master.sql("INSERT INTO shop.t (w) VALUES ('c')")
+    following.sync()
+    until(lambda: following.shown().holds_dump, "it has what the dump has of the others")
+    following.units.kill()
+    with pytest.raises(RestoreFailed, match="tables without transactions"):
+        following.tend()
+    with pytest.raises(RestoreFailed, match="its last dump has only an older copy of isam"):
+        following.tend()
+    following.master.sql("DROP TABLE isam.t")
+    following.sync()
+    following.tend()
+    until(following.follows, "it follows again")
 
 
 def test_events_get_the_state_that_they_had_on_the_master(slave: Streamed) -> None:

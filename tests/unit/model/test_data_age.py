@@ -22,11 +22,12 @@ def test_a_dumped_server_is_as_old_as_its_oldest_database_by_this_servers_clock(
     points = (
         DatasetPoint(f"{NAME}/a", 1100.0),
         DatasetPoint(f"{NAME}/b", 1050.0, stale_since=1050.0, note="it was locked"),
+        DatasetPoint(f"{NAME}/c", 1060.0, stale_since=1060.0, note="it is damaged"),
         DatasetPoint("mariadb/default/x", 1090.0),
         DatasetPoint("shadows", 1.0),
     )
     ages = ages_of_dumps(Generation(7, "", 0, 0.0, 0.0, 0.0, datasets=points), 50.0)
-    assert ages == (ServerAge(NAME, 1000.0, said="it was locked"), ServerAge("mariadb/default", 1040.0))
+    assert ages == (ServerAge(NAME, 1000.0, said="it was locked; it is damaged"), ServerAge("mariadb/default", 1040.0))
     assert [age.moment for age in ages] == [1000.0, 1040.0]
 
 

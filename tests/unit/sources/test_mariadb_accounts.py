@@ -7,8 +7,8 @@ import pytest
 from hotsync.sources.mariadb.accounts import Account, drops, parse_answers, questions, render, with_unix_socket
 from hotsync.sources.mariadb.ask import NEEDED, privileges_on_all
 from hotsync.sources.mariadb.client import parse_rows
+from hotsync.sources.mariadb.dump import in_order
 from hotsync.sources.mariadb.files import name_of
-from hotsync.sources.mariadb.source import in_order
 from hotsync.sources.versions import series
 
 ROOT = Account("root", "localhost", False)

@@ -138,6 +138,17 @@ def test_a_part_of_a_dataset_can_be_stale_alone(world: World) -> None:
     assert "bad page" in failures[0]
 
 
+def test_a_part_that_is_told_only_while_it_is_stale_has_the_moment_that_its_source_gives(world: World) -> None:
+    world.run()
+    world.clock.time = 2000
+    world.engine.partly = [DatasetPoint("engine/a/shop", 1000, 1000, "database shop: bad page")]
+    points, failures = world.run()
+    assert points["engine/a/shop"] == DatasetPoint("engine/a/shop", 1000, 1000, "database shop: bad page")
+    assert failures == ["engine/a/shop could not be collected: database shop: bad page"]
+    world.engine.partly = []
+    assert "engine/a/shop" not in world.run()[0]
+
+
 def test_all_parts_of_a_dead_server_are_stale(world: World) -> None:
     world.engine.partly = [DatasetPoint("engine/a/shop", 1000)]
     world.run()

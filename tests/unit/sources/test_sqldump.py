@@ -28,6 +28,10 @@ class Parts:
     views_at: dict[str, int] = field(default_factory=dict)
     tables: list[tuple[str, str, str]] = field(default_factory=list)
     counts: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    sections: list[str] = field(default_factory=list)
+
+    def section(self, database: str) -> None:
+        self.sections.append(database)
 
     def write(self, database: str, data: bytes) -> None:
         self.files[database] = self.files.get(database, b"") + data

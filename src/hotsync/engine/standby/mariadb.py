@@ -127,6 +127,11 @@ class MariadbFollower(OfStandby[Standby]):
         if document.not_transactional:
             reason = f"its dump did not hold still {', '.join(document.not_transactional[:5])}; the next one may"
             raise RestoreFailed(dataset=self.name, reason=reason)
+        if document.older:
+            reason = (
+                f"its last dump has only an older copy of {', '.join(document.older[:5])}: the next one may be whole"
+            )
+            raise RestoreFailed(dataset=self.name, reason=reason)
         held = warm is not None and warm.digest == document.digest and untouched(warm, self.data)
         if warm is None or not held or position is None:
             return  # what hinders the load is told by the load

@@ -15,8 +15,10 @@ from hotsync.errors import CommandFailed
 from hotsync.sources.source import Dataset
 from hotsync.system.command import ENVIRONMENT, LARGE_OUTPUT, failure, run
 
-_ERROR = re.compile(r"^ERROR \d|: (?:Got error|Couldn't|Error)")
+_ERROR = re.compile(r"^ERROR \d|^(?!Warning).*: (?:Got error|Couldn't|Error)")
 DENIED = re.compile(r"\b(?:1045|1698|1227|1044|1142)\b")
+REFUSED = re.compile(r"\b(?:1045|1698)\b")
+"""Of those above: the login itself."""
 UNREACHABLE = re.compile(r"\b(?:2002|2003|2006|2013|1053)\b")
 FULL = re.compile(r"\b(?:1040|1203|1226)\b")
 

@@ -19,6 +19,7 @@ from hotsync.sources.documents import MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb.accounts import quote
 from hotsync.sources.mariadb.ask import EXCLUDED
 from hotsync.sources.mariadb.client import ask, client, detail
+from hotsync.sources.mariadb.gone import feed_what_can_be
 from hotsync.sources.source import DURABLE_EVERY, OTHER_DUMPS, Dataset, Loaded, LoadPaused
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
@@ -44,7 +45,7 @@ def load_databases(folder: Path, dataset: Dataset, document: MariadbInstance, lo
     present = {row[0] for row in ask(dataset, "SHOW DATABASES;")}
     known = documents.digests(document)
     changed = [
-        _Dump(folder, dataset, database)
+        _Dump(folder, dataset, database, document.older)
         for database in document.databases
         if database.name not in present or loaded.databases.get(database.name) != known[database.name]
     ]
@@ -127,9 +128,9 @@ class _Load:
 class _Dump:
     """One database's file while it is loaded in its two parts, and hashed on the way."""
 
-    def __init__(self, folder: Path, dataset: Dataset, database: MariadbDatabase) -> None:
+    def __init__(self, folder: Path, dataset: Dataset, database: MariadbDatabase, older: Sequence[str]) -> None:
         self._path = folder / database.content.file
-        self._dataset, self._database = dataset, database
+        self._dataset, self._database, self._older = dataset, database, older
         self._hash = hashlib.sha256()
         self.name, self.size = database.name, database.content.size
         self._views_at = max(0, database.views_at)  # the MASTER's word: a number below 0 would read the whole at once
@@ -144,9 +145,12 @@ class _Dump:
         self._feed(b"SET FOREIGN_KEY_CHECKS=0;\n", 0, self._views_at)
 
     def load_views(self) -> None:
-        """Add the views; raise RestoreFailed if the file was not what the document says."""
+        """Add the views; raise RestoreFailed if the file was not what the document says.
+
+        Where databases are not of the same moment a view may read what its neighbour does not have: it is left out.
+        """
         if self.has_views:
-            self._feed(b"", self._views_at, self.size)
+            self._feed(b"", self._views_at, self.size, apart=bool(self._older))
         if self._hash.hexdigest() != self._database.content.sha256:
             raise documents.damaged(self._dataset, self._database.content.file)
 
@@ -185,9 +189,14 @@ class _Dump:
                 reason = f"table {table} of {self.name} has {count} rows, its dump {rows}"
                 raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=OTHER_DUMPS)
 
-    def _feed(self, before: bytes, start: int, end: int) -> None:
+    def _feed(self, before: bytes, start: int, end: int, *, apart: bool = False) -> None:
+        chunks = self._hashed(before, start, end)
         try:
-            feed(client(self._dataset, loading=True), self._hashed(before, start, end))
+            if apart:
+                lacking = f"views of {self.name} on what is not in the copies of {', '.join(self._older)}"
+                feed_what_can_be(self._dataset, chunks, lacking)
+            else:
+                feed(client(self._dataset, loading=True), chunks)
         except CommandFailed as error:
             reason = f"database {self.name}: {detail(error)}"
             raise RestoreFailed(dataset=self._dataset.name, reason=reason) from error

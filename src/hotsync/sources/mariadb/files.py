@@ -35,6 +35,7 @@ class Files:
     candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
     views_at: dict[str, int] = field(default_factory=dict[str, int])
     moving: list[str] = field(default_factory=list[str])
+    passing: str = ""
     _counts: dict[tuple[str, str], int | None] = field(default_factory=dict[tuple[str, str], "int | None"])
     _passing: tuple[str, str, str] | None = None
     _open: str = ""
@@ -50,6 +51,10 @@ class Files:
         self.candidates[database].write(data)
         self._count += len(data)
         self.progress(self._count)
+
+    def section(self, database: str) -> None:
+        """Remember whose part comes now."""
+        self.passing = database
 
     def views(self, database: str) -> None:
         """Remember where the views begin."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,16 +22,12 @@ from hotsync.sources.mariadb.client import (
 )
 from hotsync.sources.mariadb.databases import load_databases, make_durable
 from hotsync.sources.mariadb.definers import may_do_all
+from hotsync.sources.mariadb.gone import feed_what_can_be
 from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
 from hotsync.sources.stream import feed
 from hotsync.sources.versions import series
 
 _EVENTS = "`hotsync_events`"
-_ERROR_NUMBER = re.compile(r"^ERROR (\d+)", re.MULTILINE)
-_GONE = frozenset(("1054", "1146", "1147", "1305"))
-"""No such column, table, grant on one, routine."""
-
-_log = logging.getLogger(__name__)
 
 
 def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> str:
@@ -52,9 +46,17 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
         with may_do_all(dataset, document.accounts, are_made=loaded.accounts):
             load_databases(folder, dataset, document, loaded)
         if loaded.accounts:
-            feed(client(dataset, loading=True), [accounts[document.accounts.grants_at :]])
+            _grant(dataset, document, accounts[document.accounts.grants_at :])
             _drop_others(dataset, document)
     return document.digest
+
+
+def _grant(dataset: Dataset, document: MariadbInstance, grants: bytes) -> None:
+    """Give the accounts their rights; on a table of a database that is an older copy (or missing) there may be none."""
+    if document.older:
+        feed_what_can_be(dataset, [grants], f"grants on what is not in the copies of {', '.join(document.older)}")
+    else:
+        feed(client(dataset, loading=True), [grants])
 
 
 def restore_accounts(folder: Path, dataset: Dataset) -> str:
@@ -67,12 +69,7 @@ def restore_accounts(folder: Path, dataset: Dataset) -> str:
     document = loadable(folder, dataset)
     with _loading(folder, dataset, document) as accounts:
         feed(client(dataset, loading=True), [accounts[: document.accounts.grants_at]])
-        try:
-            feed([*client(dataset, loading=True), "--force"], [accounts[document.accounts.grants_at :]])
-        except CommandFailed as error:
-            if not set(_ERROR_NUMBER.findall(error.stderr)) <= _GONE:
-                raise
-            _log.warning("%s: grants on what is gone by now are left out: %s", dataset.name, error.stderr)
+        feed_what_can_be(dataset, [accounts[document.accounts.grants_at :]], "grants on what is gone by now")
         _drop_others(dataset, document)
     return document.digest
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed
 from hotsync.sources.mariadb.client import ask
+from hotsync.sources.mariadb.dump import without_rows
 from hotsync.sources.mariadb.sqldump import Definitions
 from hotsync.sources.mariadb.sqlpieces import pieces
 from hotsync.sources.source import Dataset
@@ -53,8 +54,7 @@ def read_definitions(argv: Sequence[str], stall_seconds: float) -> str:
     definitions = Definitions()
     if argv[-1] == "--":
         return definitions.hexdigest()  # no databases
-    end = argv.index("--databases")
-    with closing(output_of([*argv[:end], "--no-data", *argv[end:]], stall_seconds=stall_seconds)) as chunks:
+    with closing(output_of(without_rows(argv), stall_seconds=stall_seconds)) as chunks:
         for kind, data in pieces(chunks):
             definitions.add(kind, data)
     return definitions.hexdigest()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Collection as Names
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -19,33 +19,33 @@ from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.sources import documents, proofs, server_settings
-from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbInstance
+from hotsync.sources.collected import load_times
+from hotsync.sources.documents import ACCOUNTS, INSTANCE, MariadbDatabase, MariadbInstance
 from hotsync.sources.mariadb import find as mariadb_find
 from hotsync.sources.mariadb import lock as mariadb_lock
 from hotsync.sources.mariadb import proof as mariadb_proof
 from hotsync.sources.mariadb import sqldump
 from hotsync.sources.mariadb import stream as mariadb_stream
 from hotsync.sources.mariadb.ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
+from hotsync.sources.mariadb.bad import Bad, DumpFailed
 from hotsync.sources.mariadb.client import (
     DENIED,
     FULL,
     UNREACHABLE,
     ask,
-    connection,
     detail,
     is_mariadb,
-    program,
     server_version,
 )
-from hotsync.sources.mariadb.files import TRANSACTIONAL, Files
+from hotsync.sources.mariadb.dump import TRANSIENT, dump_command, dump_options, in_order
+from hotsync.sources.mariadb.files import Files
 from hotsync.sources.mariadb.find import NAME as NAME
 from hotsync.sources.mariadb.load import loadable as loadable
 from hotsync.sources.mariadb.load import restore as restore
 from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
-from hotsync.sources.spool import Collection, collecting
+from hotsync.sources.spool import Collection, collecting, file_name
 from hotsync.sources.stream import output_of
-from hotsync.system.command import run
 
 IS_DATABASE: bool = True
 _ATTEMPTS = 3
@@ -56,9 +56,6 @@ _DIRECTORIES = (
 _ENGINES = (
     "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_TYPE <> 'VIEW' ORDER BY 1, 2;"
 )
-# a table or database that was changed or dropped while the dump ran: the next snapshot sees it as it is
-_TRANSIENT = re.compile(r"\b(?:1412|1146|1049|1356|1017)\b")
-
 log = logging.getLogger(__name__)
 
 
@@ -89,22 +86,37 @@ def _with_directories(dataset: Dataset) -> Dataset:
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
-    """Given a server, bring its dumps in the spool up to date; raise SourceError (the last good copy stays)."""
+    """Given a server, bring its dumps in the spool up to date; raise SourceError (the last good copy stays).
+
+    A database that cannot be dumped keeps its last good copy and gets a stale point with the reason; the others are
+    dumped without it, all of them as of one moment.
+    """
     if dataset.fault:
         raise SourceError(dataset=dataset.name, reason=dataset.fault)
-    for attempt in range(1, _ATTEMPTS + 1):
-        taken_at = context.clock.now()
+    bad, again = Bad(context.stall_seconds), 0
+    while True:
         try:
-            with collecting(context.paths, dataset.name) as collection:
-                _collect(context, dataset, collection, taken_at)
-            return [DatasetPoint(dataset.name, taken_at)]
+            return _try(context, dataset, bad)
         except CommandFailed as error:
-            if attempt == _ATTEMPTS or not _TRANSIENT.search(error.stderr):
+            again += 1
+            if again == _ATTEMPTS or not TRANSIENT.search(error.stderr):
                 raise _source_error(dataset, error) from error
             log.info("%s changed its tables while they were dumped; once more", dataset.name)
         except (sqldump.DumpError, ValueError) as error:
             raise SourceError(dataset=dataset.name, reason=str(error)) from error
-    raise AssertionError("unreachable")
+
+
+def _try(context: Context, dataset: Dataset, bad: Bad) -> list[DatasetPoint]:
+    """Collect a server; each dump that fails of a bad database leaves out at least one more, so there is an end."""
+    while True:
+        taken_at = context.clock.now()
+        try:
+            with collecting(context.paths, dataset.name) as collection:
+                older = _collect(context, dataset, collection, taken_at, bad)
+            return [DatasetPoint(dataset.name, taken_at), *older]
+        except DumpFailed as failed:
+            if not bad.explains(failed):
+                raise failed.error from failed
 
 
 def verify(folder: Path) -> list[Check]:
@@ -113,39 +125,51 @@ def verify(folder: Path) -> list[Check]:
     return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
 
 
-def _collect(context: Context, dataset: Dataset, collection: Collection, taken_at: float) -> None:
+def _collect(
+    context: Context, dataset: Dataset, collection: Collection, taken_at: float, bad: Bad
+) -> list[DatasetPoint]:
+    """Dump a server but for what is bad, of which a point each is returned."""
     version = server_version(dataset)
     if not is_mariadb(version):
         hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
         raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
     check_privileges(dataset)
-    engines = ask(dataset, _ENGINES)
-    databases, moving = in_order(databases_of(dataset), engines)
+    engines, every = ask(dataset, _ENGINES), databases_of(dataset)
     streaming = mariadb_stream.streaming_of(context.paths, dataset)
-    broken = broken_views(dataset, databases)
-    for database, view in broken:
-        sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
-        context.notice(Notice("source.mariadb.view", sentence))
-    command = _dump_command(dataset, databases, broken, [mariadb_stream.DUMP_OPTION] if streaming else [])
+    broken = broken_views(dataset, every)
+    last = documents.load_last(collection.folder / INSTANCE, MariadbInstance)
+    options = dump_options(dataset, broken)
+    if not bad.looked:
+        for database, view in broken:
+            sentence = (
+                f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
+            )
+            context.notice(Notice("source.mariadb.view", sentence))
+        bad.begin(options, [name for name in every if last is not None and name in last.older])
+    databases, moving = in_order([name for name in every if name not in bad.reasons], engines)
+    left_out = sorted(bad.reasons.keys() & set(every))
+    if left_out and not databases:
+        raise SourceError(dataset=dataset.name, reason="; ".join(bad.reasons[name] for name in left_out))
+    command = dump_command(options, databases, [mariadb_stream.DUMP_OPTION] if streaming else [])
     accounts = read_accounts(dataset)
     rows = mariadb_proof.read_rows_state(dataset)
     settings = _settings(dataset)
-    last = documents.load_last(collection.folder / INSTANCE, MariadbInstance)
     if (
         last is not None
+        and not left_out
         and last.settings == settings
         and bool(last.position) == (streaming is not None)
         and _is_proven(context, dataset, last, rows, accounts, command, taken_at)
     ):
-        return
+        return []
     definitions = sqldump.Definitions()
     with mariadb_lock.held(dataset, moving) as lock:
         files = Files(collection, partial(context.progress, dataset.name), lock)
         if databases:
-            with closing(output_of(command, stall_seconds=context.stall_seconds)) as chunks:
-                sqldump.split(chunks, databases, files, definitions)
+            _split(command, databases, files, definitions, context.stall_seconds, options)
             files.finish()
-    records = tuple(files.record(database) for database in sorted(databases))
+    kept = _kept(collection, last, left_out)
+    records = tuple(sorted((*map(files.record, databases), *kept), key=lambda record: record.name))
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
     account_file = accounts.record(digest_of_accounts)
     digest = documents.digest_of_files((*(record.content for record in records), account_file.content))
@@ -154,14 +178,53 @@ def _collect(context: Context, dataset: Dataset, collection: Collection, taken_a
         documents.SCHEMA, version, digest, taken_at, records, account_file, tuple(sorted(files.moving)),
         tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
         ask(dataset, "SELECT @@datadir;")[0][0], settings, position,
-        mariadb_stream.cannot_follow(databases, engines), mariadb_stream.other_events(dataset),
+        mariadb_stream.cannot_follow(every, engines), mariadb_stream.other_events(dataset), tuple(left_out),
     )  # fmt: skip
     collection.put(INSTANCE, documents.render(documents.as_before(document, last)))
     if streaming:
         streaming.put_login(collection)
     collection.publish()
-    state = _state(rows, definitions.hexdigest(), accounts) if rows is not None else ""
+    state = _state(rows, definitions.hexdigest(), accounts) if rows is not None and not left_out else ""
     proofs.keep(context.paths, dataset.name, Proof(state, digest, taken_at) if state else None)
+    return _older(
+        context, dataset, {name: bad.reasons[name] for name in left_out}, {each.name for each in kept}, taken_at
+    )
+
+
+def _split(
+    command: Sequence[str], databases: Sequence[str], files: Files, definitions: sqldump.Definitions,
+    stall_seconds: float, options: Sequence[str],
+) -> None:  # fmt: skip
+    """Dump the databases into their files; raise DumpFailed, or DumpError."""
+    try:
+        with closing(output_of(command, stall_seconds=stall_seconds)) as chunks:
+            sqldump.split(chunks, databases, files, definitions)
+    except CommandFailed as error:
+        raise DumpFailed(error, options, databases, files.passing) from error
+
+
+def _older(
+    context: Context, dataset: Dataset, reasons: Mapping[str, str], kept: Names[str], now: float
+) -> list[DatasetPoint]:
+    """Given why databases were left out, and of which a good copy stays, return a point for each, with its moment."""
+    times = load_times(context.paths) if reasons else {}
+    points: list[DatasetPoint] = []
+    for database, reason in reasons.items():
+        name = f"{dataset.name}/{file_name(database)}"
+        last = times.get(name, times.get(dataset.name, 0.0)) if database in kept else 0.0
+        points.append(DatasetPoint(name, last, last or now, reason))
+    return points
+
+
+def _kept(collection: Collection, last: MariadbInstance | None, left_out: Sequence[str]) -> list[MariadbDatabase]:
+    """Let the last good copies of these databases stay; return what is told of them."""
+    known = last.databases if last is not None else ()
+    kept = [
+        record for record in known if record.name in left_out and proofs.is_whole(collection.folder, [record.content])
+    ]
+    for record in kept:
+        collection.keep(record.content.file)
+    return kept
 
 
 def is_as_told(context: Context, dataset: Dataset) -> bool:
@@ -200,35 +263,11 @@ def _is_proven(
         return False
     if not proofs.is_whole(context.paths.spool / dataset.name, last.files):
         return False
-    return proof.state == _state(rows, mariadb_proof.read_definitions(command, context.stall_seconds), accounts)
-
-
-def in_order(databases: Sequence[str], engines: Sequence[Sequence[str]]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Given the databases and (database, table, engine) of all tables, return the databases in the order in which they
-    are dumped, and the tables that must be locked: these come first, so that they are locked for a short time.
-    """
-    known = set(databases)
-    moving = [
-        (database, table)
-        for database, table, engine in engines
-        if database in known and engine.lower() not in (*TRANSACTIONAL, "null")
-    ]
-    first = {database for database, _ in moving}
-    return sorted(databases, key=lambda name: (name not in first, name)), moving
-
-
-def _dump_command(
-    dataset: Dataset, databases: Sequence[str], without: Sequence[tuple[str, str]], more: Sequence[str] = ()
-) -> list[str]:
-    dump = program("mariadb-dump", "mysqldump")
-    history = ["--dump-history"] if "--dump-history" in run((dump, "--help")).text else []
-    return [
-        dump, *connection(dataset), "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
-        "--single-transaction", "--quick", "--order-by-primary", "--hex-blob", "--routines", "--events", "--triggers",
-        "--comments", "--quote-names", "--extended-insert", "--tz-utc", "--skip-dump-date", "--skip-add-locks",
-        *history, *more,
-        *(f"--ignore-table={database}.{view}" for database, view in without), "--databases", "--", *databases,
-    ]  # fmt: skip
+    try:
+        definitions = mariadb_proof.read_definitions(command, context.stall_seconds)
+    except CommandFailed:
+        return False  # the dump says of what
+    return proof.state == _state(rows, definitions, accounts)
 
 
 def _source_error(dataset: Dataset, error: CommandFailed) -> SourceError:

@@ -34,6 +34,10 @@ _USE = re.compile(rb"USE `((?:[^`]|``)*)`;\n\Z")
 class Sink(Protocol):
     """Where the parts of a dump go."""
 
+    def section(self, database: str) -> None:
+        """Say that what follows is this database's, until the next one is named."""
+        ...
+
     def write(self, database: str, data: bytes) -> None:
         """Add bytes to a database's file."""
         ...
@@ -150,6 +154,7 @@ class _Splitter:
         if self._expected >= 2 * number or name != self._databases[self._expected % number]:
             raise DumpError(f"database {name!r} comes where another one should")
         self._current, self._awaiting_use = name, False
+        self._sink.section(name)
         self._views_begun = self._expected < number
         self._expected += 1
         if self._views_begun:
