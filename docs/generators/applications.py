@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from docs.generators import table
+from docs.generators._untried import UNTRIED
+from hotsync.profiles.catalog import shipped
 
 PATH = "docs/applications.md"
 RESULT = Path(__file__).resolve().parents[1] / "applications.json"
+DATA = Path(__file__).resolve().parents[2] / "tests/lab/applications/data"
 
+WAITING = "Described in `tests/lab/applications/data/`; it waits for its first round."
 TEXT = """# Applications, tried for real
 
     sudo script/applications                 # all, in groups; then script/docs writes this page
@@ -33,14 +37,27 @@ What is asked of each is in `tests/lab/applications/data/`; a new file there is 
 
 ## The last result of each
 
-{rows}"""
+{rows}
+## Not tried
+
+Applications whose profile names a package of Debian's or its relatives, and of which no round has a result.
+
+{others}"""
 
 
 def render() -> str:
     """Return the page."""
     result: dict[str, Any] = json.loads(RESULT.read_text())
     head = ("application", "packages", "used before", "silent", "checks", "used after", "when", "beside", "remark")
-    return TEXT.format(rows=table(head, [_row(row) for row in result.values()]))
+    rows = table(head, [_row(row) for row in result.values()])
+    return TEXT.format(rows=rows, others=table(("application", "why"), _others(result)))
+
+
+def _others(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Given the results, return each application without one, and why."""
+    waiting = {file.stem: WAITING for file in DATA.glob("*.toml") if file.stem not in result}
+    why = {**UNTRIED, **waiting}
+    return [(f"{shipped()[name].profile.title} (`{name}`)", why[name]) for name in sorted(why)]
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from docs.generators import _profile_man, profile_schema, profiles
+from docs.generators import _profile_man, applications, profile_schema, profiles
 from docs.generators._original import PACKAGES
 from docs.generators._profile_keys import MEANINGS, keys
+from docs.generators._untried import UNTRIED
 from hotsync.profiles.catalog import parse_profile, shipped
 from hotsync.profiles.schema import Profile
 
@@ -79,12 +80,20 @@ def test_what_is_tried_in_the_lab_or_with_the_real_program_is_told_apart() -> No
 
 
 def test_an_application_counts_as_tried_in_the_lab_if_its_last_round_was_good() -> None:
-    last = json.loads((ROOT / "docs/applications.json").read_text())
-    tried = [path.stem for path in (ROOT / "tests/lab/applications/data").glob("*.toml")]
+    tried: dict[str, Any] = json.loads((ROOT / "docs/applications.json").read_text())
     assert tried
-    wrong = {name: last.get(name, {}).get("remark", "never tried") for name in tried}
-    assert {name: remark for name, remark in wrong.items() if remark} == {}
+    assert {name: row["remark"] for name, row in tried.items() if row["remark"]} == {}
     assert [name for name in tried if shipped()[name].profile.tested != "lab"] == []
+
+
+def test_each_application_with_a_package_is_tried_in_the_lab_or_the_page_says_why_not() -> None:
+    packaged = {name for name, profile in shipped().items() if profile.detect.debian}
+    described = {path.stem for path in (ROOT / "tests/lab/applications/data").glob("*.toml")}
+    assert packaged - described == set(UNTRIED)
+    result = json.loads((ROOT / "docs/applications.json").read_text())
+    text = (ROOT / applications.PATH).read_text()
+    assert [name for name in packaged if (f"(`{name}`) |" in text) is (name in result)] == []
+    assert [name for name in packaged if (f"\n| `{name}` |" in text) is not (name in result)] == []
 
 
 def _sources(folder: Path, ring: str) -> list[Path]:

@@ -1,0 +1,39 @@
+"""Why an application whose Debian package a profile names is not tried in the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NO_PACKAGE = "Debian 12 has no package of it; its maker's is not to be had in the lab."
+NOT_DESCRIBED = "Nobody described it for the lab so far."
+
+UNTRIED: Mapping[str, str] = MappingProxyType(
+    {
+        "freepbx": "Debian 12 has neither Asterisk nor FreePBX; FreePBX's own packages are not to be had in the lab.",
+        "gitea": NO_PACKAGE,
+        "grafana": NO_PACKAGE,
+        "jellyfin": NO_PACKAGE,
+        "ntopng": "Debian 12 has no package of it (Debian 11 had, Debian 13 has).",
+        "plex": NO_PACKAGE,
+        "subscription": "What Ubuntu alone has, and Ubuntu's servers know.",
+        "suricata": "Debian 12 has only suricata-update, of which nothing runs; Suricata itself came back later.",
+        "vaultwarden": NO_PACKAGE,
+        "docker": NOT_DESCRIBED,
+        "duc": NOT_DESCRIBED,
+        "hylafax": NOT_DESCRIBED,
+        "iaxmodem": NOT_DESCRIBED,
+        "ipsec": NOT_DESCRIBED,
+        "keepalived": NOT_DESCRIBED,
+        "libvirt": NOT_DESCRIBED,
+        "lightsquid": NOT_DESCRIBED,
+        "nfs-server": NOT_DESCRIBED,
+        "openssh": NOT_DESCRIBED,
+        "podman": NOT_DESCRIBED,
+        "squidguard": NOT_DESCRIBED,
+        "sssd": NOT_DESCRIBED,
+        "wireguard": NOT_DESCRIBED,
+        "zabbix": NOT_DESCRIBED,
+    }
+)
+"""Profiles that name a package of Debian's or its relatives, and have no file in tests/lab/applications/data."""
