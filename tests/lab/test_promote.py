@@ -186,7 +186,7 @@ LEFT_OUT = 9
 """One more than how many steps in a row the first ring leaves out at most where it kills promotions."""
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("where", [pytest.param("before", marks=pytest.mark.full), "after"])
 def test_killed_at_any_step_the_same_command_ends_it(
     ready: Lab, where: str, dice: random.Random, full_size: bool
 ) -> None:
@@ -229,7 +229,7 @@ STEPS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("where", ["before", pytest.param("after", marks=pytest.mark.full)])
 def test_without_power_at_a_step_it_boots_muted_says_so_and_goes_on(
     prepared: Lab, where: str, dice: random.Random, full_size: bool
 ) -> None:

@@ -320,7 +320,9 @@ def test_the_sink_keeps_every_mail(lab: Lab) -> None:
     assert lab.slave.run(["nc", "-z", "10.77.0.100", "25"]).returncode == 0
 
 
-@pytest.mark.parametrize(("fs", "network"), [("xfs", "networkd"), ("btrfs", "ifupdown")])
+@pytest.mark.parametrize(
+    ("fs", "network"), [("xfs", "networkd"), pytest.param("btrfs", "ifupdown", marks=pytest.mark.full)]
+)
 def test_two_labs_stand_side_by_side(lab: Lab, fs: str, network: str) -> None:
     nics = "master=eth1:dmz@10.78.0.1/24;slave=ens3:lan,enp1s0:dmz@10.78.0.2/24"
     with Lab.up(own_name(fs), fs, bare=True, package=False, network=network, nics=nics) as other:
