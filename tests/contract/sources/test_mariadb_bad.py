@@ -140,7 +140,7 @@ def test_a_table_that_is_cut_short_leaves_its_database_at_its_last_copy_and_no_o
         one.server.sql("DROP TABLE isam.t")
         points = one.run()
         assert (set(points), points[""].stale_since) == ({""}, 0.0)
-        assert one.document.older == ()
+        assert list(one.document.older) == []
         assert one.rows()["isam"] == {"before": 2}
         assert one.failures == []
 
@@ -169,6 +169,23 @@ def test_two_bad_databases_are_left_out_and_the_others_are_of_one_moment(
         ]  # fmt: skip
         assert one.document.older == ("inno", "isam")
         assert one.document.not_transactional == ()
+
+
+def test_a_table_of_which_a_dump_reads_only_the_beginning_without_a_word_is_bad(
+    mariadb_template: Path, context: Context
+) -> None:
+    with world(mariadb_template, context) as one:
+        one.server.sql("CREATE TABLE isam.short (a int) ENGINE=MyISAM; INSERT INTO isam.short VALUES (1), (2)")
+        one.server.sql("CREATE TABLE isam.aria (a int) ENGINE=Aria; INSERT INTO isam.aria VALUES (1), (2)")
+        assert set(one.run()) == {""}
+        assert (one.rows()["isam"]["short"], one.rows()["isam"]["aria"]) == (2, 2)
+        before = seen(one.folder)
+        take_out(one.server, "isam/short.MYD")
+        points = one.run()
+        assert set(points) == {"", "isam"}
+        assert points["isam"].note == "database isam: table short has 2 rows, of which 1 can be read"
+        assert changed(before, seen(one.folder)) == {".", INSTANCE}
+        assert one.rows()["isam"]["short"] == 2
 
 
 def test_what_is_known_to_be_bad_does_not_end_another_dump_of_all(

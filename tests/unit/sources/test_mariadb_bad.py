@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hotsync.errors import CommandFailed
-from hotsync.sources.mariadb.bad import is_servers, suspects
+from hotsync.sources.mariadb.bad import RowsLacking, check_rows, is_servers, suspects
 from hotsync.sources.mariadb.client import detail
 
 ORDER = ["isam", "alpha", "inno", "omega"]
@@ -53,3 +53,12 @@ def test_of_what_a_dump_says_the_error_is_told_and_not_the_warning_before_it() -
     )
     assert not is_servers(error)
     assert detail(error).startswith("mariadb-dump: mariadb-dump: Couldn't execute 'show create table `t`'")
+
+
+def test_rows_that_are_there_and_were_not_dumped_are_named_and_more_than_are_there_are_none_of_ours() -> None:
+    counts = {("a", "whole"): 3, ("a", "more"): 1, ("a", "moving"): 9, ("b", "short"): 5, ("b", "gone"): 2}
+    dumped = {("a", "whole"): 3, ("a", "more"): 2, ("b", "short"): 4, ("b", "gone"): 0}
+    with pytest.raises(RowsLacking) as caught:
+        check_rows(counts, lambda database, table: dumped.get((database, table)))
+    assert caught.value.reasons == {"b": "database b: table short has 5 rows, of which 4 can be read"}
+    check_rows({}, lambda database, table: None)

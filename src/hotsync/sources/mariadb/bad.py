@@ -8,17 +8,23 @@ asks other things than a dump does, and writes into what it finds damaged.)
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from hotsync.errors import CommandFailed
-from hotsync.sources.mariadb.client import FULL, REFUSED, UNREACHABLE, detail
+from hotsync.sources.mariadb.accounts import quote
+from hotsync.sources.mariadb.client import FULL, REFUSED, UNREACHABLE, ask, detail
 from hotsync.sources.mariadb.dump import TRANSIENT, dump_command
+from hotsync.sources.source import Dataset
 from hotsync.sources.stream import output_of
 
 _LOOKS = 3
 """So often it is tried whether what may be a table that changed just now is one that is bad."""
+
+Counts = Mapping[tuple[str, str], int]
+"""How many rows a table (database, table) has."""
+_COUNT_KEPT = frozenset(("myisam", "aria"))
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,45 @@ class DumpFailed(Exception):
     def __init__(self, error: CommandFailed, options: Sequence[str], order: Sequence[str], section: str) -> None:
         self.error, self.options, self.order, self.section = error, options, order, section
         super().__init__(str(error))
+
+
+class RowsLacking(Exception):
+    """A dump came to its end without rows that the server says are there; `reasons` has the databases."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__("; ".join(reasons.values()))
+
+
+def own_counts(dataset: Dataset, engines: Iterable[Sequence[str]], held: Container[tuple[str, str]]) -> Counts:
+    """Given (database, table, engine) of all tables, return how many rows those of `held` have by what their engine
+    keeps in the table's head. A table that was cut short ends, for who reads it, where its file does."""
+    asked = [
+        (database, table)
+        for database, table, engine in engines
+        if engine.lower() in _COUNT_KEPT and (database, table) in held
+    ]
+    sql = "".join(
+        f"SELECT {number}, COUNT(*) FROM {quote(database)}.{quote(table)};\n"  # noqa: S608 - a quoted name
+        for number, (database, table) in enumerate(asked)
+    )
+    # one that cannot even be opened is told by the dump
+    rows = ask(dataset, sql, "--force") if asked else []
+    return {asked[int(number)]: int(count) for number, count in rows}
+
+
+def check_rows(counts: Counts, seen: Callable[[str, str], int | None]) -> None:
+    """Given how many rows tables have, and what tells how many were dumped of one (None: not known), raise RowsLacking
+    if some were not."""
+    reasons: dict[str, str] = {}
+    for (database, table), count in counts.items():
+        found = seen(database, table)
+        if found is not None and found < count:
+            reasons.setdefault(
+                database, f"database {database}: table {table} has {count} rows, of which {found} can be read"
+            )
+    if reasons:
+        raise RowsLacking(reasons)
 
 
 def suspects(order: Sequence[str], section: str, *, all_after: bool) -> Sequence[str]:

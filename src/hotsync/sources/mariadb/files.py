@@ -38,6 +38,7 @@ class Files:
     passing: str = ""
     _counts: dict[tuple[str, str], int | None] = field(default_factory=dict[tuple[str, str], "int | None"])
     _passing: tuple[str, str, str] | None = None
+    _still: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     _open: str = ""
     _count: int = 0
 
@@ -79,6 +80,10 @@ class Files:
         """Say that the dump is over."""
         self._has_passed()
 
+    def seen(self, database: str, table: str) -> int | None:
+        """Return how many rows of a table have passed while nobody wrote into it; None if that is not known."""
+        return self._counts.get((database, table)) if (database, table) in self._still else None
+
     def record(self, database: str) -> MariadbDatabase:
         """Return what was written of a database."""
         candidate = self.candidates[database]
@@ -90,6 +95,8 @@ class Files:
     def _has_passed(self) -> None:
         if self._passing is not None:
             database, table, engine = self._passing
-            if not self.lock.passed(database, table):
+            if self.lock.passed(database, table):
+                self._still.add((database, table))
+            else:
                 self.moving.append(f"{database}.{table} ({engine})")
         self._passing = None

@@ -34,6 +34,11 @@ class TableLock:
         self._process: command.Process | None = None
         self._guard = threading.Lock()
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether tables are held still now."""
+        return self._process is not None
+
     def hold(self, process: command.Process) -> None:
         """Take over the session that has the lock."""
         self._process = process

@@ -27,7 +27,7 @@ from hotsync.sources.mariadb import proof as mariadb_proof
 from hotsync.sources.mariadb import sqldump
 from hotsync.sources.mariadb import stream as mariadb_stream
 from hotsync.sources.mariadb.ask import Accounts, broken_views, check_privileges, databases_of, read_accounts
-from hotsync.sources.mariadb.bad import Bad, DumpFailed
+from hotsync.sources.mariadb.bad import Bad, DumpFailed, RowsLacking, check_rows, own_counts
 from hotsync.sources.mariadb.client import (
     DENIED,
     FULL,
@@ -117,6 +117,8 @@ def _try(context: Context, dataset: Dataset, bad: Bad) -> list[DatasetPoint]:
         except DumpFailed as failed:
             if not bad.explains(failed):
                 raise failed.error from failed
+        except RowsLacking as lacking:
+            bad.reasons |= lacking.reasons
 
 
 def verify(folder: Path) -> list[Check]:
@@ -165,9 +167,11 @@ def _collect(
     definitions = sqldump.Definitions()
     with mariadb_lock.held(dataset, moving) as lock:
         files = Files(collection, partial(context.progress, dataset.name), lock)
+        counts = own_counts(dataset, engines, set(moving)) if lock.is_held else {}
         if databases:
             _split(command, databases, files, definitions, context.stall_seconds, options)
             files.finish()
+            check_rows(counts, files.seen)
     kept = _kept(collection, last, left_out)
     records = tuple(sorted((*map(files.record, databases), *kept), key=lambda record: record.name))
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
