@@ -138,7 +138,7 @@ class Settings(BaseModel):
         Names("the names that runs and `hotsync coverage` give them, with commas between them"),
         "",
         "on the MASTER: database servers that a plugin of yours dumps, so that no run collects them or speaks of them",
-        example="mysql/default,mariadbd in container shop-db",
+        example="mariadb/default,mariadbd in container shop-db",
     )
     pause_seconds: int = _setting(
         "hotsync",

@@ -121,6 +121,11 @@ def test_a_server_that_does_not_run_is_a_fault_parked_or_gone() -> None:
     assert found["old"].parked
     assert [dataset.parked for dataset in not_running({"mariadb.service": "disabled"}, {"default": GONE})] == [True]
     assert list(not_running({}, {"default": GONE, "old": GONE})) == [], "no unit and no files: the server was removed"
+    # as Oracle's packages for Debian call the units of several servers
+    assert set(parse_unit_files("mysql@.service disabled enabled\nmysql@b.service enabled enabled\n")) == {
+        "mysql@.service", "mysql@b.service",
+    }  # fmt: skip
+    assert [dataset.parked for dataset in not_running({"mysql@.service": "disabled"}, {"old": GONE})] == [True]
 
 
 def test_a_server_that_no_unit_would_start_is_a_fault_as_long_as_its_files_are_there(tmp_path: Path) -> None:

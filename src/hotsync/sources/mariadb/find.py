@@ -21,7 +21,7 @@ NAME: str = "mariadb"
 _PROGRAMS = ("mariadbd", "mysqld")
 _USERS = re.compile(r'\("([^"]*)",pid=(\d+),fd=\d+\)')
 _SERVER_UNIT = re.compile(r"^(?:mariadb|mysql|mysqld)(?:@(?P<instance>.*))?\.service$")
-_TEMPLATES = ("mariadb@.service", "mysqld@.service")
+_TEMPLATES = ("mariadb@.service", "mysqld@.service", "mysql@.service")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]*\.service")
 _WARM = "hotsync-warm-"
 
@@ -219,7 +219,10 @@ def _is_alias(unit: str, running: Iterable[Dataset]) -> bool:
 
 def _unit_files(context: Context, known: Iterable[str]) -> dict[str, str]:
     """Return the units of database servers with their states; raise CommandFailed."""
-    patterns = ("mariadb.service", "mariadb@*.service", "mysql.service", "mysqld.service", "mysqld@*.service")
+    patterns = (
+        "mariadb.service", "mariadb@*.service", "mysql.service", "mysql@*.service", "mysqld.service",
+        "mysqld@*.service",
+    )  # fmt: skip
     others = sorted({name for unit in known if _UNIT.fullmatch(unit) for name in (unit, template_of(unit))})
     return parse_unit_files(list_unit_files(context.paths, (*patterns, *others), context.clock.now_ns()), others)
 

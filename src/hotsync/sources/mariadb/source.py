@@ -34,12 +34,12 @@ from hotsync.sources.mariadb.client import (
     UNREACHABLE,
     ask,
     detail,
-    is_mariadb,
     server_version,
 )
 from hotsync.sources.mariadb.dump import TRANSIENT, dump_command, dump_options, in_order
 from hotsync.sources.mariadb.files import Files
 from hotsync.sources.mariadb.find import NAME as NAME
+from hotsync.sources.mariadb.kind import mariadb_version
 from hotsync.sources.mariadb.load import loadable as loadable
 from hotsync.sources.mariadb.load import restore as restore
 from hotsync.sources.proofs import Proof
@@ -131,10 +131,7 @@ def _collect(
     context: Context, dataset: Dataset, collection: Collection, taken_at: float, bad: Bad
 ) -> list[DatasetPoint]:
     """Dump a server but for what is bad, of which a point each is returned."""
-    version = server_version(dataset)
-    if not is_mariadb(version):
-        hint = "Have it dumped by a plugin in /etc/hotsync.d; see the manual."
-        raise SourceError(dataset=dataset.name, reason=f"it is MySQL {version}, which HotSync cannot carry", hint=hint)
+    version = mariadb_version(dataset)
     check_privileges(dataset)
     engines, every = ask(dataset, _ENGINES), databases_of(dataset)
     streaming = mariadb_stream.streaming_of(context.paths, dataset)

@@ -1,0 +1,61 @@
+"""What kind of server answers: MariaDB, which is dumped, or MySQL (Oracle's, Percona's), which is named and refused.
+
+MySQL's client and dump program are called the same, know other options, and its accounts are written in other words; no
+package of it is in Debian, so that nothing of a dump could be tried. Its files are never copied as they lie either.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from contextlib import suppress
+
+from hotsync.errors import CommandFailed, SourceError
+from hotsync.sources.mariadb.client import ask, is_mariadb, server_version
+from hotsync.sources.source import Dataset
+
+_GREETING = re.compile(rb"...\x00\x0a([\x20-\x7e]{1,60})\x00", re.DOTALL)
+"""The first packet of a server: its length, number 0, protocol 10, and the version."""
+_SECONDS = 5.0
+_HINT = (
+    "Have it dumped by a plugin in /etc/hotsync.d (mysqldump --single-transaction --routines --events --triggers "
+    "--set-gtid-purged=OFF --all-databases), then: config setprop hotsync DumpedByPlugin {name}"
+)
+
+
+def mariadb_version(dataset: Dataset) -> str:
+    """Given a server, return its version; raise SourceError if it is not MariaDB, CommandFailed if it does not say."""
+    try:
+        version = server_version(dataset)
+    except CommandFailed:
+        # who may not log in still hears what greets him: the login of a MySQL server is nothing to repair for us
+        version = greeted_version(dataset)
+        if not version or is_mariadb(version):
+            raise
+        raise _refused(dataset, "MySQL", version) from None
+    if not is_mariadb(version):
+        raise _refused(dataset, _product(dataset), version)
+    return version
+
+
+def greeted_version(dataset: Dataset) -> str:
+    """Return the version with which a server greets whoever connects, "" if none does."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_SECONDS)
+        connection.connect(dataset.socket)
+        match = _GREETING.match(connection.recv(4096))
+        return match[1].decode("ascii") if match else ""
+    return ""
+
+
+def _product(dataset: Dataset) -> str:
+    """Return what a server that is not MariaDB calls itself."""
+    with suppress(CommandFailed):
+        if "percona" in ask(dataset, "SELECT @@version_comment;")[0][0].lower():
+            return "Percona Server"
+    return "MySQL"
+
+
+def _refused(dataset: Dataset, product: str, version: str) -> SourceError:
+    reason = f"it is {product} {version}, which HotSync cannot carry"
+    return SourceError(dataset=dataset.name, reason=reason, hint=_HINT.format(name=dataset.name))
