@@ -228,6 +228,7 @@ def test_killed_at_every_stage_it_is_continued_or_the_master_goes_on(alive: Lab,
         going.wait(timeout=300)
     claimed = json.loads(slave.read("/var/lib/hotsync/role.json"))
     if claimed["claim"] is None and claimed["role"] == "slave":
+        wait_for(master, "! test -e /run/hotsync/handing-over", 180)  # it waits for the SLAVE first
         wait_for_page(alive)
         wait_for(master, "systemctl -q is-active postgresql@15-main mariadb smbd cron")
         nothing_is_left_behind(master)
