@@ -1,4 +1,4 @@
-"""The servers of one kind on a host: names, one each and the same ones from run to run, and those nobody tells of.
+"""The servers of one kind on a host: names, one each and the same ones from run to run.
 
 A server has its unit's name. Where several have the same (two in one unit, `mariadb@a` beside `mysqld@a`), each has a
 second part besides, which is made of its own socket or configuration and of nothing else: neither the order in which
@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from hotsync.errors import CommandFailed
@@ -57,14 +57,6 @@ def told_apart(servers: Sequence[tuple[Dataset, str]], collected: Collection[str
         else:
             named.append(replace(dataset, other_name=longer))
     return named
-
-
-def not_told(source: str, units: Mapping[str, str], error: CommandFailed) -> Iterator[Dataset]:
-    """Given the instances that were collected before and do not run, with their units, and why systemd does not say
-    whether they should: return each with that as its fault."""
-    for instance, unit in units.items():
-        fault = f"it does not run, and whether it should cannot be told: {error.sentence}"
-        yield Dataset(source, instance, unit=unit, fault=fault)
 
 
 def with_failure(dataset: Dataset) -> Dataset:

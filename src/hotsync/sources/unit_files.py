@@ -40,6 +40,12 @@ class _Answers:
     listed: dict[str, str]
 
 
+def states_of(text: str) -> dict[str, str]:
+    """Given such lines, return the units (no aliases) and their states."""
+    words = (line.split() for line in text.splitlines())
+    return {unit: state for unit, state, *_ in words if state != "alias"}
+
+
 def list_unit_files(paths: Paths, patterns: Sequence[str], now_ns: int, folders: Sequence[str] = FOLDERS) -> str:
     """Given patterns of units, return the lines of `systemctl list-unit-files`; raise CommandFailed.
 

@@ -6,14 +6,17 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.sources.instances import is_set_up, is_there, longer_name, not_told, told_apart, with_failure
+from hotsync.model.mute import template_of
+from hotsync.sources.down import because, down, never_collected, not_running_fault, standing
+from hotsync.sources.instances import is_set_up, is_there, longer_name, told_apart, with_failure
 from hotsync.sources.processes import parse_unit, user_name
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
-from hotsync.sources.unit_files import list_unit_files
+from hotsync.sources.unit_files import list_unit_files, states_of
 from hotsync.system.command import run
 from hotsync.system.processes import sees_our_root
 
@@ -55,12 +58,6 @@ class Collected:
         """Return whether its files are there, or that cannot be told (a disk that is not mounted)."""
         return not self.directory or is_there(self.directory)
 
-    @property
-    def what_to_do(self) -> str:
-        """Return what is to be done of it, in words."""
-        where = f"its files are still in {self.directory}: " if self.directory else ""
-        return f"{where}start it, or remove them if it is gone for good" if where else "start it"
-
 
 def parse_listeners(text: str) -> Iterator[Listener]:
     """Given what `ss -xlpH` prints, return the database servers that listen on a named socket.
@@ -100,17 +97,8 @@ def parse_unit_files(text: str, known: Collection[str] = ()) -> dict[str, str]:
 
     `known` are the units of servers that were collected before, whatever they are called.
     """
-    words = (line.split() for line in text.splitlines())
     wanted = {*known, *(template_of(unit) for unit in known)}
-    return {
-        unit: state for unit, state, *_ in words if (_SERVER_UNIT.match(unit) or unit in wanted) and state != "alias"
-    }
-
-
-def template_of(unit: str) -> str:
-    """Given a unit, return the template that makes it (`x@.service` of `x@y.service`), or the unit itself."""
-    before, at, _ = unit.partition("@")
-    return f"{before}@.service" if at else unit
+    return {unit: state for unit, state in states_of(text).items() if _SERVER_UNIT.match(unit) or unit in wanted}
 
 
 def inspect_servers(context: Context, collected: Mapping[str, Collected]) -> Found:
@@ -139,7 +127,10 @@ def inspect_servers(context: Context, collected: Mapping[str, Collected]) -> Fou
         servers.append((dataset, listener.socket))
     running = told_apart(servers, collected)
     found = {dataset.instance: dataset for dataset in running}
-    for dataset in _down(context, without_running(collected, running), frozenset(each.unit for each in running)):
+    others = without_running(collected, running)
+    serving = frozenset(each.unit for each in running)
+    units = partial(_unit_files, context, [last.unit for last in others.values()])
+    for dataset in down(NAME, others, units, partial(not_running, collected=others, serving=serving)):
         if dataset.instance not in found:
             found[dataset.instance] = with_failure(dataset)
         elif not _is_alias(dataset.unit, running):
@@ -163,49 +154,19 @@ def not_running(
     units: Mapping[str, str], collected: Mapping[str, Collected], serving: Collection[str] = ()
 ) -> Iterator[Dataset]:
     """Given the server units with their states, and the instances that were collected before and do not run, return
-    what there should be. In the units of `serving` a server runs.
-
-    A unit that is enabled should run; one that is not was stopped on purpose. Where no unit would start a server it
-    was removed if its files are gone; as long as they are there, it is a fault.
-    """
+    what there should be. In the units of `serving` a server runs."""
     found: dict[str, Dataset] = {}
-    known = {*serving, *(last.unit for last in collected.values())}
-    for unit, state in units.items():
-        if state.startswith("enabled") and "@." not in unit and unit not in known:
-            instance = file_name(instance_of(unit, ""))
-            found[instance] = Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
+    for unit in never_collected(units, {*serving, *(last.unit for last in collected.values())}):
+        instance = file_name(instance_of(unit, ""))
+        found[instance] = Dataset(NAME, instance, unit=unit, fault=not_running_fault(unit))
     for instance, last in collected.items():
-        dataset = _of_before(instance, last, units, serving)
-        if dataset is not None:
-            found.setdefault(instance, dataset)
-    yield from found.values()
-
-
-def _of_before(instance: str, last: Collected, units: Mapping[str, str], serving: Collection[str]) -> Dataset | None:
-    unit = last.unit
-    if unit in serving and last.is_left:
-        fault = f"it does not run, and {unit} does; {last.what_to_do}"
-    elif units.get(unit, "").startswith("enabled") and unit not in serving:
-        fault = f"{unit} is enabled and does not run"
-    else:
         usual = ("mariadb.service", "mysql.service", "mysqld.service") if instance == "default" else _TEMPLATES
-        candidates = (unit, template_of(unit)) if unit else usual
-        if unit not in serving and any(candidate in units for candidate in candidates):
-            return Dataset(NAME, instance, unit=unit, parked=True)
-        if not last.is_left:
-            return None
-        fault = f"it does not run, and no unit would start it; {last.what_to_do}"
-    return Dataset(NAME, instance, unit=unit, fault=fault)
-
-
-def _down(context: Context, collected: Mapping[str, Collected], serving: Collection[str]) -> Iterator[Dataset]:
-    """Return the servers that do not run; where systemd does not answer all that were collected before are a fault."""
-    try:
-        units = _unit_files(context, (last.unit for last in collected.values()))
-    except CommandFailed as error:
-        yield from not_told(NAME, {instance: last.unit for instance, last in collected.items()}, error)
-        return
-    yield from not_running(units, collected, serving)
+        starters = (last.unit, template_of(last.unit)) if last.unit else usual
+        say = partial(because, place=last.directory)
+        now = standing(last, units, serving, unit=last.unit, starters=starters, say=say)
+        if now is not None:
+            found.setdefault(instance, Dataset(NAME, instance, unit=last.unit, fault=now.fault, parked=now.parked))
+    yield from found.values()
 
 
 def _is_alias(unit: str, running: Iterable[Dataset]) -> bool:

@@ -10,20 +10,21 @@ import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hotsync.errors import CommandFailed
 from hotsync.model.mute import template_of
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
-from hotsync.sources.instances import is_set_up, is_there, longer_name, not_told, told_apart, with_failure
+from hotsync.sources.down import because, down, never_collected, not_running_fault, standing
+from hotsync.sources.instances import is_set_up, is_there, longer_name, told_apart, with_failure
 from hotsync.sources.postgresql.cluster import NAME, with_tablespaces
 from hotsync.sources.postgresql.place import is_unit, place_fault, user_fault
 from hotsync.sources.processes import Process, running, user_name
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name, open_plain
-from hotsync.sources.unit_files import list_unit_files
+from hotsync.sources.unit_files import list_unit_files, states_of
 from hotsync.system.command import ENVIRONMENT
 
 PROGRAMS = ("postgres", "postmaster")
@@ -61,7 +62,8 @@ def inspect(context: Context, clusters: Sequence[Dataset]) -> tuple[Dataset, ...
     others = without_running(collected, named, known)
     serving = frozenset(process.unit for process in processes) - {""}
     by_name = {dataset.instance: with_tablespaces(dataset) for dataset in named}
-    for dataset in _down(context, others, serving):
+    units = partial(_unit_files, context, others)
+    for dataset in down(NAME, others, units, partial(not_running, collected=others, serving=serving)):
         by_name.setdefault(dataset.instance, with_failure(dataset))
     return tuple(by_name.values())
 
@@ -105,52 +107,30 @@ def not_running(
     units: Mapping[str, str], collected: Mapping[str, Collected], serving: Collection[str] = ()
 ) -> Iterator[Dataset]:
     """Given the units with their states, and the servers that were collected before and do not run, return what there
-    should be. In the units of `serving` a server runs.
-
-    A unit that is enabled should run; one that is not was stopped on purpose. One whose files are gone is gone.
-    """
-    known = {*serving, *(last.unit for last in collected.values())}
-    for unit, state in units.items():
+    should be. In the units of `serving` a server runs. One whose files are gone is gone, also if a unit is there."""
+    for unit in never_collected(units, {*serving, *(last.unit for last in collected.values())}):
         usual = _USUAL.fullmatch(unit)
-        if usual is not None and state.startswith("enabled") and unit not in known:
+        if usual is not None:
             yield _usual_server(unit, usual[1] or "")
     for instance, last in collected.items():
-        fault, parked = "", False
-        is_enabled = units.get(last.unit, "").startswith("enabled") and last.unit not in serving
-        if is_enabled:
-            fault = f"{last.unit} is enabled and does not run"
-        elif not last.is_left:
-            continue
-        elif last.unit in serving:
-            fault = f"it does not run, and {last.unit} does; its files are still in {last.place}"
-        elif last.unit in units or template_of(last.unit) in units:
-            parked = True
-        else:
-            fault = f"it does not run, and no unit would start it; its files are still in {last.place}"
-        if fault and not is_enabled:
-            fault += ": start it, or remove them if it is gone for good"
-        yield Dataset(
-            NAME, instance, version=instance.partition("-")[0], unit=last.unit, fault=fault, parked=parked,
-            directories=(last.place,), place=last.place,
-        )  # fmt: skip
+        starters = (last.unit, template_of(last.unit)) if last.is_left else ()
+        say = partial(because, place=last.place)
+        now = standing(last, units, serving, unit=last.unit, starters=starters, say=say)
+        if now is not None:
+            yield Dataset(
+                NAME, instance, version=instance.partition("-")[0], unit=last.unit, fault=now.fault, parked=now.parked,
+                directories=(last.place,), place=last.place,
+            )  # fmt: skip
 
 
-def _down(context: Context, collected: Mapping[str, Collected], serving: Collection[str]) -> Iterator[Dataset]:
-    """Return the servers that do not run; where systemd does not answer all that were collected before are a fault."""
+def _unit_files(context: Context, collected: Mapping[str, Collected]) -> dict[str, str]:
+    """Return the units of such servers with their states; raise CommandFailed."""
     if not collected and not _is_without_clusters():
-        return
+        return {}
     others = sorted({name for last in collected.values() for name in (last.unit, template_of(last.unit))})
-    try:
-        listed = list_unit_files(context.paths, (*_PATTERNS, *others), context.clock.now_ns())
-    except CommandFailed as error:
-        yield from not_told(NAME, {instance: last.unit for instance, last in collected.items()}, error)
-        return
-    words = (line.split() for line in listed.splitlines())
-    units = {unit: state for unit, state, *_ in words if state != "alias"}
-    if not _is_without_clusters():
-        # Debian's own unit of all clusters is none of a server's
-        units = {unit: state for unit, state in units.items() if unit in others}
-    yield from not_running(units, collected, serving)
+    units = states_of(list_unit_files(context.paths, (*_PATTERNS, *others), context.clock.now_ns()))
+    # Debian's own unit of all clusters is none of a server's
+    return units if _is_without_clusters() else {unit: state for unit, state in units.items() if unit in others}
 
 
 def _is_without_clusters() -> bool:
@@ -168,8 +148,9 @@ def _usual_server(unit: str, version: str) -> Dataset:
     stem = unit.removesuffix(".service")
     instance = file_name(f"{version}-{stem}" if _VERSION.fullmatch(version) else stem)
     there = (place,) if is_there(place) else ()
-    fault = f"{unit} is enabled and does not run"
-    return Dataset(NAME, instance, version=version, unit=unit, fault=fault, directories=there, place=place)
+    return Dataset(
+        NAME, instance, version=version, unit=unit, fault=not_running_fault(unit), directories=there, place=place
+    )
 
 
 def _collected(context: Context, clusters: Collection[str]) -> dict[str, Collected]:

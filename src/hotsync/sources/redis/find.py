@@ -8,19 +8,22 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import unquote
 
 from hotsync.errors import CommandFailed
+from hotsync.model.mute import template_of
 from hotsync.model.report import Notice
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
-from hotsync.sources.instances import is_there, not_told, told_apart
+from hotsync.sources.down import down, never_collected, not_running_fault, standing, what_to_do
+from hotsync.sources.instances import is_there, told_apart
 from hotsync.sources.processes import Process, running
 from hotsync.sources.redis.config import read_settings
 from hotsync.sources.redis.documents import SERVER, RedisServer
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import file_name
-from hotsync.sources.unit_files import list_unit_files
+from hotsync.sources.unit_files import list_unit_files, states_of
 from hotsync.system.command import ENVIRONMENT, run
 
 NAME: str = "redis"
@@ -80,7 +83,8 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
         for instance, last in collected.items()
         if instance not in found and served.isdisjoint(f"{last.folder}/{name}" for name in last.files)
     }
-    for dataset in _down(context, others, frozenset(serving - {""})):
+    units = partial(_unit_files, context, [last.unit for last in others.values()])
+    for dataset in down(NAME, others, units, partial(not_running, collected=others, serving=serving - {""})):
         found.setdefault(dataset.instance, dataset)
     return tuple(found[instance] for instance in sorted(found) if instance not in caches)
 
@@ -104,39 +108,21 @@ def not_running(
     units: Mapping[str, str], collected: Mapping[str, Collected], serving: Collection[str] = ()
 ) -> Iterator[Dataset]:
     """Given the server units with their states, and the instances that were collected before and do not run, return
-    what there should be. In the units of `serving` a server runs.
-
-    A unit that is enabled should run; one that is not was stopped on purpose. Where no unit would start a server it
-    was removed if its files are gone; as long as they are there, it is a fault.
-    """
-    here = {unit: state for unit, state in units.items() if state != "alias"}
-    known = {*serving, *(last.unit for last in collected.values())}
-    for unit, state in here.items():
+    what there should be. In the units of `serving` a server runs."""
+    for unit in never_collected(units, {*serving, *(last.unit for last in collected.values())}):
         instance = instance_of(unit, "")
-        if state.startswith("enabled") and "@." not in unit and unit not in known and instance not in collected:
-            yield Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
+        if instance not in collected:
+            yield Dataset(NAME, instance, unit=unit, fault=not_running_fault(unit))
     for instance, last in collected.items():
         unit = last.unit or f"{unquote(instance)}.service"
-        template = f"{unit.partition('@')[0]}@.service" if "@" in unit else unit
-        if unit not in serving and here.get(unit, "").startswith("enabled"):
-            yield Dataset(NAME, instance, unit=unit, fault=f"{unit} is enabled and does not run")
-        elif unit not in serving and (unit in here or template in here):
-            yield Dataset(NAME, instance, parked=True)
-        elif last.is_left:
-            or_remove = ", or remove them if it is gone for good" if last.folder else ""
-            where = f", and its files are still in {last.folder}" if last.folder else ""
-            fault = f"it does not run{where}: start it{or_remove}"
-            yield Dataset(NAME, instance, unit=unit, fault=fault)
+        say = partial(_is_left_alone, folder=last.folder)
+        now = standing(last, units, serving, unit=unit, starters=(unit, template_of(unit)), say=say)
+        if now is not None:
+            yield Dataset(NAME, instance, unit="" if now.parked else unit, fault=now.fault, parked=now.parked)
 
 
-def _down(context: Context, collected: Mapping[str, Collected], serving: Collection[str]) -> Iterator[Dataset]:
-    """Return the servers that do not run; where systemd does not answer all that were collected before are a fault."""
-    try:
-        units = _unit_files(context, (last.unit for last in collected.values()))
-    except CommandFailed as error:
-        yield from not_told(NAME, {instance: last.unit for instance, last in collected.items()}, error)
-        return
-    yield from not_running(units, collected, serving)
+def _is_left_alone(_why: str, folder: str) -> str:
+    return f"it does not run, and {what_to_do(folder)}" if folder else f"it does not run: {what_to_do(folder)}"
 
 
 def _running(process: Process, config: str) -> Dataset:
@@ -178,6 +164,4 @@ def _unit_files(context: Context, known: Iterable[str]) -> dict[str, str]:
     if not any(shutil.which(program, path=ENVIRONMENT["PATH"]) for program in PROGRAMS):
         return {}
     others = sorted({unit for unit in known if _UNIT.fullmatch(unit)} - set(_PATTERNS))
-    text = list_unit_files(context.paths, (*_PATTERNS, *others), context.clock.now_ns())
-    words = (line.split() for line in text.splitlines())
-    return {unit: state for unit, state, *_ in words}
+    return states_of(list_unit_files(context.paths, (*_PATTERNS, *others), context.clock.now_ns()))
