@@ -164,7 +164,7 @@ def _collect(
     definitions = sqldump.Definitions()
     with mariadb_lock.held(dataset, moving) as lock:
         files = Files(collection, partial(context.progress, dataset.name), lock)
-        counts = own_counts(dataset, engines, set(moving)) if lock.is_held else {}
+        counts = own_counts(dataset, engines, set(moving) if lock.is_held else ())
         if databases:
             _split(command, databases, files, definitions, context.stall_seconds, options)
             files.finish()
