@@ -20,11 +20,8 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
         "suricata": "Debian 12 has only suricata-update, of which nothing runs; Suricata itself came back later.",
         "vaultwarden": NO_PACKAGE,
         "docker": NOT_DESCRIBED,
-        "hylafax": NOT_DESCRIBED,
         "libvirt": NOT_DESCRIBED,
-        "lightsquid": NOT_DESCRIBED,
         "nfs-server": NOT_DESCRIBED,
-        "podman": NOT_DESCRIBED,
         "zabbix": NOT_DESCRIBED,
     }
 )
