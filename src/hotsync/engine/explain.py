@@ -28,6 +28,7 @@ from hotsync.model.selection import Selection
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS
 from hotsync.profiles.schema import Profile
 from hotsync.sources.facts import read_units
+from hotsync.sources.frozen.store import load_copies
 from hotsync.sources.shadows.index import load_index
 from hotsync.state.facts import load_facts
 from hotsync.state.settings import read_settings
@@ -109,6 +110,7 @@ class MasterSide:
         self._shared = _Shared(paths, clock, role, self.selection, self.mounted, own_profiles(paths), selected.required)
         self._root = paths.root
         self._copies = load_index(paths.shadows / "index.json")
+        self._frozen = tuple(load_copies(paths.frozen))
 
     def known(self, answer: PathAnswer) -> Known:
         """Return what else is known of a path."""
@@ -117,6 +119,9 @@ class MasterSide:
         copy = self._copies.get(relative)
         if copy is not None:
             known = replace(known, copy=copy.format, copied_at=copy.taken_at, trouble=copy.trouble)
+        for whole in self._frozen:
+            if f"{answer.path}/".startswith(f"{whole.path}/"):
+                known = replace(known, copy="container", copied_at=whole.taken_at, trouble="")
         return replace(known, really=_really(self._root, relative), lies=_lies(self._root, relative))
 
     def unit(self, name: str) -> UnitFacts:

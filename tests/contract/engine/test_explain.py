@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from hotsync.cli.explain import explain_command
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.selection import Action, Rule
+from hotsync.sources.frozen.store import Known as FrozenKnown
+from hotsync.sources.frozen.store import copy_of
 from hotsync.sources.shadows.index import Known, save_index
 from hotsync.state.rules import render_rules
 from hotsync.state.store import save_role
@@ -60,6 +62,15 @@ def test_a_file_with_a_sound_copy_is_said_to_travel_as_that(paths: Paths, tmp_pa
     save_index(paths.shadows / "index.json", [Known("srv/a.db", "sqlite", (None, None, None), False, 1000.0)])
     (answer,) = ask("/srv/a.db")["paths"]
     assert (answer["copy"], answer["copied_at"]) == ("sqlite", "1970-01-01T00:16:40Z")
+
+
+def test_a_file_of_a_database_in_a_container_is_said_to_travel_as_a_copy_of_one_moment(paths: Paths) -> None:
+    copy = copy_of(paths.frozen, "/srv/db")
+    copy.tree.mkdir(parents=True)
+    copy.confirm(FrozenKnown("/srv/db", "mariadbd in container shop-db", 1000.0, {}))
+    inside, beside = ask("/srv/db/ibdata1", "/srv/db-2")["paths"]
+    assert (inside["copy"], inside["copied_at"]) == ("container", "1970-01-01T00:16:40Z")
+    assert beside["copy"] is None
 
 
 def test_what_is_neither_a_path_nor_a_unit_is_refused_with_a_thing_to_do(paths: Paths) -> None:

@@ -41,7 +41,7 @@ class Container:
         return CGROUPS / next(line for line in lines if line.startswith("0::")).removeprefix("0::/")
 
     def is_still(self) -> bool:
-        return "frozen 1" in (self.group / "cgroup.events").read_text()
+        return is_still(self.group)
 
 
 @dataclass
@@ -76,6 +76,7 @@ class Engine:
             yield Container(self, name, volume)
         finally:
             self.run("rm", "--force", "--time", "0", name)
+            shutil.rmtree(root)
 
 
 @contextmanager
@@ -89,6 +90,11 @@ def engine(folder: Path, storage: Path) -> Iterator[Engine]:
         yield Engine(folder, storage)
         for group in sorted(CGROUPS.glob("libpod_parent/**/"), reverse=True):
             os.rmdir(group)
+
+
+def is_still(group: Path) -> bool:
+    """Say whether all in a cgroup stands still."""
+    return "frozen 1" in (group / "cgroup.events").read_text()
 
 
 def wait_for(path: Path, container: Container) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from tests.contract.sources import containers, servers
 from tests.contract.sources.containers import Container, Engine
 from tests.unit.changes.support import selection
 
+# each run starts servers, which wait for the disk
+pytestmark = pytest.mark.timeout(900)
+
 PROC = Path("/proc")
 INSIDE = "/var/lib/mysql"
 CLOCK = SystemClock()
@@ -39,7 +43,7 @@ DELIMITER //
 CREATE PROCEDURE busy() BEGIN
   LOOP
     START TRANSACTION;
-    UPDATE given SET n = n + 1; INSERT INTO story (t) VALUES (REPEAT(UUID(), 50)); UPDATE taken SET n = n - 1;
+    UPDATE given SET n = n + 1; INSERT INTO story (t) VALUES (REPEAT(UUID(), 5)); UPDATE taken SET n = n - 1;
     COMMIT;
   END LOOP;
 END //
@@ -56,6 +60,22 @@ from hotsync.system.paths import Paths
 with paused(Paths(Path(sys.argv[1])), Path(sys.argv[2]), 60.0):
     print("paused", flush=True)
     time.sleep(1000)
+"""
+
+WRITING = """
+import pathlib, sqlite3
+db = sqlite3.connect("/data/db.sqlite3", isolation_level=None)
+db.execute("PRAGMA journal_mode=WAL")
+for table in ("given", "taken"):
+    db.execute(f"CREATE TABLE {table} (n)")
+    db.execute(f"INSERT INTO {table} VALUES (0)")
+for count in range(10**9):
+    db.execute("BEGIN")
+    db.execute("UPDATE given SET n = n + 1")
+    db.execute("UPDATE taken SET n = n - 1")
+    db.execute("COMMIT")
+    if count == 100:
+        pathlib.Path("/data/ready").touch()
 """
 
 
@@ -152,7 +172,7 @@ def files_of(folder: Path) -> dict[str, tuple[int, int]]:
 def test_mariadb_under_load_is_carried_as_of_one_moment_and_goes_on(master: Master, shop: Container) -> None:
     socket, given = shop.volume / "s.sock", 0
     with busy(socket):
-        for _ in range(3):
+        for _ in range(2):
             frozen = master.copied()
             assert frozen.failed == []
             (point,) = frozen.points
@@ -180,7 +200,7 @@ def test_postgresql_under_load_is_carried_as_of_one_moment_and_goes_on(
             "CREATE TABLE given AS SELECT 0::bigint AS n; CREATE TABLE taken AS SELECT 0::bigint AS n;"
             "CREATE TABLE story (t text);"
             "CREATE PROCEDURE busy() LANGUAGE plpgsql AS $$ BEGIN LOOP"
-            "  UPDATE given SET n = n + 1; INSERT INTO story VALUES (repeat(md5(random()::text), 50));"
+            "  UPDATE given SET n = n + 1; INSERT INTO story VALUES (repeat(md5(random()::text), 5));"
             "  UPDATE taken SET n = n - 1; COMMIT; END LOOP; END $$"
         )
         calling = (str(servers.PG_BIN / "psql"), "-Xq", f"--host={volume}", "-c", "CALL busy()")
@@ -271,6 +291,66 @@ def test_a_container_goes_on_when_the_run_is_killed_and_when_all_that_guards_it_
     assert int(sql(shop.volume / "s.sock", "SELECT 1")) == 1
 
 
+def test_systemd_is_asked_to_let_it_go_on_and_what_it_would_run_does_that(
+    master: Master, shop: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = shop.group
+    booted = master.paths.at("/run/systemd/system")
+    booted.mkdir(parents=True)
+    asked: list[list[str]] = []
+
+    def note(argv: list[str], **_: object) -> None:
+        asked.append(argv)
+
+    monkeypatch.setattr(command, "run", note)
+    with paused(master.paths, group, 600.0) as confirm:
+        monkeypatch.undo()
+        assert containers.is_still(group)
+        (stop, start) = asked
+        assert stop[:2] == ["systemctl", "stop"]
+        assert start[0] == "systemd-run"
+        assert "--on-active=620s" in start
+        command.run(start[start.index("--") + 1 :])
+        assert not containers.is_still(group)
+        with pytest.raises(NotPaused):
+            confirm()
+
+    def refuse(argv: list[str], **_: object) -> None:
+        if argv[0] == "systemd-run":
+            raise command.failure(argv, 1, "Failed to connect to bus")
+
+    monkeypatch.setattr(command, "run", refuse)
+    with pytest.raises(NotPaused, match="nobody would let"), paused(master.paths, group, 600.0):
+        raise AssertionError
+    assert not containers.is_still(group)
+    booted.rmdir()
+
+
+def test_a_sqlite_file_in_a_volume_is_carried_as_of_one_transaction(master: Master) -> None:
+    volume = master.paths.root / "srv/vaultwarden"
+    volume.mkdir()
+    (volume / "write.py").write_text(WRITING)
+    argv = ("/usr/bin/python3", "/data/write.py")
+    rules, work = selection("+ /srv/vaultwarden"), master.paths.root / "work"
+    work.mkdir()
+    with master.engine.container("vaultwarden", volume, "/data", argv) as container:
+        containers.wait_for(volume / "ready", container)
+        with Shadows(master.paths, CLOCK) as shadows, Manifest(work / "manifest.db") as manifest:
+            detect(
+                master.paths.root, rules, manifest, work / "planned", CLOCK, frozenset(), manifest.digest,
+                table=mount_table(master.paths.root), copies=shadows,
+            )  # fmt: skip
+            assert shadows.lies_at("srv/vaultwarden/db.sqlite3")
+            shutil.copy(volume / "db.sqlite3", work / "copy")
+        assert container.state == "running"
+    with closing(sqlite3.connect(work / "copy")) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        ((given,), (taken,)) = copy.execute("SELECT n FROM given UNION ALL SELECT n FROM taken").fetchall()
+    assert given == -taken > 0
+    for folder in (volume, work):
+        shutil.rmtree(folder)
+
+
 def test_a_container_goes_on_when_its_time_is_over_and_nothing_of_that_is_taken(
     master: Master, shop: Container
 ) -> None:
@@ -320,16 +400,24 @@ def test_without_room_the_last_copy_stays(master: Master, shop: Container) -> No
     assert given == -taken
 
 
-def test_a_server_whose_files_lie_in_the_container_itself_is_named(master: Master) -> None:
+@pytest.mark.parametrize(
+    ("written", "faults"), [("/etc/mongo.wt", ["give it a volume"]), ("/dev/shm/mongo.wt", []), ("/dev/null", [])]
+)
+def test_a_server_whose_files_lie_in_the_container_itself_is_named_and_one_without_files_is_not(
+    master: Master, written: str, faults: list[str]
+) -> None:
     volume = master.paths.root / "srv/nothing"
     volume.mkdir()
-    program = volume / "mongod"
-    shutil.copy(shutil.which("sleep") or "", program)
-    with master.engine.container("lonely", volume, "/data", ("/data/mongod", "1000")):
+    shutil.copy(shutil.which("sleep") or "", volume / "mongod")
+    argv = ("/bin/sh", "-c", f"exec /data/mongod 1000 >{written}")
+    with master.engine.container("lonely", volume, "/data", argv) as container:
+        while Path(f"/proc/{container.pid}/comm").read_text() != "mongod\n":
+            CLOCK.sleep(0.05)
         frozen = master.copied()
-    (error,) = (one for one in frozen.failed if "lonely" in one.sentence)
-    assert "give it a volume" in error.sentence
-    assert [point.stale_since > point.taken_at == 0 for point in frozen.points if "lonely" in point.name] == [True]
+    found = [one.sentence for one in frozen.failed if "lonely" in one.sentence]
+    assert [fault in sentence for fault, sentence in zip(faults, found, strict=True)] == [True] * len(faults)
+    named = [point.stale_since > point.taken_at == 0 for point in frozen.points if "lonely" in point.name]
+    assert named == [True] * len(faults)
     shutil.rmtree(volume)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from hotsync.config.schema import Settings
@@ -65,5 +66,6 @@ def show_last_copies(paths: Paths, settings: Settings, selected: Selected, shado
         return selected.rules.decide(path).action is Action.INCLUDE
 
     for cover in last_covers(paths, carried) if pauses(settings) and not shadows.refused else ():
-        shadows.cover(cover.path, cover.copy)
+        with suppress(OSError):  # the live files are looked at then
+            shadows.cover(cover.path, cover.copy)
     shadows.refresh(carried)

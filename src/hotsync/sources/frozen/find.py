@@ -56,8 +56,8 @@ def read_servers(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
     for folder, program, cgroup in _processes(proc):
         group = container_group(cgroup, mounts)
         groups.setdefault((program, group.key if group else ""), (group, []))[1].append(folder)
-    found = [_server(root, proc, program, group, folders, mounts) for (program, _), (group, folders) in groups.items()]
-    return tuple(sorted(found, key=lambda server: server.name))
+    found = (_server(root, proc, program, group, folders, mounts) for (program, _), (group, folders) in groups.items())
+    return tuple(sorted((server for server in found if server is not None), key=lambda server: server.name))
 
 
 def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
@@ -70,11 +70,13 @@ def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
             if program not in SERVERS:
                 continue
             cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
+            # the SLAVE's own servers, confined, are no container's
+            if _OWN in cgroup or sees_our_root(folder):
+                continue
+            os.stat(folder / "root/")
         except OSError:
-            continue  # it has ended meanwhile
-        # the SLAVE's own servers, confined, are no container's
-        if _OWN not in cgroup and not sees_our_root(folder):
-            yield folder, program, cgroup
+            continue  # it has ended meanwhile: it is not known what it saw
+        yield folder, program, cgroup
 
 
 def _server(
@@ -84,7 +86,8 @@ def _server(
     group: ContainerGroup | None,
     processes: Sequence[Path],
     mounts: Sequence[Mount],
-) -> Server:
+) -> Server | None:
+    """Return a server, by its processes; None if it has ended, or keeps nothing on a disk."""
     if group is None:
         return Server(f"{program} in container of a name that is not known", None, apart=True)
     name = f"{program} in container {group.name or container_name(root, group.key)}"
@@ -93,16 +96,22 @@ def _server(
     try:
         if not is_all_inside(group.place, proc):
             return Server(name, None, (), "programs of this host are in the cgroup of its container")
-        folders = tuple(sorted({folder for process in processes for folder in _folders(process, mounts)}))
-    except OSError as error:
-        return Server(name, None, (), f"it ended while it was looked at ({error.strerror})")
+    except OSError:
+        return None
+    found: set[str] = set()
+    for process in processes:
+        with suppress(OSError):  # PostgreSQL's come and go
+            found.update(_folders(process, mounts))
+    if not found:
+        return None
+    folders = sorted(found - {""})
     outer = tuple(path for path in folders if not any(path.startswith(f"{other}/") for other in folders))
     fault = "" if outer else "its files lie in the container itself, which is not carried: give it a volume"
     return Server(name, group.place, outer, fault)
 
 
 def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
-    """Return the folders of this host in which a process in a container keeps its files."""
+    """Return the folders of this host in which a process in a container keeps its files, "" for one not of it."""
     mounts = read_mounts(process)
     written: dict[str, list[str]] = {}
     by_point = {mount.point: mount for mount in mounts}  # of one over another the last one counts
@@ -114,24 +123,20 @@ def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
     if home != "/" and (mount := _mount_of(home, by_point)) is not None:
         written.setdefault(mount.point, []).append(home)
     for point, paths in written.items():
-        for path in _tops(point, paths, home):
-            found = _on_host(process, by_point[point], path, host)
-            if found is not None:
-                yield found
+        path = _top(point, paths, home)
+        yield _on_host(process, by_point[point], path, host) if path else ""
 
 
-def _tops(point: str, paths: Sequence[str], home: str) -> Iterator[str]:
-    """Given a mount in a container and what is written in it, return the folders of it that belong together."""
+def _top(point: str, paths: Sequence[str], home: str) -> str:
+    """Given a mount in a container and what is written in it, return the folder that holds it, "" for too much."""
     if home != "/" and all(path == home or path.startswith(f"{home}/") for path in paths):
-        yield home
-    elif point != "/":
-        yield point
-    elif home in paths:
-        yield home
-    else:
-        above = os.path.commonpath([os.path.dirname(path) for path in paths])
-        if len(above.strip("/").split("/")) >= _SHALLOW:
-            yield above
+        return home
+    if point != "/":
+        return point
+    if home in paths:
+        return home
+    above = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return above if len(above.strip("/").split("/")) >= _SHALLOW else ""
 
 
 def _mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
@@ -144,12 +149,12 @@ def _mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
     return by_point[point] if by_point[point].kind not in _NO_DATA else None
 
 
-def _on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str | None:
-    """Given a folder as a process sees it, and the mount it is in, return the path at which this host has it."""
+def _on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str:
+    """Given a folder as a process sees it, and its mount, return the path at which this host has it, or ""."""
     inside = _joined(mount.subtree, path.removeprefix(mount.point))
     theirs = os.stat(f"{process}/root{path}")
     if not stat.S_ISDIR(theirs.st_mode):
-        return None
+        return ""
     for other in host:
         above = other.subtree.rstrip("/")
         if other.device == mount.device and (inside == above or inside.startswith(f"{above}/")):
@@ -158,7 +163,7 @@ def _on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> s
                 ours = os.lstat(here)
                 if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
                     return here
-    return None
+    return ""
 
 
 def _joined(folder: str, below: str) -> str:

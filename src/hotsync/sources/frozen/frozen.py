@@ -114,7 +114,9 @@ class _Run:
                 self.failed(server.name, known, server.fault)
             elif not folders:
                 where = ", ".join(server.folders)
-                self.failed(server.name, (), f"its files lie in {where}, which is not carried")
+                self.failed(
+                    server.name, (), f"its files lie in {where}, which is not carried: carry that, or give it a volume"
+                )
             else:
                 wanted |= dict.fromkeys(folders, server.name)
         if wanted and place is not None:

@@ -1,0 +1,113 @@
+"""Where the files of a database server in a container lie on this host, by the tables of mounts and by inode."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hotsync.sources.frozen import find
+from hotsync.sources.frozen.find import Server, read_servers
+from hotsync.system.mounts import Mount, read_mounts
+
+NUMBER = "ab" * 32
+NAME = "mariadbd in container shop-db"
+
+
+class World:
+    """A host with one container, and a /proc that tells of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.proc = folder, folder / "proc"
+        self.volume, self.inside = folder / "volumes/shop", folder / "container"
+        self.group = folder / "cgroup/docker" / NUMBER
+        for path in (self.volume, self.inside / "var/lib", self.proc, self.group):
+            path.mkdir(parents=True)
+        (self.inside / "var/lib/mysql").symlink_to(self.volume)
+        (self.group / "cgroup.freeze").write_text("0\n")
+        (self.group / "cgroup.procs").write_text("10\n")
+        kept = folder / "var/lib/docker/containers" / NUMBER
+        kept.mkdir(parents=True)
+        (kept / "config.v2.json").write_text('{"Name": "/shop-db"}')
+        self.mounts = [
+            Mount("/", "ext4", "/dev/sda1", "/", "rw", "8:1"),
+            Mount(str(folder), "xfs", "/dev/sdb1", "/data", "rw", "8:2"),
+            Mount(str(folder / "cgroup"), "cgroup2", "cgroup2", "/", "rw", "0:9"),
+        ]
+
+    def process(self, pid: int, cwd: str, table: str, program: str = "mariadbd") -> None:
+        folder = self.proc / str(pid)
+        (folder / "fd").mkdir(parents=True)
+        (folder / "comm").write_text(f"{program}\n")
+        (folder / "cgroup").write_text(f"0::/docker/{NUMBER}\n")
+        (folder / "root").symlink_to(self.inside)
+        (folder / "cwd").symlink_to(cwd)
+        (folder / "mountinfo").write_text(table)
+
+    def servers(self) -> tuple[Server, ...]:
+        return read_servers(self.folder, self.proc)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path)
+
+    def mounts(process: Path | None = None) -> list[Mount]:
+        return world.mounts if process is None else read_mounts(process)
+
+    monkeypatch.setattr(find, "read_mounts", mounts)
+    return world
+
+
+LAYER = "1 0 0:50 / / rw - overlay overlay rw\n"
+VOLUME = "2 1 8:2 /data/volumes/shop /var/lib/mysql rw - xfs /dev/sdb1 rw\n"
+
+
+def test_the_folder_of_a_volume_is_found_by_where_the_server_works(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    assert world.servers() == (Server(NAME, world.group, (str(world.volume),)),)
+
+
+def test_a_child_that_has_ended_meanwhile_does_not_matter_and_a_server_that_has_is_none(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    world.process(11, "/var/lib/mysql", LAYER + VOLUME)
+    os.unlink(world.proc / "11/mountinfo")
+    assert world.servers() == (Server(NAME, world.group, (str(world.volume),)),)
+    os.unlink(world.proc / "10/mountinfo")
+    assert world.servers() == ()
+
+
+def test_another_folder_at_the_path_is_not_taken_for_the_volume(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME.replace("volumes/shop", "volumes/other"))
+    (world.folder / "volumes/other").mkdir()
+    (server,) = world.servers()
+    assert (server.folders, "give it a volume" in server.fault) == ((), True)
+
+
+def test_files_in_the_container_itself_are_a_fault_and_in_memory_none(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER)
+    (server,) = world.servers()
+    assert "give it a volume" in server.fault
+    (world.proc / "10/mountinfo").write_text(LAYER + "2 1 0:51 / /var/lib/mysql rw - tmpfs tmpfs rw\n")
+    assert world.servers() == ()
+
+
+def test_a_container_with_a_program_of_this_host_in_its_cgroup_is_not_paused(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    (world.proc / "12").mkdir()
+    (world.proc / "12/root").symlink_to("/")
+    (world.group / "cgroup.procs").write_text("10\n12\n")
+    (server,) = world.servers()
+    assert (server.place, "programs of this host" in server.fault) == (None, True)
+
+
+def test_podmans_containers_have_the_names_that_it_keeps(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    (world.folder / "var/lib/docker/containers" / NUMBER / "config.v2.json").unlink()
+    kept = world.folder / "home/eva/.local/share/containers/storage/overlay-containers"
+    kept.mkdir(parents=True)
+    (kept / "containers.json").write_text(json.dumps([{"id": NUMBER, "names": ["wiki-db"]}]))
+    (server,) = world.servers()
+    assert server.name == "mariadbd in container wiki-db"
