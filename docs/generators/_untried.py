@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 NO_PACKAGE = "Debian 12 has no package of it; its maker's is not to be had in the lab."
-NOT_DESCRIBED = "Nobody described it for the lab so far."
 
 UNTRIED: Mapping[str, str] = MappingProxyType(
     {
@@ -14,13 +13,12 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
         "gitea": NO_PACKAGE,
         "grafana": NO_PACKAGE,
         "jellyfin": NO_PACKAGE,
+        "nfs-server": "The lab's kernel has no NFS server, which is the program that would have to answer.",
         "ntopng": "Debian 12 has no package of it (Debian 11 had, Debian 13 has).",
         "plex": NO_PACKAGE,
         "subscription": "What Ubuntu alone has, and Ubuntu's servers know.",
         "suricata": "Debian 12 has only suricata-update, of which nothing runs; Suricata itself came back later.",
         "vaultwarden": NO_PACKAGE,
-        "nfs-server": "The lab's kernel has no NFS server, which is the program that would have to answer.",
-        "zabbix": NOT_DESCRIBED,
     }
 )
 """Profiles that name a package of Debian's or its relatives, and have no file in tests/lab/applications/data."""
