@@ -14,10 +14,10 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
         "grafana": NO_PACKAGE,
         "jellyfin": NO_PACKAGE,
         "nfs-server": "The lab's kernel has no NFS server, which is the program that would have to answer.",
-        "ntopng": "Debian 12 has no package of it (Debian 11 had, Debian 13 has).",
+        "ntopng": "Debian 12 has no package of it.",
         "plex": NO_PACKAGE,
         "subscription": "What Ubuntu alone has, and Ubuntu's servers know.",
-        "suricata": "Debian 12 has only suricata-update, of which nothing runs; Suricata itself came back later.",
+        "suricata": "Debian 12 has only suricata-update, of which nothing runs.",
         "vaultwarden": NO_PACKAGE,
     }
 )
