@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,6 +197,9 @@ def take_over(lab: Lab, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return document
 
 
+ANSWER_SECONDS = 120
+
+
 def fault_of(lab: Lab, application: Application) -> str:
     """Ask an application at the MASTER's address; return what is wrong with its answer, or nothing."""
     if application.asked_on == "client":
@@ -206,7 +210,11 @@ def fault_of(lab: Lab, application: Application) -> str:
         seat = lab.master if lab.master.on else lab.slave
         seat.write("/run/clients.py", CLIENTS.read_bytes())
     words += 'dns() { client dns "$@"; }\nntp() { client ntp "$@"; }\nsay() { client say "$@"; }\n'
-    done = seat.run(["bash", "-c", f"{words}{application.question}"], check=False, timeout=300, env={"SERVER": MASTER})
+    question = ["bash", "-c", f"{words}{application.question}"]
+    try:
+        done = seat.run(question, check=False, timeout=ANSWER_SECONDS, env={"SERVER": MASTER})
+    except subprocess.TimeoutExpired:
+        return f"gave no answer within {ANSWER_SECONDS} seconds"
     answer = done.stdout.strip()
     if answer == application.answer.strip():
         return ""
