@@ -54,6 +54,7 @@ class Engine:
     def run(self, *words: str) -> str:
         return command.run(
             ["podman", "--root", str(self.storage), "--runroot", str(self.folder / "run"),
+             "--tmpdir", str(self.folder / "tmp"),
              "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "file", *words]
         ).text  # fmt: skip
 
