@@ -69,12 +69,12 @@ def test_the_cheap_tests_come_first(project: Path) -> None:
     assert last_line(done) == "4 passed, 0 failed, 0 skipped"
 
 
-def test_two_workers_share_the_work_and_labs_do_not_meet(project: Path) -> None:
+def test_two_workers_share_the_work_and_what_measures_instants_does_not_meet(project: Path) -> None:
     who = (
         "import os\ndef test_it() -> None:\n    with open('who', 'a') as file:\n"
         "        file.write('NAME ' + os.environ['PYTEST_XDIST_WORKER'] + ' ')\n"
     )
-    names = ("lab/test_a", "lab/test_b", "unit/test_c", "contract/test_d")
+    names = ("lab/test_kills", "lab/test_bank", "unit/test_c", "contract/test_d")
     for name in names:
         write(project, f"tests/{name}.py", who.replace("NAME", name))
     done = checked(project, "--ring=1", "-n", "2")
@@ -82,15 +82,18 @@ def test_two_workers_share_the_work_and_labs_do_not_meet(project: Path) -> None:
     words = (project / "who").read_text().split()
     worker = dict(zip(words[::2], words[1::2], strict=True))
     assert worker.keys() == set(names)
-    assert worker["lab/test_a"] == worker["lab/test_b"]
+    assert worker["lab/test_kills"] == worker["lab/test_bank"]
     assert len(set(worker.values())) == 2
 
 
-def test_a_lab_that_stands_beside_any_other_has_a_lane_of_its_own() -> None:
-    for path in lanes.BESIDE:
+def test_what_is_alone_comes_first_and_every_other_file_has_a_lane_of_its_own() -> None:
+    for path in lanes.ALONE:
         assert (PROJECT / path).is_file()
-        assert lanes.lane(f"{path}::test_it") == path
-    assert lanes.lane("tests/lab/test_demo.py::test_it") == "alone"
+        assert lanes.lane(f"{path}::test_it") == "alone"
+    assert lanes.lane("tests/lab/test_demo.py::test_it") == "tests/lab/test_demo.py"
+    files = ("tests/unit/test_a.py", "tests/contract/test_b.py", *reversed(lanes.ALONE), "tests/lab/test_demo.py")
+    ordered = [files[place] for place in lanes.by_lane([f"{path}::test_it" for path in files])]
+    assert ordered == [*lanes.ALONE, "tests/unit/test_a.py", "tests/lab/test_demo.py", "tests/contract/test_b.py"]
 
 
 def test_the_seed_is_printed_and_may_be_given_again(project: Path) -> None:

@@ -1,8 +1,8 @@
-"""Lanes for workers: one has the labs that are shared or measure instants, the others the rest, file by file.
+"""Lanes for workers: one has what measures instants or counts what is on the machine, the others the rest, by file.
 
-Only where pytest is asked for workers (`-n 3`, as script/test does): labs wait most of the time, and what needs no lab
-runs meanwhile. The first lane takes longest, so it begins at once; the others end with the labs that stand beside any
-other.
+Only where pytest is asked for workers (`-n 3`, as script/test does): labs wait most of the time, and other tests run
+meanwhile. The first lane begins at once; the others begin with what needs no lab, go on with the labs, of which some
+take longest, and end with what can be handed out in small pieces.
 """
 
 from __future__ import annotations
@@ -11,34 +11,41 @@ from typing import Any
 
 import pytest
 
-ALONE = ("tests/lab/", "tests/contract/test_rings.py")
-"""Tests that use the lab, or count what is left on the whole machine, to which a lab beside them would add."""
-
-
-BESIDE = (
-    "tests/lab/test_applications.py",
-    "tests/lab/test_drill.py",
-    "tests/lab/test_engines.py",
-    "tests/lab/test_other_cards.py",
-    "tests/lab/test_rejoin.py",
-    "tests/lab/test_richer_networks.py",
-    "tests/lab/test_slave.py",
-    "tests/lab/test_switchover.py",
-    "tests/lab/test_the_lab_itself.py",
-    "tests/lab/test_undo.py",
+ALONE = (
+    "tests/contract/test_rings.py",
+    "tests/lab/test_streaming.py",
+    "tests/lab/test_one_master.py",
+    "tests/lab/test_loss.py",
+    "tests/lab/test_bank.py",
+    "tests/lab/test_kills.py",
+    "tests/lab/test_power_cut.py",
 )
-"""Tests with a lab of their own, and nothing in them that another lab's load could change."""
+"""Tests that count what is left on the whole machine, or measure instants: one after the other, never two at once, and
+in this order, in which the first of them have no lab beside them."""
+
+PIECES = ("tests/contract/", "tests/docs/", "tests/packaging/")
+"""Folders of many short files, which fill the time that the labs leave."""
 
 
 def lane(nodeid: str) -> str:
     """Given a test, return what it must share a worker with: its file, or everything that is alone."""
-    alone = nodeid.startswith(ALONE) and not nodeid.startswith(BESIDE)
-    return "alone" if alone else nodeid.partition("::")[0]
+    path = nodeid.partition("::")[0]
+    return "alone" if path in ALONE else path
 
 
 def by_lane(nodeids: list[str]) -> list[int]:
-    """Given the tests in their order, return that order with those first that are alone: they take longest."""
-    return sorted(range(len(nodeids)), key=lambda place: lane(nodeids[place]) != "alone")
+    """Given the tests in their order, return that order with those first that are alone, and small pieces last.
+
+    What counts what is on the machine has ended by the time that the first lab of another lane is put up.
+    """
+    return sorted(range(len(nodeids)), key=lambda place: _when(nodeids[place]))
+
+
+def _when(nodeid: str) -> int:
+    path = nodeid.partition("::")[0]
+    if path in ALONE:
+        return ALONE.index(path)
+    return len(ALONE) + nodeid.startswith(PIECES)
 
 
 @pytest.hookimpl(trylast=True)
