@@ -32,6 +32,8 @@ HINT = (
     "in /etc/hotsync.d, and name it in `DumpedByPlugin`."
 )
 _PASSES = 3
+_STILL_SECONDS = 0.5
+"""So long after its last change the time of a file tells whether it was changed again."""
 _SMALL = 32 * 1024 * 1024
 """So much is copied in a pause without having been copied before it."""
 
@@ -232,8 +234,14 @@ class _Run:
 
     def _stage_what_rests(self, works: Sequence[_Work], due: dict[str, list[str]]) -> None:
         for work in works:
-            work.staging.stage(due[work.path], live=True, check=_nothing)
-            if work.staging.look():
+            left = due[work.path]
+            for _ in range(_PASSES):
+                work.staging.stage(left, live=True, check=_nothing)
+                left = work.staging.look()
+                if not left:
+                    break
+                self.clock.sleep(_STILL_SECONDS)
+            else:
                 raise NotPaused(f"{work.path} is written, and no database server was found that does it")
 
     def failed(self, name: str, folders: Iterable[str], reason: str) -> None:
