@@ -52,8 +52,9 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     side = MasterSide(paths, clock, role)
     newest = holdings(paths, role)
     points = newest.datasets if newest else ()
-    live = dict.fromkeys(read_live_databases(paths.root, pausing=pauses(settings)), REASON)
-    live |= {server.name: server.fault for server in read_servers(paths.root) if pauses(settings) and server.fault}
+    contained, pausing = read_servers(paths.root), pauses(settings)
+    live = dict.fromkeys(read_live_databases(paths.root, contained, pausing=pausing), REASON)
+    live |= {server.name: server.fault for server in contained if pausing and server.fault}
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))
     judge = Judge(selection, side.mounted, read_all_files(paths.root))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from hotsync.sources.frozen.find import read_servers
-from hotsync.system.processes import sees_our_root
-
-_OTHERS = frozenset(("mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j"))
-_OWN = "hotsync-"
+from hotsync.sources.frozen.find import NEVER_DUMPED, OWN, Server
+from hotsync.system.processes import PROC, named, sees_our_root
 
 REASON = (
     "its files are copied while they are written, which is no sure copy: have it dumped by a plugin in /etc/hotsync.d"
@@ -17,26 +14,17 @@ REASON = (
 )
 
 
-def read_live_databases(root: Path, *, pausing: bool, proc: Path | None = None) -> tuple[str, ...]:
-    """Return the names of the database servers on the host with this root whose files are copied live, each once.
+def read_live_databases(
+    root: Path, contained: Iterable[Server], *, pausing: bool, proc: Path | None = None
+) -> tuple[str, ...]:
+    """Given the servers in containers, return the names of the database servers on the host with this root whose files
+    are copied live, each once.
 
     With `pausing` those in containers are none of them, as far as these are known as such. What runs here is none of a
     root's that is only a folder.
     """
     if proc is None and root != Path("/"):
         return ()
-    inside = (server.name for server in read_servers(root, proc) if server.apart or not pausing)
-    return tuple(sorted({*_on_host(proc or Path("/proc")), *inside}))
-
-
-def _on_host(proc: Path) -> Iterator[str]:
-    for folder in proc.iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
-            cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape") if program in _OTHERS else ""
-        except OSError:
-            continue  # it has ended meanwhile
-        if program in _OTHERS and f"/{_OWN}" not in cgroup and sees_our_root(folder):
-            yield program
+    here = named(NEVER_DUMPED, proc or PROC)
+    on_host = {program for folder, program, cgroup in here if OWN not in cgroup and sees_our_root(folder)}
+    return tuple(sorted(on_host | {server.name for server in contained if server.apart or not pausing}))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.system.processes import sees_our_root
+from hotsync.system.processes import named, sees_our_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,11 @@ def parse_unit(cgroup: str) -> str:
 
 
 def _running(programs: Collection[str], proc: Path) -> Iterator[Process]:
-    for folder in proc.iterdir():
-        if not folder.name.isdigit():
-            continue
+    for folder, program, cgroup in named(programs, proc):
         try:
-            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
-            if program not in programs:
-                continue
             words = (folder / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "surrogateescape").split("\0")
             started = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
-            unit = parse_unit((folder / "cgroup").read_text("utf-8", "surrogateescape"))
         except (OSError, IndexError):
             continue  # it has ended meanwhile
         if sees_our_root(folder):
-            yield Process(int(folder.name), program, unit, tuple(words), f"{folder.name}.{started}")
+            yield Process(int(folder.name), program, parse_unit(cgroup), tuple(words), f"{folder.name}.{started}")

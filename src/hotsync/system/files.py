@@ -68,6 +68,15 @@ def sync_directory(path: Path | str) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make a file's content durable; raise OSError, also for a link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def forget(path: Path) -> None:
     """Remove a document, durably; nothing happens if it is not there. Raise OSError."""
     path.unlink(missing_ok=True)

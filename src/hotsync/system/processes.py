@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def named(programs: Collection[str], proc: Path = PROC) -> Iterator[tuple[Path, str, str]]:
+    """Given names of programs (15 letters of each), return the processes that are one of them: the folder in /proc, the
+    name, and what its `cgroup` says."""
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
+            if program not in programs:
+                continue
+            cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
+        except OSError:
+            continue  # it has ended meanwhile
+        yield folder, program, cgroup
 
 
 def sees_our_root(process: Path) -> bool:

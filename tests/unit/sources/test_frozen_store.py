@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from hotsync.sources.frozen.scan import scan
 from hotsync.sources.frozen.staging import Staging, pour
 from hotsync.sources.frozen.store import Known, copy_of, finish_all, load_copies
 from hotsync.system.clock import SystemClock
+from tests.support.dying import Cut, dying_before
 
 Tree = dict[str, str]
 FIRST: Tree = {"ibdata1": "one", "shop/a.ibd": "a", "shop/b.ibd": "b", "gone/x": "x", "kind": "a file"}
@@ -58,28 +57,7 @@ def copy(place: Path, live: Path, taken_at: float) -> None:
         os.close(top)
 
 
-class Killed(Exception):
-    """The run ends here."""
-
-
-@contextmanager
-def dying(after: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Die at a number of steps on the disk; count them."""
-    count = [0]
-
-    def stepping(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*words: object, **more: object) -> object:
-            count[0] += 1
-            if count[0] == after:
-                raise Killed
-            return real(*words, **more)
-
-        return step
-
-    with monkeypatch.context() as patch:
-        for name in ("write_atomic", "sync_directory", "remove", "_dress", "_sync"):
-            patch.setattr(store, name, stepping(getattr(store, name)))
-        yield count
+STEPS = ("write_atomic", "sync_directory", "remove", "_dress", "sync_file")
 
 
 def test_a_run_that_dies_anywhere_leaves_the_old_copy_or_the_new_one(
@@ -91,10 +69,10 @@ def test_a_run_that_dies_anywhere_leaves_the_old_copy_or_the_new_one(
         write(live, FIRST)
         copy(place, live, 1.0)
         rewrite(live, SECOND)
-        with dying(after, monkeypatch) as count:
+        with dying_before(after, [(store, name) for name in STEPS], monkeypatch) as count:
             try:
                 copy(place, live, 2.0)
-            except Killed:
+            except Cut:
                 steps = count[0]
             else:
                 break

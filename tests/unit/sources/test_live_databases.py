@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hotsync.sources.frozen.find import read_servers
 from hotsync.sources.live_databases import read_live_databases
 
 NUMBER = "ab" * 32
@@ -31,8 +32,9 @@ def test_each_server_in_a_container_is_named_once_and_on_the_host_those_that_nob
     kept.mkdir(parents=True)
     (kept / "config.v2.json").write_text('{"Name": "/shop-db"}')
     jailed = "postgres in container of a name that is not known"
-    found = read_live_databases(tmp_path, pausing=False, proc=proc)
+    servers = read_servers(tmp_path, proc)
+    found = read_live_databases(tmp_path, servers, pausing=False, proc=proc)
     assert found == (
         "mariadbd in container shop-db", "mongod", "postgres in container cdcdcdcdcdcd", jailed
     )  # fmt: skip
-    assert read_live_databases(tmp_path, pausing=True, proc=proc) == ("mongod", jailed)
+    assert read_live_databases(tmp_path, servers, pausing=True, proc=proc) == ("mongod", jailed)

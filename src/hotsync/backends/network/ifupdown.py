@@ -120,8 +120,9 @@ def make_room(etc: Path, state: Path = STATE) -> tuple[Address, ...]:
     gone = tuple(each for each in there if (each.interface, each.address) in wanted)
     for each in gone:
         command.run(["ip", "address", "del", str(each), "dev", each.interface], ok=range(256))
+    touched = {each.interface for each in gone}
     for each in reversed(there):
-        if each not in gone and each.interface in {one.interface for one in gone}:
+        if each not in gone and each.interface in touched:
             live.prefer(each)  # the way into its network may have gone along
     return gone
 

@@ -11,6 +11,7 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
 from hotsync.profiles.resolve import queue_rules
 from hotsync.sources.followed import Pace
+from hotsync.sources.frozen.find import read_servers
 from hotsync.sources.live_databases import REASON, read_live_databases
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
@@ -54,7 +55,7 @@ def collect(
     done = collect_all(
         context, databases=databases, elsewhere=elsewhere, pace=pace, begin=lambda name: say(f"Collecting {name}")
     )
-    found = read_live_databases(paths.root, pausing=pausing)
+    found = read_live_databases(paths.root, read_servers(paths.root), pausing=pausing)
     notices += [Notice("source.live", f"{name}: {REASON}") for name in found if name not in elsewhere]
     say("Asking plugins and lists")
     site = site_rules(paths)

@@ -26,11 +26,7 @@ def show_copies(
     paths: Paths, clock: Clock, settings: Settings, selected: Selected, shadows: Shadows, say: Callable[[str], None]
 ) -> Frozen:
     """Make sound copies and show them in the places of the live files; return what came of databases in containers."""
-
-    def carried(path: str) -> bool:
-        return selected.rules.decide(path).action is Action.INCLUDE
-
-    frozen = Frozen()
+    carried, frozen = _carried(selected), Frozen()
     if pauses(settings):
         say("Copying databases in containers")
         frozen = copy_frozen(
@@ -61,11 +57,13 @@ def completed(collected: Collected, frozen: Frozen, shadows: Shadows) -> Collect
 
 def show_last_copies(paths: Paths, settings: Settings, selected: Selected, shadows: Shadows) -> None:
     """Show what the last run copied, as far as it can be shown; nothing is copied."""
-
-    def carried(path: str) -> bool:
-        return selected.rules.decide(path).action is Action.INCLUDE
-
+    carried = _carried(selected)
     for cover in last_covers(paths, carried) if pauses(settings) and not shadows.refused else ():
         with suppress(OSError):  # the live files are looked at then
             shadows.cover(cover.path, cover.copy)
     shadows.refresh(carried)
+
+
+def _carried(selected: Selected) -> Callable[[str], bool]:
+    """Return what says whether a path is carried."""
+    return lambda path: selected.rules.decide(path).action is Action.INCLUDE

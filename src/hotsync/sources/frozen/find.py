@@ -15,16 +15,16 @@ from typing import cast
 from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
 from hotsync.system.mounts import Mount, read_mounts
-from hotsync.system.processes import sees_our_root
+from hotsync.system.processes import PROC, named, sees_our_root
 
-SERVERS = frozenset((
-    "mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server", "slapd",
-    "mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j",
-))  # fmt: skip
-"""What is a database server in a container, by the kernel's name of its program (15 letters of it)."""
+NEVER_DUMPED = frozenset(("mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j"))
+"""Database servers that HotSync dumps nowhere, by the kernel's names of their programs (15 letters of each)."""
+SERVERS = NEVER_DUMPED | {"mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server", "slapd"}
+"""What is a database server in a container."""
+OWN = "/hotsync-"
+"""What stands in the cgroup of a server that is HotSync's own."""
 _PODMAN = ("var/lib/containers/storage", "home/*/.local/share/containers/storage")
 _NO_DATA = frozenset(("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "devtmpfs"))
-_OWN = "/hotsync-"
 _SHALLOW = 2
 
 
@@ -50,7 +50,7 @@ def read_servers(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
     """
     if proc is None and root != Path("/"):
         return ()
-    proc = proc or Path("/proc")
+    proc = proc or PROC
     mounts = read_mounts()
     groups: dict[tuple[str, str], tuple[ContainerGroup | None, list[Path]]] = {}
     for folder, program, cgroup in _processes(proc):
@@ -62,17 +62,11 @@ def read_servers(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
 
 def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
     """Return the processes of database servers that see another root than we do, with program and cgroup."""
-    for folder in proc.iterdir():
-        if not folder.name.isdigit():
+    for folder, program, cgroup in named(SERVERS, proc):
+        # the SLAVE's own servers, confined, are no container's
+        if OWN in cgroup or sees_our_root(folder):
             continue
         try:
-            program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
-            if program not in SERVERS:
-                continue
-            cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
-            # the SLAVE's own servers, confined, are no container's
-            if _OWN in cgroup or sees_our_root(folder):
-                continue
             os.stat(folder / "root/")
         except OSError:
             continue  # it has ended meanwhile: it is not known what it saw

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.sources.frozen.scan import Look, Seen
 from hotsync.sources.frozen.staging import Staged
 from hotsync.system.attributes import Attributes, read_attributes, write_attributes
-from hotsync.system.files import sync_directory, write_atomic
+from hotsync.system.files import sync_directory, sync_file, write_atomic
 from hotsync.system.trees import opened, remove
 
 SCHEMA = 1
@@ -100,7 +100,7 @@ class FolderCopy:
         """Make the copy what was seen in an open folder and staged; raise OSError. Equal files keep theirs."""
         new = {path: one for path, one in staged.items() if not self._is_equal(path, one)}
         for one in new.values():
-            _sync(one.copy)
+            sync_file(one.copy)
         folders = {path: _dress_of(status, _attributes(top, path), time=True) for path, status in seen.folders.items()}
         files = dict.fromkeys(seen.files, None) | {
             path: _dress_of(one.status, one.attributes, time=path in new) for path, one in staged.items()
@@ -232,11 +232,3 @@ def _dress(path: Path, dress: _Dress | None) -> None:
             path.chmod(dress.mode)
     if dress.mtime_ns not in (-1, path.lstat().st_mtime_ns):
         os.utime(path, ns=(dress.mtime_ns, dress.mtime_ns), follow_symlinks=False)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

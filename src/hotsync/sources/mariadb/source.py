@@ -139,11 +139,7 @@ def _collect(
     last = documents.load_last(collection.folder / INSTANCE, MariadbInstance)
     options = dump_options(dataset, broken)
     if not bad.looked:
-        for database, view in broken:
-            sentence = (
-                f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
-            )
-            context.notice(Notice("source.mariadb.view", sentence))
+        _tell_of_views(context, dataset, broken)
         bad.begin(options, [name for name in every if last is not None and name in last.older])
     databases, moving = in_order([name for name in every if name not in bad.reasons], engines)
     left_out = sorted(bad.reasons.keys() & set(every))
@@ -190,6 +186,12 @@ def _collect(
     return _older(
         context, dataset, {name: bad.reasons[name] for name in left_out}, {each.name for each in kept}, taken_at
     )
+
+
+def _tell_of_views(context: Context, dataset: Dataset, broken: Sequence[tuple[str, str]]) -> None:
+    for database, view in broken:
+        sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
+        context.notice(Notice("source.mariadb.view", sentence))
 
 
 def _split(

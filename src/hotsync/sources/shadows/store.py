@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotsync.sources.shadows.copy import ROOM, CopyFailed
 from hotsync.system.attributes import read_attributes, write_attributes
-from hotsync.system.files import sync_directory
+from hotsync.system.files import sync_directory, sync_file
 
 _CHUNK = 1 << 20
 _NEW = ".new-"
@@ -57,7 +57,7 @@ class ShadowStore:
                 _pour(copy, file.fileno())
                 os.fchmod(file.fileno(), 0o600)
             _dress(new, live, attributes, mtime_ns)
-            _sync(new)
+            sync_file(new)
             os.replace(new, target)
             self._made = True
         except BaseException:
@@ -138,11 +138,3 @@ def _pour(source: int, target: int) -> None:
         while view:
             view = view[os.write(target, view) :]
         offset += len(chunk)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
