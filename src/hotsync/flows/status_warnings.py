@@ -28,9 +28,8 @@ def warnings_of(status: Status) -> Iterator[str]:
     if status.last_run is not None and status.last_run.exit_code:
         yield from _of_run(status.last_run)
     for point in status.newest.datasets if status.newest else ():
-        if point.stale_since:
-            what = "is an older copy" if point.taken_at else "has no sound copy yet"
-            yield f"{point.name} {what}: {point.note}"
+        if point.trouble:
+            yield point.trouble
 
 
 def _alone(status: Status) -> bool:

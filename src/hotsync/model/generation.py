@@ -25,6 +25,13 @@ class DatasetPoint:
         """Return the name of the database server that it belongs to ("postgresql/15-main")."""
         return "/".join(self.name.split("/")[:2])
 
+    @property
+    def trouble(self) -> str:
+        """Return what is wrong with this copy in a person's words, "" if it is a fresh one."""
+        if not self.stale_since:
+            return ""
+        return f"{self.name} {'is an older copy' if self.taken_at else 'has no sound copy yet'}: {self.note}"
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:

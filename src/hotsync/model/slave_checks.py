@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from hotsync.model.generation import DatasetPoint
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Check, Verdict
 from hotsync.model.standby import StandbyFacts
@@ -43,6 +44,13 @@ def check_locales(failed: Mapping[str, str], hints: Hints) -> Check:
     said = [f"{name} ({reason})" for name, reason in sorted(failed.items())]
     hint = f"{hints.install} {hints.locales}, then hotsync-slave: programs of the MASTER may ask for them."
     return judged("packages.locales", "the MASTER's locales are here", Verdict.AMBER, said, hint)
+
+
+def check_fresh(datasets: Iterable[DatasetPoint]) -> Check:
+    """Given what the newest generation has of databases, return whether each is a copy of that generation's moment."""
+    title = "every database has a fresh copy"
+    hint = "A promotion brings it as old as it is here. `hotsync status` on the MASTER has the reason; mend it there."
+    return judged("databases.fresh", title, Verdict.AMBER, [point.trouble for point in datasets if point.trouble], hint)
 
 
 def check_loads(failed: Mapping[str, str], left: Mapping[str, str]) -> Check:

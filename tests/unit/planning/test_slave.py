@@ -10,6 +10,7 @@ import pytest
 from hotsync.errors import NotReady, Refused, WrongRole
 from hotsync.model.accounts.moves import Account, NumberPlan
 from hotsync.model.facts import StreamFact
+from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.packages.checks import check_packages
 from hotsync.model.packages.values import NotCarried, Wanted
@@ -19,6 +20,7 @@ from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.slave_checks import (
     check_fits,
+    check_fresh,
     check_loads,
     check_locales,
     check_room,
@@ -159,6 +161,14 @@ def test_locales_are_made_after_the_packages_that_bring_what_they_are_made_of() 
     assert "packages.locales" not in keys(facts, only_permissions=True)
     assert check_locales({"xx_XX": "unknown"}, HINTS).hint.startswith("install locales, then")
     assert check_locales({"xx_XX": "unknown"}, HINTS).verdict is Verdict.AMBER
+
+
+def test_a_database_that_is_an_older_copy_shows_until_it_is_a_fresh_one() -> None:
+    fresh, old = DatasetPoint("mariadb/default/shop", 9.0), DatasetPoint("mariadb/default/shop", 5.0, 5.0, "crashed")
+    assert check_fresh([fresh]).verdict is Verdict.GREEN
+    amber = check_fresh([fresh, old, DatasetPoint("sqlite:/b", 0.0, 5.0, "damaged")])
+    assert amber.verdict is Verdict.AMBER
+    assert amber.detail == "mariadb/default/shop is an older copy: crashed; sqlite:/b has no sound copy yet: damaged"
 
 
 def test_little_room_is_said_before_there_is_none() -> None:

@@ -13,9 +13,11 @@ from hotsync.engine.slave.host import SlaveHost
 from hotsync.engine.slave.mute import profiles_of
 from hotsync.engine.slave.package_facts import read_package_checks, without_asking
 from hotsync.engine.slave.repositories import read_offer, unsettled
+from hotsync.engine.status import holdings
 from hotsync.errors import HotSyncError
 from hotsync.model import slave_checks as checks
 from hotsync.model.drift import check_drift, not_compared
+from hotsync.model.identity import Role
 from hotsync.model.packages.checks import check_repositories
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
@@ -48,6 +50,8 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_per
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield _drift(host)
     yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
+    newest = holdings(host.paths, Role.SLAVE)
+    yield checks.check_fresh(newest.datasets if newest else ())
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
     yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())
