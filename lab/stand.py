@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,15 +86,27 @@ class Lab:
         wish.check()
         install_needs()
         lab = cls(wish)
-        with locked(f"lab-{name}"):
-            if lab._folder.exists() or lab._disks.exists():
-                raise LabError(f"lab {name} is up already, or was left half: `script/lab down --name {name}`")
-            try:
-                with phase(f"lab {name} up"):
-                    lab._up(package)
-            except BaseException:
-                lab._down()
-                raise
+        with lab._or_nothing():
+            lab._up(package)
+        return lab
+
+    @classmethod
+    def twin(cls, of: str, name: str) -> Self:
+        """Put up a lab with all that another one has saved, and return it, both hosts off: `revert` switches them on.
+
+        Raise LabError if that one has saved nothing, or is not of ext4: no two of the others stand beside each other.
+        """
+        other = cls.find(of)
+        lab = cls(replace(other.wish, name=check_name(name)))
+        with lab._or_nothing(), locked(f"lab-{of}"):  # it does not go away meanwhile
+            if other.wish.fs != "ext4" or not other.saved():
+                raise LabError(f"lab {of} has nothing that a twin could have")
+            lab._begin()
+            for label in other.saved():
+                lab._saved(label).mkdir(parents=True)
+                for file in other._saved(label).iterdir():
+                    pool.reflink(file, lab._saved(label) / file.name)
+            lab._lay(network.parse_nics(lab.wish.nics))
         return lab
 
     @classmethod
@@ -127,26 +140,44 @@ class Lab:
         """Both machines."""
         return self.master, self.slave
 
-    def _up(self, deb: bool | Path) -> None:
-        built = package.build() if deb is True else deb
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """While the lab is put up: nobody else touches it, and if anything fails, all of it is taken away again."""
+        with locked(f"lab-{self.name}"):
+            if self._folder.exists() or self._disks.exists():
+                raise LabError(f"lab {self.name} is up already, or was left half: `script/lab down --name {self.name}`")
+            try:
+                with phase(f"lab {self.name} up"):
+                    yield
+            except BaseException:
+                self._down()
+                raise
+
+    def _begin(self) -> None:
         self._folder.mkdir(parents=True)
         (self._folder / "lab.json").write_text(json.dumps(asdict(self.wish)))
         pool.open_pool()
         self._disks.mkdir(parents=True)
+
+    def _lay(self, nics: Sequence[network.Nic]) -> None:
+        with phase("lay the network"):
+            network.lay(self.name, nics)
+            self.repository.publish()
+            self.client.start_web()
+            self.client.start_sink()
+
+    def _up(self, deb: bool | Path) -> None:
+        built = package.build() if deb is True else deb
+        self._begin()
         repository.make_key()
         image.build(image.Base("server"))  # also for bare hosts: it brings what the repository offers
         for host in self.hosts:
             image.build(self.wish.base(host.name))
         if built:
             package.fetch_needs(built)
-        nics = network.parse_nics(self.wish.nics)
         with phase("make the disks"):
             _both(self._make_disk, self.hosts)
-        with phase("lay the network"):
-            network.lay(self.name, nics)
-            self.repository.publish()
-            self.client.start_web()
-            self.client.start_sink()
+        self._lay(network.parse_nics(self.wish.nics))
         _both(Host.boot, self.hosts)
         if built:
             _both(lambda host: package.install(built, host), self.hosts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 
 from hotsync.errors import ExitCode
 from lab import Host, Lab
+from lab.command import LabError
+from lab.places import locked
 from lab.stand import labs
 
 PASSWORD = "correct-horse-battery"
@@ -120,19 +122,60 @@ def no_bug_in_any_journal(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @contextmanager
-def paired_lab(name: str, fs: str = "ext4") -> Iterator[Lab]:
-    """Two bare hosts, paired, with one generation, saved as `paired`; as they were before, saved as `fresh`."""
-    lab = Lab.up(name=own_name(name), fs=fs, bare=True)
+def prepared_lab(what: str, label: str, prepare: Callable[[Lab], None], **wish: Any) -> Iterator[Lab]:
+    """A lab that was put up and prepared until its state was saved under a label; whoever takes it reverts to that.
+
+    What another worker of this run of the tests has prepared is not prepared again.
+    """
+    lab = None
+    with locked(f"prepare-{what}"):  # who comes second waits, and takes what the first has made
+        if other := _prepared_beside_us(what, label):
+            with suppress(LabError):  # its worker may just be going
+                lab = Lab.twin(other, own_name(what))
+        if lab is None:
+            lab = Lab.up(own_name(what), **wish)
+            try:
+                prepare(lab)
+            except BaseException:
+                lab.down()
+                raise
     try:
-        lab.master.run(SMALL)
-        lab.save("fresh")
-        configure_pair(lab)
-        record = sync(lab)
-        assert record["exit_code"] == 0, record
-        lab.save("paired")
         yield lab
     finally:
         lab.down()
+
+
+def _prepared_beside_us(what: str, label: str) -> str:
+    """Return the name of the lab of that kind that another worker of this run has; "" if there is none."""
+    for name in labs() if "PYTEST_XDIST_WORKER" in os.environ else ():
+        kind, _, process = name.rpartition("-")
+        if kind == f"test-{what}" and process.isdecimal() and _parent_of(process) == os.getppid():
+            with suppress(LabError):
+                if label in Lab.find(name).saved():
+                    return name
+    return ""
+
+
+def _parent_of(process: str) -> int:
+    """Return the process that began another one, 0 if that has ended."""
+    try:
+        return int(Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def paired_lab(name: str, fs: str = "ext4") -> AbstractContextManager[Lab]:
+    """Two bare hosts, paired, with one generation, saved as `paired`; as they were before, saved as `fresh`."""
+    return prepared_lab(name, "paired", _pair, fs=fs, bare=True)
+
+
+def _pair(lab: Lab) -> None:
+    lab.master.run(SMALL)
+    lab.save("fresh")
+    configure_pair(lab)
+    record = sync(lab)
+    assert record["exit_code"] == 0, record
+    lab.save("paired")
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lab import Host, Lab
-from tests.lab.conftest import configure_pair, own_name, sync
+from tests.lab.conftest import configure_pair, prepared_lab, sync
 
 APPLICATIONS = """
 set -eu
@@ -40,18 +39,16 @@ def make_ready(lab: Lab) -> None:
     lab.slave.run(["sync"])
 
 
-@contextmanager
-def ready_lab(name: str) -> Iterator[Lab]:
+def ready_lab(name: str) -> AbstractContextManager[Lab]:
     """A MASTER with applications and its SLAVE, one generation, saved as `ready`, and as `dead` with the MASTER off."""
-    lab = Lab.up(name=own_name(name))
-    try:
-        make_ready(lab)
-        lab.save("ready")
-        lab.master.kill()
-        lab.save("dead")
-        yield lab
-    finally:
-        lab.down()
+    return prepared_lab(name, "dead", _ready)
+
+
+def _ready(lab: Lab) -> None:
+    make_ready(lab)
+    lab.save("ready")
+    lab.master.kill()
+    lab.save("dead")
 
 
 def switch_off(lab: Lab) -> None:

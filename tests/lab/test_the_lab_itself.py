@@ -265,6 +265,25 @@ def test_a_saved_state_comes_back_booted(lab: Lab) -> None:
         lab.revert("never")
 
 
+def test_a_twin_has_what_a_lab_has_saved_and_goes_its_own_way(lab: Lab) -> None:
+    lab.master.run("echo saved >/root/state")
+    lab.save("shared")
+    lab.master.run("echo gone on >/root/state")
+    with Lab.twin(lab.name, own_name("twin")) as twin:
+        assert not twin.master.on
+        twin.revert("shared")
+        assert twin.master.read("/root/state") == "saved\n"
+        twin.master.run("echo of the twin >/root/state")
+        assert reaches(twin.slave, "10.77.0.1")
+        twin.revert("shared")
+        assert twin.master.read("/root/state") == "saved\n"
+    assert left_of(twin.name) == []
+    assert lab.master.read("/root/state") == "gone on\n"
+    assert reaches(lab.slave, "10.77.0.1")
+    with pytest.raises(LabError, match="there is no lab nobody"):
+        Lab.twin("nobody", own_name("twin"))
+
+
 def test_a_wrong_clock_is_hotsyncs_alone(lab: Lab) -> None:
     loop = "while :; do date +%%s >/run/told.new; mv /run/told.new /run/told; sleep 0.1; done"
     unit = f"[Service]\nExecStart=/bin/sh -c '{loop}'\n"
