@@ -34,7 +34,7 @@ from hotsync.model.facts import (
 )
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.lines import lines_of
-from hotsync.model.network.cards import is_card
+from hotsync.model.network.cards import CABLES_OF_CONTAINERS, is_card
 from hotsync.model.report import Check, Verdict
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting
@@ -56,8 +56,6 @@ _KINDS = ("service", "socket", "timer", "path")
 _PROPERTIES = "Id,ActiveState,Transient,WantedBy,RequiredBy"
 # units of logins, and our own: they run while this is read
 _PASSING = re.compile(r"^(?:user@|user-runtime-dir@|session-|getty@|serial-getty@|run-|hotsync)")
-# how the programs of containers call their ends of cables; a card of a server that is a container is a veth, too
-_CABLES = ("veth", "vb-")
 _DISKS = frozenset({"zfs", "btrfs", "nfs", "nfs4", "cifs", "ceph", "glusterfs"})
 _NO_DISKS = frozenset({"squashfs", "iso9660", "udf", "fuse.sshfs"})
 
@@ -167,7 +165,7 @@ def parse_interfaces(text: str) -> tuple[InterfaceFact, ...]:
     found: list[InterfaceFact] = []
     for link in links:
         kind, master = str(link.get("linkinfo", {}).get("info_kind", "")), str(link.get("master", ""))
-        if link["ifname"] == "lo" or (kind == "veth" and master and link["ifname"].startswith(_CABLES)):
+        if link["ifname"] == "lo" or (kind == "veth" and master and link["ifname"].startswith(CABLES_OF_CONTAINERS)):
             continue
         addresses = tuple(
             AddressFact(str(info["local"]), int(info["prefixlen"]), bool(info.get("dynamic", False)))

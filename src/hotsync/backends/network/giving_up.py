@@ -13,6 +13,7 @@ from typing import Any
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import dhcp_clients, ifupdown, snapshot
 from hotsync.errors import CommandFailed
+from hotsync.model.network.cards import CABLES_OF_CONTAINERS
 from hotsync.model.network.values import Address
 from hotsync.system import command
 
@@ -113,7 +114,7 @@ def parse_cards(text: str) -> tuple[str, ...]:
 
 def _is_card(link: dict[str, Any]) -> bool:
     made = bool(link.get("linkinfo", {}).get("info_kind"))
-    return not made or ("link_netnsid" in link and not str(link["ifname"]).startswith("veth"))
+    return not made or ("link_netnsid" in link and not str(link["ifname"]).startswith(CABLES_OF_CONTAINERS))
 
 
 def read_cards() -> tuple[str, ...]:

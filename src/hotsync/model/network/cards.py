@@ -15,6 +15,9 @@ NONE = "none"
 _KINDS = ("", "veth")
 """What the kernel calls a card; in a container that is the end of a cable."""
 
+CABLES_OF_CONTAINERS = ("veth", "vb-")
+"""How the programs of containers call this end of their cables; a server that is a container has a veth for a card."""
+
 Pairs = tuple[tuple[str, str], ...]
 """The MASTER's card and this server's in its place ("": none)."""
 
