@@ -131,7 +131,7 @@ class Host:
             *("systemd-nspawn", "-q", f"--directory={root}", "--boot", f"--machine={self.lab}-{self.name}"),
             *(f"--hostname={self.name}", "--register=no", "--keep-unit", "--link-journal=no", "--console=pipe"),
             *("--capability=all", "--drop-capability=CAP_SYS_TIME", "--resolv-conf=off", "--timezone=off"),
-            "--system-call-filter=@keyring",  # containers that a host has of its own get a keyring each
+            "--system-call-filter=@keyring bpf",  # for containers of its own: a keyring each, a list of devices
             f"--network-namespace-path={net}",
             f"--bind-ro={CHECKOUT}/lab/loop.conf:/run/tmpfiles.d/lab-loop.conf",
         ]

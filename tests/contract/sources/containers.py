@@ -44,6 +44,10 @@ class Container:
         return is_still(self.group)
 
 
+_LIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
+"""What Podman would give by itself is more than some test machines let even root have."""
+
+
 @dataclass
 class Engine:
     """Podman with a storage of its own."""
@@ -71,7 +75,8 @@ class Engine:
         # privileged: the kernels of some test machines let nobody write the rules for devices
         self.run(
             "run", "--detach", "--name", name, "--network", "none", "--privileged", "--pids-limit", "0",
-            "--volume", "/usr:/usr:ro", "--volume", f"{volume}:{inside}", *more, "--rootfs", str(root), *argv,
+            *_LIMITS, "--volume", "/usr:/usr:ro", "--volume", f"{volume}:{inside}", *more,
+            "--rootfs", str(root), *argv,
         )  # fmt: skip
         try:
             yield Container(self, name, volume)
