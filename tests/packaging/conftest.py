@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.root import Root, base, pack, unpack
+from tests.packaging.root import Root, base, in_memory, layered, unpack
 
+Layers = tuple[Path, ...]
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -42,42 +43,40 @@ def field(package: Path, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def clean_archive(package: Path) -> Path:
-    """Return the archive of a system with what the package depends on and no more."""
+def clean(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the files of a system with what the package depends on and no more; nobody changes them."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    return base(field(package, "Depends"))
-
-
-@pytest.fixture
-def clean_root(clean_archive: Path, tmp_path: Path) -> Iterator[Root]:
-    """Return a system without HotSync."""
-    root = unpack(clean_archive, tmp_path / "root")
-    yield root
-    shutil.rmtree(root.path)
-
-
-@pytest.fixture(scope="session")
-def installed(clean_archive: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return the archive of a system on which HotSync was just installed; no test has it itself."""
-    folder = tmp_path_factory.mktemp("installed")
-    root = unpack(clean_archive, folder / "root")
-    root.install(package)
-    yield pack(root, folder / "installed.tar")
+    folder = unpack(base(field(package, "Depends")), tmp_path_factory.mktemp("clean") / "root")
+    yield folder
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def installed(clean: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:
+    """Return the layers of a system on which HotSync was just installed; nobody changes them."""
+    with in_memory(tmp_path_factory.mktemp("installed") / "memory") as folder:
+        with layered(folder, clean) as root:
+            root.install(package)
+        yield folder / "upper", clean
+
+
 @pytest.fixture
-def root(installed: Path, tmp_path: Path) -> Iterator[Root]:
+def clean_root(clean: Path, tmp_path: Path) -> Iterator[Root]:
+    """Return a system without HotSync."""
+    with in_memory(tmp_path / "memory") as folder, layered(folder, clean) as root:
+        yield root
+
+
+@pytest.fixture
+def root(installed: Layers, tmp_path: Path) -> Iterator[Root]:
     """Return a system on which HotSync was just installed."""
-    root = unpack(installed, tmp_path / "root")
-    yield root
-    shutil.rmtree(root.path)
+    with in_memory(tmp_path / "memory") as folder, layered(folder, *installed) as root:
+        yield root
 
 
 @pytest.fixture(scope="session")
-def seen(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
+def seen(installed: Layers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
     """Return such a system for tests that only look; they share it."""
-    root = unpack(installed, tmp_path_factory.mktemp("seen") / "root")
-    yield root
-    shutil.rmtree(root.path)
+    with in_memory(tmp_path_factory.mktemp("seen") / "memory") as folder, layered(folder, *installed) as root:
+        yield root

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,17 +106,34 @@ def base(depends: str) -> Path:
     return archive
 
 
-def unpack(archive: Path, folder: Path) -> Root:
-    """Make a system of the archive."""
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack the archive of a system into a new folder, and return that."""
     folder.mkdir()
     subprocess.run(["tar", "-C", folder, "-xf", archive, "--numeric-owner", "--xattrs"], check=True)
-    return Root(folder)
+    return folder
 
 
-def pack(root: Root, archive: Path) -> Path:
-    """Make an archive of a system, take the system away, and return the archive."""
-    subprocess.run(
-        ["tar", "-C", root.path, "-cf", archive, "--numeric-owner", "--xattrs", "--xattrs-include=*", "."], check=True
-    )
-    shutil.rmtree(root.path)
-    return archive
+@contextmanager
+def in_memory(folder: Path) -> Iterator[Path]:
+    """A new folder whose files are in memory; at the end of the block they are gone."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
+
+
+@contextmanager
+def layered(folder: Path, *below: Path) -> Iterator[Root]:
+    """A system that begins as the folders `below`, the first of them on top; what it changes is in `folder`/upper."""
+    root, upper, work = (folder / name for name in ("root", "upper", "work"))
+    for each in (root, upper, work):
+        each.mkdir()
+    layers = f"lowerdir={':'.join(map(str, below))},upperdir={upper},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", root], check=True)
+    try:
+        yield Root(root)
+    finally:
+        subprocess.run(["umount", "--lazy", root], check=True)
