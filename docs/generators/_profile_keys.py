@@ -26,7 +26,13 @@ class Key:
     meaning: str
 
 
-FORMS = {"Name": "name", "AbsolutePath": "absolute path", "UnitName": "unit", "AccountPair": "`owner:group`"}
+FORMS = {
+    "Name": "name",
+    "AbsolutePath": "absolute path",
+    "UnitName": "unit",
+    "ServiceName": "service",
+    "AccountPair": "`owner:group`",
+}
 """The words for the schema's own kinds of text."""
 
 MEANINGS = {
@@ -55,6 +61,8 @@ MEANINGS = {
     "databases.port": "Its port, where it is not the usual one.",
     "databases.dump": "Where the dump is to be put, replaced whole each time; empty: in HotSync's spool.",
     "databases.names": "Which databases; none means all.",
+    "paused.unit": "The service that is paused: `NAME.service`, none that the machine or HotSync needs.",
+    "paused.folders": "Where its files lie; those that are not there do not matter as long as one is.",
     "services.mute": "Units that must not run on a waiting SLAVE.",
     "services.keep": "Units that run on this server also while it is a SLAVE, whatever the MASTER runs (of an "
     "instance: its template). Counts only in a profile of the SLAVE's own `/etc/hotsync/profiles.d`; cron and its kin "

@@ -18,15 +18,16 @@ from hotsync.backends.passing_ports import passing_ports
 from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.status import holdings
 from hotsync.engine.sync.copies import pauses
-from hotsync.engine.sync.select import own_profiles
+from hotsync.engine.sync.select import own_profiles, paused_units
 from hotsync.model.coverage.findings import OpenFile
 from hotsync.model.coverage.judge import Judge
 from hotsync.model.coverage.result import CoverageFacts, ProfileSeen
 from hotsync.model.identity import Role
 from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Profile
-from hotsync.sources.frozen.find import read_servers
-from hotsync.sources.live_databases import REASON, read_live_databases
+from hotsync.sources.frozen.find import is_among
+from hotsync.sources.frozen.services import read_servers
+from hotsync.sources.live_databases import live_of
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -52,9 +53,10 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     side = MasterSide(paths, clock, role)
     newest = holdings(paths, role)
     points = newest.datasets if newest else ()
-    contained, pausing = read_servers(paths.root), pauses(settings)
-    live = dict.fromkeys(read_live_databases(paths.root, contained, pausing=pausing), REASON)
-    live |= {server.name: server.fault for server in contained if pausing and server.fault}
+    profiles, pausing = own_profiles(paths), pauses(settings)
+    servers = read_servers(paths.root, paused_units(profiles))
+    live = {server.name: server.fault for server in servers if pausing and server.fault}
+    live |= live_of(servers, pausing=pausing)
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))
     judge = Judge(selection, side.mounted, read_all_files(paths.root))
@@ -68,12 +70,12 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     return CoverageFacts(
         judge=judge,
         mounted=side.mounted,
-        profiles=tuple(_seen(profile) for profile in own_profiles(paths)),
+        profiles=tuple(_seen(profile) for profile in profiles),
         databases=settings.databases.carried,
         datasets=tuple(point.name for point in points if point.taken_at),
         uncollected=(
             *((point.name, point.note) for point in points if point.stale_since and not point.taken_at),
-            *((name, reason) for name, reason in live.items() if name not in settings.dumped_by_plugin),
+            *((name, reason) for name, reason in live.items() if not is_among(name, settings.dumped_by_plugin)),
         ),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),

@@ -121,7 +121,8 @@ class MasterSide:
             known = replace(known, copy=copy.format, copied_at=copy.taken_at, trouble=copy.trouble)
         for whole in self._frozen:
             if f"{answer.path}/".startswith(f"{whole.path}/"):
-                known = replace(known, copy="container", copied_at=whole.taken_at, trouble="")
+                kind = "container" if " in container " in whole.server else "service"
+                known = replace(known, copy=kind, copied_at=whole.taken_at, trouble="")
         return replace(known, really=_really(self._root, relative), lies=_lies(self._root, relative))
 
     def unit(self, name: str) -> UnitFacts:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$", max_length=64)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)]
 UnitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount)$")]
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_.\\@-]+\.service$")]
 Mode = Annotated[str, StringConstraints(pattern=r"^(0?[0-7]{3,4})?$")]
 AccountPair = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]
 
@@ -72,6 +73,17 @@ class Database(_Strict):
     port: int = Field(default=0, ge=0, le=65535)
     names: tuple[str, ...] = ()
     dump: Annotated[str, StringConstraints(pattern=r"^(/[^\x00]*)?$", max_length=4096)] = ""
+
+
+class Paused(_Strict):
+    """A server of the application that keeps its files in a store of its own, from which it recovers after a power cut.
+
+    In each run on the MASTER the unit is paused for a moment, and the folders are carried as of that instant. It must
+    run as one user, in a service of the system's; what is carried is said in `[files]`.
+    """
+
+    unit: ServiceName
+    folders: tuple[AbsolutePath, ...] = Field(min_length=1)
 
 
 class Services(_Strict):
@@ -216,6 +228,7 @@ class Profile(_Strict):
     detect: Detect = Detect()
     files: Files = Files()
     databases: tuple[Database, ...] = ()
+    paused: tuple[Paused, ...] = ()
     services: Services = Services()
     ownership: tuple[Ownership, ...] = ()
     requires: Requires = Requires()

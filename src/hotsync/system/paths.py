@@ -106,7 +106,7 @@ class Paths:
 
     @property
     def frozen(self) -> Path:
-        """On the MASTER: copies of databases in containers, which a run sees in the place of the live ones."""
+        """On the MASTER: copies of databases that are paused for it, which runs see in the place of the live ones."""
         return self.state / "frozen"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -12,17 +13,39 @@ PROC = Path("/proc")
 def named(programs: Collection[str], proc: Path = PROC) -> Iterator[tuple[Path, str, str]]:
     """Given names of programs (15 letters of each), return the processes that are one of them: the folder in /proc, the
     name, and what its `cgroup` says."""
+    return (found for found in everyone(proc) if found[1] in programs)
+
+
+def everyone(proc: Path = PROC) -> Iterator[tuple[Path, str, str]]:
+    """Return all processes: the folder in /proc, the name of the program, and what its `cgroup` says."""
     for folder in proc.iterdir():
         if not folder.name.isdigit():
             continue
         try:
             program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
-            if program not in programs:
-                continue
             cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
         except OSError:
             continue  # it has ended meanwhile
         yield folder, program, cgroup
+
+
+def sees_another_root(process: Path) -> bool:
+    """Given a process's folder in /proc, say whether it lives and sees another root than we do."""
+    try:
+        os.stat(process / "root/")
+    except OSError:
+        return False  # it has ended: it is not known what it saw
+    return not sees_our_root(process)
+
+
+def user_of(process: Path) -> int | None:
+    """Given a process's folder in /proc, return the number of the user whose rights it has; None if it has ended."""
+    try:
+        status = (process / "status").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    found = re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def sees_our_root(process: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.sources.frozen import find
-from hotsync.sources.frozen.find import Server, read_servers
+from hotsync.sources.frozen.find import Server, read_contained
 from hotsync.system.mounts import Mount, read_mounts
 
 NUMBER = "ab" * 32
@@ -47,7 +47,7 @@ class World:
         (folder / "mountinfo").write_text(table)
 
     def servers(self) -> tuple[Server, ...]:
-        return read_servers(self.folder, self.proc)
+        return read_contained(self.folder, self.proc)
 
 
 @pytest.fixture

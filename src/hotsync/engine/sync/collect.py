@@ -11,8 +11,6 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
 from hotsync.profiles.resolve import queue_rules
 from hotsync.sources.followed import Pace
-from hotsync.sources.frozen.find import read_servers
-from hotsync.sources.live_databases import REASON, read_live_databases
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
 from hotsync.sources.source import Context
@@ -39,15 +37,14 @@ def collect(
     *,
     databases: bool,
     elsewhere: Collection[str] = (),
-    pausing: bool = False,
     mail_queue: bool,
     say: Callable[[str], None],
     pace: Pace | None = None,
 ) -> Collected:
     """Bring the spool up to date and return what came of it; a dataset that fails keeps its last good copy.
 
-    `pace` is given where database servers are streamed; `elsewhere` names those that a plugin dumps. `pausing`: what
-    is in containers is copied while these are paused, later.
+    `pace` is given where database servers are streamed; `elsewhere` names those that a plugin dumps. What is copied in
+    a pause, and what is copied live, comes later.
     """
     notices: list[Notice] = []
     started_at = clock.now()
@@ -55,8 +52,6 @@ def collect(
     done = collect_all(
         context, databases=databases, elsewhere=elsewhere, pace=pace, begin=lambda name: say(f"Collecting {name}")
     )
-    found = read_live_databases(paths.root, read_servers(paths.root), pausing=pausing)
-    notices += [Notice("source.live", f"{name}: {REASON}") for name in found if name not in elsewhere]
     say("Asking plugins and lists")
     site = site_rules(paths)
     rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)

@@ -1,4 +1,4 @@
-"""What must not be copied live, as this run shows it: folders of databases in containers, SQLite and TDB files."""
+"""What must not be copied live, as this run shows it: folders of databases that are paused, SQLite and TDB files."""
 
 from __future__ import annotations
 
@@ -10,31 +10,40 @@ from hotsync.config.schema import Settings
 from hotsync.engine.sync.collect import Collected
 from hotsync.engine.sync.select import Selected
 from hotsync.errors import SourceError
+from hotsync.model.report import Notice
 from hotsync.model.selection import Action
+from hotsync.sources.frozen.find import is_among
 from hotsync.sources.frozen.frozen import Frozen, copy_frozen, forget_all, last_covers
+from hotsync.sources.frozen.services import read_servers
+from hotsync.sources.live_databases import live_of
 from hotsync.sources.shadows.shadows import Shadows
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 
 def pauses(settings: Settings) -> bool:
-    """Say whether containers with databases are paused, so that these are copied soundly."""
+    """Say whether containers and services with databases are paused, so that these are copied soundly."""
     return settings.databases.carried and settings.pause_seconds > 0
 
 
 def show_copies(
     paths: Paths, clock: Clock, settings: Settings, selected: Selected, shadows: Shadows, say: Callable[[str], None]
 ) -> Frozen:
-    """Make sound copies and show them in the places of the live files; return what came of databases in containers."""
+    """Make sound copies and show them in the places of the live files; return what came of databases in containers and
+    services."""
     carried, frozen = _carried(selected), Frozen()
     if pauses(settings):
-        say("Copying databases in containers")
+        say("Copying databases in a pause")
         frozen = copy_frozen(
             paths, clock, carried,
             seconds=float(settings.pause_seconds), elsewhere=settings.dumped_by_plugin, refused=shadows.refused,
+            units=selected.paused,
         )  # fmt: skip
     else:
         forget_all(paths)
+        servers = read_servers(paths.root, selected.paused)
+        elsewhere = settings.dumped_by_plugin
+        frozen.live |= live_of((one for one in servers if not is_among(one.name, elsewhere)), pausing=False)
     for cover in frozen.covers:
         try:
             shadows.cover(cover.path, cover.copy)
@@ -52,6 +61,7 @@ def completed(collected: Collected, frozen: Frozen, shadows: Shadows) -> Collect
         collected,
         points=(*collected.points, *frozen.points, *shadows.points()),
         failed=(*collected.failed, *frozen.failed),
+        notices=(*collected.notices, *(Notice("source.live", f"{name}: {why}") for name, why in frozen.live.items())),
     )
 
 

@@ -20,7 +20,7 @@ from hotsync.config.schema import Settings
 from hotsync.engine.one_master.hold import refuse_if_held
 from hotsync.engine.standby.streaming import tend_all
 from hotsync.engine.sync.collect import Collected, collect, last_rules
-from hotsync.engine.sync.copies import completed, pauses, show_copies, show_last_copies
+from hotsync.engine.sync.copies import completed, show_copies, show_last_copies
 from hotsync.engine.sync.delivery import Delivery, deliver
 from hotsync.engine.sync.preview import Preview, rows_of
 from hotsync.engine.sync.select import Selected, build_selection
@@ -209,7 +209,7 @@ class SyncHost:
         pace = Pace(self.settings.stream_dump_minutes * 60.0, partial(is_followed, told=partial(_applied_there, link)))
         return collect(
             self.paths, self.clock, databases=self.settings.databases.carried,
-            elsewhere=self.settings.dumped_by_plugin, pausing=pauses(self.settings),
+            elsewhere=self.settings.dumped_by_plugin,
             mail_queue=self.settings.mail_queue or self.last,
             say=lambda phase: say(phase, None),
             pace=pace if self.settings.streams and not self.last else None,

@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.backends import package_files
@@ -15,6 +15,7 @@ from hotsync.model.selection import Rule, Selection
 from hotsync.profiles.catalog import idle_keys, load_site, matching, shipped
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS, databases_lacking, required_paths, resolve
 from hotsync.profiles.schema import Profile
+from hotsync.sources.frozen.services import PausedUnit
 from hotsync.sources.unit_files import units_here
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
@@ -51,13 +52,15 @@ def own_profiles(paths: Paths) -> list[Profile]:
 class Selected:
     """What a run carries: the rules, the mount points that it may enter, and what must come whole and settled.
 
-    `lacking` is what is wrong where databases are not carried, a sentence for each application that needs them.
+    `lacking` is what is wrong where databases are not carried, a sentence for each application that needs them;
+    `paused` are the servers whose files are copied in a pause, as profiles name them.
     """
 
     rules: Selection
     mounts: frozenset[str]
     required: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    paused: tuple[PausedUnit, ...] = ()
 
 
 def build_selection(paths: Paths, site: Iterable[Rule]) -> Selected:
@@ -68,7 +71,17 @@ def build_selection(paths: Paths, site: Iterable[Rule]) -> Selected:
     rules = resolve(profiles, local, site, lambda pattern: expand(paths.root, pattern))
     required = required_paths(profiles, lambda pattern: expand(paths.root, pattern))
     allowed = frozenset(point.strip("/") for point, _ in local if point != "/")
-    return Selected(rules, allowed, required, databases_lacking(profiles))
+    return Selected(rules, allowed, required, databases_lacking(profiles), paused_units(profiles))
+
+
+def paused_units(profiles: Iterable[Profile]) -> tuple[PausedUnit, ...]:
+    """Given the matching profiles, return the servers whose files are copied in a pause, each unit once."""
+    found: dict[str, PausedUnit] = {}
+    for profile in profiles:
+        for one in profile.paused:
+            before = found.get(one.unit, PausedUnit(profile.name, one.unit, ()))
+            found[one.unit] = replace(before, folders=(*before.folders, *one.folders))
+    return tuple(found.values())
 
 
 def expand(root: Path, pattern: str) -> list[str]:

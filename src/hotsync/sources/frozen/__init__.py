@@ -1,1 +1,1 @@
-"""Database servers in containers: their files are copied while the container is paused for a moment."""
+"""Database servers in containers and services: their files are copied while they are paused for a moment."""

@@ -1,18 +1,29 @@
-"""Which cgroup is a container's, and where the kernel lets it be paused."""
+"""Which cgroup is a container's or a service's, and where the kernel lets it be paused."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotsync.system.mounts import Mount
-from hotsync.system.processes import sees_our_root
+from hotsync.system.processes import sees_another_root, sees_our_root, user_of
 
 _CONTAINER = re.compile(
     r"(?:.*[-_])?(?P<number>[0-9a-f]{64})(?:\.scope)?|lxc\.payload\.(?P<lxc>.+)|machine-(?P<machine>.+)\.scope"
 )
+_UNIT = re.compile(r".+\.(?:service|scope|slice|socket|mount|swap)")
+_OTHERS = frozenset(("user.slice", "machine.slice"))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGroup:
+    """The cgroup of a service of systemd's: its unit, and where it is paused (None: the kernel lets nobody)."""
+
+    unit: str
+    place: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +45,80 @@ def container_group(cgroup: str, mounts: Iterable[Mount]) -> ContainerGroup | No
     """
     mounted = tuple(mounts)
     found: ContainerGroup | None = None
-    for line in cgroup.splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+    for number, controllers, path in _lines(cgroup):
         named = _named(path)
         if named is None:
             continue
         key, name, inner = named
-        if number == "0" or "freezer" in controllers.split(","):
-            place = _place(inner, _hierarchies(mounted, unified=number == "0"))
-            if place is not None:
-                return ContainerGroup(key, name, place)
+        place = _place(inner, number, controllers, mounted)
+        if place is not None:
+            return ContainerGroup(key, name, place)
         found = found or ContainerGroup(key, name, None)
+    return found
+
+
+def service_group(cgroup: str, mounts: Iterable[Mount]) -> ServiceGroup | None:
+    """Given /proc/PID/cgroup and what is mounted here, return the cgroup of the system's service that the process is
+    in; None if it is in none: in somebody's login, in a container, or in what nobody manages."""
+    mounted = tuple(mounts)
+    found: ServiceGroup | None = None
+    for number, controllers, path in _lines(cgroup):
+        service = _service(path)
+        if service is None:
+            continue
+        unit, inner = service
+        place = _place(inner, number, controllers, mounted)
+        if place is not None:
+            return ServiceGroup(unit, place)
+        found = found or ServiceGroup(unit, None)
     return found
 
 
 def is_all_inside(place: Path, proc: Path) -> bool:
     """Say whether all that would be paused with a cgroup is in containers: nothing of this host's own."""
-    pids = [pid for procs in place.rglob("cgroup.procs") for pid in procs.read_text("ascii").split()]
+    pids = pids_in(place)
     return bool(pids) and not any(sees_our_root(proc / pid) for pid in pids)
+
+
+def other_in(place: Path, proc: Path) -> str:
+    """Given the cgroup of a service, say what else than the one service of one user would be paused with it; "" if
+    nothing would. Raise OSError if it is gone."""
+    if any(_UNIT.fullmatch(folder.name) or _CONTAINER.fullmatch(folder.name) for folder in place.rglob("*/")):
+        return "other units or containers are in its cgroup"
+    pids = pids_in(place)
+    if str(os.getpid()) in pids:
+        return "HotSync itself runs in it"
+    users = {user for pid in pids if (user := user_of(proc / pid)) is not None}
+    if len(users) > 1:
+        return "programs of several users are in its cgroup"
+    if any(sees_another_root(proc / pid) for pid in pids):
+        return "programs that see another root are in its cgroup"
+    return ""
+
+
+def pids_in(place: Path) -> list[str]:
+    """Return the processes in a cgroup and below it; raise OSError."""
+    return [pid for procs in place.rglob("cgroup.procs") for pid in procs.read_text("ascii").split()]
+
+
+def _lines(cgroup: str) -> Iterator[tuple[str, list[str], str]]:
+    """Return number, controllers and path of each hierarchy in which a process is."""
+    for line in cgroup.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        yield number, controllers.split(","), path
+
+
+def _service(path: str) -> tuple[str, str] | None:
+    """Given the path of a cgroup, return the service of the system's that it is, or is in, and that one's own path."""
+    parts = path.strip("/").split("/")
+    slices = 0
+    while slices < len(parts) and parts[slices].endswith(".slice"):
+        slices += 1
+    unit, inner = parts[slices] if slices < len(parts) else "", parts[slices + 1 :]
+    if not unit.endswith(".service") or parts[0] in _OTHERS or any(map(_UNIT.fullmatch, inner)) or _named(path):
+        return None
+    return unit, "/" + "/".join(parts[: slices + 1])
 
 
 def _named(path: str) -> tuple[str, str, str] | None:
@@ -74,8 +140,11 @@ def _hierarchies(mounts: Iterable[Mount], *, unified: bool) -> Iterator[Path]:
             yield Path(mount.point)
 
 
-def _place(path: str, hierarchies: Iterable[Path]) -> Path | None:
-    for top in hierarchies:
+def _place(path: str, number: str, controllers: Iterable[str], mounts: Iterable[Mount]) -> Path | None:
+    """Given the path of a cgroup in a hierarchy, return where it is paused; None if it is not by that hierarchy."""
+    if number != "0" and "freezer" not in controllers:
+        return None
+    for top in _hierarchies(mounts, unified=number == "0"):
         place = top / path.lstrip("/")
         if any((place / name).exists() for name in ("cgroup.freeze", "freezer.state")):
             return place

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import cast
 from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
 from hotsync.system.mounts import Mount, read_mounts
-from hotsync.system.processes import PROC, named, sees_our_root
+from hotsync.system.processes import PROC, named, sees_another_root
 
 NEVER_DUMPED = frozenset(("mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j"))
 """Database servers that HotSync dumps nowhere, by the kernel's names of their programs (15 letters of each)."""
@@ -30,10 +31,11 @@ _SHALLOW = 2
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database server in a container: its name in a person's words, where it is paused, and where its files lie.
+    """A database server in a container or a service: its name in a person's words, where it is paused, its folders.
 
-    `folders` are paths of this host. `fault` says why its files cannot be copied soundly ("": they can). `apart`: it
-    sees another root than we do, and is in no container that anybody would know.
+    `folders` are paths of this host. `fault` says why its files cannot be copied soundly ("": they can). `apart`:
+    nobody can pause it as it runs, so they are copied while they are written. `service`: it is in no container, and
+    `seconds` is for how long at most it may be paused, whatever is set.
     """
 
     name: str
@@ -41,9 +43,16 @@ class Server:
     folders: tuple[str, ...] = ()
     fault: str = ""
     apart: bool = False
+    service: bool = False
+    seconds: float = math.inf
 
 
-def read_servers(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
+def is_among(name: str, given: Collection[str]) -> bool:
+    """Say whether a server is one of those that an administrator names; `mongod` is `mongod of mongod.service`, too."""
+    return name in given or name.partition(" of ")[0] in given
+
+
+def read_contained(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
     """Return the database servers in containers that run on the host with this root, by name.
 
     Whatever runs in containers here is none of a root's that is only a folder.
@@ -64,13 +73,8 @@ def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
     """Return the processes of database servers that see another root than we do, with program and cgroup."""
     for folder, program, cgroup in named(SERVERS, proc):
         # the SLAVE's own servers, confined, are no container's
-        if OWN in cgroup or sees_our_root(folder):
-            continue
-        try:
-            os.stat(folder / "root/")
-        except OSError:
-            continue  # it has ended meanwhile: it is not known what it saw
-        yield folder, program, cgroup
+        if OWN not in cgroup and sees_another_root(folder):
+            yield folder, program, cgroup
 
 
 def _server(
@@ -83,7 +87,9 @@ def _server(
 ) -> Server | None:
     """Return a server, by its processes; None if it has ended, or keeps nothing on a disk."""
     if group is None:
-        return Server(f"{program} in container of a name that is not known", None, apart=True)
+        return Server(
+            f"{program} in container of a name that is not known", None, (), "its container is not known", apart=True
+        )
     name = f"{program} in container {group.name or container_name(root, group.key)}"
     if group.place is None:
         return Server(name, None, (), "this kernel cannot pause its container")
@@ -98,10 +104,15 @@ def _server(
             found.update(_folders(process, mounts))
     if not found:
         return None
-    folders = sorted(found - {""})
-    outer = tuple(path for path in folders if not any(path.startswith(f"{other}/") for other in folders))
+    outer = outermost(found - {""})
     fault = "" if outer else "its files lie in the container itself, which is not carried: give it a volume"
     return Server(name, group.place, outer, fault)
+
+
+def outermost(folders: Iterable[str]) -> tuple[str, ...]:
+    """Return those folders that lie in no other of them, in order."""
+    every = sorted(folders)
+    return tuple(path for path in every if not any(path.startswith(f"{other}/") for other in every))
 
 
 def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
@@ -110,15 +121,15 @@ def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
     written: dict[str, list[str]] = {}
     by_point = {mount.point: mount for mount in mounts}  # of one over another the last one counts
     for path, _ in held_for_writing(process):
-        if (mount := _mount_of(path, by_point)) is not None:
+        if (mount := mount_of(path, by_point)) is not None:
             written.setdefault(mount.point, []).append(path)
     home = os.readlink(process / "cwd")
     # it works from where its files are; what it writes elsewhere is found by what it has open
-    if home != "/" and (mount := _mount_of(home, by_point)) is not None:
+    if home != "/" and (mount := mount_of(home, by_point)) is not None:
         written.setdefault(mount.point, []).append(home)
     for point, paths in written.items():
         path = _top(point, paths, home)
-        yield _on_host(process, by_point[point], path, host) if path else ""
+        yield on_host(process, by_point[point], path, host) if path else ""
 
 
 def _top(point: str, paths: Sequence[str], home: str) -> str:
@@ -133,8 +144,8 @@ def _top(point: str, paths: Sequence[str], home: str) -> str:
     return above if len(above.strip("/").split("/")) >= _SHALLOW else ""
 
 
-def _mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
-    """Return the mount in which a path lies; None if it is none that keeps data."""
+def mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
+    """Given a path and what is mounted, return the mount in which it lies; None if it is none that keeps data."""
     point = path
     while point not in by_point:
         if point in ("/", ""):
@@ -143,7 +154,7 @@ def _mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
     return by_point[point] if by_point[point].kind not in _NO_DATA else None
 
 
-def _on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str:
+def on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str:
     """Given a folder as a process sees it, and its mount, return the path at which this host has it, or ""."""
     inside = _joined(mount.subtree, path.removeprefix(mount.point))
     theirs = os.stat(f"{process}/root{path}")

@@ -1,4 +1,5 @@
-"""The databases in containers, for one run: their files are copied while they stand still, and shown in their places.
+"""The databases in containers and services, for one run: their files are copied while they stand still, and shown in
+their places.
 
 A copy is what a power cut would have left at one moment, from which a database server recovers by its own log. What did
 not change is neither paused nor copied; of what changed most is copied before the pause.
@@ -6,7 +7,6 @@ not change is neither paused nor copied; of what changed most is copied before t
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
@@ -15,11 +15,13 @@ from pathlib import Path
 
 from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
-from hotsync.sources.frozen.find import Server, read_servers
+from hotsync.sources.frozen.find import Server, is_among
 from hotsync.sources.frozen.pause import NotPaused, let_go, paused
-from hotsync.sources.frozen.scan import Seen, TooMany
+from hotsync.sources.frozen.scan import TooMany, shape_of
+from hotsync.sources.frozen.services import PausedUnit, read_servers
 from hotsync.sources.frozen.staging import Staging
 from hotsync.sources.frozen.store import FolderCopy, Known, copy_of, finish_all, load_copies
+from hotsync.sources.live_databases import live_of
 from hotsync.sources.shadows.copy import ROOM
 from hotsync.system.clock import Clock
 from hotsync.system.files import open_beneath
@@ -28,8 +30,8 @@ from hotsync.system.paths import Paths
 from hotsync.system.trees import remove
 
 HINT = (
-    "Its last good copy stays in the next generation. Where its container cannot be paused, have it dumped by a plugin "
-    "in /etc/hotsync.d, and name it in `DumpedByPlugin`."
+    "Its last good copy stays in the next generation. Where it cannot be paused for so long, have it dumped by a "
+    "plugin in /etc/hotsync.d, and name it in `DumpedByPlugin`."
 )
 _PASSES = 3
 _STILL_SECONDS = 0.5
@@ -50,15 +52,19 @@ class Cover:
 
 @dataclass(slots=True)
 class Frozen:
-    """What came of a run's databases in containers."""
+    """What came of a run's databases in containers and services.
+
+    `live` are the servers whose files are copied while they are written, each with the reason.
+    """
 
     covers: list[Cover] = field(default_factory=list[Cover])
     points: list[DatasetPoint] = field(default_factory=list[DatasetPoint])
     failed: list[SourceError] = field(default_factory=list[SourceError])
+    live: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def forget_all(paths: Paths) -> None:
-    """Remove all copies: databases in containers are copied while they are written; raise OSError."""
+    """Remove all copies: databases are copied while they are written; raise OSError."""
     remove(paths.frozen)
 
 
@@ -76,20 +82,21 @@ def copy_frozen(
     seconds: float,
     elsewhere: Collection[str] = (),
     refused: str = "",
+    units: Iterable[PausedUnit] = (),
     proc: Path | None = None,
 ) -> Frozen:
-    """Bring the copies of all databases in containers up to date; what fails keeps its last copy.
+    """Bring the copies of all databases in containers and services up to date; what fails keeps its last copy.
 
-    A container is paused for at most some seconds. `elsewhere` names servers that a plugin dumps; `refused` says why
-    nothing can be shown in the place of anything ("": it can).
+    Each is paused for at most some seconds. `elsewhere` names servers that a plugin dumps, `units` what profiles name;
+    `refused` says why nothing can be shown in the place of anything ("": it can).
     """
     let_go(paths)
     finish_all(paths.frozen)
     run = _Run(paths, clock, carried, seconds)
-    servers = [one for one in read_servers(paths.root, proc) if not one.apart and one.name not in elsewhere]
+    servers = [one for one in read_servers(paths.root, units, proc) if not is_among(one.name, elsewhere)]
     if refused:
         for server in servers:
-            run.failed(server.name, (), f"a private view of the file systems is refused here ({refused})")
+            run.refused(server, refused)
         return run.frozen
     for place in dict.fromkeys(server.place for server in servers):
         run.copy(place, [server for server in servers if server.place == place])
@@ -110,10 +117,15 @@ class _Run:
         """Copy what the servers of one container hold."""
         wanted: dict[str, str] = {}
         for server in servers:
-            folders = [path for path in map(self._below, server.folders) if path and self.carried(path.strip("/"))]
+            folders = self._folders(server)
             if server.fault:
                 known = [one.path for one in load_copies(self.paths.frozen) if one.server == server.name]
-                self.failed(server.name, known, server.fault)
+                if known or not server.apart:
+                    self.failed(server.name, known, server.fault)
+                else:
+                    self.frozen.live |= live_of([server], pausing=True)
+            elif not folders and server.service:
+                continue  # a rule of this host leaves it out: all of /var/lib is carried, and disks are
             elif not folders:
                 where = ", ".join(server.folders)
                 self.failed(
@@ -122,30 +134,41 @@ class _Run:
             else:
                 wanted |= dict.fromkeys(folders, server.name)
         if wanted and place is not None:
-            self._try(wanted, place)
+            self._try(wanted, place, min(self.seconds, *(server.seconds for server in servers)))
+
+    def refused(self, server: Server, why: str) -> None:
+        """Note that no copy can be shown in the place of a server's files."""
+        if server.apart:
+            self.frozen.live |= live_of([server], pausing=True)
+        elif self._folders(server) or not server.service:
+            self.failed(server.name, (), f"a private view of the file systems is refused here ({why})")
+
+    def _folders(self, server: Server) -> list[str]:
+        """Return the folders of a server that are carried, below our root."""
+        return [path for path in map(self._below, server.folders) if path and self.carried(path.strip("/"))]
 
     def copy_what_rests(self, servers: Sequence[Server], elsewhere: Collection[str]) -> None:
         """Copy what was copied before and whose server does not run; forget what is gone."""
-        running = {self._below(path) for server in servers for path in server.folders}
+        running = {self._below(path) for server in servers for path in server.folders} - {""}
         faulty = {server.name for server in servers if server.fault}
         for known in load_copies(self.paths.frozen):
             if known.path in running or known.server in faulty:
                 continue
             copy = copy_of(self.paths.frozen, known.path)
             gone = not _is_folder(self.paths, known.path) or not self.carried(known.path.strip("/"))
-            if gone or known.server in elsewhere:
+            if gone or is_among(known.server, elsewhere) or any(_overlap(known.path, path) for path in running):
                 copy.forget()
             else:
-                self._try({known.path: known.server}, None)
+                self._try({known.path: known.server}, None, self.seconds)
 
     def _below(self, path: str) -> str:
         """Given a path of this machine, return the path below our root; "" if it is not there."""
         top = os.path.realpath(self.paths.root).rstrip("/")
         return path[len(top) :] if path.startswith(f"{top}/") else ""
 
-    def _try(self, wanted: dict[str, str], place: Path | None) -> None:
+    def _try(self, wanted: dict[str, str], place: Path | None, seconds: float) -> None:
         try:
-            taken_at = self._copied(wanted, place)
+            taken_at = self._copied(wanted, place, seconds)
         except (NotPaused, TooMany) as error:
             reason = str(error) or "it has too many files to be copied in a pause"
         except OSError as error:
@@ -158,7 +181,7 @@ class _Run:
         for name in dict.fromkeys(wanted.values()):
             self.failed(name, [path for path in wanted if wanted[path] == name], reason)
 
-    def _copied(self, wanted: dict[str, str], place: Path | None) -> float:
+    def _copied(self, wanted: dict[str, str], place: Path | None, seconds: float) -> float:
         """Copy folders as of one moment, and return it; raise NotPaused, TooMany, OSError."""
         with ExitStack() as stack:
             works = [self._begin(stack, path, server) for path, server in wanted.items()]
@@ -169,8 +192,8 @@ class _Run:
                 if place is None:
                     self._stage_what_rests(works, due)
                 else:
-                    self._check_time(sum(work.staging.size_of(due[work.path]) for work in works), rate)
-                    taken_at = self._stage_paused(works, place)
+                    _check_time(sum(work.staging.size_of(due[work.path]) for work in works), rate, seconds)
+                    taken_at = self._stage_paused(works, place, seconds)
             for work in works:
                 work.finish(taken_at)
         return taken_at
@@ -212,20 +235,14 @@ class _Run:
         if room.f_bavail * room.f_frsize < size + ROOM:
             raise NotPaused(f"the disk of {self.paths.frozen} has no room for a copy of {size >> 20} MiB")
 
-    def _check_time(self, size: int, rate: float) -> None:
-        if rate and size / rate > self.seconds:
-            raise NotPaused(
-                f"{size >> 20} MiB of it change while they are copied: too much for a pause of {self.seconds:.0f} s"
-            )
-
-    def _stage_paused(self, works: Sequence[_Work], place: Path) -> float:
-        until = self.clock.monotonic() + self.seconds
+    def _stage_paused(self, works: Sequence[_Work], place: Path, seconds: float) -> float:
+        until = self.clock.monotonic() + seconds
 
         def check() -> None:
             if self.clock.monotonic() > until:
-                raise NotPaused(f"what changed could not be copied in a pause of {self.seconds:.0f} seconds")
+                raise NotPaused(f"what changed could not be copied in a pause of {seconds:g} seconds")
 
-        with paused(self.paths, place, self.seconds) as confirm:
+        with paused(self.paths, place, seconds) as confirm:
             taken_at = self.clock.now()
             for work in works:
                 work.staging.stage(work.staging.look(), live=False, check=check)
@@ -281,16 +298,15 @@ class _Work:
             self.copy.publish(known, self.staging.seen, self.staging.staged, self.top)
 
 
-def shape_of(seen: Seen) -> str:
-    """Given what lies in a folder, return a digest of all but the content of files."""
-    folders = [(path, *_worn(status)) for path, status in sorted(seen.folders.items())]
-    links = [(path, target, *_worn(status)) for path, (status, target) in sorted(seen.links.items())]
-    shape = repr((folders, links, sorted(seen.files)))
-    return hashlib.sha256(shape.encode("utf-8", "surrogateescape")).hexdigest()
+def _check_time(size: int, rate: float, seconds: float) -> None:
+    """Raise NotPaused if so much cannot be copied in a pause, at so many bytes a second (0: that is not known)."""
+    if rate and size / rate > seconds:
+        raise NotPaused(f"{size >> 20} MiB of it change while they are copied: too much for a pause of {seconds:g} s")
 
 
-def _worn(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns)
+def _overlap(path: str, other: str) -> bool:
+    """Say whether one of two folders is the other, or lies in it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _nothing() -> None:

@@ -1,4 +1,5 @@
-"""Pauses a container for a moment, so that it goes on whatever happens: to us, to this host, to what pauses it.
+"""Pauses a container or a service for a moment, so that it goes on whatever happens: to us, to this host, to what
+pauses it.
 
 Three let it go on, each without the others: the block's end; a small program of its own, by its time or when we are
 gone; and a timer of systemd's, for the case that both were killed.
@@ -25,7 +26,7 @@ _SLACK_SECONDS = 20.0
 
 
 class NotPaused(Exception):
-    """A container could not be paused, or did not stand still until the end."""
+    """It could not be paused, or did not stand still until the end."""
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def paused(paths: Paths, place: Path, seconds: float) -> Iterator[Callable[[], N
             command.spawn(argv, stdin=command.PIPE, stdout=command.PIPE, stderr=command.DEVNULL, cwd="/")
         )
         if _answer(child, _START_SECONDS) != "ready":
-            raise NotPaused("its container cannot be paused")
+            raise NotPaused("it cannot be paused")
         freezer = Freezer(str(place))
         stack.callback(freezer.close)
         mark = _marks(paths) / _hash(place)
@@ -55,11 +56,11 @@ def paused(paths: Paths, place: Path, seconds: float) -> Iterator[Callable[[], N
         confirmed: list[str] = []
         word = _asked(child, seconds + _SLACK_SECONDS)
         if word not in ("paused", "was"):
-            raise NotPaused("its container did not stand still in time" if word == "refused" else "what pauses it died")
+            raise NotPaused("it did not stand still in time" if word == "refused" else "what pauses it died")
 
         def confirm() -> None:
             if _asked(child, _START_SECONDS) != "held":
-                raise NotPaused(f"it took more than {seconds:.0f} seconds, or its container went on meanwhile")
+                raise NotPaused(f"it took more than {seconds:g} seconds, or it went on meanwhile")
             confirmed.append(word)
 
         yield confirm
@@ -79,7 +80,7 @@ def _ahead_of_others() -> Iterator[None]:
 
 
 def let_go(paths: Paths) -> None:
-    """Let every container go on that a run had paused which was killed together with all that watched it."""
+    """Let all go on that a run had paused which was killed together with all that watched it."""
     with suppress(FileNotFoundError):
         for mark in _marks(paths).iterdir():
             with suppress(OSError):
@@ -95,7 +96,7 @@ def _marks(paths: Paths) -> Path:
 
 @contextmanager
 def _watched(paths: Paths, place: Path, seconds: float) -> Iterator[None]:
-    """Have systemd let the container go on later, unless the block ended; raise NotPaused if it will not."""
+    """Have systemd let it go on later, unless the block ended; raise NotPaused if it will not."""
     if not paths.at("/run/systemd/system").is_dir():
         yield
         return
@@ -104,11 +105,11 @@ def _watched(paths: Paths, place: Path, seconds: float) -> Iterator[None]:
         command.run(["systemctl", "stop", f"{unit}.timer"], ok=range(256))
         command.run(
             ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--on-active={seconds + _SLACK_SECONDS:.0f}s",
-             "--timer-property=AccuracySec=1s", "--description=HotSync: lets a container go on", "--",
+             "--timer-property=AccuracySec=1s", "--description=HotSync: lets a paused database go on", "--",
              sys.executable, "-I", "-S", str(CHILD), str(place), "go"]
         )  # fmt: skip
     except CommandFailed as error:
-        raise NotPaused(f"nobody would let its container go on if this run died: {error.sentence}") from error
+        raise NotPaused(f"nobody would let it go on if this run died: {error.sentence}") from error
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
-"""Pauses a container, and lets it go on whatever happens to whom it does that for: of the standard library only.
+"""Pauses a cgroup, and lets it go on whatever happens to whom it does that for: of the standard library only.
 
 Run as root as `python -I -S pause_child.py CGROUP SECONDS`. It says `ready`, waits for a line, pauses all that runs in
 the cgroup and says `paused` (or `was` where somebody else had paused it: then it is not ours to let go, or `refused`).
-The next line, the end of its input, a signal, or the end of the time lets the container go on. Then it says `held` if
+The next line, the end of its input, a signal, or the end of the time lets it go on. Then it says `held` if
 all stood still from the first word to the last, else `lost`. With the word `go` for the seconds it only lets it go on.
 """
 

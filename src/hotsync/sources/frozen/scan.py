@@ -1,7 +1,8 @@
-"""What lies in a folder of a container: read through open handles, so that nothing in it leads anywhere else."""
+"""What lies in a folder of a database server: read through open handles, so that nothing in it leads anywhere else."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from contextlib import suppress
@@ -70,3 +71,15 @@ def _look_into(folder: int, above: str, seen: Seen) -> list[str]:
         if len(seen.files) + len(seen.folders) > MOST:
             raise TooMany
     return inner
+
+
+def shape_of(seen: Seen) -> str:
+    """Given what lies in a folder, return a digest of all but the content of files."""
+    folders = [(path, *_worn(status)) for path, status in sorted(seen.folders.items())]
+    links = [(path, target, *_worn(status)) for path, (status, target) in sorted(seen.links.items())]
+    shape = repr((folders, links, sorted(seen.files)))
+    return hashlib.sha256(shape.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _worn(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns)

@@ -1,0 +1,250 @@
+"""Databases that run as services of this host are copied while these stand still for a moment; the copies are sound."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from hotsync.engine.sync.select import paused_units
+from hotsync.profiles.catalog import shipped
+from hotsync.sources.frozen.frozen import Cover, Frozen, copy_frozen
+from hotsync.sources.frozen.services import PausedUnit
+from hotsync.system.clock import SystemClock
+from hotsync.system.paths import Paths
+from tests.contract.sources import servers
+from tests.contract.sources.services import Service, free_port, own_folder, service, wait_for_port
+
+# each starts servers twice, which wait for the disk
+pytestmark = pytest.mark.timeout(900)
+
+CLOCK = SystemClock()
+PROC = Path("/proc")
+
+
+@pytest.fixture
+def paths() -> Iterator[Paths]:
+    """A MASTER's root, of which /var/lib is carried."""
+    with servers.open_folder() as folder:
+        for path in ("var/lib/hotsync", "copies"):
+            (folder / path).mkdir(parents=True)
+        yield Paths(folder)
+
+
+def copied(paths: Paths, units: tuple[PausedUnit, ...] = (), *, seconds: float = 600.0) -> Frozen:
+    return copy_frozen(paths, CLOCK, lambda path: path.startswith("var/lib/"), seconds=seconds, units=units, proc=PROC)
+
+
+def of(frozen: Frozen, name: str) -> tuple[float, float]:
+    """Return when a server's copy was taken, and since when it is stale."""
+    (found,) = ((point.taken_at, point.stale_since) for point in frozen.points if point.name == name)
+    return found
+
+
+def promoted(paths: Paths, cover: Cover, name: str) -> Path:
+    """Return the copy as a promotion would put it in place."""
+    place = paths.root / "copies" / name
+    shutil.copytree(cover.copy, place, symlinks=True)
+    for path in (place, *place.rglob("*")):
+        like = (cover.copy / path.relative_to(place)).lstat()
+        shutil.chown(path, like.st_uid, like.st_gid)
+    return place
+
+
+@dataclass
+class Writer:
+    """Writes one after the other; `acknowledged` is how many the server has confirmed."""
+
+    write: Callable[[int], None]
+    acknowledged: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+    trouble: list[BaseException] = field(default_factory=list[BaseException])
+
+    def run(self) -> None:
+        try:
+            while not self.over.is_set():
+                self.write(self.acknowledged)
+                self.acknowledged += 1
+        except BaseException as error:
+            self.trouble.append(error)
+
+    def wait_for(self, count: int) -> None:
+        while self.acknowledged < count:
+            assert self.trouble == []
+            CLOCK.sleep(0.05)
+
+
+@contextmanager
+def writing(write: Callable[[int], None]) -> Iterator[Writer]:
+    writer = Writer(write)
+    thread = threading.Thread(target=writer.run)
+    thread.start()
+    try:
+        writer.wait_for(50)
+        yield writer
+    finally:
+        writer.over.set()
+        thread.join()
+    assert writer.trouble == []
+
+
+# --- InfluxDB, found by its process -----------------------------------------------------------------------------------
+
+INFLUX = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+[http]
+bind-address = "127.0.0.1:{port}"
+"""
+
+
+class Influx:
+    def __init__(self, folder: Path, run: Service) -> None:
+        self.port = free_port()
+        config = folder.with_name(f"{folder.name}.conf")
+        config.write_text(INFLUX.format(folder=folder, port=self.port, rpc=free_port()))
+        run.start(["influxd", "-config", str(config)], folder)
+        wait_for_port(self.port, folder)
+
+    def ask(self, question: str) -> list[list[int]]:
+        url = f"http://127.0.0.1:{self.port}/query"
+        with urllib.request.urlopen(url, urlencode({"db": "house", "q": question}).encode(), timeout=600) as answer:
+            (result,) = json.load(answer)["results"]
+        return result["series"][0]["values"] if "series" in result else []
+
+    def write(self, number: int) -> None:
+        line = f"meter value={number}i {number + 1}".encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/write?db=house", line, timeout=600) as answer:
+            assert answer.status == 204
+
+
+def test_influxdb_under_load_is_carried_as_of_one_moment_with_all_that_it_had_acknowledged(paths: Paths) -> None:
+    name = "influxd of influxdb.service"
+    folder = own_folder(paths.root / "var/lib/influxdb", "influxdb")
+    with service("influxdb.service", "influxdb") as run:
+        server = Influx(folder, run)
+        server.ask("CREATE DATABASE house")
+        with writing(server.write) as writer:
+            for count in range(2):
+                before = writer.acknowledged
+                frozen = copied(paths)
+                writer.wait_for(writer.acknowledged + 20)
+                assert [error for error in frozen.failed if name in error.sentence] == []
+                assert of(frozen, name)[1] == 0.0
+                assert [cover.path for cover in frozen.covers] == ["var/lib/influxdb"]
+                place = promoted(paths, frozen.covers[0], f"influx-{count}")
+                with service("influxdb.service", "influxdb") as other:
+                    ((_, written, highest),) = Influx(place, other).ask("SELECT count(value), max(value) FROM meter")
+                assert written == highest + 1
+                assert before <= written <= writer.acknowledged + 1
+        assert not run.is_still()
+        late = copied(paths, seconds=0.0001)
+        assert of(late, name)[1] > 0.0
+        assert [error.exit_code for error in late.failed if name in error.sentence] == [7]
+        assert late.covers == frozen.covers
+        assert not run.is_still()
+    # stopped, it is copied as its files lie
+    frozen = copied(paths)
+    assert of(frozen, name)[1] == 0.0
+    for path in (folder / "wal").rglob("*.wal"):
+        assert (frozen.covers[0].copy / path.relative_to(folder)).read_bytes() == path.read_bytes()
+
+
+# --- RabbitMQ, named by its profile -----------------------------------------------------------------------------------
+
+UNITS = paused_units([shipped()["rabbitmq"]])
+
+
+class Stomp:
+    """A client of RabbitMQ: what it sends to a queue is on the disk when that is acknowledged."""
+
+    def __init__(self, port: int) -> None:
+        self.line = socket.create_connection(("127.0.0.1", port), timeout=600)
+        self.heard = b""
+        self.say("CONNECT", "", login="guest", passcode="guest", host="/")
+        assert self.hear()[0] == "CONNECTED"
+
+    def close(self) -> None:
+        self.line.close()
+
+    def say(self, word: str, body: str, **headers: str) -> None:
+        lines = "".join(f"{name.replace('_', '-')}:{value}\n" for name, value in headers.items())
+        self.line.sendall(f"{word}\n{lines}\n{body}\0".encode())
+
+    def hear(self) -> tuple[str, str]:
+        """Return the first word of what comes, and its body."""
+        while b"\0" not in self.heard:
+            chunk = self.line.recv(65536)
+            assert chunk, "the server hung up"
+            self.heard += chunk
+        frame, _, self.heard = self.heard.partition(b"\0")
+        head, _, body = frame.decode().lstrip("\n").partition("\n\n")
+        return head.split("\n")[0], body
+
+    def send(self, number: int) -> None:
+        self.say("SEND", str(number), destination="/queue/jobs", persistent="true", receipt=str(number))
+        assert self.hear()[0] == "RECEIPT"
+
+    def all_jobs(self) -> list[str]:
+        """Take all that waits."""
+        self.send(-1)
+        self.say("SUBSCRIBE", "", destination="/queue/jobs", id="0", ack="auto")
+        found: list[str] = []
+        while (frame := self.hear())[1] != "-1":
+            assert frame[0] == "MESSAGE"
+            found.append(frame[1])
+        return found
+
+
+def rabbit(folder: Path, run: Service) -> int:
+    """Start RabbitMQ on a folder; return the port of its STOMP."""
+    port, beside = free_port(), own_folder(folder.with_name(f"{folder.name}.run"), "rabbitmq")
+    (beside / "rabbitmq.conf").write_text(f"stomp.listeners.tcp.1 = 127.0.0.1:{port}\n")
+    (beside / "enabled_plugins").write_text("[rabbitmq_stomp].\n")
+    run.start(
+        ["/usr/lib/rabbitmq/bin/rabbitmq-server"], beside,
+        {
+            "HOME": str(beside), "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_MNESIA_BASE": str(folder),
+            "RABBITMQ_LOG_BASE": str(beside), "RABBITMQ_CONFIG_FILE": str(beside / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(beside / "enabled_plugins"), "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODE_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port()),
+        },
+    )  # fmt: skip
+    wait_for_port(port, beside)
+    return port
+
+
+def test_rabbitmq_under_load_is_carried_as_of_one_moment_with_all_that_it_had_acknowledged(paths: Paths) -> None:
+    name = "rabbitmq of rabbitmq-server.service"
+    own_folder(paths.root / "var/lib/rabbitmq", "rabbitmq")
+    folder = own_folder(paths.root / "var/lib/rabbitmq/mnesia", "rabbitmq")
+    with service("rabbitmq-server.service", "rabbitmq") as run:
+        with closing(Stomp(rabbit(folder, run))) as client, writing(client.send) as writer:
+            for count in range(2):
+                before = writer.acknowledged
+                frozen = copied(paths, UNITS)
+                writer.wait_for(writer.acknowledged + 20)
+                assert [error for error in frozen.failed if name in error.sentence] == []
+                assert of(frozen, name)[1] == 0.0
+                assert [cover.path for cover in frozen.covers] == ["var/lib/rabbitmq/mnesia"]
+                place = promoted(paths, frozen.covers[0], f"rabbit-{count}")
+                with service("rabbitmq-server.service", "rabbitmq") as other:
+                    with closing(Stomp(rabbit(place, other))) as reader:
+                        jobs = reader.all_jobs()
+                assert jobs == [str(number) for number in range(len(jobs))]
+                assert before <= len(jobs) <= writer.acknowledged + 1
+        assert not run.is_still()
