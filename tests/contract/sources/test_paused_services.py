@@ -18,7 +18,8 @@ import pytest
 from hotsync.engine.sync.select import paused_units
 from hotsync.profiles.catalog import shipped
 from hotsync.sources.frozen.frozen import Cover, Frozen, copy_frozen
-from hotsync.sources.frozen.services import PausedUnit
+from hotsync.sources.frozen.services import PausedUnit, read_servers
+from hotsync.sources.frozen.store import load_copies
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.sources import servers
@@ -40,8 +41,13 @@ def paths() -> Iterator[Paths]:
         yield Paths(folder)
 
 
-def copied(paths: Paths, units: tuple[PausedUnit, ...] = (), *, seconds: float = 600.0) -> Frozen:
-    return copy_frozen(paths, CLOCK, lambda path: path.startswith("var/lib/"), seconds=seconds, units=units, proc=PROC)
+def copied(
+    paths: Paths, units: tuple[PausedUnit, ...] = (), *, seconds: float = 600.0, elsewhere: tuple[str, ...] = ()
+) -> Frozen:
+    return copy_frozen(
+        paths, CLOCK, lambda path: path.startswith("var/lib/"),
+        seconds=seconds, elsewhere=elsewhere, units=units, proc=PROC,
+    )  # fmt: skip
 
 
 def of(frozen: Frozen, name: str) -> tuple[float, float]:
@@ -242,9 +248,107 @@ def test_rabbitmq_under_load_is_carried_as_of_one_moment_with_all_that_it_had_ac
                 assert of(frozen, name)[1] == 0.0
                 assert [cover.path for cover in frozen.covers] == ["var/lib/rabbitmq/mnesia"]
                 place = promoted(paths, frozen.covers[0], f"rabbit-{count}")
-                with service("rabbitmq-server.service", "rabbitmq") as other:
-                    with closing(Stomp(rabbit(place, other))) as reader:
-                        jobs = reader.all_jobs()
+                with (
+                    service("rabbitmq-server.service", "rabbitmq") as other,
+                    closing(Stomp(rabbit(place, other))) as reader,
+                ):
+                    jobs = reader.all_jobs()
                 assert jobs == [str(number) for number in range(len(jobs))]
                 assert before <= len(jobs) <= writer.acknowledged + 1
         assert not run.is_still()
+        # where no profile counts it is known by what its virtual machine runs
+        (found,) = (server for server in read_servers(paths.root, (), PROC) if server.name == name)
+        assert str(folder.parent) in found.folders
+
+
+# --- which service is paused, and which never -------------------------------------------------------------------------
+
+MONGOD = "mongod of mongod.service"
+
+
+def mongod(paths: Paths, run: Service, folder: Path, environment: dict[str, str] | None = None) -> None:
+    """Start a program of that name, which has a file open for writing in a folder."""
+    program = paths.root / "mongod"
+    if not program.exists():
+        shutil.copy(shutil.which("sleep") or "", program)
+    before = len(run.pids())
+    run.start(["/bin/sh", "-c", f"exec {program} 1000 >>journal"], folder, environment)
+    while sorted(Path(f"/proc/{pid}/comm").read_text() for pid in run.pids()) != ["mongod\n"] * (before + 1):
+        CLOCK.sleep(0.05)
+
+
+@pytest.fixture
+def inner(paths: Paths) -> Path:
+    """A folder in one that is a server's own."""
+    own_folder(paths.root / "var/lib/mongodb", "daemon")
+    return own_folder(paths.root / "var/lib/mongodb/inner", "daemon")
+
+
+def test_all_of_the_outermost_folder_that_is_the_servers_own_is_copied(paths: Paths, inner: Path) -> None:
+    (inner.parent / "data.wt").write_text("not open")
+    with service("mongod.service", "daemon") as run:
+        mongod(paths, run, inner)
+        frozen = copied(paths)
+        assert (of(frozen, MONGOD)[1], frozen.live) == (0.0, {})
+        (cover,) = frozen.covers
+        assert cover.path == "var/lib/mongodb"
+        assert (cover.copy / "data.wt").read_text() == "not open"
+        # a plugin dumps it: nothing of it is paused, copied or named
+        frozen = copied(paths, elsewhere=("mongod",))
+        assert (frozen.covers, frozen.points, frozen.failed, frozen.live) == ([], [], [], {})
+
+
+def test_one_that_runs_as_root_is_paused_where_a_profile_says_what_is_its_own(paths: Paths, inner: Path) -> None:
+    with service("mongod.service", "root") as run:
+        mongod(paths, run, inner)
+        frozen = copied(paths)
+        assert (frozen.covers, frozen.points, list(frozen.live)) == ([], [], [MONGOD])
+        assert "[[paused]]" in frozen.live[MONGOD]
+        named = "books of mongod.service"
+        frozen = copied(paths, (PausedUnit("books", "mongod.service", ("/var/lib/mongodb", "/opt/none")),))
+        assert [cover.path for cover in frozen.covers] == ["var/lib/mongodb"]
+        assert (of(frozen, named)[1], frozen.live) == (0.0, {})
+        frozen = copied(paths, (PausedUnit("books", "mongod.service", ("/opt/none",)),))
+        assert ("/opt/none is not there" in frozen.failed[0].sentence, frozen.failed[0].exit_code) == (True, 7)
+
+
+def test_one_beside_other_users_programs_is_never_paused_and_keeps_its_last_copy_by_name(
+    paths: Paths, inner: Path
+) -> None:
+    with service("mongod.service", "daemon") as run:
+        mongod(paths, run, inner)
+        good = copied(paths)
+        assert of(good, MONGOD)[1] == 0.0
+        with (inner / "journal").open("a") as journal:
+            journal.write("more")
+        run.user = "root"
+        run.start(["/bin/sleep", "1000"], paths.root / "copies")
+        while len(run.pids()) < 2:
+            CLOCK.sleep(0.05)
+        late = copied(paths)
+        assert of(late, MONGOD)[1] > 0.0
+        assert late.covers == good.covers
+        assert ("several users" in late.failed[0].sentence, late.failed[0].exit_code) == (True, 7)
+        assert (late.covers[0].copy / "inner/journal").read_text() == ""
+        # without a copy it is named, and its files travel as they lie
+        shutil.rmtree(paths.frozen)
+        live = copied(paths)
+        assert (live.covers, live.failed, list(live.live)) == ([], [], [MONGOD])
+        assert "several users" in live.live[MONGOD]
+
+
+def test_a_pause_is_shorter_than_what_the_watchdog_of_its_unit_bears(paths: Paths, inner: Path) -> None:
+    with service("mongod.service", "daemon") as run:
+        mongod(paths, run, inner, {"WATCHDOG_USEC": "40000000"})
+        (server,) = (server for server in read_servers(paths.root, (), PROC) if server.name == MONGOD)
+        assert server.seconds == 10.0
+        assert of(copied(paths), MONGOD)[1] == 0.0
+
+
+def test_a_copy_of_a_part_of_what_is_copied_now_is_forgotten(paths: Paths, inner: Path) -> None:
+    with service("mongod.service", "daemon") as run:
+        mongod(paths, run, inner)
+        part = (PausedUnit("mongod", "mongod.service", ("/var/lib/mongodb/inner",)),)
+        assert [cover.path for cover in copied(paths, part).covers] == ["var/lib/mongodb/inner"]
+        assert [cover.path for cover in copied(paths).covers] == ["var/lib/mongodb"]
+        assert [known.path for known in load_copies(paths.frozen)] == ["/var/lib/mongodb"]

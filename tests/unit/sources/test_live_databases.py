@@ -37,9 +37,8 @@ def test_each_server_in_a_container_is_named_once_and_on_the_host_those_that_nob
     (kept / "config.v2.json").write_text('{"Name": "/shop-db"}')
     jailed, by_hand = "postgres in container of a name that is not known", "mongod"
     servers = read_servers(tmp_path, (), proc)
-    assert list(live_of(servers, pausing=False)) == [
-        "mariadbd in container shop-db", by_hand, "mongod of mongod.service", "postgres in container cdcdcdcdcdcd", jailed
-    ]  # fmt: skip
+    paused = ["mariadbd in container shop-db", "postgres in container cdcdcdcdcdcd"]
+    assert sorted(live_of(servers, pausing=False)) == sorted((*paused, by_hand, "mongod of mongod.service", jailed))
     found = live_of(servers, pausing=True)
     # the cgroups of this root cannot be paused: there are none
     assert list(found) == [by_hand, "mongod of mongod.service", jailed]

@@ -15,15 +15,10 @@ from typing import cast
 
 from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
+from hotsync.sources.frozen.programs import SERVERS, running
 from hotsync.system.mounts import Mount, read_mounts
-from hotsync.system.processes import PROC, named, sees_another_root
+from hotsync.system.processes import PROC, sees_another_root
 
-NEVER_DUMPED = frozenset(("mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j"))
-"""Database servers that HotSync dumps nowhere, by the kernel's names of their programs (15 letters of each)."""
-SERVERS = NEVER_DUMPED | {"mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server", "slapd"}
-"""What is a database server in a container."""
-OWN = "/hotsync-"
-"""What stands in the cgroup of a server that is HotSync's own."""
 _PODMAN = ("var/lib/containers/storage", "home/*/.local/share/containers/storage")
 _NO_DATA = frozenset(("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "devtmpfs"))
 _SHALLOW = 2
@@ -71,9 +66,8 @@ def read_contained(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
 
 def _processes(proc: Path) -> Iterator[tuple[Path, str, str]]:
     """Return the processes of database servers that see another root than we do, with program and cgroup."""
-    for folder, program, cgroup in named(SERVERS, proc):
-        # the SLAVE's own servers, confined, are no container's
-        if OWN not in cgroup and sees_another_root(folder):
+    for folder, program, cgroup in running(proc):
+        if program in SERVERS and sees_another_root(folder):
             yield folder, program, cgroup
 
 

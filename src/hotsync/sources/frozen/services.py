@@ -12,9 +12,10 @@ from pathlib import Path
 
 from hotsync.model.machine_units import base_reason
 from hotsync.sources.frozen.cgroups import ServiceGroup, other_in, pids_in, service_group
-from hotsync.sources.frozen.find import NEVER_DUMPED, OWN, Server, mount_of, on_host, outermost, read_contained
+from hotsync.sources.frozen.find import Server, mount_of, on_host, outermost, read_contained
+from hotsync.sources.frozen.programs import NEVER_DUMPED, running
 from hotsync.system.mounts import Mount, read_mounts
-from hotsync.system.processes import PROC, everyone, sees_our_root, user_of
+from hotsync.system.processes import PROC, sees_our_root, user_of
 
 _WAYS = re.compile(
     r"(?:openvpn|wg-quick|strongswan|ipsec|stunnel|pppd?|xl2tpd|zerotier|slapd|named|bind9|unbound|dnsmasq)\b"
@@ -50,8 +51,8 @@ def _read_services(root: Path, units: Sequence[PausedUnit], proc: Path) -> Itera
     mounts = read_mounts()
     told = {unit.unit: unit for unit in units}
     found: dict[tuple[str, str], tuple[ServiceGroup | None, list[Path]]] = {}
-    for folder, program, cgroup in everyone(proc):
-        if OWN in cgroup or not (program in NEVER_DUMPED or any(f"/{unit}" in cgroup for unit in told)):
+    for folder, program, cgroup in running(proc):
+        if program not in NEVER_DUMPED and not any(f"/{unit}" in cgroup for unit in told):
             continue
         group = service_group(cgroup, mounts)
         if group is not None and group.unit in told:
