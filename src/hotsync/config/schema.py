@@ -145,8 +145,8 @@ class Settings(BaseModel):
         "PauseSeconds",
         Number(0, 60),
         "10",
-        "on the MASTER: for how long at most a run pauses a container in which a database server runs, to copy of its "
-        "files what has changed; 0: never, and they are copied while they are written",
+        "on the MASTER: for how long at most a run pauses a container or a service in which a database server runs, to "
+        "copy of its files what has changed; 0: never, and they are copied while they are written",
         unit="seconds",
     )
     mail_queue: bool = _setting(

@@ -337,6 +337,20 @@ def test_one_beside_other_users_programs_is_never_paused_and_keeps_its_last_copy
         assert "several users" in live.live[MONGOD]
 
 
+def test_one_in_whose_folders_another_program_writes_is_not_taken_for_still(paths: Paths, inner: Path) -> None:
+    with service("mongod.service", "daemon") as run, service("shop.service", "daemon") as other:
+        mongod(paths, run, inner)
+        beside = own_folder(inner.parent / "beside", "daemon")
+        other.start(["/bin/sh", "-c", "exec /bin/sleep 1000 >>orders"], beside)
+        while [Path(f"/proc/{pid}/comm").read_text() for pid in other.pids()] != ["sleep\n"]:
+            CLOCK.sleep(0.05)
+        frozen = copied(paths)
+        assert (frozen.covers, frozen.failed, list(frozen.live)) == ([], [], [MONGOD])
+        assert "sleep, which would not be paused with it" in frozen.live[MONGOD]
+        other.end()
+        assert of(copied(paths), MONGOD)[1] == 0.0
+
+
 def test_a_pause_is_shorter_than_what_the_watchdog_of_its_unit_bears(paths: Paths, inner: Path) -> None:
     with service("mongod.service", "daemon") as run:
         mongod(paths, run, inner, {"WATCHDOG_USEC": "40000000"})

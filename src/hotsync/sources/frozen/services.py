@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.model.machine_units import base_reason
 from hotsync.sources.frozen.cgroups import ServiceGroup, other_in, pids_in, service_group
 from hotsync.sources.frozen.find import Server, mount_of, on_host, outermost, read_contained
@@ -65,9 +66,9 @@ def _read_services(root: Path, units: Sequence[PausedUnit], proc: Path) -> Itera
         if server.apart or group is None:
             yield server
         elif (unit := told.get(group.unit)) is not None:
-            yield _as_told(root, server, unit)
+            yield _alone(_as_told(root, server, unit), proc)
         elif (whole := _as_found(server, processes, mounts)) is not None:
-            yield whole
+            yield _alone(whole, proc)
 
 
 def _server(proc: Path, program: str, group: ServiceGroup | None, processes: Sequence[Path]) -> Server:
@@ -88,6 +89,22 @@ def _server(proc: Path, program: str, group: ServiceGroup | None, processes: Seq
     except OSError:
         return replace(server, apart=True, fault="its processes cannot be looked at")
     return replace(server, place=group.place, seconds=seconds)
+
+
+def _alone(server: Server, proc: Path) -> Server:
+    """Given a server with its folders, return it, as one that cannot be paused if somebody else writes in them."""
+    if server.place is None:
+        return server
+    try:
+        own = frozenset(pids_in(server.place))
+    except OSError:
+        own = frozenset[str]()
+    for process, program, _ in running(proc):
+        for path, _ in held_for_writing(process) if process.name not in own else ():
+            if any(path.startswith(f"{folder}/") for folder in server.folders):
+                fault = f"{program}, which would not be paused with it, writes in its folders, too"
+                return replace(server, place=None, folders=(), apart=True, fault=fault)
+    return server
 
 
 def _as_told(root: Path, server: Server, unit: PausedUnit) -> Server:
