@@ -33,9 +33,10 @@ class Service:
 
     def start(self, argv: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
         """Start a program in it; what it says lies beside the folder in which it works."""
-        log = self.stack.enter_context(log_of(folder).open("ab"))
         argv = ["/bin/sh", "-c", _ENTER, str(self.group), self.user, *argv]
-        self.stack.enter_context(command.spawn(argv, stdout=log, stderr=log, cwd=str(folder), env=environment))
+        # nobody else has it open then
+        with log_of(folder).open("ab") as log:
+            self.stack.enter_context(command.spawn(argv, stdout=log, stderr=log, cwd=str(folder), env=environment))
 
     def pids(self) -> list[int]:
         """Return what runs in it."""
