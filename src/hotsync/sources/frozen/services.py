@@ -51,7 +51,7 @@ def read_servers(root: Path, units: Iterable[PausedUnit] = (), proc: Path | None
 def _read_services(root: Path, units: Sequence[PausedUnit], proc: Path) -> Iterator[Server]:
     mounts = read_mounts()
     told = {unit.unit: unit for unit in units}
-    found: dict[tuple[str, str], tuple[ServiceGroup | None, list[Path]]] = {}
+    found: dict[tuple[str, ServiceGroup | None], list[Path]] = {}
     for folder, program, cgroup in running(proc):
         if program not in NEVER_DUMPED and not any(f"/{unit}" in cgroup for unit in told):
             continue
@@ -60,8 +60,8 @@ def _read_services(root: Path, units: Sequence[PausedUnit], proc: Path) -> Itera
             program = told[group.unit].name
         elif program not in NEVER_DUMPED or not sees_our_root(folder):
             continue
-        found.setdefault((program, group.unit if group else ""), (group, []))[1].append(folder)
-    for (program, _), (group, processes) in found.items():
+        found.setdefault((program, group), []).append(folder)
+    for (program, group), processes in found.items():
         server = _server(proc, program, group, processes)
         if server.apart or group is None:
             yield server
