@@ -9,10 +9,15 @@ import pytest
 
 from hotsync.config.schema import Settings
 from hotsync.config.values import Databases
-from hotsync.engine.sync.copies import show_copies, show_last_copies
-from hotsync.engine.sync.select import Selected
+from hotsync.engine.sync.collect import Collected
+from hotsync.engine.sync.copies import completed, show_copies, show_last_copies
+from hotsync.engine.sync.select import Selected, paused_units
+from hotsync.errors import ProfileError
+from hotsync.model.report import Notice
+from hotsync.profiles.catalog import parse_profile
 from hotsync.sources.frozen import frozen as room
 from hotsync.sources.frozen.frozen import Frozen
+from hotsync.sources.frozen.services import PausedUnit
 from hotsync.sources.frozen.store import Known, copy_of
 from hotsync.sources.shadows.shadows import Shadows
 from hotsync.system.clock import SystemClock
@@ -92,3 +97,41 @@ def test_a_file_system_that_is_mounted_in_the_folder_is_a_fault_by_name(
     frozen, text = shown(paths, Settings())
     assert "mounted inside" in frozen.failed[0].sentence
     assert (text, [point.stale_since for point in frozen.points]) == ("as it was copied", [1.0])
+
+
+def test_a_server_that_cannot_be_paused_is_a_notice_of_the_run_with_its_reason() -> None:
+    collected = Collected(1.0, (), (), (), (Notice("site.list", "first"),))
+    with Shadows(Paths(Path("/nonexistent")), CLOCK, make=False) as shadows:
+        done = completed(collected, Frozen(live={"mongod": "its files are copied while they are written"}), shadows)
+    assert [(notice.code, notice.sentence) for notice in done.notices] == [
+        ("site.list", "first"),
+        ("source.live", "mongod: its files are copied while they are written"),
+    ]
+
+
+def test_what_profiles_name_is_paused_each_unit_once_with_all_its_folders() -> None:
+    text = """
+[profile]
+name = "{name}"
+title = "Books"
+[[paused]]
+unit = "books.service"
+folders = ["/srv/{name}"]
+"""
+    profiles = [parse_profile(text.format(name=name), f"{name}.toml") for name in ("books", "more-books")]
+    (unit,) = paused_units(profiles)
+    assert unit == PausedUnit("books", "books.service", ("/srv/books", "/srv/more-books"))
+
+
+@pytest.mark.parametrize("unit", ["books.timer", "books", "../books.service", "user.slice"])
+def test_only_a_service_can_be_named(unit: str) -> None:
+    text = f"""
+[profile]
+name = "books"
+title = "Books"
+[[paused]]
+unit = "{unit}"
+folders = ["/srv/books"]
+"""
+    with pytest.raises(ProfileError, match="paused"):
+        parse_profile(text, "books.toml")

@@ -73,6 +73,14 @@ def test_a_file_of_a_database_in_a_container_is_said_to_travel_as_a_copy_of_one_
     assert beside["copy"] is None
 
 
+def test_a_file_of_a_database_that_is_a_service_is_said_to_travel_as_a_copy_of_one_moment(paths: Paths) -> None:
+    copy = copy_of(paths.frozen, "/srv/db")
+    copy.tree.mkdir(parents=True)
+    copy.confirm(FrozenKnown("/srv/db", "influxd of influxdb.service", 1000.0, {}))
+    (answer,) = ask("/srv/db/wal/1.wal")["paths"]
+    assert (answer["copy"], answer["copied_at"]) == ("service", "1970-01-01T00:16:40Z")
+
+
 def test_what_is_neither_a_path_nor_a_unit_is_refused_with_a_thing_to_do(paths: Paths) -> None:
     done = CliRunner().invoke(explain_command, ["mariadb", "--json"])
     assert done.exit_code == 2

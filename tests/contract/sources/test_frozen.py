@@ -195,6 +195,9 @@ def test_postgresql_under_load_is_carried_as_of_one_moment_and_goes_on(
     argv = (str(servers.PG_BIN / "postgres"), "-D", inside, "-k", inside, "-c", "listen_addresses=")
     with master.engine.container("paperless", volume, inside, argv, "--user", "postgres") as container:
         containers.wait_for(volume / ".s.PGSQL.5432", container)
+        # the socket is there before it lets anybody in
+        while command.run([str(servers.PG_BIN / "pg_isready"), f"--host={volume}"], ok=range(4)).returncode:
+            CLOCK.sleep(0.1)
         server = servers.Postgresql(volume)
         server.psql(
             "CREATE TABLE given AS SELECT 0::bigint AS n; CREATE TABLE taken AS SELECT 0::bigint AS n;"

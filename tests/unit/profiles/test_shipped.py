@@ -108,6 +108,14 @@ def test_what_it_says_of_a_path_is_what_happens(name: str, beside: str) -> None:
     assert [(path, action) for path, action in said if rules.decide(sample(path)).action is not action] == []
 
 
+@every_profile
+def test_what_it_has_paused_is_its_own_unit_and_a_folder_that_is_carried(name: str) -> None:
+    rules = resolve(list(PROFILES.values()), [("/", "ext4")], [], lambda pattern: [sample(pattern)])
+    for paused in PROFILES[name].paused:
+        assert paused.unit in PROFILES[name].services.start
+        assert [rules.decide(folder.strip("/")).action for folder in paused.folders] == [Action.INCLUDE]
+
+
 def test_no_two_profiles_contradict_each_other_on_a_path() -> None:
     said: dict[str, dict[Action, str]] = defaultdict(dict)
     for name, profile in PROFILES.items():
