@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from hotsync.sources.shadows.shadows import Shadows
 from hotsync.system import command
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
-from tests.contract.sources import containers, servers
+from tests.contract.sources import containers, killed_runs, servers
 from tests.contract.sources.containers import Container, Engine
 from tests.unit.changes.support import selection
 
@@ -52,16 +49,6 @@ DELIMITER ;
 
 
 NAME = "mariadbd in container shop-db"
-HOLDING = """
-import sys, time
-from pathlib import Path
-from hotsync.sources.frozen.pause import paused
-from hotsync.system.paths import Paths
-with paused(Paths(Path(sys.argv[1])), Path(sys.argv[2]), 60.0):
-    print("paused", flush=True)
-    time.sleep(1000)
-"""
-
 WRITING = """
 import pathlib, sqlite3
 db = sqlite3.connect("/data/db.sqlite3", isolation_level=None)
@@ -157,10 +144,6 @@ def balance_of(copy: Path) -> tuple[int, int]:
         assert "error" not in server.sql("CHECK TABLE shop.given, shop.taken, shop.story").lower()
         found = server.sql("SELECT n FROM shop.given UNION ALL SELECT n FROM shop.taken").split()
     return int(found[0]), int(found[1])
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:
@@ -274,18 +257,10 @@ def test_a_container_goes_on_when_the_run_is_killed_and_when_all_that_guards_it_
     master: Master, shop: Container
 ) -> None:
     group = shop.group
-    argv = [sys.executable, "-c", HOLDING, str(master.paths.root), str(group)]
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     for guards_too in (False, True):
-        with command.spawn(argv, stdout=command.PIPE, stderr=None, env=environment) as run:
-            assert run.stdout is not None
-            assert run.stdout.readline() == b"paused\n"
+        with killed_runs.holding(master.paths, group) as kill:
             assert shop.is_still()
-            guards = children_of(run.pid)
-            assert len(guards) == 1
-            if guards_too:
-                os.kill(guards[0], signal.SIGKILL)
-            os.kill(run.pid, signal.SIGKILL)
+            kill(guards_too=guards_too)
         while not guards_too and shop.is_still():
             CLOCK.sleep(0.05)
     assert shop.is_still()  # the timer of systemd comes then, or the next run, whichever is first

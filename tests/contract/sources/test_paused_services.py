@@ -22,7 +22,7 @@ from hotsync.sources.frozen.services import PausedUnit, read_servers
 from hotsync.sources.frozen.store import load_copies
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
-from tests.contract.sources import servers
+from tests.contract.sources import killed_runs, servers
 from tests.contract.sources.services import Service, free_port, own_folder, service, wait_for_port
 
 # each starts servers twice, which wait for the disk
@@ -360,6 +360,20 @@ def test_a_pause_is_shorter_than_what_the_watchdog_of_its_unit_bears(paths: Path
         (server,) = (server for server in read_servers(paths.root, (), PROC) if server.name == MONGOD)
         assert server.seconds == 10.0
         assert of(copied(paths), MONGOD)[1] == 0.0
+
+
+def test_a_service_goes_on_when_the_run_is_killed_and_when_all_that_guards_it_is(paths: Paths, inner: Path) -> None:
+    with service("mongod.service", "daemon") as run:
+        mongod(paths, run, inner)
+        for guards_too in (False, True):
+            with killed_runs.holding(paths, run.group) as kill:
+                assert run.is_still()
+                kill(guards_too=guards_too)
+            while not guards_too and run.is_still():
+                CLOCK.sleep(0.05)
+        assert run.is_still()  # the timer of systemd comes then, or the next run, whichever is first
+        assert of(copied(paths), MONGOD)[1] == 0.0
+        assert not run.is_still()
 
 
 def test_a_copy_of_a_part_of_what_is_copied_now_is_forgotten(paths: Paths, inner: Path) -> None:
