@@ -1,9 +1,10 @@
-"""What the lab itself needs of this machine, installed from Debian where it is missing."""
+"""What the lab itself needs of this machine: programs, installed from Debian where they are missing, and room."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from lab.command import LabError, phase, run
 
@@ -21,6 +22,17 @@ PROGRAMS = {
     "ss": "iproute2",
     "systemd-nspawn": "systemd-container",
 }
+
+
+_WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH_WATCHERS = 1024
+"""The kernel counts them for root of this machine, who is root of all hosts; 128 are enough for five."""
+
+
+def make_room() -> None:
+    """Let as many hosts as people need watch files: where none can be watched any more, units of paths fail."""
+    if int(_WATCHERS.read_text()) < _ENOUGH_WATCHERS:
+        _WATCHERS.write_text(f"{_ENOUGH_WATCHERS}\n")
 
 
 def install_needs() -> None:

@@ -19,7 +19,7 @@ from lab.client import Client
 from lab.command import LabError, phase, say
 from lab.face import NETWORKS, face, put_on
 from lab.host import Host
-from lab.needs import install_needs
+from lab.needs import install_needs, make_room
 from lab.places import HOSTS, RUN, check_name, locked
 from lab.repository import Repository
 
@@ -156,6 +156,7 @@ class Lab:
     def _begin(self) -> None:
         self._folder.mkdir(parents=True)
         (self._folder / "lab.json").write_text(json.dumps(asdict(self.wish)))
+        make_room()
         pool.open_pool()
         self._disks.mkdir(parents=True)
 

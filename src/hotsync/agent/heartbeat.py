@@ -125,6 +125,7 @@ class Heartbeat:
         self._here = here
         self._loss_told = None  # it may be another SLAVE, or one that was made anew
         welcome = link.welcome
+        self._around.found_at(link.stays_at)
         if self._told:
             _log.info("The SLAVE %s at %s answers again.", welcome.host, settings.slave_host)
         self._told = ""

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync import __version__
@@ -141,6 +141,19 @@ class Surroundings(Reader):
                 _log.warning("The other server was promoted to epoch %d, and has given that up.", epoch)
         except OSError as error:
             _log.error("That epoch %d is released cannot be written down: %s", epoch, error)
+
+    def found_at(self, address: str) -> None:
+        """The paired server said at which link-local address it stays when it has no other ("": it has none).
+
+        There boot guard and fence ask it; with another card than on the day it was paired it has another one.
+        """
+        peer = self.here().peer
+        if peer is None or address in ("", peer.link_local):
+            return
+        try:
+            store.save_peer(self.paths, replace(peer, link_local=address))
+        except OSError as error:  # it says so again
+            _log.error("That the other server stays at %s cannot be written down: %s", address, error)
 
     def pin(self, peer: Peer) -> None:
         """Make this the paired server."""

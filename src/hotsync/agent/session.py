@@ -37,7 +37,7 @@ from hotsync.state import store as roles
 from hotsync.state.loss import save_loss
 from hotsync.state.runbook import digest_of, load_runbook
 from hotsync.system import lock
-from hotsync.transport.addresses import link_local
+from hotsync.transport.addresses import link_local, scoped
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
 from hotsync.transport.dial import check_clock
@@ -108,7 +108,9 @@ class Session:
         check_clock(self._first.clock, self._around.clock, here.settings.clock_skew_seconds)
         if here.role is Role.SLAVE and self._first.epoch > here.record.highest_epoch:
             here = self._adopt(self._first.epoch)
-        self._channel.send(self._welcome(here), "it was greeted")
+        own, interface = link_local(self._channel.socket)
+        self._around.found_at(scoped(self._first.link_local, interface))
+        self._channel.send(self._welcome(here, own), "it was greeted")
         self._book.served(self._channel.address)
         idle = here.settings.stall_seconds + 2 * HEARTBEAT_SECONDS
         try:
@@ -149,14 +151,14 @@ class Session:
             raise PeerBusy(reason="a run on that server must end before it takes over the epoch") from error
         return self._around.here()
 
-    def _welcome(self, here: Here) -> Welcome:
+    def _welcome(self, here: Here, own: str) -> Welcome:
         welcome = Welcome(
             epoch=here.record.highest_epoch,
             role=role_word(here),
             host=here.ours.host,
             version=here.ours.version,
             clock=self._around.clock.now(),
-            link_local=link_local(self._channel.socket)[0],
+            link_local=own,
             digest=EMPTY_DIGEST,
         )
         if here.role is not Role.SLAVE:

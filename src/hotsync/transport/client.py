@@ -17,7 +17,7 @@ from hotsync.model.loss import LossStatement
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.transport.addresses import round_trip
+from hotsync.transport.addresses import link_local, round_trip, scoped
 from hotsync.transport.bulk import Job, TransferResult, read_rsync_version, send_files
 from hotsync.transport.dial import Callee, Limits, Ours, check_clock, cut, dial, hail, hang_up, opening
 from hotsync.transport.messages import (
@@ -66,11 +66,13 @@ MAX_MANIFEST = 1 << 40
 class PeerLink:
     """The MASTER's control connection to its SLAVE. While it is open, a heartbeat keeps it from looking dead.
 
+    `stays_at` is where the SLAVE can be dialled while it has no other address ("": not known).
     Every call raises the SLAVE's own error where it refuses, and PeerError (gone, silent, malformed) otherwise.
     """
 
     def __init__(self, channel: Channel, callee: Callee, limits: Limits, welcome: Welcome) -> None:
         self.welcome = welcome
+        self.stays_at = ""
         self._channel = channel
         self._callee = callee
         self._limits = limits
@@ -110,13 +112,15 @@ class PeerLink:
             _ask_whether_superseded(replace(callee, address=peer.link_local), clock, limits)
             raise
         try:
-            channel.send(opening(ours, "control", clock), "it was greeted")
+            own, interface = link_local(channel.socket)
+            channel.send(opening(ours, "control", clock, link_local=own), "it was greeted")
             welcome = channel.answer(Welcome, "it was greeted")
             check_clock(welcome.clock, clock, limits.clock_skew_seconds)
         except BaseException:
             hang_up(channel)
             raise
         link = cls(channel, callee, limits, welcome)
+        link.stays_at = scoped(welcome.link_local, interface)
         if heartbeat:
             link._start_heart()
         return link

@@ -119,8 +119,9 @@ def opening(
     *,
     again: bool = False,
     stream: str = "",
+    link_local: str = "",
 ) -> Open:
-    """Return the first message of a connection."""
+    """Return the first message of a connection; `link_local` is our address on it that stays when others go."""
     role: Literal["master", "slave"] = "master" if ours.role is Role.MASTER else "slave"
     return Open(
         epoch=ours.epoch,
@@ -134,6 +135,7 @@ def opening(
         stream=stream,
         interval_minutes=ours.interval_minutes if connection == "control" and ours.role is Role.MASTER else 0,
         released=ours.released,
+        link_local=link_local,
     )
 
 

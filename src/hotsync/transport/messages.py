@@ -54,6 +54,7 @@ class Open(Message):
     interval_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
     stream: StreamName = ""
     released: Number = 0
+    link_local: LinkLocal = ""
 
 
 class Welcome(Message):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -244,6 +245,27 @@ def test_a_master_that_cannot_reach_its_slave_asks_by_the_link_local_address_whe
     until(lambda: held(hosts.master.paths) is not None, "it holds itself")
     save_role(hosts.slave.paths, RoleRecord(Role.SLAVE, epoch=1, released=1))
     until(lambda: load_released(hosts.master.paths) == 1, "the held MASTER hears that by its own question")
+
+
+def test_each_hears_where_the_other_stays_with_another_card_than_on_the_day_of_their_pairing(hosts: Pair) -> None:
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet")
+    hosts.master.stop()
+
+    def both_know(address: str) -> bool:
+        return {peer.link_local for peer in (hosts.master.here.peer, hosts.slave.here.peer) if peer} == {address}
+
+    assert both_know("")
+    for address in ("fe80::77", "fe80::78"):
+        command.run(["ip", "address", "flush", "dev", "lo", "scope", "link"])
+        command.run(["ip", "address", "add", f"{address}/64", "dev", "lo", "nodad"])
+        hosts.master.start()
+        until(partial(both_know, f"{address}%lo"), "both know the new one")
+        hosts.master.stop()
+    command.run(["ip", "address", "flush", "dev", "lo", "scope", "link"])
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "they meet again")
+    assert both_know("fe80::78%lo"), "who has none for now keeps the way that is known"
 
 
 def test_a_promoted_master_without_a_slave_asks_its_former_peer_and_each_hears_who_is_newer(
