@@ -14,14 +14,18 @@ from hotsync.transport.messages import Welcome
 from hotsync.transport.wire import Channel
 
 _PHASE = "the MASTER was asked to hand over"
+NOBODY = "nobody is there, at none of its addresses"
 Wish = Literal["begin", "look", "cancel"]
 
 
 class HandOverCall:
-    """Asks the MASTER; `find` returns where it may be reached now, best first."""
+    """Asks the MASTER; `find` returns where it may be reached now, best first; `port` is where it would answer."""
 
-    def __init__(self, find: Callable[[], Sequence[Callee]], clock: Clock, stall_seconds: float, skew: float) -> None:
+    def __init__(
+        self, find: Callable[[], Sequence[Callee]], port: int, clock: Clock, stall_seconds: float, skew: float
+    ) -> None:
         self._find = find
+        self._port = port
         self._clock = clock
         self._stall = stall_seconds
         self._skew = skew
@@ -46,7 +50,7 @@ class HandOverCall:
                 hang_up(channel)
 
     def _connect(self) -> Channel:
-        last: HotSyncError = PeerUnreachable(address="any of its addresses", port=0, reason="nobody is there")
+        last: HotSyncError = PeerUnreachable(address="The MASTER", port=self._port, reason=NOBODY)
         for callee in self._find():
             try:
                 self._channel = self._greeted(callee)

@@ -84,7 +84,7 @@ def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: in
             return there
         raise PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
 
-    with closing(HandOverCall(find, clock, ANSWER_SECONDS, settings.clock_skew_seconds)) as line:
+    with closing(HandOverCall(find, settings.slave_port, clock, ANSWER_SECONDS, settings.clock_skew_seconds)) as line:
         return watch_it_leave(line, clock, epoch)
 
 

@@ -16,7 +16,7 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.addresses import is_link_local
 from hotsync.transport.dial import Callee
-from hotsync.transport.handover_call import HandOverCall
+from hotsync.transport.handover_call import NOBODY, HandOverCall
 from hotsync.transport.handover_messages import HandOverState
 
 LOOK_SECONDS = 0.2
@@ -31,7 +31,8 @@ _log = logging.getLogger("hotsync.handover")
 def call_of(paths: Paths, clock: Clock, epoch: int) -> HandOverCall:
     """Return a call to the paired MASTER, whatever its addresses are when something is asked."""
     settings, _ = read_settings(paths)
-    return HandOverCall(partial(_lasting_first, paths, epoch), clock, _STALL_SECONDS, settings.clock_skew_seconds)
+    find = partial(_lasting_first, paths, epoch)
+    return HandOverCall(find, settings.slave_port, clock, _STALL_SECONDS, settings.clock_skew_seconds)
 
 
 def _lasting_first(paths: Paths, epoch: int) -> Sequence[Callee]:
@@ -165,15 +166,15 @@ def confirm(paths: Paths, clock: Clock, epoch: int, call: HandOverCall | None = 
 
 def _confirmed(line: HandOverCall, clock: Clock, epoch: int) -> Stage:
     until = clock.monotonic() + CONFIRM_SECONDS
-    last: HotSyncError = PeerUnreachable(address="the MASTER", port=0, reason="nobody is there")
+    reason = NOBODY
     while clock.monotonic() < until:
         try:
             stage = Stage(line.ask("look", epoch).stage)
         except HotSyncError as error:
-            last = error
+            reason = error.sentence
             clock.sleep(LOOK_SECONDS)
             continue
         if stage in (Stage.LEAVING, Stage.LEFT):
             return stage
         raise NotHandedOver(reason="production was started there again before it heard of the claim")
-    raise NotHandedOver(reason=last.sentence)
+    raise NotHandedOver(reason=reason)
