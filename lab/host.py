@@ -353,5 +353,15 @@ class Host:
 
     def _init_or_none(self) -> int | None:
         """The number that the machine's process 1 has out here."""
+        # what it is about to start is in its group for a moment, too
         processes = self._group.child("box", "payload", "init.scope").processes()
-        return min(processes) if processes else None
+        return next((process for process in processes if _number_inside(process) == 1), None)
+
+
+def _number_inside(process: int) -> int:
+    """The number that a process has in its own machine; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), 0)
