@@ -327,7 +327,14 @@ def test_what_hinders_a_load_is_said(world: World) -> None:
     assert {load.hindrance for load in world.wanted(odd).values()} == {"its name is no name of a unit"}
 
 
-@pytest.mark.parametrize("setting", ["innodb_log_group_home_dir", "innodb_data_home_dir", "innodb_undo_directory"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "innodb_log_group_home_dir",
+        pytest.param("innodb_data_home_dir", marks=pytest.mark.full),
+        pytest.param("innodb_undo_directory", marks=pytest.mark.full),
+    ],
+)
 def test_a_master_that_keeps_files_elsewhere_is_left_to_the_promotion(
     world: World, direct: Direct, setting: str
 ) -> None:
