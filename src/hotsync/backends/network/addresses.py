@@ -12,6 +12,9 @@ from hotsync.backends.network.wires import Wire, answering
 from hotsync.model.network.values import Address
 from hotsync.system import command
 
+_NO_BROADCAST = 31
+"""From this prefix length on a network of IPv4 has no address for all."""
+
 
 def parse_addresses(text: str, *, fixed_only: bool = False, without_routers: bool = False) -> tuple[Address, ...]:
     """Given the output of `ip -j address show`, return the addresses that were given to interfaces, lo left out.
@@ -65,14 +68,22 @@ def read_gateways() -> tuple[Address, ...]:
 def add(address: Address) -> None:
     """Give an interface that is up an address; one that it has is fine."""
     command.run(["ip", "link", "set", "dev", address.interface, "up"])
-    # no duplicate address detection: whether somebody else has it was asked before, and it takes a second
-    extra = ["nodad"] if address.version == 6 else []
-    command.run(["ip", "address", "replace", str(address), "dev", address.interface, *extra])
+    command.run(["ip", *give(address)])
+
+
+def give(address: Address) -> list[str]:
+    """Return the words for `ip` that give an interface an address as those who look after networks give it."""
+    words = ["address", "replace", str(address), "dev", address.interface]
+    if address.version == 6:
+        # no duplicate address detection: whether somebody else has it was asked before, and it takes a second
+        return [*words, "nodad"]
+    # networkd takes one without a broadcast address for none of its own, and gives it again without end
+    return [*words, "broadcast", "+"] if address.prefix < _NO_BROADCAST else words
 
 
 def prefer(address: Address) -> None:
     """Make an IPv4 address the source of what is sent into its network, beside others that were there before it."""
-    if address.version == 4 and address.prefix < 31:
+    if address.version == 4 and address.prefix < _NO_BROADCAST:
         network = ipaddress.ip_interface(str(address)).network
         same = ["proto", "kernel", "scope", "link"]  # as the kernel's own, which it takes the place of
         command.run(["ip", "route", "replace", str(network), "dev", address.interface, *same, "src", address.address])

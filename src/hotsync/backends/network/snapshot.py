@@ -80,7 +80,7 @@ def restore(before: Before) -> list[str]:
         do("link", "set", "dev", name, "up")  # its routes went with it, and its IPv6 addresses
     now = live.read_addresses()
     for address in (each for each in before.addresses if each not in now and each.interface in there):
-        do("address", "replace", str(address), "dev", address.interface, *(["nodad"] if address.version == 6 else []))
+        do(*live.give(address))
     for address in (each for each in now if each not in before.addresses):
         do("address", "delete", str(address), "dev", address.interface)
     for version in ("-4", "-6"):
