@@ -102,7 +102,7 @@ FAULTS = {
         "drill.ran",
         "a drill needs",
     ),
-    "an immutable folder": Fault("slave", "mkdir -p /srv/share; chattr +i /srv/share", "host.data.immutable", "/srv"),
+    "an immutable folder": Fault("slave", "mkdir -p /srv; chattr +i /srv", "host.data.immutable", "/srv"),
     "a mount in the way": Fault(
         "slave",
         "mkdir -p /srv/share; touch /srv/share/hello; mount --bind /etc/hostname /srv/share/hello",
