@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.counts import close_second_ring
+from tests.support.leftovers import left_by_us
 
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 5.0
@@ -86,7 +87,7 @@ def main(arguments: list[str]) -> int:
         env = {**os.environ, "HOTSYNC_COUNTS": str(counts_file)}
         status = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=env, check=False).returncode
         counts: dict[str, int] = json.loads(counts_file.read_text()) if counts_file.exists() else {}
-    left = leftover_processes() + sorted(things() - before)
+    left = leftover_processes() + left_by_us(things() - before, lambda process: Path("/proc", process).exists())
     for line in left:
         print(f"left behind: {line}")
     if "--ring=2" in arguments and counts:
