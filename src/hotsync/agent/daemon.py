@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from hotsync.agent.gate import Gate
@@ -123,10 +124,7 @@ class Daemon:
         if here == self._here and (self._listener is not None) == _serves(here):
             return
         before, self._here = self._here, here
-        if before is not None and (before.role, before.record.claim, before.peer) != (
-            here.role, here.record.claim, here.peer,
-        ):  # fmt: skip
-            # whoever was let in under the old state must knock again
+        if before is not None and _must_knock_again(before, here):
             self._gate.close_all()
         self._listen_as(here, before)
         self._beat_as(here)
@@ -198,6 +196,18 @@ class Daemon:
         self._selector.close()
         self._wake.close()
         self._woken.close()
+
+
+def _must_knock_again(before: Here, here: Here) -> bool:
+    """Say whether those who were let in before might not be let in now.
+
+    Where the peer stays when it has no other address changes nothing for it, and before there was one, whoever was let
+    in came to be paired.
+    """
+    if (before.role, before.record.claim) != (here.role, here.record.claim):
+        return True
+    theirs, now = before.peer, here.peer
+    return theirs is not None and (now is None or replace(theirs, link_local="") != replace(now, link_local=""))
 
 
 def _serves(here: Here) -> bool:

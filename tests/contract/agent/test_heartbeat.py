@@ -268,6 +268,18 @@ def test_each_hears_where_the_other_stays_with_another_card_than_on_the_day_of_t
     assert both_know("fe80::78%lo"), "who has none for now keeps the way that is known"
 
 
+def test_who_is_connected_stays_so_when_it_is_told_where_a_server_stays(paired: Pair) -> None:
+    with paired.link() as before:
+        command.run(["ip", "address", "add", "fe80::77/64", "dev", "lo", "nodad"])
+        with paired.link() as after:
+            peer = paired.slave.here.peer
+            assert peer is not None
+            assert (peer.link_local, after.stays_at) == ("fe80::77%lo", "fe80::77%lo")
+            paired.slave.clock.sleep(1)  # the daemon has looked again by then
+            assert before.alive().clock > 0
+            assert after.alive().clock > 0
+
+
 def test_a_promoted_master_without_a_slave_asks_its_former_peer_and_each_hears_who_is_newer(
     hosts: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
