@@ -90,6 +90,9 @@ def test_what_is_alone_comes_first_and_every_other_file_has_a_lane_of_its_own() 
     for path in lanes.ALONE:
         assert (PROJECT / path).is_file()
         assert lanes.lane(f"{path}::test_it") == "alone"
+    for path in lanes.PAUSING:
+        assert (PROJECT / path).is_file()
+        assert lanes.lane(f"{path}::test_it") == "pausing"
     assert lanes.lane("tests/lab/test_demo.py::test_it") == "tests/lab/test_demo.py"
     files = ("tests/unit/test_a.py", "tests/contract/test_b.py", *reversed(lanes.ALONE), "tests/lab/test_demo.py")
     ordered = [files[place] for place in lanes.by_lane([f"{path}::test_it" for path in files])]

@@ -23,14 +23,17 @@ ALONE = (
 """Tests that count what is left on the whole machine, or measure instants: one after the other, never two at once, and
 in this order, in which the first of them have no lab beside them."""
 
+PAUSING = ("tests/contract/sources/test_frozen.py", "tests/contract/sources/test_paused_services.py")
+"""Tests that copy every database on this machine that can be paused: each would find the other's."""
+
 PIECES = ("tests/contract/", "tests/docs/", "tests/packaging/")
 """Folders of many short files, which fill the time that the labs leave."""
 
 
 def lane(nodeid: str) -> str:
-    """Given a test, return what it must share a worker with: its file, or everything that is alone."""
+    """Given a test, return what it must share a worker with: its file, everything that is alone, or that pauses."""
     path = nodeid.partition("::")[0]
-    return "alone" if path in ALONE else path
+    return "alone" if path in ALONE else "pausing" if path in PAUSING else path
 
 
 def by_lane(nodeids: list[str]) -> list[int]:

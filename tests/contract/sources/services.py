@@ -13,6 +13,8 @@ from pathlib import Path
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.mounts import read_mounts
+from hotsync.system.processes import PROC, sees_our_root
+from tests.contract.sources.containers import is_still
 
 _CLOCK = SystemClock()
 _UP_SECONDS = 300.0
@@ -44,7 +46,7 @@ class Service:
 
     def is_still(self) -> bool:
         """Say whether all in it stands still."""
-        return "frozen 1" in (self.group / "cgroup.events").read_text()
+        return is_still(self.group)
 
     def end(self) -> None:
         """Kill all in it."""
@@ -67,6 +69,16 @@ def service(unit: str, user: str) -> Iterator[Service]:
             made.end()
             group.rmdir()
             group.parent.rmdir()
+
+
+@contextmanager
+def without_containers() -> Iterator[Path]:
+    """A /proc without the processes that see another root: of labs, which may stand beside these tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        for process in PROC.iterdir():
+            if process.name.isdigit() and sees_our_root(process):
+                Path(folder, process.name).symlink_to(process)
+        yield Path(folder)
 
 
 def log_of(folder: Path) -> Path:

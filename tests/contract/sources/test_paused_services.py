@@ -23,7 +23,7 @@ from hotsync.sources.frozen.store import load_copies
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.sources import killed_runs, servers
-from tests.contract.sources.services import Service, free_port, own_folder, service, wait_for_port
+from tests.contract.sources.services import Service, free_port, own_folder, service, wait_for_port, without_containers
 
 # each starts servers twice, which wait for the disk
 pytestmark = pytest.mark.timeout(900)
@@ -44,10 +44,11 @@ def paths() -> Iterator[Paths]:
 def copied(
     paths: Paths, units: tuple[PausedUnit, ...] = (), *, seconds: float = 600.0, elsewhere: tuple[str, ...] = ()
 ) -> Frozen:
-    return copy_frozen(
-        paths, CLOCK, lambda path: path.startswith("var/lib/"),
-        seconds=seconds, elsewhere=elsewhere, units=units, proc=PROC,
-    )  # fmt: skip
+    with without_containers() as proc:
+        return copy_frozen(
+            paths, CLOCK, lambda path: path.startswith("var/lib/"),
+            seconds=seconds, elsewhere=elsewhere, units=units, proc=proc,
+        )  # fmt: skip
 
 
 def of(frozen: Frozen, name: str) -> tuple[float, float]:
