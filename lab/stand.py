@@ -106,7 +106,7 @@ class Lab:
                 lab._saved(label).mkdir(parents=True)
                 for file in other._saved(label).iterdir():
                     pool.reflink(file, lab._saved(label) / file.name)
-            lab._lay(network.parse_nics(lab.wish.nics))
+            lab._lay()
         return lab
 
     @classmethod
@@ -160,9 +160,9 @@ class Lab:
         pool.open_pool()
         self._disks.mkdir(parents=True)
 
-    def _lay(self, nics: Sequence[network.Nic]) -> None:
+    def _lay(self) -> None:
         with phase("lay the network"):
-            network.lay(self.name, nics)
+            network.lay(self.name, network.parse_nics(self.wish.nics))
             self.repository.publish()
             self.client.start_web()
             self.client.start_sink()
@@ -178,7 +178,7 @@ class Lab:
             package.fetch_needs(built)
         with phase("make the disks"):
             _both(self._make_disk, self.hosts)
-        self._lay(network.parse_nics(self.wish.nics))
+        self._lay()
         _both(Host.boot, self.hosts)
         if built:
             _both(lambda host: package.install(built, host), self.hosts)

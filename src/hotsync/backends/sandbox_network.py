@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from hotsync.backends.network.addresses import give
 from hotsync.model.drill_room import Card
 from hotsync.system import command
 
@@ -47,8 +49,7 @@ def lay_cables(seat: int, cards: Iterable[Card]) -> None:
         for address in card.addresses:
             if address.version == 6 and not _HAS_IPV6.exists():
                 continue  # nor will the sandbox have production's: that no client reaches it is red, and right
-            extra = ["nodad"] if address.version == 6 else []
-            command.run(as_client(seat, ["ip", "address", "add", str(address), "dev", end, *extra]))
+            command.run(as_client(seat, ["ip", *give(replace(address, interface=end))]))
     _refuse_all_else(seat)
 
 

@@ -28,6 +28,7 @@ from hotsync.model.selection import Selection
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS
 from hotsync.profiles.schema import Profile
 from hotsync.sources.facts import read_units
+from hotsync.sources.frozen.find import is_contained
 from hotsync.sources.frozen.store import load_copies
 from hotsync.sources.shadows.index import load_index
 from hotsync.state.facts import load_facts
@@ -121,7 +122,7 @@ class MasterSide:
             known = replace(known, copy=copy.format, copied_at=copy.taken_at, trouble=copy.trouble)
         for whole in self._frozen:
             if f"{answer.path}/".startswith(f"{whole.path}/"):
-                kind = "container" if " in container " in whole.server else "service"
+                kind = "container" if is_contained(whole.server) else "service"
                 known = replace(known, copy=kind, copied_at=whole.taken_at, trouble="")
         return replace(known, really=_really(self._root, relative), lies=_lies(self._root, relative))
 

@@ -13,16 +13,19 @@ PROC = Path("/proc")
 def named(programs: Collection[str], proc: Path = PROC) -> Iterator[tuple[Path, str, str]]:
     """Given names of programs (15 letters of each), return the processes that are one of them: the folder in /proc, the
     name, and what its `cgroup` says."""
-    return (found for found in everyone(proc) if found[1] in programs)
+    return everyone(proc, programs)
 
 
-def everyone(proc: Path = PROC) -> Iterator[tuple[Path, str, str]]:
-    """Return all processes: the folder in /proc, the name of the program, and what its `cgroup` says."""
+def everyone(proc: Path = PROC, only: Collection[str] | None = None) -> Iterator[tuple[Path, str, str]]:
+    """Return all processes (`only` those of these programs): the folder in /proc, the name of the program, and what its
+    `cgroup` says."""
     for folder in proc.iterdir():
         if not folder.name.isdigit():
             continue
         try:
             program = (folder / "comm").read_text("utf-8", "replace").rstrip("\n")
+            if only is not None and program not in only:
+                continue
             cgroup = (folder / "cgroup").read_text("utf-8", "surrogateescape")
         except OSError:
             continue  # it has ended meanwhile

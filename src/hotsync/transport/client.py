@@ -70,9 +70,9 @@ class PeerLink:
     Every call raises the SLAVE's own error where it refuses, and PeerError (gone, silent, malformed) otherwise.
     """
 
-    def __init__(self, channel: Channel, callee: Callee, limits: Limits, welcome: Welcome) -> None:
+    def __init__(self, channel: Channel, callee: Callee, limits: Limits, welcome: Welcome, stays_at: str) -> None:
         self.welcome = welcome
-        self.stays_at = ""
+        self.stays_at = stays_at
         self._channel = channel
         self._callee = callee
         self._limits = limits
@@ -119,8 +119,7 @@ class PeerLink:
         except BaseException:
             hang_up(channel)
             raise
-        link = cls(channel, callee, limits, welcome)
-        link.stays_at = scoped(welcome.link_local, interface)
+        link = cls(channel, callee, limits, welcome, scoped(welcome.link_local, interface))
         if heartbeat:
             link._start_heart()
         return link

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hotsync.system.mounts import Mount
 from hotsync.system.processes import sees_another_root, sees_our_root, user_of
@@ -15,6 +16,7 @@ _CONTAINER = re.compile(
     r"(?:.*[-_])?(?P<number>[0-9a-f]{64})(?:\.scope)?|lxc\.payload\.(?P<lxc>.+)|machine-(?P<machine>.+)\.scope"
 )
 _UNIT = re.compile(r".+\.(?:service|scope|slice|socket|mount|swap)")
+_Told = TypeVar("_Told")
 _OTHERS = frozenset(("user.slice", "machine.slice"))
 
 
@@ -43,35 +45,15 @@ def container_group(cgroup: str, mounts: Iterable[Mount]) -> ContainerGroup | No
 
     Of a host with both kinds of cgroups it is the one in which the container engine has put the process.
     """
-    mounted = tuple(mounts)
-    found: ContainerGroup | None = None
-    for number, controllers, path in _lines(cgroup):
-        named = _named(path)
-        if named is None:
-            continue
-        key, name, inner = named
-        place = _place(inner, number, controllers, mounted)
-        if place is not None:
-            return ContainerGroup(key, name, place)
-        found = found or ContainerGroup(key, name, None)
-    return found
+    found = _paused_best(cgroup, mounts, _named)
+    return ContainerGroup(*found[0], found[1]) if found is not None else None
 
 
 def service_group(cgroup: str, mounts: Iterable[Mount]) -> ServiceGroup | None:
     """Given /proc/PID/cgroup and what is mounted here, return the cgroup of the system's service that the process is
     in; None if it is in none: in somebody's login, in a container, or in what nobody manages."""
-    mounted = tuple(mounts)
-    found: ServiceGroup | None = None
-    for number, controllers, path in _lines(cgroup):
-        service = _service(path)
-        if service is None:
-            continue
-        unit, inner = service
-        place = _place(inner, number, controllers, mounted)
-        if place is not None:
-            return ServiceGroup(unit, place)
-        found = found or ServiceGroup(unit, None)
-    return found
+    found = _paused_best(cgroup, mounts, _service)
+    return ServiceGroup(*found) if found is not None else None
 
 
 def is_all_inside(place: Path, proc: Path) -> bool:
@@ -101,6 +83,25 @@ def pids_in(place: Path) -> list[str]:
     return [pid for procs in place.rglob("cgroup.procs") for pid in procs.read_text("ascii").split()]
 
 
+def _paused_best(
+    cgroup: str, mounts: Iterable[Mount], tell: Callable[[str], tuple[_Told, str] | None]
+) -> tuple[_Told, Path | None] | None:
+    """Given what tells what the path of a cgroup is, and which part of it is that one's own, return what the process is
+    in by the first hierarchy that pauses it, with where; else by the first at all."""
+    mounted = tuple(mounts)
+    found: tuple[_Told, Path | None] | None = None
+    for number, controllers, path in _lines(cgroup):
+        told = tell(path)
+        if told is None:
+            continue
+        what, inner = told
+        place = _place(inner, number, controllers, mounted)
+        if place is not None:
+            return what, place
+        found = found or (what, None)
+    return found
+
+
 def _lines(cgroup: str) -> Iterator[tuple[str, list[str], str]]:
     """Return number, controllers and path of each hierarchy in which a process is."""
     for line in cgroup.splitlines():
@@ -121,14 +122,14 @@ def _service(path: str) -> tuple[str, str] | None:
     return unit, "/" + "/".join(parts[: slices + 1])
 
 
-def _named(path: str) -> tuple[str, str, str] | None:
+def _named(path: str) -> tuple[tuple[str, str], str] | None:
     """Given the path of a cgroup, return key and name of the innermost container on it, and its own path."""
     parts = path.split("/")
     for count in range(len(parts), 0, -1):
         match = _CONTAINER.fullmatch(parts[count - 1])
         if match is not None:
             name = match["lxc"] or match["machine"] or ""
-            return match["number"] or name, name, "/".join(parts[:count])
+            return (match["number"] or name, name), "/".join(parts[:count])
     return None
 
 

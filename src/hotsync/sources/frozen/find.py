@@ -17,11 +17,13 @@ from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
 from hotsync.sources.frozen.programs import SERVERS, running
 from hotsync.system.mounts import Mount, read_mounts
-from hotsync.system.processes import PROC, sees_another_root
+from hotsync.system.processes import sees_another_root
 
 _PODMAN = ("var/lib/containers/storage", "home/*/.local/share/containers/storage")
 _NO_DATA = frozenset(("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "devtmpfs"))
 _SHALLOW = 2
+_IN = " in container "
+"""What stands in the name of a server in a container, and in no other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,13 @@ def is_among(name: str, given: Collection[str]) -> bool:
     return name in given or name.partition(" of ")[0] in given
 
 
-def read_contained(root: Path, proc: Path | None = None) -> tuple[Server, ...]:
-    """Return the database servers in containers that run on the host with this root, by name.
+def is_contained(name: str) -> bool:
+    """Say whether a server of this name is in a container."""
+    return _IN in name
 
-    Whatever runs in containers here is none of a root's that is only a folder.
-    """
-    if proc is None and root != Path("/"):
-        return ()
-    proc = proc or PROC
+
+def read_contained(root: Path, proc: Path) -> tuple[Server, ...]:
+    """Return the database servers in containers that run on the host with this root, by name."""
     mounts = read_mounts()
     groups: dict[tuple[str, str], tuple[ContainerGroup | None, list[Path]]] = {}
     for folder, program, cgroup in _processes(proc):
@@ -81,10 +82,8 @@ def _server(
 ) -> Server | None:
     """Return a server, by its processes; None if it has ended, or keeps nothing on a disk."""
     if group is None:
-        return Server(
-            f"{program} in container of a name that is not known", None, (), "its container is not known", apart=True
-        )
-    name = f"{program} in container {group.name or container_name(root, group.key)}"
+        return Server(f"{program}{_IN}of a name that is not known", None, (), "its container is not known", apart=True)
+    name = f"{program}{_IN}{group.name or container_name(root, group.key)}"
     if group.place is None:
         return Server(name, None, (), "this kernel cannot pause its container")
     try:

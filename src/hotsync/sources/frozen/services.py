@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -44,7 +45,8 @@ def read_servers(root: Path, units: Iterable[PausedUnit] = (), proc: Path | None
     """
     if proc is None and root != Path("/"):
         return ()
-    services = _read_services(root, tuple(units), proc or PROC)
+    proc = proc or PROC
+    services = _read_services(root, tuple(units), proc)
     return tuple(sorted((*read_contained(root, proc), *services), key=lambda server: server.name))
 
 
@@ -186,4 +188,4 @@ def _patience(process: Path) -> float:
         found = _WATCHDOG.search((process / "environ").read_bytes())
     except OSError:
         found = None
-    return int(found[1]) / 1e6 / _PART if found else float("inf")
+    return int(found[1]) / 1e6 / _PART if found else math.inf
