@@ -6,7 +6,7 @@ HotSyncError
 ├── ConfigError              2    all faults of a document, each with its key
 │   └── ProfileError
 ├── Refused                  3    it could be done, but must not be
-│   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  Held  OlderServer  ReplicaClosed  TargetRefused
+│   ├── WrongRole  StaleEpoch  PeerStillAlive  NotReady  NotPromotable  Held  OlderServer  ReplicaClosed  TargetRefused
 │   └── StreamRefused  NotServing  HandOverFailed  StillServed
 ├── Busy                     4    another run holds the lock
 ├── PeerError                5    unreachable, not trusted, speaks another protocol
@@ -168,10 +168,16 @@ class StillServed(Refused):
 
 
 class NotReady(Refused):
-    """This SLAVE cannot be promoted: {reason}"""
+    """This server is not ready: {reason}"""
 
     code = "refused.ready"
     hint = "`hotsync status` lists what is missing and what to do about it."
+
+
+class NotPromotable(NotReady):
+    """This SLAVE cannot be promoted: {reason}"""
+
+    code = "refused.promotion"
 
 
 class Held(Refused):

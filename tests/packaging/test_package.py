@@ -37,6 +37,10 @@ SAY_YES = "echo hotsync hotsync/purge-replica boolean true | debconf-set-selecti
 MUTE = f"/etc/systemd/system/cron.service.d/{MUTE_DROP_IN}"
 
 
+KEPT = ("network-files", "replica.1", "undone", "vault")
+"""Beside the replica and what a promotion put aside: folders of the state that may hold the only copy of something."""
+
+
 def state_of(root: Root) -> dict[str, tuple[int, bytes]]:
     """Return mode and content of every file that HotSync keeps (locks aside)."""
     files = (path for path in sorted(root.at(STATE).rglob("*")) if path.is_file() and path.suffix != ".lock")
@@ -57,6 +61,7 @@ def live_on(root: Root) -> None:
         "/etc/systemd/system/hotsync.timer.d/interval.conf": "[Timer]\n",
         f"{STATE}/aside/etc/hostname": "slave",
         f"{STATE}/aside.1/etc/hostname": "slave",
+        **{f"{STATE}/{name}/kept": "the only copy" for name in KEPT},
         f"/{way_station(1)}/aside/srv/file": "slave",
         SOURCE_FILE: "deb http://192.0.2.1/debian stable main\n",
         "/etc/apt/keyrings/hotsync-0123456789abcdef.gpg": "key",
@@ -292,10 +297,13 @@ def test_removing_keeps_the_settings_and_lifts_the_mute(root: Root) -> None:
 def test_a_purge_keeps_the_replica_and_says_where(root: Root) -> None:
     live_on(root)
     said = root.apt("purge", "hotsync")
-    for path in (f"{STATE}/replica", f"{STATE}/aside", f"{STATE}/aside.1", f"/{way_station(1)}"):
+    kept = (f"{STATE}/{name}" for name in ("replica", "aside", "aside.1", *KEPT))
+    for path in (*kept, f"/{way_station(1)}"):
         assert f"{path} is kept" in said.stdout + said.stderr
         assert root.at(path).exists()
-    assert sorted(path.name for path in root.at(STATE).iterdir()) == ["aside", "aside.1", "manifest.db", "replica"]
+    assert sorted(path.name for path in root.at(STATE).iterdir()) == sorted(
+        ["aside", "aside.1", "manifest.db", "replica", *KEPT]
+    )
     assert root.at(f"{STATE}/replica/tree/etc/hostname").read_text() == "master"
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from hotsync.cli.render import say_error
-from hotsync.errors import ExitCode, HotSyncError, NotRoot, SystemFault
+from hotsync.errors import Bug, ExitCode, HotSyncError, NotRoot, RunEnded, SystemFault, UsageError
 from hotsync.model.readable import readable
 
 _log = logging.getLogger("hotsync.door")
@@ -39,10 +39,16 @@ def _enter(
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            show_error(UsageError(reason=error.format_message()), as_json)
+        else:
+            error.show()
         code = int(ExitCode.USAGE)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        if as_json:
+            show_error(RunEnded(), as_json)
+        else:
+            click.echo("Interrupted.", err=True)
         code = int(ExitCode.INTERRUPTED)
     except Exception as error:
         code = _unforeseen(error, as_json)
@@ -58,9 +64,7 @@ def _unforeseen(error: Exception, as_json: bool) -> int:
         named = SystemFault(reason=str(error))
     else:
         _log.error("a bug in HotSync", exc_info=error)
-        click.echo(f"A bug in HotSync: {type(error).__name__}: {readable(str(error))}", err=True)
-        click.echo("Please report it with the lines that `journalctl -t hotsync` shows.", err=True)
-        return int(ExitCode.BUG)
+        named = Bug(reason=f"{type(error).__name__}: {readable(str(error))}")
     show_error(named, as_json)
     return int(named.exit_code)
 

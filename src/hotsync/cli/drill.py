@@ -71,6 +71,7 @@ def drill_command(
     if fences:
         return _fences(paths, clock, last, as_json)
     if not last:
+        flow.check_may_run(paths)
         unit.start(paths)
         ended = unit.follow(paths, lambda text: say(text, err=True), clock)
         if ended.error:
@@ -85,6 +86,8 @@ def drill_command(
 
 def _fences(paths: Paths, clock: SystemClock, last: bool, as_json: bool) -> int:
     results = known_fences(paths) if last else rehearse_fences(paths, clock, lambda text: say(text, err=True))
+    if not results:
+        raise Refused(reason="no fence has been tried here", hint="Run hotsync drill --fences on the SLAVE.")
     checks = check_fences(paths, clock.now())
     verdict = worst(checks)
     if as_json:

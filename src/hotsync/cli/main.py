@@ -7,6 +7,7 @@ import click
 from hotsync import __version__
 from hotsync.cli.door import GuardedGroup
 from hotsync.cli.lazy import LazyCommands
+from hotsync.errors import UsageError
 
 __all__ = ["hotsync"]
 
@@ -50,7 +51,18 @@ def hotsync(
     7 a source could not be collected, 8 replica, 9 a step failed.
     """
     if context.invoked_subcommand is not None:
+        _refuse_misplaced(context)
         return None
     from hotsync.cli.sync import sync  # only now: other commands, and a shell that completes them, need nothing of it
 
     return sync(dry_run=dry_run, accept_changes=accept_changes, full=full, as_json=as_json, timer=timer, last=last)
+
+
+def _refuse_misplaced(context: click.Context) -> None:
+    """Raise UsageError for an option of a run before another command: --dry-run is never passed over in silence."""
+    given = [option.opts[0] for option in context.command.params if option.name and context.params.get(option.name)]
+    if given:
+        raise UsageError(
+            reason=f"{' and '.join(given)} before a command belongs to a run, not to {context.invoked_subcommand}",
+            hint=f"Options of a command stand behind it: `hotsync {context.invoked_subcommand} --help` lists them.",
+        )

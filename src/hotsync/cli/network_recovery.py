@@ -62,8 +62,16 @@ def _ask(names: tuple[str, ...]) -> Wanted:
     address = _prompt(name, "Address with the length of its network (192.0.2.10/24)", network=True)
     assert address is not None
     gateway = _prompt(name, "Gateway (empty: none)", optional=True)
-    servers = str(click.prompt("Name servers, a blank between (empty: as they are)", default="", show_default=False))
-    return Wanted(address, gateway, tuple(parse_address(name, each).address for each in servers.split()))
+    return Wanted(address, gateway, _ask_servers(name))
+
+
+def _ask_servers(name: str) -> tuple[str, ...]:
+    while True:
+        text = str(click.prompt("Name servers, a blank between (empty: as they are)", default="", show_default=False))
+        try:
+            return tuple(parse_address(name, each, "What was typed").address for each in text.split())
+        except ConfigError as error:
+            say(error.sentence)
 
 
 def _prompt(name: str, question: str, *, network: bool = False, optional: bool = False) -> Address | None:

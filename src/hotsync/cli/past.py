@@ -9,6 +9,7 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, local, path_document, print_json, say, size, table, utc
+from hotsync.cli.words import Folder, Text
 from hotsync.errors import ExitCode
 from hotsync.flows import history as flow
 from hotsync.model.generation import Generation, database_moment
@@ -75,8 +76,8 @@ def generation_document(generation: Generation) -> dict[str, object]:
 
 
 @click.command("diff", cls=GuardedCommand)
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=Text())
+@click.argument("new", type=Text())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def diff_command(old: str, new: str, as_json: bool) -> int:
     """Show what differs between the generations (or times) OLD and NEW."""
@@ -93,17 +94,21 @@ def diff_command(old: str, new: str, as_json: bool) -> int:
 
 
 @click.command("restore", cls=GuardedCommand)
-@click.argument("path")
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="The folder to write it into.")
+@click.argument("path", type=Text())
+@click.option("--to", "folder", required=True, type=Folder(), metavar="DIR", help="The folder to write it into.")
 @click.option(
-    "--at", "moment", default="", help="A generation's number, or a time (2026-11-22 16:30). Default: the newest."
+    "--at",
+    "moment",
+    type=Text(),
+    metavar="TIME-OR-GENERATION",
+    help="A generation's number, or a time (2026-11-22 16:30). Default: the newest.",
 )
-def restore_command(path: str, folder: Path, moment: str) -> int:
+def restore_command(path: str, folder: Path, moment: str | None) -> int:
     """Bring PATH, a file or a folder, out of a generation into the folder DIR, with all its metadata.
 
     What lies live is never replaced, unless DIR is / itself.
     """
-    report = flow.restore(paths.from_environment(), SystemClock(), path, folder, moment)
+    report = flow.restore(paths.from_environment(), SystemClock(), path, folder, moment or "")
     for notice in report.notices:
         say(notice.sentence, mark=click.style("Note:", fg="yellow"), err=True)
     say(

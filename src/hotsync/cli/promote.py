@@ -22,6 +22,7 @@ from hotsync.cli.promote_render import (
 )
 from hotsync.cli.render import print_json, say
 from hotsync.cli.undo import undo_command
+from hotsync.cli.words import Text
 from hotsync.engine.network import trial as network_trial
 from hotsync.engine.network.coming_back import network_back
 from hotsync.engine.network.rollback import VERB, confirmed_path, load_before
@@ -67,6 +68,7 @@ _GOES_ON = "Only the showing ends here: the promotion goes on. hotsync-promote s
 )
 @click.option(
     "--at",
+    type=Text(),
     metavar="TIME-OR-GENERATION",
     help="Promote an older generation: that number, or the newest one of that time. It becomes a generation of its own,"
     " so that what is the newest now is still held.",
@@ -136,6 +138,9 @@ def promote(
         network_back(paths)
         return ExitCode.DONE
     if confirm_network:
+        if dry_run or as_json:
+            other = "--dry-run" if dry_run else "--json"
+            raise UsageError(reason=f"--confirm-network does only that, and at once: it takes no {other} beside it")
         return _confirm_network(paths)
     if in_unit:
         return unit.run_in_unit(paths, SystemClock())

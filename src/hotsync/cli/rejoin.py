@@ -10,6 +10,7 @@ import click
 
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import age, say
+from hotsync.cli.words import Folder
 from hotsync.errors import ExitCode, Refused, UsageError
 from hotsync.flows.hold import may_rejoin_as_master, rejoin_as_master
 from hotsync.flows.rejoin import Prospect, prospect, rejoin_as_slave
@@ -26,7 +27,8 @@ from hotsync.system.paths import Paths
 )
 @click.option(
     "--vault",
-    type=click.Path(path_type=Path),
+    type=Folder(),
+    metavar="DIR",
     help="The folder for what the other server never received (/var/lib/hotsync/vault).",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -62,7 +64,8 @@ def _as_slave(places: Paths, clock: Clock, vault: Path | None, *, yes: bool) -> 
     seen = prospect(places, clock, vault)
     if not yes:
         _show(seen, clock)
-        click.confirm("Go on?", abort=True)
+        if not click.confirm("Go on?", default=False):
+            raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
     # the network changes on the way: a terminal that is lost must not end it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     done = rejoin_as_slave(places, clock, say, vault)
@@ -107,7 +110,7 @@ def _as_master(places: Paths, clock: Clock, *, yes: bool, force: bool) -> int:
         )
         name = readable(socket.gethostname())
         if click.prompt(f"Type the name of this server ({name}) if the other one is off and stays off") != name:
-            raise click.Abort
+            raise Refused(reason=f"what was typed is not {name}", hint="Nothing was changed.")
         if seen.signs and click.prompt("Type CANNOT SERVE if you made sure that it cannot").strip() != "CANNOT SERVE":
             raise Refused(reason="the other server may serve", hint="Nothing was changed. Switch it off first.")
     # its addresses change on the way: a terminal that is lost must not end it

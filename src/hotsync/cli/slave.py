@@ -11,7 +11,7 @@ from hotsync.cli.cards import ask_pairs
 from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import VERDICT_STYLE, check_document, print_json, say, say_error, table, utc
 from hotsync.engine.slave.repository_offer import Keyring
-from hotsync.errors import Busy, ExitCode, NotReady, Refused
+from hotsync.errors import Busy, ExitCode, NotReady, Refused, UsageError
 from hotsync.flows import slave as flow
 from hotsync.flows.cards import cards_of, confirm, is_open
 from hotsync.model.network.cards import NONE, Pairs, parse_pairs
@@ -58,6 +58,10 @@ def slave(
     log.set_up(COMMAND)
     paths = from_environment()
     only_permissions = what == "fixperm"
+    _refuse_mixed(
+        {"--accept-repositories": accept_repositories, "--accept-packages": accept_packages, "--map": bool(maps)},
+        {"--dry-run": dry_run, "--json": as_json, "fixperm": only_permissions},
+    )
     if accept_repositories:
         return _accept(paths)
     if accept_packages:
@@ -69,6 +73,16 @@ def slave(
         _show_plan(flow.prospect(paths, only_permissions=only_permissions), as_json)
         return ExitCode.DONE
     return _run(paths, only_permissions, as_json, timer)
+
+
+def _refuse_mixed(alone: dict[str, bool], others: dict[str, bool]) -> None:
+    """Raise UsageError where something that does one thing only, and does it, is asked for beside anything else."""
+    given = [word for word, is_given in (alone | others).items() if is_given]
+    if len(given) > 1 and given[0] in alone:
+        raise UsageError(
+            reason=f"{given[0]} does only that, and at once: it takes no {given[1]} beside it",
+            hint="Give one of them at a time.",
+        )
 
 
 def _accept(paths: Paths) -> int:

@@ -46,6 +46,9 @@ def guard_boot(
         return False
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
+    if peer is None and hold is not None and not hold.released and settings.enabled and settings.guard_seconds:
+        holding.apply()  # it held itself for want of a word, and there is nobody left who could give it
+        return False
     if peer is None or not settings.enabled or not settings.guard_seconds or (hold is not None and hold.released):
         holding.forget(units)
         return True

@@ -55,7 +55,7 @@ def run_drill(paths: Paths, clock: Clock, say: Say) -> DrillReport:
     Raise Busy if a run is going, WrongRole or NotReady where there is nothing to rehearse: then nothing happened.
     """
     with lock.held(paths.sync_lock, "run of HotSync"):
-        _check_may_run(paths)
+        check_may_run(paths)
         drill_facts.discard(paths)
         started = clock.now()
         try:
@@ -69,10 +69,11 @@ def run_drill(paths: Paths, clock: Clock, say: Say) -> DrillReport:
         return report
 
 
-def _check_may_run(paths: Paths) -> None:
+def check_may_run(paths: Paths) -> None:
+    """Raise WrongRole or NotReady where no drill can be run."""
     role = load_role(paths)
     if role.role is not Role.SLAVE:
-        raise WrongRole(role=role.role.name, command=COMMAND, wanted="the SLAVE")
+        raise WrongRole(role=role.role.in_words, command=COMMAND, wanted="the SLAVE")
     if role.claim is not None:
         raise NotReady(reason="a promotion of it is unfinished", hint="Run hotsync-promote: it goes on.")
     if not promote.slave_run_stamp(paths).exists():

@@ -34,7 +34,7 @@ def rehearse_fences(paths: Paths, clock: Clock, say: Say) -> tuple[Rehearsed, ..
     """
     role = load_role(paths)
     if role.role is not Role.SLAVE:
-        raise WrongRole(role=role.role.name, command=COMMAND, wanted="the SLAVE")
+        raise WrongRole(role=role.role.in_words, command=COMMAND, wanted="the SLAVE")
     if role.claim is not None:
         raise NotReady(reason="a promotion of it is unfinished", hint="Run hotsync-promote: it goes on.")
     ways = engine.ways(paths)

@@ -93,8 +93,7 @@ def _replica(paths: Paths, clock: Clock, command: str) -> Replica:
     """Return the replica of a SLAVE, or the closed one of a promoted host; raise WrongRole, and make nothing, else."""
     role = load_role(paths).role
     if role is not Role.SLAVE and not Layout(paths.replica).closed.exists():
-        shown = "a MASTER" if role is Role.MASTER else "not configured yet"
-        raise WrongRole(role=shown, command=f"hotsync {command}", wanted="the SLAVE")
+        raise WrongRole(role=role.in_words, command=f"hotsync {command}", wanted="the SLAVE")
     return open_replica(paths, clock)
 
 

@@ -131,8 +131,7 @@ def may_rejoin_as_master(paths: Paths, clock: Clock, *, force: bool = False, wir
     """
     record = store.load_role(paths)
     if record.role is not Role.MASTER:
-        role = record.role.name or "not configured"
-        raise WrongRole(role=role, command="hotsync rejoin --as-master", wanted="a MASTER")
+        raise WrongRole(role=record.role.in_words, command="hotsync rejoin --as-master", wanted="a MASTER")
     hold = load_hold(paths)
     if hold is None:
         raise UsageError(reason="This MASTER is not held: it serves already.", hint="`hotsync status` shows it.")

@@ -19,7 +19,7 @@ from hotsync.engine.promotion.facts import read_facts
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.master_facts import check_spool
 from hotsync.engine.status import holdings
-from hotsync.errors import ExitCode, NotReady, Refused
+from hotsync.errors import ExitCode, NotPromotable, Refused
 from hotsync.flows import promote_look as look
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
@@ -102,9 +102,9 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
     """Given the answers, return what a promotion would do; nothing is changed. `past`: with this older generation, and
     paths as they are viewed with it.
 
-    Raise WrongRole, NotReady or PeerStillAlive where it must not be done. One that is claimed is refused only where the
-    other server was made the MASTER again since, or this boot found production's addresses with somebody who answers
-    still; raise RestoreFailed if its databases can be read no more.
+    Raise WrongRole, NotPromotable or PeerStillAlive where it must not be done. One that is claimed is refused only
+    where the other server was made the MASTER again since, or this boot found production's addresses with somebody who
+    answers still; raise RestoreFailed if its databases can be read no more.
     """
     clock = clock or SystemClock()
     refuse_if_undoing(paths)
@@ -135,7 +135,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
         seen = _fresh(parts, past.generation, replace(answers, back=past.back), clock)
         return replace(seen, undone=past.undone, becomes=past.becomes)
     if answers.generation not in (0, generation.number):
-        raise NotReady(
+        raise NotPromotable(
             reason=f"generation {generation.number} has arrived since generation {answers.generation} was made",
             hint="The MASTER still sends. Switch it off, then run hotsync-promote again.",
         )
@@ -155,7 +155,7 @@ def _asked_again(parts: PromotionParts, claimed: Promotion, role: RoleRecord, an
 
 
 def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) -> Promotion:
-    """Return a claimed promotion with another answer about the network, where one is given; raise NotReady if /etc
+    """Return a claimed promotion with another answer about the network, where one is given; raise NotPromotable if /etc
     has been exchanged with this server's own network in it."""
     choice, pairs = answers.network, answers.pairs
     if choice is None or (choice is claimed.network.choice and pairs in ((), claimed.network.pairs)):
@@ -163,7 +163,7 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) ->
     if not choice.takes_addresses:
         return replace(claimed, network=NetworkPlan(choice))
     if parts.etc.is_exchanged(claimed):
-        raise NotReady(
+        raise NotPromotable(
             reason="the network that was chosen before is part of /etc already",
             hint="Run hotsync-promote without --network; then give this server the MASTER's addresses by hand.",
         )
@@ -192,11 +192,11 @@ def _keep_answer(paths: Paths, seen: Prospect) -> None:
 def readiness(paths: Paths, clock: Clock) -> Prospect:
     """Return what a promotion would do and every check, also red ones; whether the MASTER lives is not asked.
 
-    Raise NotReady if there is no generation to promote.
+    Raise NotPromotable if there is no generation to promote.
     """
     generation = holdings(paths, Role.SLAVE)
     if generation is None:
-        raise NotReady(reason="it holds no generation yet")
+        raise NotPromotable(reason="it holds no generation yet")
     return _fresh(promotion_host.build(paths, clock), generation, None, clock)
 
 
@@ -295,10 +295,10 @@ def _carry_out(
 
 
 def outcome_of(paths: Paths) -> Outcome:
-    """Return how this server's last promotion, which is finished, has ended; raise NotReady if there is none."""
+    """Return how this server's last promotion, which is finished, has ended; raise Refused if there is none."""
     promotion = document.load_promotion(paths)
     if promotion is None:
-        raise NotReady(reason="its promotion has no document any more")
+        raise Refused(reason="the promotion of this server has no document any more")
     verdict = worst(promotion.checks)
     took = sum(record.ended_at - record.started_at for record in promotion.records)
     sentence = f"This server is MASTER now, with the data of generation {promotion.data_of}; it took {took:.0f} s."

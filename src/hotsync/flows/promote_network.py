@@ -8,7 +8,7 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network.detect import network_system
 from hotsync.engine.network.writing import own_names, writer, written
 from hotsync.engine.promotion.host import PromotionParts
-from hotsync.errors import ConfigError, NotReady
+from hotsync.errors import ConfigError, NotPromotable
 from hotsync.flows import promote_look as look
 from hotsync.flows.network_cards import CardsFacts, read_cards
 from hotsync.model.facts import NetworkFacts
@@ -32,7 +32,7 @@ class NetworkView:
 def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, *, asked: bool) -> NetworkView:
     """Given the answer about the network (None: none was given) and the pairs of cards, return what comes of it.
 
-    Raise NotReady where a mapping is asked for and cannot be had, ConfigError where it has faults.
+    Raise NotPromotable where a mapping is asked for and cannot be had, ConfigError where it has faults.
     """
     ground = parts.ground
     network, fault = look.master_network(ground.tree / ETC)
@@ -74,9 +74,9 @@ def _decide(choice: NetworkChoice | None, pairs: Pairs, cards: CardsFacts) -> tu
     """Return the choice, with the pairs where it is that of a mapping."""
     if pairs or choice is NetworkChoice.MAPPED:
         if cards.fault:
-            raise NotReady(reason=f"the MASTER's network cards are not known ({cards.fault})", hint=_KEEP)
+            raise NotPromotable(reason=f"the MASTER's network cards are not known ({cards.fault})", hint=_KEEP)
         if not pairs and not cards.confirmed:
-            raise NotReady(
+            raise NotPromotable(
                 reason="nobody said which of its network cards takes the place of which of the MASTER's",
                 hint=f"Say it: hotsync-promote {_proposal(cards) or '--map OLD=NEW'}",
             )
@@ -95,7 +95,7 @@ def _mapped(parts: PromotionParts, network: NetworkState | None, pairs: Pairs) -
         plan = replace(plan, system=system, own_system=is_own)
         written(tree_etc, own_etc, plan)  # tried now: after the claim it would be too late to say no
     except ConfigError as error:
-        raise NotReady(reason=error.sentence, hint=_KEEP) from error
+        raise NotPromotable(reason=error.sentence, hint=_KEEP) from error
     return plan
 
 

@@ -19,7 +19,7 @@ from hotsync.engine.promotion.master_facts import read_told
 from hotsync.engine.promotion.undone import undone_by
 from hotsync.engine.standby import standbys
 from hotsync.engine.watch import mail_folders
-from hotsync.errors import HotSyncError, NotReady, Refused
+from hotsync.errors import HotSyncError, NotPromotable, Refused
 from hotsync.flows.history import number_of
 from hotsync.flows.undoing import refuse_if_undoing
 from hotsync.model.generation import Generation
@@ -127,7 +127,8 @@ def _numbered(held: list[Generation], number: int) -> Generation:
     for generation in held:
         if generation.number == number:
             return generation
-    raise NotReady(reason=f"generation {number} is not held any more", hint="`hotsync history` lists those that are.")
+    gone = f"generation {number} is not held any more"
+    raise NotPromotable(reason=gone, hint="`hotsync history` lists those that are.")
 
 
 @contextmanager
@@ -157,7 +158,7 @@ def gone_back(paths: Paths, clock: Clock, back: Back, say: Say) -> Iterator[tupl
     """Make an older generation the newest for the block, which promotes it; return its number, and what is to be said.
 
     If the block fails before it has claimed, what was the newest is the newest again. Database servers that followed
-    the MASTER are newer and are given up: they get their dumps. Raise NotReady if it is not what was looked at;
+    the MASTER are newer and are given up: they get their dumps. Raise NotPromotable if it is not what was looked at;
     NoSpace, Busy, ReplicaClosed, ReplicaError or CommandFailed.
     """
     replica = open_replica(paths, clock)
@@ -176,7 +177,7 @@ def _go_back(paths: Paths, replica: Replica, back: Back, say: Say) -> tuple[int,
     last, mark = held[-1], cut_before(paths, held[-1])
     seen = (last.number, last.digest) if mark is None else (mark.newest, mark.digest)
     if seen != (back.newest, back.digest):
-        raise NotReady(
+        raise NotPromotable(
             reason=f"generation {last.number} has arrived since generation {back.wanted} was chosen",
             hint="The MASTER still sends, and nothing was changed. Switch it off, then run hotsync-promote --at again.",
         )

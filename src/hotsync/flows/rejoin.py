@@ -128,9 +128,7 @@ def _vault_name(now: float, epoch: int) -> str:
 def _may_rejoin(paths: Paths) -> Hold:
     record, hold = store.load_role(paths), load_hold(paths)
     if record.role is not Role.MASTER:
-        raise WrongRole(
-            role=record.role.name or "not configured", command="hotsync rejoin", wanted="a MASTER that was superseded"
-        )
+        raise WrongRole(role=record.role.in_words, command="hotsync rejoin", wanted="a MASTER that was superseded")
     if hold is None or hold.released:
         raise UsageError(reason="This MASTER is not held: it serves.", hint="`hotsync status` shows it.")
     if not hold.is_certain:
@@ -161,5 +159,5 @@ def rejoin_as_slave(
         execute(seen.plan, real, clock, lambda record: document.add_record(paths, record), tell)
         done = document.load_rejoin(paths)
     if done is None:
-        raise NotReady(reason="its rejoin has no document any more")
+        raise Refused(reason="the rejoin of this server has no document any more")
     return Rejoined(done, read_summary(Path(done.vault)))

@@ -33,7 +33,7 @@ def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
             reason="a promotion is not finished", hint="Run hotsync-promote: it goes on where it stopped; then this."
         )
     if role.role is not Role.MASTER:
-        raise WrongRole(role=role.role.name or "not configured", command="post-restore-data", wanted="the MASTER")
+        raise WrongRole(role=role.role.in_words, command="post-restore-data", wanted="the MASTER")
     settle_role(paths)
     parts = promotion_host.build(paths)
     for each in parts.ground.rebuilds:

@@ -134,9 +134,8 @@ def _nothing_to_undo(role: RoleRecord) -> HotSyncError:
             reason="this MASTER was not promoted by hotsync-promote, or that was too long ago",
             hint="A switchover makes the other server the MASTER.",
         )
-    if role.role is Role.SLAVE:
-        return WrongRole(role="SLAVE", command=COMMAND, wanted="a server that was promoted, or is being promoted")
-    return WrongRole(role="not configured", command=COMMAND, wanted="a server that was promoted")
+    wanted = "a server that was promoted, or is being promoted"
+    return WrongRole(role=role.role.in_words, command=COMMAND, wanted=wanted)
 
 
 def _tree_is_of(paths: Paths, promotion: Promotion) -> bool:

@@ -13,6 +13,11 @@ class Role(StrEnum):
     MASTER = "master"
     SLAVE = "slave"
 
+    @property
+    def in_words(self) -> str:
+        """Return it as it stands in a sentence about a server."""
+        return {Role.NONE: "not configured", Role.MASTER: "the MASTER", Role.SLAVE: "the SLAVE"}[self]
+
 
 @dataclass(frozen=True, slots=True)
 class RoleRecord:

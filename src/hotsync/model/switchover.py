@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from hotsync.errors import NotReady
+from hotsync.errors import NotPromotable
 from hotsync.model.handover import Handed
 from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import Promotion
@@ -14,10 +14,10 @@ from hotsync.model.promotion import Promotion
 def with_handed(promotion: Promotion, handed: Handed) -> Promotion:
     """Given the promotion that would be claimed and what the MASTER handed over, return it with the MASTER's part.
 
-    Raise NotReady if this server does not hold exactly that.
+    Raise NotPromotable if this server does not hold exactly that.
     """
     if (promotion.generation, promotion.digest) != (handed.generation, handed.digest):
-        raise NotReady(
+        raise NotPromotable(
             reason=f"this server holds generation {promotion.generation}, the MASTER handed over {handed.generation}",
             hint="Run hotsync on the MASTER, then hotsync-promote --planned again.",
         )

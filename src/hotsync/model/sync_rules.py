@@ -44,7 +44,7 @@ def check_may_sync(role: RoleRecord, wished: Role, enabled: bool, peer: Peer | N
             "config setprop rsyncd password <PASSWORD>; signal-event nethserver-hotsync-save",
         )
     if actual is not Role.MASTER:
-        raise WrongRole(role=f"a {actual.value.upper()}", command="hotsync", wanted="the MASTER")
+        raise WrongRole(role=actual.in_words, command="hotsync", wanted="the MASTER")
     if role.claim is not None and role.claim > role.epoch:
         raise StaleEpoch(ours=role.epoch, theirs=role.claim)
     if not enabled:

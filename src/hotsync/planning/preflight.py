@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hotsync.config.schema import WAY_BACK, Fault
-from hotsync.errors import NotReady, PeerStillAlive, WrongRole
+from hotsync.errors import NotPromotable, PeerStillAlive, WrongRole
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.report import Check, Verdict
@@ -86,14 +86,14 @@ def refuse(facts: PreflightFacts, *, force: bool) -> None:
     """
     role = facts.role.role
     if role is not Role.SLAVE:
-        shown = "the MASTER already" if role is Role.MASTER else "neither MASTER nor SLAVE (it is not configured)"
+        shown = "the MASTER already" if role is Role.MASTER else role.in_words
         raise WrongRole(role=shown, command="hotsync-promote", wanted="a SLAVE")
     if not facts.generation:
-        raise NotReady(
+        raise NotPromotable(
             reason="it holds no generation yet", hint="Run hotsync on the MASTER until it says that it is done."
         )
     if not facts.slave_ran:
-        raise NotReady(
+        raise NotPromotable(
             reason="hotsync-slave has not run yet on this server",
             hint="Run hotsync-slave, read what it says, then run hotsync-promote again.",
         )
@@ -102,7 +102,7 @@ def refuse(facts: PreflightFacts, *, force: bool) -> None:
     overruled = {SILENT, "data.own"} if force else {SILENT}
     red = [check for check in check_all(facts) if check.verdict is Verdict.RED and check.name not in overruled]
     if red:
-        raise NotReady(reason="; ".join(check.detail for check in red), hint=red[0].hint)
+        raise NotPromotable(reason="; ".join(check.detail for check in red), hint=red[0].hint)
 
 
 def _check(name: str, title: str, bad: str, hint: str, verdict: Verdict = Verdict.RED) -> Check:

@@ -27,8 +27,7 @@ def check_may_run(facts: SlaveFacts) -> None:
     """Raise WrongRole, Refused or NotReady if hotsync-slave has no business on this server now."""
     role = facts.role
     if role.role is not Role.SLAVE:
-        shown = "the MASTER" if role.role is Role.MASTER else "neither MASTER nor SLAVE (it is not configured)"
-        raise WrongRole(role=shown, command=COMMAND, wanted="a SLAVE")
+        raise WrongRole(role=role.role.in_words, command=COMMAND, wanted="a SLAVE")
     if role.claim is not None and role.claim > role.epoch:
         raise Refused(
             reason=f"a promotion of this server to epoch {role.claim} is not finished",

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotsync.errors import Refused, ReplicaError, TargetRefused
+from hotsync.errors import Refused, ReplicaError, TargetRefused, UsageError
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Entry, Kind, parent_of
 from hotsync.model.readable import readable
@@ -60,7 +60,7 @@ class Restoring:
         self._finish: list[tuple[str, Entry, Attributes]] = []
 
     def run(self, path: str, to: Path) -> RestoreReport:
-        """Write the path as it was below `to`; raise ReplicaError if it did not exist, Refused if it exists there.
+        """Write the path as it was below `to`; raise UsageError if it did not exist, Refused if it exists there.
 
         Raise TargetRefused if nothing can be written there. Only where `to` is the root itself may things be replaced,
         one by one; nothing is removed there.
@@ -88,8 +88,8 @@ class Restoring:
         report = RestoreReport(self._number, path, to / path)
         was = self._history.path_as_of(self._number, path)
         if was is None:
-            raise ReplicaError(
-                reason=f"/{path} did not exist in generation {self._number}",
+            raise UsageError(
+                reason=f"/{path} did not exist in generation {self._number}.",
                 hint="`hotsync history` lists the generations; name an older or newer one with --at, or mend the path.",
             )
         self._refuse(was, to)

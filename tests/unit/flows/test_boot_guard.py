@@ -147,6 +147,15 @@ def test_a_hold_that_nobody_stood_for_is_looked_at_anew_by_the_next_boot(boot: B
     assert not drop_in.exists()
 
 
+def test_a_hold_that_nobody_is_left_to_lift_stays(boot: Boot) -> None:
+    boot.set(OnNoAnswer="hold")
+    assert not boot.run(SILENT)
+    unpaired(boot)
+    assert not boot.run(CONFIRMED)
+    assert load_hold(boot.paths) is not None
+    assert boot.asked == []
+
+
 def test_an_address_that_another_machine_has_is_not_taken(boot: Boot) -> None:
     assert not boot.run(CONFLICT)
     hold = load_hold(boot.paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.errors import Refused, ReplicaError, TargetRefused
+from hotsync.errors import Refused, ReplicaError, TargetRefused, UsageError
 from hotsync.model.generation import Retention
 from hotsync.replica.history import Change, Difference
 from tests.support.replica_world import World, grouped, look
@@ -66,9 +66,9 @@ def test_nothing_is_written_over(lived: World) -> None:
 
 
 def test_a_path_that_did_not_exist_then_is_refused(lived: World) -> None:
-    with pytest.raises(ReplicaError, match="/etc/added did not exist in generation 1"):
+    with pytest.raises(UsageError, match="/etc/added did not exist in generation 1"):
         lived.replica().restore("etc/added", lived.base / "out", 1)
-    with pytest.raises(ReplicaError, match="/etc/site did not exist in generation 3"):
+    with pytest.raises(UsageError, match="/etc/site did not exist in generation 3"):
         lived.replica().restore("etc/site", lived.base / "out", 3)
     with pytest.raises(ReplicaError, match="generation 9 is not held"):
         lived.replica().restore("etc/site", lived.base / "out", 9)

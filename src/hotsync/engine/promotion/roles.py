@@ -13,7 +13,7 @@ from hotsync.backends.units import DAEMON, DRILL_TIMER, MASTER_TIMER, SLAVE_TIME
 from hotsync.engine.fence.tiers import fence
 from hotsync.engine.one_master.switchover import confirm
 from hotsync.engine.open_replica import open_replica
-from hotsync.errors import CommandFailed, HandOverFailed, NotReady, StaleEpoch, WrongRole
+from hotsync.errors import CommandFailed, HandOverFailed, NotPromotable, StaleEpoch, WrongRole
 from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import Promotion
@@ -39,18 +39,18 @@ class PromotionRoles:
         self._claim_until = claim_until
 
     def claim(self, promotion: Promotion) -> None:
-        """Take the promotion's epoch durably; raise StaleEpoch, WrongRole, or NotReady if a generation came since."""
+        """Take the promotion's epoch durably; raise StaleEpoch, WrongRole, NotPromotable if a generation came."""
         paths = self._paths
         replica = open_replica(paths, self._clock)
         # held, it is rolled forward, and nobody commits; closed before it is let go, nobody ever will on this tree
         with replica.hold() as opened:
             role = store.load_role(paths)
             if role.role is not Role.SLAVE:
-                raise WrongRole(role=role.role.name, command="hotsync-promote", wanted="the SLAVE")
+                raise WrongRole(role=role.role.in_words, command="hotsync-promote", wanted="the SLAVE")
             if role.highest_epoch >= promotion.epoch:
                 raise StaleEpoch(ours=promotion.epoch, theirs=role.highest_epoch)
             if opened.manifest.generation != promotion.generation:
-                raise NotReady(
+                raise NotPromotable(
                     reason=f"generation {opened.manifest.generation} has arrived since the plan was made",
                     hint="The MASTER is alive and syncing. Switch it off, then run hotsync-promote again.",
                 )
