@@ -19,6 +19,7 @@ from hotsync.sources import at_rest
 from hotsync.sources.openldap import load as openldap_load
 from hotsync.sources.openldap import server as openldap_server
 from hotsync.sources.openldap import source
+from hotsync.sources.openldap.ldif import DirectoryDatabase
 from hotsync.sources.openldap.server import Reading
 from hotsync.sources.source import Context, Dataset
 from hotsync.system import command, trees
@@ -170,6 +171,24 @@ def test_a_configuration_file_is_collected_by_its_databases(server: Slapd, conte
     source.restore(folder_of(context), HERE)
     assert server.slapcat(2) == written
     assert "directory" in conf.read_text(), "the file is /etc's own, and comes with it"
+
+
+def test_a_database_of_an_old_kind_is_an_error_that_names_it_and_the_others_are_collected(
+    server: Slapd, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Older(Reading):
+        @property
+        def databases(self) -> list[DirectoryDatabase]:
+            return [replace(each, kind="hdb" if each.number == 3 else each.kind) for each in super().databases]
+
+    def read(place: str, stall_seconds: float) -> Reading:
+        known = openldap_server.read(place, stall_seconds)
+        return Older(known.place, known.user, known.content, known.lines)
+
+    monkeypatch.setattr(source, "read", read)
+    with pytest.raises(SourceError, match=r"neither collects nor carries: 3 \(dc=second, hdb\)"):
+        source.collect(context, server.dataset())
+    assert {path.name for path in folder_of(context).iterdir()} == {"2.ldif", "config.ldif", "server.json"}
 
 
 def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(

@@ -21,6 +21,7 @@ from hotsync.sources.redis.config import read_settings
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import digest_of
 from hotsync.system import command, trees
+from hotsync.system.clock import SystemClock
 from tests.contract.sources import engines
 from tests.contract.sources.engines import RedisServer, in_a_child
 from tests.contract.sources.observe import changed, seen
@@ -101,6 +102,22 @@ def test_a_server_that_nothing_was_written_to_is_not_asked_to_save_again(server:
     source.collect(context, server.dataset())
     assert saves(server) == 2
     assert {"redis/redis-server/dump.rdb"} < changed(before, seen(context.paths.spool))
+    assert b"new" in (folder_of(context) / "dump.rdb").read_bytes()
+
+
+class Behind(SystemClock):
+    """A clock of a machine whose time was set back by two hours since the server started."""
+
+    def now(self) -> float:
+        return super().now() - 7200
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(server: RedisServer, context: Context) -> None:
+    server.cli("SAVE")
+    server.cli("SET", "plain", "new")
+    behind = replace(context, clock=Behind())
+    points = source.collect(behind, server.dataset())
+    assert points[0].taken_at < behind.clock.now() + 60
     assert b"new" in (folder_of(context) / "dump.rdb").read_bytes()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
-from hotsync.model.report import Check, Notice
+from hotsync.model.report import Check
 from hotsync.sources import documents
 from hotsync.sources.documents import FileRecord
 from hotsync.sources.openldap import lmdb
@@ -26,20 +26,31 @@ from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting
 
 IS_DATABASE: bool = True
+_MOVE = (
+    "Move them to mdb (slapcat, another olcDatabase or `database mdb`, slapadd); or dump them with a plugin, and name "
+    "this server in DumpedByPlugin."
+)
 
 
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
-    """Given a server, bring its LDIF in the spool up to date; raise SourceError (the last good copy stays)."""
+    """Given a server, bring its LDIF in the spool up to date; raise SourceError (the last good copy stays).
+
+    So it does where a database is of another kind than mdb, once all others are in the spool.
+    """
     taken_at = context.clock.now()
     try:
+        reading = read(dataset.config, context.stall_seconds)
         with collecting(context.paths, dataset.name) as collection:
-            _collect(context, dataset, collection, taken_at)
+            _collect(context, dataset, collection, reading, taken_at)
+        left_out = reading.left_out
     except (CommandFailed, LookupError, ValueError) as error:
         raise SourceError(
             dataset=dataset.name,
             reason=detail(error),
             hint="`slapcat -n N` as the account of the server shows it too; the last good copy stays.",
         ) from error
+    if left_out:
+        raise SourceError(dataset=dataset.name, reason=_of_another_kind(left_out), hint=_MOVE)
     return [DatasetPoint(dataset.name, taken_at)]
 
 
@@ -49,11 +60,12 @@ def verify(folder: Path) -> list[Check]:
     return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
 
 
-def _collect(context: Context, dataset: Dataset, collection: Collection, taken_at: float) -> None:
-    reading = read(dataset.config, context.stall_seconds)
-    for other in reading.left_out:
-        sentence = f"{dataset.name}: database {other.number} ({other.suffix}) is of the kind {other.kind}, which"
-        context.notice(Notice("source.openldap.kind", f"{sentence} is not collected: its files are carried"))
+def _of_another_kind(databases: list[DirectoryDatabase]) -> str:
+    named = ", ".join(f"{each.number} ({each.suffix}, {each.kind})" for each in databases)
+    return f"of its databases these are of a kind that HotSync neither collects nor carries: {named}"
+
+
+def _collect(context: Context, dataset: Dataset, collection: Collection, reading: Reading, taken_at: float) -> None:
     configuration: FileRecord | None = None
     if reading.is_folder:
         configuration = documents.record(CONFIGURATION, collection.put(CONFIGURATION, reading.content))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,8 +33,8 @@ _LOOK_SECONDS = 0.1
 _LONGEST_SAVE = 4 * 3600.0
 _SPARE = 16 * 1024 * 1024
 _LOGIN = (
-    "HotSync logs in with `requirepass` of the server's configuration file; that account must be allowed INFO, BGSAVE, "
-    "LASTSAVE and CONFIG GET."
+    "HotSync logs in with `requirepass` of the server's configuration file; that account must be allowed INFO, BGSAVE "
+    "and CONFIG GET."
 )
 _STARTED = ("started", "scheduled")
 
@@ -113,7 +114,7 @@ def _collect(
     unchanged = server.info("persistence").get("rdb_changes_since_last_save") == "0"
     if last is None or not unchanged or last.seen != seen:
         _check_room(settings, server)
-        taken_at = _save(context, server)
+        taken_at = _save(context, server, path)
         seen = f"{about.get('run_id', '')} {_identity(path)}"
     candidate = collection.candidate(DUMP)
     with open_plain(path) as file:
@@ -134,23 +135,24 @@ def _collect(
     return taken_at
 
 
-def _save(context: Context, server: Redis) -> float:
-    """Make the server save, and wait until it has; return when it began; raise RedisError if it could not."""
-    before = _last_save(server)
-    while context.clock.now() < before + 1:
-        context.clock.sleep(_LOOK_SECONDS)  # its clock counts seconds: the next save must be seen as another one
+def _save(context: Context, server: Redis, path: Path) -> float:
+    """Make the server save, and wait until it has; return when it began; raise RedisError if it could not.
+
+    A save is told by its file, which is another one, and not by LASTSAVE: that clock may be set back.
+    """
+    before = _identity(path)
     began = context.clock.now()
     answer = server.ask("BGSAVE", "SCHEDULE")
     if not any(word in str(answer) for word in _STARTED):
         raise RedisError(f"the save did not begin: {answer}")
-    state = _await_save(context, server, since=before)
+    state = _await_save(context, server, lambda: _identity(path) != before)
     if state.get("rdb_last_bgsave_status") != "ok":
         raise RedisError("the server could not save; its log says why")
     return began
 
 
-def _await_save(context: Context, server: Redis, since: int | None = None) -> dict[str, str]:
-    """Wait until no save is going on (and, with `since`, one ended after that moment, or failed).
+def _await_save(context: Context, server: Redis, is_done: Callable[[], bool] = lambda: True) -> dict[str, str]:
+    """Wait until no save is going on, and the one that was asked for is done, or failed.
 
     Raise RedisError if that takes too long.
     """
@@ -160,20 +162,13 @@ def _await_save(context: Context, server: Redis, since: int | None = None) -> di
         if state.get("loading") == "1":
             raise RedisError("the server is still loading its own data")
         busy = "1" in (state.get("rdb_bgsave_in_progress"), state.get("aof_rewrite_in_progress"))
-        if not busy and (since is None or _last_save(server) > since or state.get("rdb_last_bgsave_status") != "ok"):
+        if not busy and (is_done() or state.get("rdb_last_bgsave_status") != "ok"):
             return server.info("persistence")
         if busy:
             waited_since = now
         if now - waited_since > context.stall_seconds or now - began > _LONGEST_SAVE:
             raise RedisError(f"the save did not end within {now - began:.0f} s")
         context.clock.sleep(_LOOK_SECONDS)
-
-
-def _last_save(server: Redis) -> int:
-    answer = server.ask("LASTSAVE")
-    if not isinstance(answer, int):
-        raise RedisError(f"LASTSAVE says {answer!r}")
-    return answer
 
 
 def _check_room(settings: RedisSettings, server: Redis) -> None:
