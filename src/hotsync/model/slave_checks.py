@@ -74,6 +74,11 @@ def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) 
     if known or failed:
         good = listed([each.name for each in known])
         yield judged("databases.streamed", "streamed databases follow the MASTER", Verdict.AMBER, said, hint, good)
+    kept = [path for each in known if len(each.beside) > 1 for path in each.beside]
+    hint = "They are databases that this server served before. Delete those that nobody needs; nothing of HotSync does."
+    if kept:
+        title = "no former databases fill the disk"
+        yield judged("databases.former", title, Verdict.AMBER, kept, hint)
 
 
 def check_accounts(

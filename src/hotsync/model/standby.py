@@ -10,7 +10,8 @@ class StandbyFacts:
     """One server that the MASTER streams, or that was copied from it: does its standby run, and what is to be done?
 
     `offered`: the MASTER streams it now. `copy_because`: it must be copied (anew) first, "" if not. `hindrance`: it
-    cannot be streamed, so dumps it is. `over`: there is a copy that is of no use any more, for this reason.
+    cannot be streamed, so dumps it is. `over`: there is a copy that is of no use any more, for this reason. `beside`
+    are the folders of what this server had in its place itself.
     """
 
     name: str
@@ -19,6 +20,7 @@ class StandbyFacts:
     copy_because: str = ""
     hindrance: str = ""
     over: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def to_do(self) -> str:

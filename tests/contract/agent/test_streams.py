@@ -24,7 +24,7 @@ from hotsync.sources.postgresql import slot as slots
 from hotsync.sources.postgresql.cluster import login_of
 from hotsync.sources.postgresql.fitness import divergence
 from hotsync.sources.postgresql.guard import Guard
-from hotsync.sources.postgresql.seed import needs_seed, read_upstream
+from hotsync.sources.postgresql.seed import give_up, kept_beside, needs_seed, read_upstream
 from hotsync.sources.postgresql.standby import SIGNAL, promote
 from hotsync.state.runs import STREAMING, Runs
 from hotsync.system import command
@@ -331,6 +331,13 @@ def test_what_the_slave_had_itself_is_kept_beside_the_copy(world: Streamed) -> N
         assert (data.with_name(expected) / "PG_VERSION").read_text() == "15\n"
         (data / SIGNAL).unlink()
         shutil.rmtree(data)
+    (data.with_name("main.before-hotsync.1") / "mine").write_text("the last")
+    data.with_name("main.before-hotsync.x").mkdir()
+    assert [path.name for path in kept_beside(data)] == ["main.before-hotsync", "main.before-hotsync.1"]
+    world.seed()
+    give_up(world.standby)
+    assert (data / "mine").read_text() == "the last"
+    assert [path.name for path in kept_beside(data)] == ["main.before-hotsync"]
 
 
 def test_a_master_that_was_made_anew_or_went_another_way_means_another_copy(world: Streamed) -> None:

@@ -457,6 +457,35 @@ def test_a_standby_that_was_moved_away_in_the_middle_leaves_it_to_the_dump(
     assert not standbys.was_taken_over(following.paths, following.dump, 1)
 
 
+def test_a_dump_that_ends_where_the_log_goes_on_in_another_file_is_held(following: Slave) -> None:
+    following.world.master.psql("INSERT INTO t VALUES (1)")
+    following.world.master.psql("SELECT pg_switch_wal()")
+    following.sync()
+    until(
+        lambda: standbys.shown(following.paths, (following.dump,), following.clock.now())[0].holds_dump,
+        "the standby has all of it",
+    )
+
+
+def test_a_standby_that_still_applies_what_it_has_received_is_waited_for(
+    following: Slave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [f"0/{number:X}" for number in range(1, 60)]
+
+    def holds_all(_: object) -> bool:
+        return not places
+
+    def shown(*_: object) -> StandbyShown:
+        return StandbyShown(NAME, position=places.pop(0) if places else "0/FF")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(standbys, "_CATCH_UP_SECONDS", 0.0)
+        patch.setattr(standby_postgresql.PostgresqlFollower, "holds_all", holds_all)
+        patch.setattr(standbys, "_shown", shown)
+        assert following.take_over()
+    assert following.noted[-1][1] == ""
+
+
 def test_a_standby_that_lacks_what_the_last_dump_holds_is_given_up_for_the_dump(
     following: Slave, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from hotsync.sources.mariadb.find import (
     without_running,
 )
 from hotsync.sources.postgresql.cluster import parse_cluster, quoted_name
-from hotsync.sources.postgresql.proof import are_harmless
+from hotsync.sources.postgresql.proof import are_harmless, without_header
 from hotsync.sources.postgresql.source import parse_globals
 from hotsync.sources.postgresql.toc import contents, without_time
 from hotsync.sources.processes import parse_unit
@@ -226,6 +226,20 @@ def test_checkpoints_are_told_from_changes() -> None:
     assert not are_harmless(WAL + record("Transaction", "COMMIT"))
     assert not are_harmless("")
     assert not are_harmless("something else\n")
+
+
+@pytest.mark.parametrize(
+    ("insert", "end"),
+    [
+        ("0/1C000028", "0/1C000000"),
+        ("16/B3740018", "16/B3740000"),
+        ("16/B3740030", "16/B3740030"),
+        ("16/B374D848", "16/B374D848"),
+        ("1/0", "1/0"),
+    ],
+)
+def test_a_page_with_nothing_but_its_head_is_none_of_the_log_yet(insert: str, end: str) -> None:
+    assert without_header(insert) == end
 
 
 def entry(kind: bytes, schema: bytes, name: bytes, file: bytes, definition: bytes = b"") -> bytes:

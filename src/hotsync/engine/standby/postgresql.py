@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hotsync.backends import waiting_servers
 from hotsync.engine.promotion.loads import GROWTH
@@ -20,7 +20,7 @@ from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql.cluster import has_server, this_platform
 from hotsync.sources.postgresql.fitness import Side, divergence, fitness, lacks_settings
-from hotsync.sources.postgresql.seed import fresh_folder, give_up, needs_seed, read_upstream, seed
+from hotsync.sources.postgresql.seed import fresh_folder, give_up, kept_beside, needs_seed, read_upstream, seed
 from hotsync.sources.postgresql.standby import (
     OWNER,
     Standby,
@@ -62,6 +62,9 @@ class PostgresqlFollower(OfStandby[Standby]):
 
     def facts(self) -> StandbyFacts:
         """Return how it is, and what is to be done."""
+        return replace(self._facts(), beside=tuple(map(str, kept_beside(self.standby.data))))
+
+    def _facts(self) -> StandbyFacts:
         standby = self.standby
         runs, offered, said = waiting_servers.is_active(standby.server), standby.offered, ""
         if runs:

@@ -250,15 +250,24 @@ def take_over(paths: Paths, dump: DatabaseDump, epoch: int, clock: Clock, note: 
 
 
 def _catch_up(paths: Paths, follower: Follower, clock: Clock) -> str:
-    """Return why a standby cannot be used, "" if it holds what the last dump holds once what it received is applied."""
+    """Return why a standby cannot be used, "" if it holds what the last dump holds once what it received is applied.
+
+    However long that takes: what was received may be much (a copy that was just started again begins at its last
+    checkpoint), and each look that finds it further on is a reason to wait for the next.
+    """
     try:
         if not waiting_servers.is_active(follower.server):
             follower.start()
     except (RestoreFailed, CommandFailed) as error:
         return f"it does not start: {error}"
-    for _ in range(_CATCH_UP_LOOKS):
+    place, idle = "", 0
+    while idle < _CATCH_UP_LOOKS:
         if follower.holds_all():
             return ""
+        before, place = place, _shown(follower, clock.now(), 0.0).position
+        idle = 0 if place != before else idle + 1
+        if idle == 0:
+            _log.info("The standby of %s applies what it has received: it is at %s.", follower.name, place)
         clock.sleep(_CATCH_UP_SECONDS)
     return _LACKS
 

@@ -39,6 +39,8 @@ _HARMLESS = frozenset(
         ("XLOG", "FPI_FOR_HINT"), ("Standby", "RUNNING_XACTS"),
     }
 )  # fmt: skip
+_PAGE, _HEADERS = 8192, (24, 40)
+"""The size of a page of the log, as PostgreSQL is built, and of a page's head: a short one, and the first of a file."""
 _MOST = 4 * 1024 * 1024
 """So many bytes of the log are looked at; more than that were no checkpoints."""
 
@@ -65,8 +67,21 @@ def read_position(login: Login) -> Position | None:
 
 
 def read_end(login: Login) -> str:
-    """Return a cluster's identity and where its log ends now, in one word each; raise CommandFailed."""
-    return ask(login, "SELECT system_identifier || ' ' || pg_current_wal_insert_lsn() FROM pg_control_system()")
+    """Return a cluster's identity and where its log ends now, in one word each; raise CommandFailed or ValueError."""
+    asked = "SELECT system_identifier || ' ' || pg_current_wal_insert_lsn() FROM pg_control_system()"
+    identifier, _, lsn = ask(login, asked).partition(" ")
+    return f"{identifier} {without_header(lsn)}"
+
+
+def without_header(lsn: str) -> str:
+    """Given where the next record would go, return where the last one ended, as a standby tells it that has applied it.
+
+    They differ where a page is full (or a segment was switched): the next record goes behind the next page's header.
+    Raise ValueError.
+    """
+    number = number_of(lsn)
+    number -= number % _PAGE if number % _PAGE in _HEADERS else 0
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
 
 
 def read_sequences(login: Login, databases: Sequence[str]) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -110,7 +112,7 @@ def fresh_folder(standby: Standby) -> Path:
 
 
 def give_up(standby: Standby) -> None:
-    """Remove a copy of ours, whose server does not run; what this server had itself lies in its place again.
+    """Remove a copy of ours, whose server does not run; what this server had itself last lies in its place again.
 
     Raise OSError.
     """
@@ -118,8 +120,8 @@ def give_up(standby: Standby) -> None:
         return
     old = fresh_folder(standby)
     trees.remove(old)
-    own = _beside(standby.data, _OWN)
-    if os.path.lexists(own):
+    *_, own = [None, *kept_beside(standby.data)]
+    if own is not None:
         files.rename_exchange(str(own), str(standby.data))
         files.rename_noreplace(str(own), str(old))
     else:
@@ -191,12 +193,22 @@ def _put_in_place(standby: Standby, fresh: Path) -> None:
     files.sync_directory(data.parent)
 
 
+def kept_beside(data: Path) -> list[Path]:
+    """Return what this server had itself in the place of a copy, oldest first."""
+    names = sorted(data.parent.glob(f"{glob.escape(data.name)}{_OWN}*"), key=_number_of)
+    return [name for name in names if _number_of(name) >= 0]
+
+
+def _number_of(kept: Path) -> int:
+    """Return the number at the end of a name, 0 for the first one, -1 where it is none of these names."""
+    number = kept.name.rpartition(_OWN)[2]
+    return 0 if not number else int(number[1:]) if re.fullmatch(r"\.[0-9]{1,9}", number) else -1
+
+
 def _free_name(data: Path) -> Path:
-    """Return a name for what this server had itself."""
-    number, own = 1, _beside(data, _OWN)
-    while os.path.lexists(own):
-        number, own = number + 1, _beside(data, f"{_OWN}.{number}")
-    return own
+    """Return a name for what this server had itself: above those that are there, so their order is that of time."""
+    kept = kept_beside(data)
+    return _beside(data, f"{_OWN}.{_number_of(kept[-1]) + 1}" if kept else _OWN)
 
 
 def _beside(data: Path, ending: str) -> Path:
