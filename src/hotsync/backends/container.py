@@ -18,7 +18,10 @@ _DROPPED = (
     "CAP_SYS_TIME", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_BOOT", "CAP_SYSLOG", "CAP_MAC_ADMIN",
     "CAP_MAC_OVERRIDE", "CAP_WAKE_ALARM",
 )  # fmt: skip
-_MASKED = ("hotsync-slave.timer", "hotsync-drill.timer", "hotsync-guard.service", "hotsync-standby.service")
+_MASKED = (
+    "hotsync-slave.timer", "hotsync-drill.timer", "hotsync-guard.service", "hotsync-standby.service",
+    "hotsync-drill-clean.service",
+)  # fmt: skip
 """What a SLAVE does by itself, and would be in the way of a promotion."""
 
 _LIMITS = (

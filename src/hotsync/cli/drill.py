@@ -34,11 +34,20 @@ from hotsync.system.paths import Paths, from_environment
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--in-unit", is_flag=True, hidden=True, help="The unit calls: do it.")
 @click.option("--clean", is_flag=True, hidden=True, help="The unit calls: take away what a cut drill has left.")
+@click.option("--clean-at-boot", "boot", is_flag=True, hidden=True, help="The boot calls: the same if none runs.")
 @click.option("--room", is_flag=True, hidden=True, help="The drill calls: build the sandbox.")
 @click.option("--inside", is_flag=True, hidden=True, help="The drill calls, in the sandbox: look at it.")
 @click.option("--client", is_flag=True, hidden=True, help="The drill calls, beside the sandbox: ask it.")
 def drill_command(
-    last: bool, fences: bool, as_json: bool, in_unit: bool, clean: bool, room: bool, inside: bool, client: bool
+    last: bool,
+    fences: bool,
+    as_json: bool,
+    in_unit: bool,
+    clean: bool,
+    boot: bool,
+    room: bool,
+    inside: bool,
+    client: bool,
 ) -> int:
     """Rehearse the promotion of this SLAVE in a sandbox; production and the replica stay untouched.
 
@@ -54,8 +63,9 @@ def drill_command(
     paths, clock = from_environment(), SystemClock()
     if in_unit:
         return unit.run_in_unit(paths, clock)
-    if clean:
+    if clean or (boot and not unit.is_running()):
         drill_facts.discard(paths)
+    if clean or boot:
         return ExitCode.DONE
     if room:
         return flow.run_room(paths, clock)
