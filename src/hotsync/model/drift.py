@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
+from hotsync.model.disk_tables import BIND, SHARES
 from hotsync.model.drift_sysctl import SET_BY, WATCHED
-from hotsync.model.facts import AccountFact, GroupFact, MasterFacts, PackageFact
+from hotsync.model.facts import AccountFact, GroupFact, MasterFacts, PackageFact, ShareFact
 from hotsync.model.machine_units import base_reason
 from hotsync.model.mute import template_of
 from hotsync.model.packages.checks import is_database_server
@@ -21,7 +22,6 @@ from hotsync.model.report import Check, Verdict
 from hotsync.model.slave_checks import listed
 
 _CARRIED = ("/etc/", "/usr/local/")
-_SHARES = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "9p"))
 
 
 class Topic(StrEnum):
@@ -258,11 +258,15 @@ def _modules(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterato
 
 
 def _shares(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:
-    ours = {mount.point for mount in slave.mounts}
-    for mount in master.mounts:
-        if mount.kind in _SHARES and mount.point not in ours:
-            why = "/etc/fstab is each server's own: mount it here, too, or after a promotion"
-            yield Difference(Topic.SHARE, mount.point, mount.source, "", True, why)
+    ours = {mount.point for mount in slave.mounts} | {share.point for share in slave.shares}
+    by_hand = "what mounts it (/etc/fstab, a unit)"
+    mounted = (ShareFact(each.point, each.source, each.kind, by_hand) for each in master.mounts if each.kind in SHARES)
+    theirs = {share.point: share for share in (*mounted, *master.shares)}
+    for point in sorted(theirs.keys() - ours):
+        share = theirs[point]
+        what = f"{share.source} ({BIND})" if share.kind == BIND else share.source
+        why = f"{share.table} is each server's own: mount it here, too, or after a promotion"
+        yield Difference(Topic.SHARE, point, what, "", True, why)
 
 
 def _quotas(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Difference]:

@@ -117,6 +117,17 @@ class MountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareFact:
+    """What a host mounts by itself that is no disk: where, which share or folder, its type (`bind` for a folder of the
+    host at another place), and the file that says so: fstab, or a unit."""
+
+    point: str
+    source: str
+    kind: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitFact:
     """Whose limits (a number of a user, group or project), soft and hard: of space in KiB, and of files; 0 is none."""
 
@@ -194,6 +205,7 @@ class MasterFacts:
     quotas: tuple[QuotaFact, ...] = ()
     streams: tuple[StreamFact, ...] = ()
     guard: GuardFacts = GuardFacts()
+    shares: tuple[ShareFact, ...] = ()
 
     @property
     def active_units(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.lines import lines_of
 from hotsync.model.network.cards import CABLES_OF_CONTAINERS, is_card
 from hotsync.model.report import Check, Verdict
+from hotsync.sources.disk_tables import read_shares
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting
 from hotsync.sources.system_facts import read_system
@@ -110,6 +111,7 @@ def read_facts(paths: Paths) -> MasterFacts:
         quotas=read_quotas(),
         streams=read_streams(paths),
         guard=read_guard(paths),
+        shares=read_shares(paths),
     )
 
 

@@ -21,6 +21,7 @@ from hotsync.model.facts import (
     NetworkFacts,
     PackageFact,
     QuotaFact,
+    ShareFact,
     StreamFact,
     SystemFacts,
     UnitFact,
@@ -62,6 +63,7 @@ class _Network:
 @dataclass(frozen=True, slots=True)
 class _Mounts:
     mounts: tuple[MountFact, ...]
+    shares: tuple[ShareFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def render_facts(facts: MasterFacts) -> dict[str, bytes]:
         "accounts.json": _Accounts(facts.users, facts.groups),
         "units.json": _Units(facts.units),
         "network.json": _Network(facts.network),
-        "mounts.json": _Mounts(facts.mounts),
+        "mounts.json": _Mounts(facts.mounts, facts.shares),
         "system.json": _System(facts.system),
         "quotas.json": _Quotas(facts.quotas),
         "selinux.json": _Guard(facts.guard),
@@ -144,6 +146,7 @@ def load_facts(folder: Path) -> MasterFacts:
         quotas=quotas.quotas if quotas else (),
         streams=packages.streams if packages else (),
         guard=guard.guard if guard else GuardFacts(),
+        shares=mounts.shares if mounts else (),
     )
 
 

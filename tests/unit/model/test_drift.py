@@ -15,6 +15,7 @@ from hotsync.model.facts import (
     MountFact,
     PackageFact,
     QuotaFact,
+    ShareFact,
     StreamFact,
     SysctlFact,
     SystemFacts,
@@ -24,6 +25,7 @@ from hotsync.model.report import Verdict
 
 GROUND = Ground(units={"here.service", "app@.service"}, modules={"nf_tables", "nft_ct"}, zones={"Europe/Rome"})
 NOTHING = MasterFacts()
+BY_UNIT = ShareFact("/srv/x", "nas:/x", "nfs4", "/etc/systemd/system/srv-x.mount")
 
 
 def packages(**versions: str) -> MasterFacts:
@@ -62,6 +64,8 @@ def one(master: MasterFacts, slave: MasterFacts = NOTHING) -> Difference:
         (MasterFacts(system=SystemFacts(timezone="Mars/Olympus")), NOTHING, Topic.TIMEZONE, "tzdata"),
         (MasterFacts(system=SystemFacts(modules=("xt_geoip",))), NOTHING, Topic.MODULE, "does not have it"),
         (MasterFacts(mounts=(MountFact("/srv/x", "nas:/x", "nfs4"),)), NOTHING, Topic.SHARE, "fstab"),
+        (MasterFacts(shares=(BY_UNIT,)), NOTHING, Topic.SHARE, "/etc/systemd/system/srv-x.mount is each server's own"),
+        (MasterFacts(shares=(ShareFact("/b", "/a", "bind", "/etc/fstab"),)), NOTHING, Topic.SHARE, "fstab is each"),
         (
             MasterFacts(quotas=(QuotaFact("/home", "user", (LimitFact(5, 1, 2, 0, 0),)),)),
             MasterFacts(quotas=(QuotaFact("/home", "group"),)),
@@ -194,3 +198,24 @@ def test_readiness_is_amber_for_what_matters_and_no_other_check_asks_for() -> No
     assert package.matters
     assert check_drift([package, harmless]).verdict is Verdict.GREEN
     assert not_compared("no dpkg").verdict is Verdict.AMBER
+
+
+def test_a_share_that_is_mounted_by_a_unit_is_told_once_with_that_unit() -> None:
+    found = one(MasterFacts(mounts=(MountFact("/srv/x", "nas:/x", "nfs4"),), shares=(BY_UNIT,)))
+    assert (found.name, found.master) == ("/srv/x", "nas:/x")
+    assert "srv-x.mount" in found.why
+
+
+@pytest.mark.parametrize(
+    "slave",
+    [
+        MasterFacts(mounts=(MountFact("/srv/x", "other:/x", "nfs4"),)),
+        MasterFacts(shares=(ShareFact("/srv/x", "nas:/x", "nfs4", "/etc/fstab"),)),
+    ],
+)
+def test_a_share_that_this_server_has_at_that_place_is_no_difference_whatever_table_says_so(slave: MasterFacts) -> None:
+    assert drift(MasterFacts(shares=(BY_UNIT,)), slave, GROUND) == ()
+
+
+def test_a_folder_at_another_place_is_told_as_that() -> None:
+    assert one(MasterFacts(shares=(ShareFact("/b", "/a", "bind", "/etc/fstab"),))).master == "/a (bind)"

@@ -20,6 +20,7 @@ from hotsync.model.facts import (
     NetworkFacts,
     PackageFact,
     RouteFact,
+    ShareFact,
     StreamFact,
     UnitFact,
 )
@@ -51,6 +52,7 @@ FACTS = MasterFacts(
         ("example.org",),
     ),
     mounts=(MountFact("/srv/a b", "/dev/sdb1", "xfs", "rw"),),
+    shares=(ShareFact("/mnt/x", "nas:/x", "nfs4", "/etc/systemd/system/mnt-x.mount"),),
     streams=(StreamFact("postgresql", "15"), StreamFact("php")),
     guard=GuardFacts("targeted", (GuardRuleFact("port", "tcp 8081", "http_port_t"),)),
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotsync.model.coverage.not_data import reason_of, with_not_data
+from hotsync.model.disk_tables import SHARES
 from hotsync.model.explain import Mounted
 from hotsync.model.scope import Scope, scope_of
 from hotsync.model.selection import Action, Rule, Selection
@@ -41,10 +42,6 @@ class Judged:
 
 _FOR_A_BOOT = frozenset(("tmpfs", "ramfs", "devtmpfs"))
 _MEDIA = frozenset(("iso9660", "udf", "squashfs", "erofs", "cramfs"))
-_ELSEWHERE = frozenset((
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "9p", "virtiofs",
-    "afs", "lustre", "gfs2", "ocfs2", "davfs", "fuse.s3fs", "fuse.rclone",
-))  # fmt: skip
 
 
 def mount_reason(kind: str, pseudo: Container[str]) -> Judged:
@@ -55,7 +52,7 @@ def mount_reason(kind: str, pseudo: Container[str]) -> Judged:
         return Judged(Cover.NO_DATA, "lives until the next boot")
     if kind in _MEDIA:
         return Judged(Cover.NO_DATA, "a read-only image")
-    if kind in _ELSEWHERE:
+    if kind in SHARES:
         return Judged(Cover.ELSEWHERE, f"a share ({kind}): its data lies on another server")
     return Judged(Cover.NOTHING, f"a mounted file system ({kind}) that no rule names")
 
