@@ -230,6 +230,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     if answers.handed is not None:
         promotion = with_handed(promotion, answers.handed)
     preflight = read_preflight(parts, promotion, layout, network.found, asked=wanted is not None)
+    promotion = replace(promotion, notes=(*promotion.notes, *ground.own_disks.notes(preflight.disks)))
     if alive is not None:
         preflight = replace(preflight, signs_of_life=alive())  # silence took its time while all else was read
     if answers.planned and answers.handed is None:

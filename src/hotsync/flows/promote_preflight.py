@@ -71,4 +71,5 @@ def read_preflight(
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it
         own_data=look.own_data(paths, promotion.data_of),
         wrong_settings=look.wrong_settings(paths),
+        disks=ground.own_disks.found({unit.path for unit in layout.units}),
     )

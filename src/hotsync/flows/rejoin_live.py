@@ -13,7 +13,9 @@ from hotsync.engine.watch import watched_here
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.rejoin import Way
+from hotsync.model.selection import Selection
 from hotsync.planning.rejoin_parts import Parts, rejoin_parts
+from hotsync.sources.disk_tables import own_files, own_links, rules_for
 from hotsync.state.lacking import save_lacking
 from hotsync.state.settings import read_settings
 from hotsync.system.mounts import read_mounts
@@ -25,7 +27,9 @@ _log = logging.getLogger("hotsync.rejoin")
 def live_parts(paths: Paths) -> Parts:
     """Return the parts of this server's data, as its rules are now; raise HotSyncError."""
     settings, _ = read_settings(paths)
-    rules = watched_here(paths, mail_queue=settings.mail_queue).selected.rules
+    carried = watched_here(paths, mail_queue=settings.mail_queue).selected.rules
+    # carried or not: what this server's own tables of disks name is needed at its next boot
+    rules = Selection((*carried.rules, *rules_for((*own_files(paths), *own_links(paths)))))
     mounts = mount_points((mount.point for mount in read_mounts()), paths.root)
     return rejoin_parts(
         DiskListing(paths.root), rules, left_paths(rules, paths.root), mounts, paths.state.stat().st_dev

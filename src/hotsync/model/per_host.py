@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from functools import cache
 
+from hotsync.model.disk_tables import OWN_UNITS
 from hotsync.model.etc_files import OWN_NETWORK
 from hotsync.model.selection import Action, Rule, Selection, Voice
 
 ORIGIN = "list of what belongs to one machine"
 
 _DISKS = "which disks this machine has, and how they hang together"
+_KEYS = "what opens the encrypted disks of this machine"
+_UNITS = "what this machine mounts, as `/etc/fstab` does: with another's it might not boot"
 _IDENTITY = "which machine this is: two must not have the same"
 _SUBSCRIPTION = "the machine's own registration: two that use it take it from each other"
 _BOOT = "how this machine boots: the MASTER's might not boot it"
@@ -33,12 +36,16 @@ _RECOVERED = "what a file system check found on this disk"
 
 PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_DISKS, (
-        "/etc/fstab", "/etc/crypttab", "/etc/mtab", "/etc/mdadm", "/etc/mdadm.conf", "/etc/default/mdadm", "/etc/lvm",
-        "/etc/multipath", "/etc/multipath.conf", "/etc/iscsi", "/etc/zfs/zpool.cache", "/etc/zfs/zfs-list.cache",
-        "/etc/stratisd", "/etc/dmraid", "/etc/blkid.conf", "/etc/hdparm.conf", "/etc/cryptsetup-keys.d",
-        "/etc/cryptsetup-initramfs", "/etc/smartd.conf", "/etc/smartmontools", "/etc/default/smartmontools",
-        "/var/lib/iscsi", "/var/lib/mdcheck", "/var/lib/smartmontools", "/var/lib/udisks2", "/var/lib/lvm",
+        "/etc/fstab", "/etc/crypttab", "/etc/integritytab", "/etc/veritytab", "/etc/mtab", "/etc/mdadm",
+        "/etc/mdadm.conf", "/etc/default/mdadm", "/etc/lvm", "/etc/multipath", "/etc/multipath.conf", "/etc/iscsi",
+        "/etc/zfs/zpool.cache", "/etc/zfs/zfs-list.cache", "/etc/stratisd", "/etc/dmraid", "/etc/blkid.conf",
+        "/etc/hdparm.conf", "/etc/smartd.conf", "/etc/smartmontools", "/etc/default/smartmontools", "/var/lib/iscsi",
+        "/var/lib/mdcheck", "/var/lib/smartmontools", "/var/lib/udisks2", "/var/lib/lvm",
     )),
+    (_KEYS, (
+        "/etc/cryptsetup-keys.d", "/etc/cryptsetup-initramfs", "/etc/keys", "/etc/luks", "/etc/zfs/keys",
+    )),
+    (_UNITS, OWN_UNITS),
     (_IDENTITY, (
         "/etc/machine-id", "/etc/hostid", "/etc/nvme", "/var/lib/dbus", "/var/lib/urandom",
         "/var/lib/netdata", "/var/lib/tpm2-tss",
@@ -50,10 +57,10 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
         "/etc/zypp/credentials.d/SCCcredentials", "/etc/SUSEConnect",
     )),
     (_BOOT, (
-        "/etc/initramfs-tools", "/etc/dracut.conf", "/etc/dracut.conf.d", "/etc/default/grub", "/etc/default/grub.d",
-        "/etc/grub.d", "/etc/grub2.cfg", "/etc/grub2-efi.cfg", "/etc/sysconfig/grub", "/etc/lilo.conf",
-        "/etc/secureboot", "/var/lib/initramfs-tools", "/var/lib/grub", "/var/lib/shim-signed", "/var/lib/os-prober",
-        "/var/lib/sbctl",
+        "/etc/initramfs-tools", "/etc/dropbear/initramfs", "/etc/dropbear-initramfs", "/etc/dracut.conf",
+        "/etc/dracut.conf.d", "/etc/default/grub", "/etc/default/grub.d", "/etc/grub.d", "/etc/grub2.cfg",
+        "/etc/grub2-efi.cfg", "/etc/sysconfig/grub", "/etc/lilo.conf", "/etc/secureboot", "/var/lib/initramfs-tools",
+        "/var/lib/grub", "/var/lib/shim-signed", "/var/lib/os-prober", "/var/lib/sbctl",
     )),
     (_KERNEL, (
         "/etc/kernel", "/etc/kernel-img.conf", "/etc/sysconfig/kernel", "/etc/default/kexec", "/etc/kdump",
@@ -61,11 +68,16 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     (_HARDWARE, (
         "/etc/adjtime", "/etc/udev/hwdb.bin", "/etc/udev/rules.d/70-persistent-cd.rules", "/etc/X11/xorg.conf",
-        "/etc/sensors3.conf", "/etc/sensors.d", "/etc/fancontrol", "/etc/tuned/active_profile",
-        "/etc/tuned/profile_mode", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt", "/var/lib/fwupd",
+        "/etc/sensors3.conf", "/etc/sensors.d", "/etc/fancontrol", "/etc/usbguard/rules.conf", "/etc/usbguard/rules.d",
+        "/etc/tuned/active_profile", "/etc/tuned/profile_mode", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt",
+        "/var/lib/fwupd",
     )),
     (_POWER, ("/var/lib/upower", "/var/lib/power-profiles-daemon")),
-    (_CARDS, ("/etc/udev/rules.d/70-persistent-net.rules", "/etc/systemd/network/*.link")),
+    (_CARDS, (
+        "/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/*persistent-net*.rules",
+        "/etc/udev/rules.d/*persistent-ipoib.rules", "/etc/udev/rules.d/*-net.rules", "/etc/udev/rules.d/*-net-*.rules",
+        "/etc/udev/rules.d/*-network*.rules", "/etc/udev/rules.d/*biosdevname*.rules", "/etc/systemd/network/*.link",
+    )),
     (_PACKAGES, (
         "/var/lib/dpkg", "/var/lib/apt", "/var/lib/aptitude", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/yum",
         "/var/lib/PackageKit", "/var/lib/ucf", "/var/lib/alternatives", "/etc/dnf/modules.d", "/var/lib/snapd",

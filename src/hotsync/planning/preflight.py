@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hotsync.config.schema import WAY_BACK, Fault
 from hotsync.errors import NotPromotable, PeerStillAlive, WrongRole
+from hotsync.model.disk_tables import DisksFound
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.report import Check, Verdict
@@ -71,6 +72,7 @@ class PreflightFacts:
     handover_fault: str = ""
     own_data: str = ""
     wrong_settings: tuple[Fault, ...] = ()
+    disks: DisksFound = field(default_factory=DisksFound)
 
 
 def check_all(facts: PreflightFacts) -> tuple[Check, ...]:
@@ -210,7 +212,19 @@ def _data(facts: PreflightFacts) -> Iterator[Check]:
         "The promotion takes as long as the copy.",
         Verdict.AMBER,
     )
+    yield _disks(facts.disks)
     yield _check("data.room", "there is room for what is copied and loaded", facts.room_missing, "Free space there.")
+
+
+def _disks(found: DisksFound) -> Check:
+    title = "a promotion leaves this server what its own disks need"
+    here = _listed("stays, though the MASTER has another one there", tuple(map(str, found.differing)))
+    gone = _listed("is set aside, and the next boot would miss it", tuple(map(str, found.gone)))
+    kept = _listed("stays", tuple(map(str, found.kept)))
+    if not here and not gone:
+        return Check("data.disks", title, Verdict.GREEN, kept)
+    hint = "Keep it where nothing is carried (`hotsync explain PATH` tells), under a path that the MASTER does not use."
+    return Check("data.disks", title, Verdict.AMBER, "; ".join(filter(None, (gone, here))), hint)
 
 
 def _databases(facts: PreflightFacts) -> Iterator[Check]:

@@ -42,6 +42,53 @@ def test_the_list_names_each_path_once_and_gives_each_group_a_reason() -> None:
     assert {rule.pattern for rule in per_host_rules()} == set(ALL)
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("etc/systemd/system/srv-data.mount", "as `/etc/fstab` does"),
+        ("etc/systemd/system/mnt-nas.automount", "as `/etc/fstab` does"),
+        ("etc/systemd/system/dev-sdb2.swap", "as `/etc/fstab` does"),
+        ("etc/systemd/system/srv-data.mount.d/noatime.conf", "as `/etc/fstab` does"),
+        ("etc/systemd/system/remote-fs.target.wants/mnt-nas.automount", "as `/etc/fstab` does"),
+        ("etc/systemd/system/app.service.requires/srv-data.mount", "as `/etc/fstab` does"),
+        ("etc/keys/data.key", "encrypted disks"),
+        ("etc/zfs/keys/tank", "encrypted disks"),
+        ("etc/dropbear/initramfs/authorized_keys", "might not boot"),
+        ("etc/dropbear-initramfs/config", "might not boot"),
+        ("etc/usbguard/rules.conf", "hardware"),
+        ("etc/usbguard/rules.d/10-own.conf", "hardware"),
+        ("etc/udev/rules.d/75-persistent-net-generator.rules", "network cards"),
+        ("etc/udev/rules.d/80-net-setup-link.rules", "network cards"),
+        ("etc/udev/rules.d/10-network.rules", "network cards"),
+        ("etc/udev/rules.d/60-net.rules", "network cards"),
+        ("etc/udev/rules.d/70-persistent-ipoib.rules", "network cards"),
+    ],
+)
+def test_what_names_disks_and_cards_in_another_form_stays_too(path: str, reason: str) -> None:
+    decision = selection().decide(path)
+    assert decision.action is Action.PROTECT
+    assert reason in reason_of_rule(decision.rule)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "etc/systemd/system/app.service", "etc/systemd/system/app.service.d/after-srv.mount.conf",
+        "etc/systemd/system/multi-user.target.wants/app.service", "etc/udev/rules.d/99-app.rules",
+        "etc/usbguard/usbguard-daemon.conf", "etc/dropbear/dropbear_ed25519_host_key", "etc/zfs/zed.d/zed.rc",
+        "etc/ssl/private/web.key",
+    ],
+)  # fmt: skip
+def test_what_lies_beside_them_is_carried(path: str) -> None:
+    assert selection().decide(path).action is Action.INCLUDE
+
+
+def test_a_site_that_names_one_mount_unit_carries_it() -> None:
+    named = Rule("/etc/systemd/system/srv-app.mount", Action.INCLUDE, "list")
+    assert selection(named).decide("etc/systemd/system/srv-app.mount").action is Action.INCLUDE
+    assert selection(named).decide("etc/systemd/system/srv-own.mount").action is Action.PROTECT
+
+
 @pytest.mark.parametrize("path", [path for _, paths in AT_PROMOTION for path in paths])
 def test_what_makes_the_master_the_master_is_carried(path: str) -> None:
     assert selection().decide(path.replace("*", "x").strip("/")).action is Action.INCLUDE

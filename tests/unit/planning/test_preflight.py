@@ -8,6 +8,7 @@ import pytest
 
 from hotsync.config.schema import Fault
 from hotsync.errors import ExitCode, HotSyncError, NotReady, PeerStillAlive, WrongRole
+from hotsync.model.disk_tables import DisksFound, Named
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkChoice
 from hotsync.model.report import Verdict
@@ -139,3 +140,20 @@ def test_another_wrong_setting_is_told_and_stops_no_promotion() -> None:
     facts = replace(READY, wrong_settings=(OTHER,))
     refuse(facts, force=False)
     assert [check.name for check in check_all(facts) if check.verdict is not Verdict.GREEN] == ["settings.allowed"]
+
+
+def test_what_this_servers_disks_need_is_named_and_refuses_nothing() -> None:
+    key, image = Named("/root/x.key", "/etc/crypttab", of_disk=True), Named("/srv/x.img", "/etc/fstab")
+
+    def disks(found: DisksFound) -> tuple[Verdict, str]:
+        facts = replace(READY, disks=found)
+        refuse(facts, force=False)
+        check = next(check for check in check_all(facts) if check.name == "data.disks")
+        return check.verdict, check.detail
+
+    assert disks(DisksFound((key,))) == (Verdict.GREEN, "stays: /root/x.key (/etc/crypttab)")
+    verdict, detail = disks(DisksFound((key,), differing=(key,)))
+    assert (verdict, detail.partition(":")[0]) == (Verdict.AMBER, "stays, though the MASTER has another one there")
+    verdict, detail = disks(DisksFound((key,), gone=(image,)))
+    assert verdict is Verdict.AMBER
+    assert "would miss it: /srv/x.img (/etc/fstab)" in detail

@@ -21,6 +21,7 @@ from hotsync.backends.container import Machine
 from hotsync.engine.drill.client import open_ports
 from hotsync.engine.drill.inside import Inside
 from hotsync.engine.promotion.facts import UNITS_CHECK
+from hotsync.model.disk_tables import FSTAB, MAPPED, OWN_UNITS, UNITS
 from hotsync.model.drill import Stage
 from hotsync.model.drill_room import RoomPlan
 from hotsync.model.plan import Outcome
@@ -60,7 +61,7 @@ _NOT_TAKEN = frozenset({
     "fences.json", "lost+found",
 })  # fmt: skip
 _REACHES_OUT = ("NotifyRelay", "FenceSsh", "FenceCommand", "FenceTest", "NetworkProbe", "InternetProbe")
-_MOUNT_TABLES = ("/etc/fstab", "/etc/crypttab")
+_MOUNT_TABLES = (FSTAB, *MAPPED)
 _CHECKS = TypeAdapter(tuple[Check, ...])
 _INSIDE = TypeAdapter(Inside)
 _ENDED = TypeAdapter(_Ended)
@@ -150,9 +151,7 @@ class DrillRoom:
         inside = Paths(root)
         # not by the way that writes each change to this host's system log
         ConfigDb(inside.configuration).set_props("hotsync", dict.fromkeys(_REACHES_OUT, ""))
-        for table in _MOUNT_TABLES:
-            if inside.at(table).is_file():
-                inside.at(table).write_bytes(b"# empty: this is the sandbox of a drill\n")
+        take_mounts(inside)
         journal = inside.at("/var/log/journal")
         if journal.is_dir():
             for folder in journal.iterdir():
@@ -214,6 +213,15 @@ class DrillRoom:
         asked = json.dumps({"address": address, "ports": ports}).encode()
         words = sandbox_network.as_client(seat, [_PROGRAM, "drill", "--client"])
         return _CHECKS.validate_json(command.run(words, input=asked, timeout=float(self.plan.seconds)).stdout)
+
+
+def take_mounts(inside: Paths) -> None:
+    """Take from a sandbox all that says what to mount."""
+    for path in trees.matching(inside.at(UNITS), (unit.removeprefix(f"{UNITS}/") for unit in OWN_UNITS)):
+        trees.remove(inside.at(UNITS) / path)
+    for table in _MOUNT_TABLES:
+        if inside.at(table).is_file():
+            inside.at(table).write_bytes(b"# empty: this is the sandbox of a drill\n")
 
 
 def machine_net(machine: Machine, name: str) -> Path:

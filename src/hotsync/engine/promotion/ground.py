@@ -13,19 +13,22 @@ from hotsync.backends import package_files
 from hotsync.engine.checks import named_checks
 from hotsync.engine.listing import DiskListing, kept_paths, mount_points
 from hotsync.engine.promotion.master_facts import Told, read_told
+from hotsync.engine.promotion.own_disks import OwnDisks
 from hotsync.engine.promotion.prepared_etc import OwnEtc
 from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
 from hotsync.manifest.store import Manifest
 from hotsync.model.etc_files import only_here
-from hotsync.model.promotion import Rebuild
-from hotsync.model.selection import Selection
+from hotsync.model.per_host import per_host_rules
+from hotsync.model.promotion import ETC, Rebuild
+from hotsync.model.selection import Action, Selection
 from hotsync.profiles import catalog
 from hotsync.profiles.resolve import protecting, resolve
 from hotsync.profiles.schema import CheckSpec, Profile
 from hotsync.replica.reopen import LIVE, STATE
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
+from hotsync.system.trees import matching
 
 _SITE = "etc/hotsync/profiles.d"
 _MOST_PROFILES = 200
@@ -78,12 +81,19 @@ class Ground:
     def selection(self) -> Selection:
         """Return the rules by which the MASTER selected, with what this host protects.
 
-        Every shipped profile's protect rules hold here, also of applications that only this host has.
+        Every shipped profile's protect rules hold here, also of applications that only this host has; and what its own
+        tables of disks name stays.
         """
         known, _ = catalog.load_catalog(self.paths.site_profiles)
         names = {profile.name for profile in self.profiles}
         own = [protecting(profile) for name, profile in sorted(known.items()) if name not in names]
-        return resolve([*self.profiles, *own], self.master.mounts, self.master.rules, self._expand)
+        said = resolve([*self.profiles, *own], self.master.mounts, self.master.rules, self._expand)
+        return Selection((*said.rules, *self.own_disks.rules))
+
+    @cached_property
+    def own_disks(self) -> OwnDisks:
+        """Return what this host's own disks need."""
+        return OwnDisks(self.paths, self.tree)
 
     @cached_property
     def kept(self) -> frozenset[str]:
@@ -123,7 +133,17 @@ class Ground:
         """Return what of this host's /etc is its own."""
         # a MASTER that did not tell its packages: nothing can be said to belong to this host's packages only
         names = only_here(self.own_packages, self.master.packages) if self.master.packages else ()
-        return OwnEtc(self.kept, package_files.read_files(self.paths.root, names))
+        return OwnEtc(self.kept, package_files.read_files(self.paths.root, names), self._foreign())
+
+    def _foreign(self) -> frozenset[str]:
+        """Return what the tree, of an older generation, has in /etc of what belongs to one machine."""
+        patterns = (rule.pattern.removeprefix(f"/{ETC}/") for rule in per_host_rules() if _is_in_etc(rule.pattern))
+        found = (f"{ETC}/{path}" for path in matching(self.tree / ETC, patterns))
+        return frozenset(path for path in found if self._is_never_carried(path))
+
+    def _is_never_carried(self, path: str) -> bool:
+        protected = self.selection.decide(path).action is Action.PROTECT
+        return protected and not self.selection.wanted_below(path)
 
     def _site_profiles(self) -> Iterator[Profile]:
         """Return the MASTER's own profiles, as far as they can be read; it may say what it likes in them."""
@@ -137,3 +157,7 @@ class Ground:
         if "**" in relative:
             return ()  # the tree itself says what was carried; a walk through all of it would say no more
         return ("/" + os.fspath(path.relative_to(self.tree)) for path in self.tree.glob(relative))
+
+
+def _is_in_etc(pattern: str) -> bool:
+    return pattern.startswith(f"/{ETC}/")

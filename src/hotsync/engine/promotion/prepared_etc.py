@@ -34,11 +34,13 @@ Generate = Callable[[Path, Promotion], Mapping[str, str | None]]
 class OwnEtc:
     """What of this host's /etc is its own: the protect rules' paths (below the root), and the files of its packages.
 
-    `slave_only_files` are absolute paths of packages that the MASTER lacks.
+    `slave_only_files` are absolute paths of packages that the MASTER lacks; `foreign` is what an older generation may
+    still have of what belongs to the MASTER's machine (paths below the root).
     """
 
     kept: frozenset[str]
     slave_only_files: frozenset[str]
+    foreign: frozenset[str] = frozenset()
 
 
 class PreparedEtc:
@@ -97,13 +99,17 @@ class PreparedEtc:
     def _keep_own(self, own: OwnEtc, patterns: Sequence[str]) -> None:
         here = _links_below(self._live)
         there = _links_below(self._part)
-        for foreign in matching(self._part, patterns):
-            remove(self._part / foreign)
-        kept = {path.removeprefix(f"{ETC}/") for path in own.kept if path.startswith(f"{ETC}/")}
-        kept |= matching(self._live, patterns)
+        for path in (*matching(self._part, patterns), *_in_etc(own.foreign)):
+            self._drop(path)
+        kept = {*_in_etc(own.kept), *matching(self._live, patterns)}
         kept |= set(files_that_stay(here, there, own.slave_only_files))
         for path in _highest(kept):
             self._take(path)
+
+    def _drop(self, path: str) -> None:
+        """Remove something of the MASTER's; what lies behind one of its links is this host's own, and not in here."""
+        if not any((self._part / folder).is_symlink() for folder in Path(path).parents):
+            remove(self._part / path)
 
     def _take(self, path: str) -> None:
         """Put this host's own `path` into the prepared folder, in place of whatever is there."""
@@ -160,6 +166,10 @@ class PreparedEtc:
                 os.fchown(file.fileno(), 0, group)
                 os.fchmod(file.fileno(), mode)
             file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _in_etc(paths: Iterable[str]) -> set[str]:
+    return {path.removeprefix(f"{ETC}/") for path in paths if path.startswith(f"{ETC}/")}
 
 
 def _texts(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Notice
 from hotsync.model.selection import Rule
 from hotsync.profiles.resolve import queue_rules
+from hotsync.sources.disk_tables import disk_rules
 from hotsync.sources.followed import Pace
 from hotsync.sources.plugins import SiteRules, site_rules
 from hotsync.sources.registry import collect_all, known_rules
@@ -54,7 +55,8 @@ def collect(
     )
     say("Asking plugins and lists")
     site = site_rules(paths)
-    rules, failed = (*site.rules, *done.rules, *_queue_rules(mail_queue)), list(done.failures)
+    rules = (*site.rules, *done.rules, *_queue_rules(mail_queue), *disk_rules(paths))
+    failed = list(done.failures)
     try:
         with collecting(paths, DATASET) as collection:
             collection.put(DOCUMENT, render_rules(rules))
@@ -71,4 +73,4 @@ def _queue_rules(wanted: bool) -> tuple[Rule, ...]:
 def last_rules(paths: Paths, *, mail_queue: bool) -> SiteRules:
     """Return the rules that a run would add to those of profiles, as far as that is known without one (a dry run)."""
     site = site_rules(paths, plugins=False)
-    return SiteRules((*site.rules, *known_rules(paths), *_queue_rules(mail_queue)), site.notices)
+    return SiteRules((*site.rules, *known_rules(paths), *_queue_rules(mail_queue), *disk_rules(paths)), site.notices)
