@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.account_processes import Keeper, SystemKeeper, remember_numbers
-from hotsync.backends.renumber import left_of, renumber, special_of
+from hotsync.backends.renumber import left_of, renumber, renumber_below, special_of
 from hotsync.backends.renumber_file import Renumbering, repair
 from hotsync.model.accounts.moves import (
     FILES,
@@ -124,7 +125,11 @@ class LocalAccounts:
     def _retry_left(self) -> None:
         special = special_of(self._paths)
         repair(self._paths.root, special)
-        left_of(self._paths).retry(self._paths.root, special, self.users(), self.groups())
+
+        def below(place: Path, maps: Renumbering) -> bool:
+            return renumber_below(self._paths, place, maps)
+
+        left_of(self._paths).retry(self._paths.root, special, self.users(), self.groups(), below)
         special.unlink(missing_ok=True)
 
     def _save(self, moving: _Journal) -> None:

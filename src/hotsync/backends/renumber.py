@@ -20,6 +20,8 @@ from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.accounts")
 _DISKS = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "jfs", "f2fs", "reiserfs", "bcachefs", "nilfs2"))
+_WITH_SUBVOLUMES = frozenset(("btrfs", "bcachefs"))
+"""A folder there may have a device number of its own without being a mount point."""
 _IN_MEMORY = frozenset(("tmpfs", "ramfs", "devtmpfs"))
 _NEVER = ("/proc/", "/sys/", "/dev/", "/run/")
 _YET = ("/dev/", "/dev/shm/", "/run/", "/run/lock/")  # noqa: S108 - looked at, not written to
@@ -51,14 +53,33 @@ def renumber(paths: Paths, maps: Renumbering) -> list[str]:
     """
     special, left = special_of(paths), left_of(paths)
     repair(paths.root, special)
-    walk = _Walk(maps, special, left)
-    skipped = {os.fspath(place) for place in (paths.replica, *(paths.root / store for store in CONTAINERS))}
-    for place in _own_places(paths.root, read_mounts(), skipped):
-        walk.below(place, skipped)
+    mounts = read_mounts()
+    walk = _Walk(maps, special, left, _skipped(paths), mounts)
+    for place in _own_places(paths.root, mounts, walk.skipped):
+        walk.below(place)
+    for path in walk.unread:
+        left.note_unread(path, maps)
     special.unlink(missing_ok=True)
     for path in (*walk.unread, *walk.failed)[:_SHOWN]:
         _log.warning("%s keeps its old number: it cannot be changed", path)
     return walk.unread
+
+
+def renumber_below(paths: Paths, place: Path, maps: Renumbering) -> bool:
+    """Do the same below a folder (or file) that could not be looked at before; return whether that went well."""
+    walk = _Walk(maps, special_of(paths), left_of(paths), _skipped(paths), read_mounts())
+    try:
+        if stat.S_ISDIR(os.lstat(place).st_mode):
+            walk.below(place)
+        else:
+            walk.file(place)
+    except OSError:
+        return False
+    return not walk.unread
+
+
+def _skipped(paths: Paths) -> set[str]:
+    return {os.fspath(place) for place in (paths.replica, *(paths.root / store for store in CONTAINERS))}
 
 
 def _own_places(root: Path, mounts: list[Mount], skipped: set[str]) -> list[Path]:
@@ -93,7 +114,11 @@ def _is_walked(kind: str, inside: str) -> bool:
 
 
 class _Walk:
-    def __init__(self, maps: Renumbering, special: Path, left: LeftFiles) -> None:
+    def __init__(
+        self, maps: Renumbering, special: Path, left: LeftFiles, skipped: set[str], mounts: list[Mount]
+    ) -> None:
+        self.skipped = skipped
+        self._mounts = {mount.point: mount.kind for mount in mounts}
         self._maps = maps
         self._special = special
         self._left = left
@@ -101,44 +126,67 @@ class _Walk:
         self.failed: list[str] = []
         self.unread: list[str] = []
 
-    def below(self, place: Path, skipped: set[str]) -> None:
-        """Walk one file system, staying on it."""
-        device = os.lstat(place).st_dev
+    def below(self, place: Path) -> None:
+        """Walk one file system, staying on it; its subvolumes are part of it. Raise OSError."""
+        divided = self._kind_of(place) in _WITH_SUBVOLUMES
         base = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             self._one(base, ".", os.fspath(place), os.fstat(base))
             waiting = [""]
             while waiting:
                 folder = waiting.pop()
-                for name in self._folder(base, folder, device, place):
+                for name in self._folder(base, folder, place, divided):
                     path = f"{folder}/{name}" if folder else name
-                    if os.path.join(os.fspath(place), path) not in skipped:
+                    if os.path.join(os.fspath(place), path) not in self.skipped:
                         waiting.append(path)
         finally:
             os.close(base)
 
-    def _folder(self, base: int, folder: str, device: int, place: Path) -> list[str]:
+    def file(self, path: Path) -> None:
+        """Change one file, or whatever it is but a folder. Raise OSError."""
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            self._one(folder, path.name, os.fspath(path), status)
+        finally:
+            os.close(folder)
+
+    def _kind_of(self, place: Path) -> str:
+        """Return the type of the file system that a path lies on."""
+        known = (self._mounts.get(os.fspath(each)) for each in (place, *place.parents))
+        return next((kind for kind in known if kind), "")
+
+    def _is_subvolume(self, folder: int, name: str, path: str) -> bool:
+        """Return whether a folder with a device number of its own belongs to this file system, and can be changed: a
+        snapshot that is read-only is what was, and keeps the numbers of its time."""
+        return path not in self._mounts and os.access(name, os.W_OK, dir_fd=folder, follow_symlinks=False)
+
+    def _folder(self, base: int, folder: str, place: Path, divided: bool) -> list[str]:
         """Change what a folder holds; return the names of its folders on the same file system."""
+        inside = os.path.join(os.fspath(place), folder) if folder else os.fspath(place)
         try:
             descriptor = files.open_beneath(base, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # changed meanwhile
-                self.unread.append(os.path.join(os.fspath(place), folder))
+                self.unread.append(inside)
             return []
         below: list[str] = []
         try:
+            device = os.fstat(descriptor).st_dev
             for name in os.listdir(descriptor):
                 try:
                     status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                    if status.st_dev == device:
-                        self._one(descriptor, name, os.path.join(os.fspath(place), folder, name), status)
-                        if stat.S_ISDIR(status.st_mode):
+                    path, is_folder = os.path.join(inside, name), stat.S_ISDIR(status.st_mode)
+                    is_part = divided and is_folder and self._is_subvolume(descriptor, name, path)
+                    if status.st_dev == device or is_part:
+                        self._one(descriptor, name, path, status)
+                        if is_folder:
                             below.append(name)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
                     _log.debug("%s: %s", name, error)
-                    self.unread.append(os.path.join(os.fspath(place), folder, name))
+                    self.unread.append(os.path.join(inside, name))
         finally:
             os.close(descriptor)
         return below

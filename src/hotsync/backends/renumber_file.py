@@ -145,8 +145,11 @@ def pinned(folder: int, name: str, status: os.stat_result) -> Iterator[str]:
 
 
 def append_line(file: Path, line: Mapping[str, object]) -> None:
-    """Write a line down for good."""
-    with file.open("ab") as stream:
+    """Write a line down for good, behind the last whole one: what was cut before it must not take it along."""
+    with file.open("a+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        if end and os.pread(stream.fileno(), 1, end - 1) != b"\n":
+            stream.write(b"\n")
         stream.write(json.dumps(line).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -25,10 +26,15 @@ from hotsync.backends.renumber_file import (
 from hotsync.model.accounts.moves import Account
 from hotsync.system.files import write_atomic
 
+Below = Callable[[Path, Renumbering], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class LeftFile:
-    """A file with numbers that mean somebody else now, and by the old numbers whom they meant."""
+    """A file with numbers that mean somebody else now, and by the old numbers whom they meant.
+
+    Without an inode it is what could not be looked at when these accounts moved; nobody knows what is in there.
+    """
 
     path: str
     inode: int
@@ -39,6 +45,8 @@ class LeftFile:
         """Return it in a person's words."""
         whose = [f"user {name} ({number})" for number, name in self.users.items()]
         whose += [f"group {name} ({number})" for number, name in self.groups.items()]
+        if not self.inode:
+            return f"{self.path} could not be looked at; it may have numbers of before: {', '.join(whose)}"
         return f"{self.path} has numbers of before: {', '.join(whose)}"
 
 
@@ -66,20 +74,27 @@ class LeftFiles:
         """Remember a file that could not be changed; `maps` has the names of the numbers."""
         numbers = {number for value, _ in acls.values() for _, _, _, number in acl_entries(value)}
         users, groups = numbers | {status.st_uid}, numbers | {status.st_gid}
-        append_line(
-            self._file,
-            {
-                "path": path.encode("utf-8", "surrogateescape").hex(),
-                "inode": status.st_ino,
-                "users": {number: name for number, name in maps.users.items() if number in users},
-                "groups": {number: name for number, name in maps.groups.items() if number in groups},
-            },
+        named = (
+            {number: name for number, name in maps.users.items() if number in users},
+            {number: name for number, name in maps.groups.items() if number in groups},
         )
+        append_line(self._file, _document(LeftFile(path, status.st_ino, *named)))
 
-    def retry(self, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account]) -> None:
-        """Give every remembered file the numbers that its accounts have now; keep those that still cannot follow."""
+    def note_unread(self, path: str, maps: Renumbering) -> None:
+        """Remember what could not be looked at."""
+        append_line(self._file, _document(LeftFile(path, 0, maps.users, maps.groups)))
+
+    def retry(
+        self, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account], below: Below
+    ) -> None:
+        """Give every remembered file the numbers that its accounts have now; keep those that still cannot follow.
+
+        `below` does it for what could not be looked at before, and says whether it could now.
+        """
         before = self.read()
-        after = [left for left in before if not _follows(left, root, special, users, groups)]
+        after = [left for left in before if not _follows(left, root, special, users, groups, below)]
+        noted = [left for left in self.read() if left not in before]  # while those were looked at that are no files
+        after += noted
         if not after:
             self._file.unlink(missing_ok=True)
         elif after != before:
@@ -87,7 +102,12 @@ class LeftFiles:
 
 
 def _follows(
-    left: LeftFile, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account]
+    left: LeftFile,
+    root: Path,
+    special: Path,
+    users: Mapping[str, Account],
+    groups: Mapping[str, Account],
+    below: Below,
 ) -> bool:
     maps = Renumbering(
         {number: new for number, name in left.users.items() if (new := _number_of(name, users)) is not None},
@@ -96,6 +116,8 @@ def _follows(
     try:
         with parent(root, left.path) as (folder, name):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not left.inode:
+                return stat.S_ISLNK(status.st_mode) or below(Path(left.path), maps)
             if status.st_ino == left.inode:
                 change = read_change(folder, name, status, maps)
                 if not change.empty:
@@ -126,11 +148,14 @@ def _named(value: object) -> dict[int, str]:
     return {int(number): name for number, name in cast("dict[str, str]", value).items()}
 
 
-def _line(left: LeftFile) -> bytes:
-    line = {
+def _document(left: LeftFile) -> dict[str, object]:
+    return {
         "path": left.path.encode("utf-8", "surrogateescape").hex(),
         "inode": left.inode,
         "users": dict(left.users),
         "groups": dict(left.groups),
     }
-    return json.dumps(line).encode() + b"\n"
+
+
+def _line(left: LeftFile) -> bytes:
+    return json.dumps(_document(left)).encode() + b"\n"

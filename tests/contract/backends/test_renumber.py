@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -18,9 +19,10 @@ from hotsync.backends.renumber_file import Renumbering
 from hotsync.backends.renumber_left import LeftFiles
 from hotsync.engine.slave.account_plan import plan_accounts, read_master_accounts
 from hotsync.model.accounts.moves import Account, Move, NumberPlan, plan_numbers
-from hotsync.system import flags
+from hotsync.system import files, flags
 from hotsync.system.mounts import Mount
 from hotsync.system.paths import Paths
+from tests.support.images import MIB, make_disk, mounted
 
 pytestmark = pytest.mark.contract
 
@@ -190,7 +192,7 @@ def test_the_files_of_containers_of_a_person_follow_when_his_sub_ids_make_room(p
     assert (os.stat(outside).st_uid, os.stat(outside).st_gid) == (1000, 165536)
     assert plan_accounts(read_master_accounts(paths, look=False), accounts).empty
     LeftFiles(paths.state / "left").note(str(inside), os.stat(inside), {}, Renumbering({}, {}, {165569: "#7"}, {}))
-    LeftFiles(paths.state / "left").retry(paths.root, paths.state / "special", {}, {})
+    LeftFiles(paths.state / "left").retry(paths.root, paths.state / "special", {}, {}, nothing_below)
     assert os.stat(inside).st_uid == 7
 
 
@@ -200,11 +202,66 @@ def test_a_remembered_file_is_forgotten_when_it_is_gone_but_not_while_its_disk_i
     left.note(str(file), os.stat(file), {}, Renumbering({}, {}, {OLD: "a"}, {}))
     file.unlink()
     (paths.root / "srv/data/deep").rmdir()  # an empty mount point
-    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {})
+    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {}, nothing_below)
     assert len(left.read()) == 1
     make(paths.root / "srv/data/other", OLD, OLD)
-    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {})
+    left.retry(paths.root, paths.state / "special", {"a": Account("a", NEW)}, {}, nothing_below)
     assert left.read() == []
+
+
+def nothing_below(place: Path, _: Renumbering) -> bool:
+    raise AssertionError(f"{place} could be looked at from the first")
+
+
+def test_a_folder_that_cannot_be_read_is_named_until_it_can_and_follows_then(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (paths.root / "etc/passwd").write_text(f"a:x:{OLD}:{OLD}::/:/bin/sh\n")
+    deep = paths.root / "srv/data/deep"
+    file = make(deep / "file", OLD, 0)
+    accounts, real = LocalAccounts(paths, Manager()), files.open_beneath
+
+    def broken(base: int, path: str, flags: int) -> int:
+        if os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{base}"), path)) == str(deep):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(base, path, flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open_beneath", broken)
+        assert accounts.apply(NumberPlan((Move("a", OLD, NEW),))) == (str(deep),)
+    said = f"{deep} could not be looked at; it may have numbers of before: user a ({OLD})"
+    assert list(accounts.left) == [said], "an hour later, too"
+    with (paths.state / "accounts-left.jsonl").open("ab") as stream:
+        stream.write(b'{"path": "2f')  # cut while it was written
+    make(paths.root / "srv/data/other", OLD, 0)  # somebody else's by now
+    accounts.apply(NumberPlan())
+    assert list(accounts.left) == []
+    assert os.stat(file).st_uid == NEW
+    assert os.stat(paths.root / "srv/data/other").st_uid == OLD
+
+
+def test_a_line_that_was_cut_takes_no_other_one_along(paths: Paths) -> None:
+    left = LeftFiles(paths.state / "accounts-left.jsonl")
+    maps = Renumbering({}, {}, {OLD: "a"}, {})
+    left.note_unread("/one", maps)
+    with (paths.state / "accounts-left.jsonl").open("ab") as stream:
+        stream.write(b'{"path": "2f')
+    left.note_unread("/two", maps)
+    assert [each.path for each in left.read()] == ["/one", "/two"]
+
+
+def test_subvolumes_belong_to_their_file_system_and_snapshots_stay_what_they_were(paths: Paths) -> None:
+    image = paths.root / "image"
+    make_disk(image, 150 * MIB, "btrfs")
+    with mounted(image, paths.root / "disk") as disk:
+        for name in ("nested", "nested/deeper"):
+            subprocess.run(["btrfs", "-q", "subvolume", "create", disk / name], check=True)
+        found = [make(disk / name / "file", OLD, OLD) for name in ("", "nested", "nested/deeper")]
+        subprocess.run(["btrfs", "-q", "subvolume", "snapshot", "-r", disk / "nested", disk / "before"], check=True)
+        assert renumber(paths, Renumbering({OLD: NEW}, {OLD: NEW})) == []
+        assert [os.stat(file).st_uid for file in found] == [NEW, NEW, NEW]
+        assert os.stat(disk / "before/file").st_uid == OLD
+        assert not list(paths.state.glob("accounts-*"))
 
 
 class Manager:
