@@ -13,7 +13,7 @@ from hotsync.backends.units import HELD_MAIL, HOLD
 from hotsync.engine.one_master.hold import Holding
 from hotsync.engine.one_master.still_served import signs_on_the_wire, word_of_peer
 from hotsync.engine.rejoin.files import forget_attempt
-from hotsync.errors import HotSyncError, NotReady, StillServed, UsageError, WrongRole
+from hotsync.errors import CommandFailed, HotSyncError, NotReady, StillServed, UsageError, WrongRole
 from hotsync.flows.boot_guard import own_addresses
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
@@ -53,11 +53,17 @@ def hold(paths: Paths, clock: Clock, holding: Holding | None = None) -> bool:
         _log.error("%s", sentence_of(seen))
         if not seen.begun and not seen.planned:
             _tell_by_own_mail_server(paths, clock, seen)  # while it runs: it is production's
-        (holding or Holding(paths, Mute(paths))).apply()
+        holding = holding or Holding(paths, Mute(paths))
+        holding.apply()
         Standstill(paths).unblock()  # the mute holds now what a hand-over held
         drop_units(paths)
-        _log.error("Production's addresses are given up, its units are stopped.")
+        _log.error("Production's units are stopped.")
         command.run(["systemctl", "start", "--no-block", HELD_MAIL], ok=range(256))
+        if staying := holding.staying():  # whoever started this tries again
+            detail = f"{staying[0]} is still up on {staying[0].interface}"
+            line = f"ip address del {staying[0]} dev {staying[0].interface}"
+            raise CommandFailed(program="ip", status="without effect", detail=detail, line=line)
+        _log.error("Production's addresses are given up.")
         if seen.planned:
             command.run(["systemctl", "start", "--no-block", EXCHANGE_UNIT], ok=range(256))
         return True

@@ -63,7 +63,7 @@ def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, 
 
 def _standby_lacking(plan: NetworkPlan) -> str:
     """Return why this server would keep no address of its own, "" if it does: one that was lent is nobody's to keep."""
-    if not plan.choice.takes_addresses or not all(is_made_by_programs(each.interface) for each in plan.standby):
+    if not plan.choice.takes_addresses or plan.standby:
         return ""
     here = live.read_addresses(without_routers=True)
     lent = [address.address for address in here if not is_made_by_programs(address.interface)]

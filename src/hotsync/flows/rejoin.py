@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hotsync.backends.network.addresses import read_addresses
 from hotsync.engine.execute import execute
-from hotsync.engine.network.own_network import last_told, named_addresses
+from hotsync.engine.network.own_network import last_told, made_by_files, named_addresses
 from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.engine.rejoin.nethserver import database_records
 from hotsync.engine.rejoin.network import network_files
@@ -94,8 +94,10 @@ def prospect(
     promotion = load_promotion(paths)
     kept = promotion.network.standby if promotion is not None else ()
     network = last_told(paths)
-    gone = of_production(hold.addresses, named_addresses(paths), addresses_of(network), told.terms.serving, kept)
-    own = own_addresses(told.terms.standby, gone, kept, live_addresses())
+    made = made_by_files(paths)
+    known = addresses_of(network, configured=made)
+    gone = of_production(hold.addresses, named_addresses(paths), known, told.terms.serving, kept)
+    own = own_addresses(told.terms.standby, gone, kept, live_addresses(), made)
     gateways = hold.gateways or tuple(reversed(used_gateways(network)))
     rejoin = Rejoin(
         terms=told.terms,

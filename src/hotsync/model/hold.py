@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -104,12 +104,17 @@ def hint_of(hold: Hold) -> str:
     return HINT_PLANNED if hold.planned else HINT
 
 
-def to_give_up(live: Iterable[Address], standby: Iterable[Address]) -> tuple[Address, ...]:
+def to_give_up(
+    live: Iterable[Address], standby: Iterable[Address], configured: Collection[str] = ()
+) -> tuple[Address, ...]:
     """Given the addresses that a promotion takes over, and this server's standby ones, return those of production.
 
-    Bridges of container programs and the like are no part of the network that a promotion takes over.
+    Bridges of container programs and the like are no part of the network that a promotion takes over; those that this
+    server's files make (`configured`) are, whatever they are called.
     """
     kept = {address.address for address in standby}
     return tuple(
-        address for address in live if address.address not in kept and not is_made_by_programs(address.interface)
+        address
+        for address in live
+        if address.address not in kept and not is_made_by_programs(address.interface, configured)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from hotsync.errors import NotReady
@@ -38,20 +38,24 @@ def of_production(
 
 
 def own_addresses(
-    told: Iterable[Address], given_up: Iterable[Address], kept: Iterable[Address], live: Iterable[Address]
+    told: Iterable[Address],
+    given_up: Iterable[Address],
+    kept: Iterable[Address],
+    live: Iterable[Address],
+    configured: Collection[str] = (),
 ) -> tuple[Address, ...]:
     """Return the addresses of the SLAVE to be, each with the interface that was in its network.
 
     They are those that the new MASTER had as SLAVE (`told`, without interfaces); else those that this server `kept`
-    beside production's, or whatever it has `live` now on what no program has made for itself. Production's were
-    `given_up`. Raise NotReady if there are none.
+    beside production's, or whatever it has `live` now on what no program has made for itself (`configured`: what its
+    files make). Production's were `given_up`. Raise NotReady if there are none.
     """
     ours = tuple(given_up)
     found = tuple(placed for address in told if (placed := _placed(address, ours)) is not None)
     if found:
         return found
     gone = {address.address for address in ours}
-    here = (*kept, *(address for address in live if not is_made_by_programs(address.interface)))
+    here = (*kept, *(address for address in live if not is_made_by_programs(address.interface, configured)))
     others = tuple(address for address in here if address.address not in gone)
     if not others:
         raise NotReady(

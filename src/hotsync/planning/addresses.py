@@ -28,8 +28,9 @@ def plan_network(
 
     Addresses are those of the configuration, on the interfaces that had them (a file may say `en*` or a hardware
     address); where no file is understood, those that were in use on its cards and were not lent. What was lent is
-    taken as fixed. `own` are this host's fixed addresses: they become the standby ones. `pairs` say which cards take
-    whose place; raise ConfigError if they cannot.
+    taken as fixed. `own` are this host's fixed addresses: they become the standby ones, but for those that
+    container programs and the like give to what they make. `pairs` say which cards take whose place; raise ConfigError
+    if they cannot.
     """
     if not choice.takes_addresses:
         return NetworkPlan(NetworkChoice.KEEP, told.host_name)  # /etc/hostname and /etc/hosts are the MASTER's anyway
@@ -45,14 +46,19 @@ def plan_network(
         state, told = renamed(state, pairs), _told_by(told, table)
         leases = tuple(lease for lease in leases if table.get(lease.interface, lease.interface))
     theirs, gateways = _addresses(state, told)
+    made, taken = _made(state), {(each.address, each.prefix) for each in theirs}
     standby = tuple(
         replace(address, interface=top_of(state, address.interface)) if state else address
         for address in own
-        if (address.address, address.prefix) not in {(each.address, each.prefix) for each in theirs}
+        if not is_made_by_programs(address.interface, made) and (address.address, address.prefix) not in taken
     )
     return NetworkPlan(
         choice, told.host_name, theirs, gateways, standby, cards, pairs, leases=leases, servers=name_servers(told)
     )
+
+
+def _made(state: NetworkState | None) -> frozenset[str]:
+    return state.made if state is not None else frozenset()
 
 
 def _plain(state: NetworkState, cards: Pairs, *, needed: bool) -> NetworkState:
@@ -65,10 +71,11 @@ def _plain(state: NetworkState, cards: Pairs, *, needed: bool) -> NetworkState:
 
 
 def _addresses(state: NetworkState | None, told: NetworkFacts) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+    made = _made(state)
     used = {
         (address.address, address.prefix): interface.name
         for interface in told.interfaces
-        if interface.kind not in _NOT_OURS and not is_made_by_programs(interface.name)
+        if interface.kind not in _NOT_OURS and not is_made_by_programs(interface.name, made)
         for address in interface.addresses
         if not address.dynamic
     }

@@ -11,6 +11,7 @@ import pytest
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up, ifupdown
 from hotsync.engine.one_master.hold import LiveLines
+from hotsync.model.hold import to_give_up
 from hotsync.model.network.values import Address
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
@@ -83,6 +84,17 @@ def test_the_addresses_are_gone_before_the_network_manager_stops_and_what_it_bri
     LiveLines().give_up((PRODUCTION, OTHER), (STANDBY,))
     assert seen == [{STANDBY.address}]
     assert addresses() == {STANDBY.address}
+
+
+def test_an_address_on_an_ordinary_bridge_is_given_up_and_that_on_a_bridge_of_containers_stays() -> None:
+    lan, dock = Address("br-lan", "198.51.100.10", 24), Address("docker0", "172.17.0.1", 16)
+    for address in (lan, dock):
+        command.run(["ip", "link", "add", address.interface, "type", "bridge"])
+        live.add(address)
+    giving_up.give_up(to_give_up(live.read_addresses(without_routers=True), (STANDBY, PRODUCTION, OTHER)))
+    here = live.read_addresses()
+    assert lan not in here
+    assert {dock, STANDBY, PRODUCTION, OTHER} <= set(here)
 
 
 def all_of_6() -> set[str]:

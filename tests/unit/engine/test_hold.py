@@ -68,6 +68,7 @@ class Machine:
     done: list[str] = field(default_factory=list)
     started: list[set[str]] = field(default_factory=list)
     dies_after: int = -1
+    stubborn: frozenset[Address] = frozenset()
 
     def does(self, what: str) -> None:
         if len(self.done) == self.dies_after:
@@ -84,7 +85,8 @@ class Machine:
     def give_up(self, addresses: tuple[Address, ...], standby: tuple[Address, ...]) -> None:
         for address in addresses:
             self.does(f"address {address}")
-            self.addresses.remove(address)
+            if address not in self.stubborn:
+                self.addresses.remove(address)
         assert set(standby) <= set(self.addresses)
 
     def restore(self, addresses: tuple[Address, ...], gateways: tuple[Address, ...]) -> None:
@@ -385,6 +387,39 @@ def test_a_document_that_cannot_be_read_holds_all_the_same(paths: Paths, text: b
 
 def test_bridges_of_containers_and_standby_addresses_stay() -> None:
     assert to_give_up((OURS, STANDBY, BRIDGE), (STANDBY,)) == (OURS,)
+
+
+def test_a_bridge_of_the_administrators_is_productions_whatever_it_is_called(paths: Paths) -> None:
+    """What a promotion takes over is given up: else two servers have one address."""
+    lan, docks = Address("br-lan", "192.0.2.10", 24), Address("docker-lan", "198.51.100.10", 24)
+    assert to_give_up((lan, docks, BRIDGE), ()) == (lan, docks)
+    network = paths.at("/etc/network")
+    network.mkdir(parents=True)
+    (network / "interfaces").write_text("iface docker0 inet static\n address 172.17.0.1/16\n bridge_ports eth0\n")
+    machine = Machine(addresses=[lan, BRIDGE, STANDBY])
+    save_hold(paths, Hold(4, 5.0))
+    done = holding(paths, machine).apply()
+    assert machine.addresses == [STANDBY]
+    assert done is not None
+    assert done.addresses == (lan, BRIDGE)
+    assert has_left(paths)
+
+
+def test_it_is_not_said_that_the_addresses_are_given_up_while_one_is_up(paths: Paths) -> None:
+    machine = Machine(stubborn=frozenset({OTHER}))
+    save_hold(paths, Hold(4, 5.0))
+    made = holding(paths, machine)
+    made.apply()
+    assert made.staying() == (OTHER,)
+    assert "dovecot.service" not in machine.active  # all else is done
+    assert not has_left(paths)
+    machine.stubborn = frozenset()
+    made.apply()
+    assert (made.staying(), has_left(paths)) == ((), True)
+    machine.addresses.append(OTHER)  # somebody brings it back
+    machine.stubborn = frozenset({OTHER})
+    made.apply()
+    assert not has_left(paths)
 
 
 def test_the_real_parts_are_what_is_used_by_itself(paths: Paths) -> None:

@@ -15,6 +15,7 @@ from hotsync.cli.rejoin import rejoin_command
 from hotsync.engine.one_master import still_served
 from hotsync.errors import (
     ClockSkew,
+    CommandFailed,
     EpochReleased,
     ExitCode,
     HotSyncError,
@@ -77,8 +78,13 @@ class Held:
 
     done: list[str] = field(default_factory=list[str])
 
+    up: tuple[Address, ...] = ()
+
     def apply(self) -> None:
         self.done.append("held")
+
+    def staying(self) -> tuple[Address, ...]:
+        return self.up
 
 
 @pytest.fixture
@@ -137,6 +143,19 @@ def test_a_master_that_handed_over_raises_no_alarm(paths: Paths, machine: Held) 
     ]
     assert flow.mail_held(paths, TickingClock())
     assert "it handed over to the other server" in paths.at("/run/motd.d/hotsync").read_text()
+
+
+def test_where_an_address_of_production_does_not_go_that_is_tried_again_and_nothing_else_begins(
+    paths: Paths, machine: Held
+) -> None:
+    save_hold(paths, replace(HOLD, planned=True))
+    machine.up = (Address("br-lan", "192.0.2.10", 24),)
+    with pytest.raises(CommandFailed, match=r"192\.0\.2\.10/24 is still up on br-lan"):
+        flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done == ["held", "systemctl start --no-block hotsync-held-mail.service"]
+    machine.up = ()
+    assert flow.hold(paths, TickingClock(), machine)  # type: ignore[arg-type]
+    assert machine.done[-1] == "systemctl start --no-block hotsync-exchange.service"
 
 
 def test_at_the_next_boot_it_is_said_again_without_the_mail_server_that_is_held(paths: Paths, machine: Held) -> None:

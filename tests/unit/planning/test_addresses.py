@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hotsync.errors import ConfigError
@@ -60,6 +62,20 @@ def test_where_no_file_is_understood_the_fixed_addresses_of_the_cards_are_taken(
     plan = plan_network(NetworkChoice.MASTERS, None, TOLD, OWN)
     assert plan.addresses == (Address("eth0", "10.77.0.1", 24), Address("eth0", "10.77.0.50", 24))
     assert plan.gateways == (Address("eth0", "10.77.0.254", 32),)
+
+
+def test_an_ordinary_bridge_is_no_program_s_and_what_programs_made_here_becomes_no_standby_address() -> None:
+    lan = Address("br-lan", "10.77.0.1", 24)
+    told = replace(TOLD, interfaces=(InterfaceFact("br-lan", "", "bridge", addresses=(AddressFact("10.77.0.1", 24),)),))
+    assert plan_network(NetworkChoice.MASTERS, None, told, ()).addresses == (lan,)
+    bridges = Address("docker0", "172.17.0.1", 16), Address("virbr0", "192.168.122.1", 24)
+    state = NetworkState((Interface("eth0", master="br-lan"), Interface("br-lan", addresses=(lan,), link=Bridge())))
+    plan = plan_network(NetworkChoice.MASTERS, state, told, (*OWN, *bridges))
+    assert plan.standby == (Address("br-lan", "10.77.0.2", 24),)
+    assert plan_network(NetworkChoice.MASTERS, None, told, bridges).standby == ()
+    # a file makes it: it is there without that program
+    files = NetworkState((*state.interfaces, Interface("docker0", link=Bridge())))
+    assert plan_network(NetworkChoice.MASTERS, files, told, bridges).standby == bridges[:1]
 
 
 def test_where_the_network_is_kept_only_the_name_is_the_masters() -> None:

@@ -95,6 +95,9 @@ def test_without_one_it_takes_what_it_kept_or_has() -> None:
     assert own_addresses((), PRODUCTION, (kept,), (kept, live, bridge, *PRODUCTION)) == (kept, live)
     with pytest.raises(NotReady):
         own_addresses((), PRODUCTION, (), (bridge,))
+    assert own_addresses((), PRODUCTION, (), (bridge,), {"docker0"}) == (bridge,)  # a file makes it
+    lan = Address("br-lan", "10.77.0.9", 24)
+    assert own_addresses((), PRODUCTION, (), (bridge, lan)) == (lan,)
 
 
 def test_the_files_lose_productions_addresses_and_ask_nobody_for_another() -> None:

@@ -27,6 +27,16 @@ def configured(paths: Paths) -> NetworkState | None:
         return None
 
 
+def made_by_files(paths: Paths) -> frozenset[str]:
+    """Return the bridges and the like that this server's network files make; none where they cannot be read."""
+    try:
+        state = configured(paths)
+    except OSError as error:  # no address stays for that
+        _log.warning("The network's files cannot be read: %s", error)
+        return frozenset()
+    return state.made if state is not None else frozenset()
+
+
 def named_addresses(paths: Paths) -> tuple[Address, ...]:
     """Return the fixed addresses that this server's files give to interfaces by their names."""
     state = configured(paths)
@@ -50,4 +60,4 @@ def last_leases(paths: Paths, state: NetworkState | None) -> tuple[Address, ...]
     """Given what the files say (None: not understood), return what a DHCP server had lent, as far as they ask one."""
     if state is not None and not state.uses_dhcp:
         return ()
-    return addresses_of(last_told(paths), lent_only=state is not None)
+    return addresses_of(last_told(paths), lent_only=state is not None, configured=state.made if state else ())

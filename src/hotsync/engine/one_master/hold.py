@@ -19,6 +19,7 @@ from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
 from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
+from hotsync.engine.network.own_network import made_by_files
 from hotsync.errors import CommandFailed, NotServing, StaleEpoch
 from hotsync.model.facts import UnitFact
 from hotsync.model.hold import Hold, hint_of, to_give_up
@@ -27,7 +28,7 @@ from hotsync.model.network.values import Address
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
-from hotsync.state.handover import current, note_left
+from hotsync.state.handover import current, forget_left, note_left
 from hotsync.state.hold import drop_hold, held, hold_network, load_hold, save_hold, save_hold_for_good
 from hotsync.system.paths import Paths
 
@@ -101,6 +102,7 @@ class Holding:
     active_units: Callable[[], frozenset[str]] = production_units.active_units
     wanted_units: Callable[[], frozenset[str]] = production_units.wanted_at_boot
     still: Standstill | None = None
+    made: Callable[[Paths], frozenset[str]] = made_by_files
 
     def apply(self) -> Hold | None:
         """Make true what held.json says, and return it; None if this server does not hold itself.
@@ -147,19 +149,26 @@ class Holding:
             store.set_production(self.paths, False)
         except OSError as error:  # a disk that takes nothing: that must not keep the addresses
             _log.error("The production flag is still there: %s", error)
-        standby = self._standby()
         if not hold.begun:
             hold = replace(
                 hold,
                 begun=True,
                 ran=self._ran(hold, self._active()),
-                addresses=to_give_up(self.lines.served(), standby),
+                addresses=self.staying(),
                 gateways=self.lines.gateways(),
             )
             save_hold(self.paths, hold)
-        self.lines.give_up(to_give_up(self.lines.served(), standby), standby)
-        note_left(self.paths)
+        self.lines.give_up(self.staying(), self._standby())
+        if staying := self.staying():
+            _log.error("Addresses of production are still up: %s", ", ".join(map(str, staying)))
+            forget_left(self.paths)
+        else:
+            note_left(self.paths)
         return hold
+
+    def staying(self) -> tuple[Address, ...]:
+        """Return production's addresses that are up here now: those that a held server is to give up."""
+        return to_give_up(self.lines.served(), self._standby(), self.made(self.paths))
 
     def _active(self) -> frozenset[str]:
         """Return the units that run; none where systemd does not answer: no address stays for that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from hotsync.model.facts import NetworkFacts
@@ -25,13 +25,16 @@ def lent(state: NetworkState, told: NetworkFacts) -> tuple[Address, ...]:
     )
 
 
-def addresses_of(told: NetworkFacts, *, lent_only: bool = False) -> tuple[Address, ...]:
+def addresses_of(
+    told: NetworkFacts, *, lent_only: bool = False, configured: Collection[str] = ()
+) -> tuple[Address, ...]:
     """Return the addresses that a network had in use and a promotion may take: not those that were made of a router's
-    announcement, nor those of what programs made for themselves; `lent_only`: those alone that a DHCP server lent."""
+    announcement, nor those of what programs made for themselves, and no file (`configured`: what files make);
+    `lent_only`: those alone that a DHCP server lent."""
     return tuple(
         Address(interface.name, fact.address, fact.prefix)
         for interface in told.interfaces
-        if not is_made_by_programs(interface.name) and interface.name != "lo"
+        if not is_made_by_programs(interface.name, configured) and interface.name != "lo"
         for fact in interface.addresses
         if (fact.dynamic or not lent_only) and not (fact.dynamic and ":" in fact.address and fact.prefix != 128)
     )

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from hotsync.errors import ConfigError
 from hotsync.model.network.links import Link, Route
+
+_OF_PROGRAMS = re.compile(
+    r"docker\d+|docker_gwbridge|br-[0-9a-f]{12}|virbr\d+(-nic)?|lxcbr\d+|lxdbr\d+|podman\d+|cni\d+|cni-podman\d+"
+    r"|veth[0-9a-f]{7,8}"
+)
+"""How container programs and hypervisors call what they make, to the letter: `br-lan` is an administrator's bridge."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,9 +68,12 @@ def is_name(text: str) -> bool:
     return bool(text) and not set(text) & set("*?[]! \t")
 
 
-def is_made_by_programs(name: str) -> bool:
-    """Given an interface, return whether a container program or hypervisor made it for itself, by its name."""
-    return name.startswith(("docker", "virbr", "lxcbr", "lxdbr", "podman", "cni", "br-"))
+def is_made_by_programs(name: str, configured: Collection[str] = ()) -> bool:
+    """Given an interface, return whether a container program or hypervisor made it for itself, by its name.
+
+    `configured` are those that the network's files make (`NetworkState.made`): none of them, whatever they are called.
+    """
+    return name not in configured and _OF_PROGRAMS.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
