@@ -461,6 +461,14 @@ class NotHeld(HotSyncError):
     hint = "Look at the MASTER: is /var/lib/hotsync full or read-only, does hotsync-hold.path run? Keep it off."
 
 
+class StillAnswers(HotSyncError):
+    """It still answered {seconds} seconds after that ({evidence})"""
+
+    code = "alive"
+    exit_code = ExitCode.STEP
+    hint = "Look at the old MASTER: does it stop, and what holds it up? Keep it off."
+
+
 class NetworkSilent(HotSyncError):
     """Nobody answered with the new network (asked: {asked}), so the one from before is back after {seconds} seconds"""
 

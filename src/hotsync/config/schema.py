@@ -358,7 +358,7 @@ class Settings(BaseModel):
         "FenceSeconds",
         Number(1, 600),
         "30",
-        "on the SLAVE: how long `FenceCommand` may take",
+        "on the SLAVE: how long `FenceCommand` may take; that the MASTER is silent then is waited for besides",
         unit="seconds",
     )
     fence_test: str = _setting(

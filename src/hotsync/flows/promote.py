@@ -254,13 +254,13 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
         if answers.back is not None and not _has_begun(paths):
             with gone_back(paths, clock, answers.back, say) as (number, notes):
                 answers = replace(answers, generation=number, notes=(*answers.notes, *notes))
-                _carry_out(paths, prospect(paths, answers, clock), progress, clock)
+                _carry_out(paths, prospect(paths, answers, clock), progress, clock, say)
             return _ended(paths, started, clock)
         seen = prospect(paths, answers, clock)
         if answers.planned and not seen.resumed:
             with switchover.handed_over(paths, clock, say) as handed:
                 answers = replace(answers, generation=handed.generation, handed=handed)
-                _carry_out(paths, prospect(paths, answers, clock), progress, clock, handed.claim_until)
+                _carry_out(paths, prospect(paths, answers, clock), progress, clock, say, handed.claim_until)
         else:
             if seen.resumed:
                 _keep_answer(paths, seen)
@@ -268,7 +268,7 @@ def run(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: S
                     document.add_fence(paths, _TYPED)
                 for note in answers.notes:
                     document.add_note(paths, note)
-            _carry_out(paths, seen, progress, clock)
+            _carry_out(paths, seen, progress, clock, say)
         return _ended(paths, started, clock)
 
 
@@ -289,9 +289,9 @@ def _ended(paths: Paths, started: float, clock: Clock) -> Outcome:
 
 
 def _carry_out(
-    paths: Paths, seen: Prospect, progress: Progress, clock: Clock, claim_until: float | None = None
+    paths: Paths, seen: Prospect, progress: Progress, clock: Clock, say: Say, claim_until: float | None = None
 ) -> None:
-    parts = promotion_host.build(paths, clock, claim_until)
+    parts = promotion_host.build(paths, clock, claim_until, say)
     execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
 
 

@@ -18,7 +18,7 @@ class Tier(StrEnum):
 
 WORDS = {
     Tier.AGENT: "its HotSync holds it",
-    Tier.SSH: "it was told to switch off by ssh",
+    Tier.SSH: "it was switched off by ssh",
     Tier.COMMAND: "the site's command ended it",
     Tier.PERSON: "a person typed that it cannot serve",
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -334,11 +335,16 @@ def hold_unit(host: Host) -> Iterator[None]:
 
 
 def test_a_master_whose_disk_takes_nothing_and_that_keeps_its_addresses_is_fenced_by_the_next_way(
-    paired: Pair, monkeypatch: pytest.MonkeyPatch
+    paired: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fence_agent, "LEAVES_SECONDS", 1.0)
     paths, disk = paired.slave.paths, os.fspath(paired.master.paths.state)
-    paired.slave.set("hotsync", FenceCommand="/usr/bin/true")
+    program = tmp_path / "cut-off"
+    program.write_text(
+        f"#!/bin/sh\nip address del {MASTER_ADDRESS}/32 dev lo\nip route del local {MASTER_ADDRESS} table local\n"
+    )
+    program.chmod(0o755)
+    paired.slave.set("hotsync", FenceCommand=str(program))
     save_role(paths, RoleRecord(Role.SLAVE, epoch=0, claim=1))
     document.save_promotion(paths, Promotion(1, 0, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
     paired.master.start()

@@ -10,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.config.schema import Settings
+from hotsync.engine.fence import switched_off
 from hotsync.engine.fence import tiers as engine
 from hotsync.engine.fence.tiers import fault_of
 from hotsync.errors import CommandFailed, NotHeld, PeerUnreachable
+from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts
 from hotsync.model.fence import FenceResult, Tier, sentence_of, tiers_left
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.facts import render_facts
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
@@ -50,7 +54,9 @@ def test_of_ways_that_were_tried_again_the_report_says_what_came_of_them_at_last
     failed = FenceResult(Tier.AGENT, False, "nobody is there"), FenceResult(Tier.SSH, False, "no route to host")
     later = (*failed, FenceResult(Tier.AGENT, False, "reset"))
     assert "(agent: reset, ssh: no route to host)" in sentence_of(later)
-    assert sentence_of((*later, FenceResult(Tier.SSH, True))).startswith("The old MASTER was fenced: it was told")
+    assert (
+        sentence_of((*later, FenceResult(Tier.SSH, True))) == "The old MASTER was fenced: it was switched off by ssh."
+    )
 
 
 def test_nothing_is_said_of_a_fence_before_there_was_one() -> None:
@@ -66,6 +72,9 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), ()))
     monkeypatch.setattr(engine, "load_identity", lambda _: None)
     monkeypatch.setattr(engine, "leads_here", lambda _: False)
+    monkeypatch.setattr(engine, "called", lambda _: (frozenset({"203.0.113.5"}), 2222))
+    monkeypatch.setattr(switched_off, "is_own", lambda _: False)
+    monkeypatch.setattr(switched_off, "signs_of_life", lambda *_: ())
     return paths
 
 
@@ -197,6 +206,65 @@ def test_a_master_whose_hotsync_hears_and_does_not_hold_it_is_switched_off(
     agent, ssh = results(paths)
     assert (agent.reached, ssh.tier, ssh.reached) == (False, Tier.SSH, True)
     assert agent.detail == "It heard of epoch 1 at 192.0.2.10, but it has not written down that it holds itself"
+
+
+def test_a_master_that_was_told_to_switch_off_and_answers_on_is_cut_off_by_the_next_way(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An order is none until it is carried out: before that no address of it is taken."""
+    program = tmp_path / "fence"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    settings(monkeypatch, fence_ssh="old-master", fence_command=str(program))
+    monkeypatch.setattr(engine, "_knock", lambda *_: False)
+    ran: list[str] = []
+
+    def run(argv: list[str], **_: object) -> Completed:
+        ran.append(argv[0])
+        return Completed(0, b"", b"")
+
+    def look(*_: object) -> tuple[str, ...]:
+        return () if str(program) in ran else ("02:0a holds 192.0.2.10", "192.0.2.10 answers ping")
+
+    monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", run)
+    monkeypatch.setattr(switched_off, "signs_of_life", look)
+    said: list[str] = []
+    engine.fence(paths, TickingClock(), said.append)
+    _, ssh, site = results(paths)
+    assert not ssh.reached
+    assert ssh.detail == ("It still answered 120 seconds after that (02:0a holds 192.0.2.10; 192.0.2.10 answers ping)")
+    assert site.reached
+    assert 3 < len(said) < 20  # it is said now and then
+    assert said[0] == "The old MASTER still answers (02:0a holds 192.0.2.10): it is waited for, 119 s at most."
+
+
+def test_who_has_stopped_is_asked_where_it_was_called_if_that_is_its_own_address(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hypervisor that ends it stays on; a MASTER whose production wire is out answers elsewhere."""
+    asked: list[tuple[str, list[str], set[int]]] = []
+
+    def look(peer: str, _: int, master: tuple[Address, ...], services: set[int]) -> tuple[str, ...]:
+        asked.append((peer, [each.address for each in master], services))
+        return ()
+
+    monkeypatch.setattr(switched_off, "signs_of_life", look)
+    facts = paths.replica / "tree/var/lib/hotsync/spool/facts"
+    facts.mkdir(parents=True)
+    network = NetworkFacts("master", (InterfaceFact("eth1", addresses=(AddressFact("203.0.113.5", 24),)),))
+    for name, content in render_facts(MasterFacts(network=network)).items():
+        (facts / name).write_bytes(content)
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    for further in ("203.0.113.5", "203.0.113.66"):
+        switched_off.asking(paths, PEER, promotion, [further], 2222)()
+    monkeypatch.setattr(switched_off, "is_own", lambda address: address == PEER.address)
+    switched_off.asking(paths, PEER, promotion)()
+    assert asked == [
+        ("192.0.2.10", ["203.0.113.5"], {2222}),
+        ("192.0.2.10", [], {2222}),
+        ("fe80::1%eth0", [], set()),
+    ]
 
 
 def test_one_that_answers_nonsense_is_not_counted_as_reached(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

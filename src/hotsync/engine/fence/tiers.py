@@ -1,5 +1,5 @@
 """Fences the old MASTER after the claim: its agent, ssh, a command of the site. Each is tried once a run, whatever
-comes; one that reached it is never repeated."""
+comes, and counts only once the MASTER is seen to be silent; one that reached it is never repeated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import repeat
@@ -16,6 +16,7 @@ from pathlib import Path
 from hotsync.backends import ssh
 from hotsync.config.schema import Settings
 from hotsync.engine.fence.agent import watch_it_leave
+from hotsync.engine.fence.switched_off import Say, asking, wait_until_silent
 from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable
 from hotsync.model.fence import FenceResult, Tier, tiers_left
 from hotsync.model.identity import Peer, Role
@@ -35,6 +36,7 @@ from hotsync.transport.tls import load_identity
 
 KNOCK_SECONDS = 1.5
 ANSWER_SECONDS = 10.0
+Wait = Callable[[Iterable[str], int], str]
 SWITCH_OFF = ("systemctl", "--no-block", "poweroff")
 _log = logging.getLogger("hotsync.fence")
 
@@ -50,17 +52,24 @@ def fences_left(paths: Paths, promotion: Promotion) -> tuple[Tier, ...]:
     return tiers_left(settings.fence_ssh, settings.fence_command, promotion.fences)
 
 
-def fence(paths: Paths, clock: Clock) -> None:
-    """Try every way that is left, once; write down what came of each, and stop after one that reached the MASTER."""
+def fence(paths: Paths, clock: Clock, say: Say = _log.info) -> None:
+    """Try every way that is left, once; write down what came of each, and stop after one that reached the MASTER.
+
+    Who is switched off is waited for, which `say` tells.
+    """
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     promotion = document.load_promotion(paths)
     if peer is None or promotion is None:
         return
+
+    def wait(further: Iterable[str], port: int) -> str:
+        return wait_until_silent(asking(paths, peer, promotion, further, port), clock, say)
+
     ways: Mapping[Tier, Callable[[], str]] = {
         Tier.AGENT: lambda: _agent(paths, clock, settings, peer, promotion.epoch),
-        Tier.SSH: lambda: _ssh(settings),
-        Tier.COMMAND: lambda: _command(settings, peer),
+        Tier.SSH: lambda: _ssh(settings, wait),
+        Tier.COMMAND: lambda: _command(settings, peer, wait),
     }
     results, tried = promotion.fences, list[Tier]()
     while left := tiers_left(settings.fence_ssh, settings.fence_command, results, tried):
@@ -146,14 +155,16 @@ def _knock(address: str, port: int) -> bool:
     return False
 
 
-def _ssh(settings: Settings) -> str:
-    """Switch the MASTER off by ssh."""
+def _ssh(settings: Settings, wait: Wait) -> str:
+    """Switch the MASTER off by ssh, and wait until it is off."""
     target = settings.fence_ssh
     if leads_here(target):
         fault = f"{target} is this server itself now"
         raise CommandFailed(program="ssh", status="not run", detail=fault, line=f"ssh -G {target}")
+    addresses, port = called(target)
     ssh.run(target, SWITCH_OFF)
-    return f"{target} switches itself off"
+    # its own addresses beside production's tell, too, that it is off: this way to it may be the only one
+    return f"{target} switched itself off: {wait(addresses, port)}"
 
 
 def leads_here(target: str) -> bool:
@@ -161,18 +172,25 @@ def leads_here(target: str) -> bool:
 
     A promotion that goes on has the MASTER's addresses, names and host keys already.
     """
+    addresses, _ = called(target)
+    return any(map(is_own, addresses))
+
+
+def called(target: str) -> tuple[frozenset[str], int]:
+    """Return the addresses and the port that ssh would call."""
     told = command.run(["ssh", "-G", "--", target], timeout=ssh.SECONDS).text
-    hosts = [line.partition(" ")[2] for line in told.splitlines() if line.startswith("hostname ")]
-    return any(is_own(address) for host in hosts for address in addresses_of(host))
+    options = dict(line.split(" ", 1) for line in told.splitlines() if line.startswith(("hostname ", "port ")))
+    return addresses_of(options.get("hostname", "")), int(options.get("port", "22"))
 
 
-def _command(settings: Settings, peer: Peer) -> str:
-    """Run the site's program with the MASTER's name and address; its exit status 0 says that the MASTER is off."""
+def _command(settings: Settings, peer: Peer, wait: Wait) -> str:
+    """Run the site's program with the MASTER's name and address; its exit status 0 says that the MASTER is off, which
+    is looked at."""
     program = Path(settings.fence_command)
     if fault := fault_of(program):
         raise CommandFailed(program=str(program), status="not run", detail=fault, line=f"ls -l {program}")
     command.run([os.fspath(program), peer.name, peer.address], timeout=float(settings.fence_seconds), unread=True)
-    return f"{program} ended with 0"
+    return f"{program} ended with 0: {wait((), 0)}"
 
 
 def fault_of(program: Path) -> str:

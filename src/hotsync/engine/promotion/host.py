@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hotsync.backends import production_units, selinux
 from hotsync.backends.checks import PostgresqlServer
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
+from hotsync.engine.fence.switched_off import Say
 from hotsync.engine.promotion.accounts import PromotionAccounts
 from hotsync.engine.promotion.facts import ADDRESSES_CHECK, UNITS_CHECK
 from hotsync.engine.promotion.files import PromotionFiles
@@ -51,6 +53,7 @@ from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
 from hotsync.transport.presence import load_presence
 
+_log = logging.getLogger("hotsync.promotion")
 _ATTEMPTS = 4
 _PATIENCE_SECONDS = 1.0
 
@@ -65,13 +68,16 @@ class PromotionParts:
     host: Host
 
 
-def build(paths: Paths, clock: Clock | None = None, claim_until: float | None = None) -> PromotionParts:
-    """Given the places of this host, return its ground and its ports; nothing is claimed after `claim_until`."""
+def build(
+    paths: Paths, clock: Clock | None = None, claim_until: float | None = None, say: Say = _log.info
+) -> PromotionParts:
+    """Given the places of this host, return its ground and its ports; nothing is claimed after `claim_until`, and `say`
+    tells what is waited for."""
     ground = Ground(paths)
     etc = PreparedEtc(paths, ground.own_etc, partial(network_files, paths.replica / "tree" / ETC))
     units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
-        roles=PromotionRoles(paths, clock or SystemClock(), claim_until),
+        roles=PromotionRoles(paths, clock or SystemClock(), claim_until, say),
         network=PromotionNetwork(paths, lambda: _claimed(paths), partial(document.add_note, paths)),
         accounts=PromotionAccounts(paths),
         packages=_Packages(),

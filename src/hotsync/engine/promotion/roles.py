@@ -10,6 +10,7 @@ from pathlib import Path
 from hotsync.backends import yum_plugin
 from hotsync.backends.production_units import permit_flag
 from hotsync.backends.units import DAEMON, DRILL_TIMER, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
+from hotsync.engine.fence.switched_off import Say
 from hotsync.engine.fence.tiers import fence
 from hotsync.engine.one_master.switchover import confirm
 from hotsync.engine.open_replica import open_replica
@@ -32,11 +33,15 @@ _log = logging.getLogger("hotsync.roles")
 class PromotionRoles:
     """The commit point of a promotion."""
 
-    def __init__(self, paths: Paths, clock: Clock, claim_until: float | None = None) -> None:
-        """`claim_until`: a MASTER that hands over waits for the claim until then, by our monotonic clock."""
+    def __init__(self, paths: Paths, clock: Clock, claim_until: float | None = None, say: Say = _log.info) -> None:
+        """`claim_until`: a MASTER that hands over waits for the claim until then, by our monotonic clock.
+
+        `say` tells what is waited for.
+        """
         self._paths = paths
         self._clock = clock
         self._claim_until = claim_until
+        self._say = say
 
     def claim(self, promotion: Promotion) -> None:
         """Take the promotion's epoch durably; raise StaleEpoch, WrongRole, NotPromotable if a generation came."""
@@ -74,7 +79,7 @@ class PromotionRoles:
         """
         promotion = document.load_promotion(self._paths)
         if promotion is None or not promotion.planned:
-            fence(self._paths, self._clock)
+            fence(self._paths, self._clock, self._say)
         elif promotion.awaits_confirmation:
             said = confirm(self._paths, self._clock, promotion.epoch)
             document.add_fence(self._paths, FenceResult(Tier.AGENT, True, said))
