@@ -154,7 +154,9 @@ def _run(paths: Paths, only_permissions: bool, as_json: bool, timer: bool) -> in
     else:
         _show(done)
         if done.run is not None and not timer and sys.stdin.isatty() and is_open(paths):
-            click.echo("This server has other network cards than the MASTER. For a promotion, say which is which.")
+            click.echo(
+                "The network cards of both servers differ by name or by wire. For a promotion, say which is which."
+            )
             _keep(paths, ask_pairs(cards_of(paths)))
     return done.report.exit_code
 

@@ -23,9 +23,10 @@ def cards_of(paths: Paths) -> CardsFacts:
 
 
 def is_open(paths: Paths) -> bool:
-    """Return whether the cards of both servers have other names, and nobody said which is which."""
+    """Return whether the cards of both servers have other names, or are on other wires than their names say, and nobody
+    said which is which."""
     found = read_cards(Ground(paths))
-    return bool(found.theirs) and not found.fit and not found.confirmed
+    return bool(found.theirs) and not found.confirmed and (not found.fit or bool(found.crossing().cards))
 
 
 def confirm(paths: Paths, pairs: Pairs) -> Pairs:

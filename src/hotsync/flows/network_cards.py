@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from hotsync.backends.network import addresses as live
@@ -12,11 +13,19 @@ from hotsync.errors import ConfigError, HotSyncError
 from hotsync.model.network.cards import Card, Pairs, Proposed, complete, is_card
 from hotsync.model.network.rename import resolved
 from hotsync.model.promotion import ETC
-from hotsync.planning.cards import master_cards, networks_of, on_its_wire, propose
+from hotsync.planning.cards import crossed, master_cards, networks_of, on_its_wire, propose
 from hotsync.sources.facts import read_interfaces
 from hotsync.state.cards import load_pairs
 
 SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The MASTER's cards that seem to be on another card's wire here, and what would be proposed for all of them."""
+
+    cards: tuple[Proposed, ...] = ()
+    proposal: tuple[Proposed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +51,31 @@ class CardsFacts:
         """Return whether this server has a card of each name that the MASTER's network needs."""
         return {card.name for card in self.theirs if card.used} <= set(self.names)
 
+    @property
+    def may_be_crossed(self) -> bool:
+        """Return whether cards that fit by their names may be on other wires, and nobody said that they are not."""
+        return self.fit and not self.confirmed and len(self.here) > 1
+
     def proposal(self) -> tuple[Proposed, ...]:
         """Return what is proposed for each of the MASTER's cards, from what answers on the wires now."""
         return propose(self.theirs, _listening(self.here, self.theirs))
+
+    def crossing(self) -> Crossing:
+        """Return which cards are on other wires than their names say, from what answers there now."""
+        if not self.may_be_crossed:
+            return Crossing()
+        here = _listening(self.here, self.theirs)
+        return Crossing(crossed(self.theirs, here), propose(self.theirs, here))
+
+
+def listening(cards: CardsFacts) -> Callable[[], Crossing]:
+    """Listen on the wires from now on; what is returned waits for that. Meanwhile other things can be read."""
+    if not cards.may_be_crossed:
+        return Crossing
+    pool = ThreadPoolExecutor(max_workers=1)
+    found = pool.submit(cards.crossing)
+    pool.shutdown(wait=False)
+    return found.result
 
 
 def read_cards(ground: Ground) -> CardsFacts:

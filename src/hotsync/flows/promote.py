@@ -231,6 +231,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         promotion = with_handed(promotion, answers.handed)
     preflight = read_preflight(parts, promotion, layout, network.found, asked=wanted is not None)
     promotion = replace(promotion, notes=(*promotion.notes, *ground.own_disks.notes(preflight.disks)))
+    preflight = replace(preflight, network=network.heard())
     if alive is not None:
         preflight = replace(preflight, signs_of_life=alive())  # silence took its time while all else was read
     if answers.planned and answers.handed is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.backends.network import addresses as live
@@ -10,7 +11,7 @@ from hotsync.engine.network.writing import own_names, writer, written
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.errors import ConfigError, NotPromotable
 from hotsync.flows import promote_look as look
-from hotsync.flows.network_cards import CardsFacts, read_cards
+from hotsync.flows.network_cards import CardsFacts, Crossing, listening, read_cards
 from hotsync.model.facts import NetworkFacts
 from hotsync.model.network.cards import Pairs, complete, is_same, shown
 from hotsync.model.network.values import NetworkState, is_made_by_programs
@@ -27,6 +28,21 @@ class NetworkView:
 
     plan: NetworkPlan
     found: NetworkFound
+    crossing: Callable[[], Crossing] = Crossing
+
+    def heard(self) -> NetworkFound:
+        """Return what was found out, with what the wires say of the cards; wait for that."""
+        crossing = self.crossing()
+        if not crossing.cards:
+            return self.found
+        said = (f"the MASTER's {each.card} seems to be {each.here} here: {each.reason}" for each in crossing.cards)
+        used = [each for each in crossing.proposal if each.used]
+        return replace(
+            self.found,
+            crossed=tuple(said),
+            proposal=shown(tuple((each.card, each.here) for each in used)),
+            same=shown(tuple((each.card, each.card) for each in used)),
+        )
 
 
 def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, *, asked: bool) -> NetworkView:
@@ -58,7 +74,8 @@ def plan_for(parts: PromotionParts, choice: NetworkChoice | None, pairs: Pairs, 
         asked=asked,
         standby_lacking=_standby_lacking(plan),
     )
-    return NetworkView(plan, found)
+    listens = choice is NetworkChoice.MASTERS and not missing
+    return NetworkView(plan, found, listening(cards) if listens else Crossing)
 
 
 def _standby_lacking(plan: NetworkPlan) -> str:

@@ -91,6 +91,21 @@ def propose(theirs: Sequence[Card], here: Sequence[Card]) -> tuple[Proposed, ...
     return tuple(Proposed(card.name, *found.get(card.name, none), used=card.used) for card in theirs)
 
 
+def crossed(theirs: Sequence[Card], here: Sequence[Card]) -> tuple[Proposed, ...]:
+    """Return the MASTER's cards whose wire seems to be that of another card here than the one of the same name.
+
+    Only what was heard or is configured counts, and only where nothing of that speaks for the same name: two servers
+    always have other hardware addresses, and a wire on which nobody answers says nothing.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    signs: tuple[_Fit, ...] = (_answered, _same_network)
+    for fits in signs:
+        _pair(theirs, here, fits, found)
+    names = {card.name for card in here}
+    asked = [card.name for card in theirs if card.used and card.name in names and card.name in found]
+    return tuple(Proposed(name, *found[name]) for name in asked if found[name][0] != name)
+
+
 def _pair(theirs: Sequence[Card], here: Sequence[Card], fits: _Fit, found: dict[str, tuple[str, str]]) -> None:
     """Add the pairs that one sign makes among the cards that have none; of several that fit those of one name first."""
     for same_name in (True, False):

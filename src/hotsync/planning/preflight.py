@@ -22,7 +22,9 @@ class NetworkFound:
     """What was found out about the network that this server would get.
 
     `known`: there are addresses to take; `missing` are the MASTER's cards that are not here, `proposal` the options
-    that would map them; `mapping` says how they are mapped, `stale` what is wrong with a mapping that was confirmed;
+    that would map them; `crossed` says which of those that are here seem to be on other wires than their names say,
+    then `same` are the options that confirm the names; `mapping` says how they are mapped, `stale` what is wrong with a
+    mapping that was confirmed;
     `dhcp` are interfaces that ask for their address, `leases` addresses that were lent; `asked`: a person wants it now.
     `standby_lacking`: why this server would keep no address of its own, for the old MASTER to come back with.
     """
@@ -34,6 +36,8 @@ class NetworkFound:
     dhcp: tuple[str, ...] = ()
     leases: tuple[str, ...] = ()
     proposal: str = ""
+    crossed: tuple[str, ...] = ()
+    same: str = ""
     mapping: str = ""
     stale: str = ""
     asked: bool = True
@@ -319,6 +323,11 @@ def _network(found: NetworkFound, *, planned: bool) -> Iterator[Check]:
 def _cards(found: NetworkFound, without: str) -> Check:
     """Return whether it is clear which card takes which one's place."""
     name, title = "network.cards", "this server has the MASTER's network cards"
+    if not found.missing and found.crossed:
+        command = "hotsync-promote" if found.asked else "hotsync-slave"
+        bad = _listed("on other wires than their names say", found.crossed)
+        hint = f"Look at the cables, then say it: {command} {found.proposal}; or, if the names are right, {found.same}."
+        return Check(name, title, Verdict.AMBER, bad, hint)
     if not found.missing:
         return Check(name, title, Verdict.GREEN, found.mapping)
     bad = _listed("not on this server", found.missing)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts, RouteFact
-from hotsync.model.network.cards import Card
+from hotsync.model.network.cards import Card, Proposed
 from hotsync.model.network.links import Bond, Bridge, Vlan
 from hotsync.model.network.values import Address, Interface, NetworkState
-from hotsync.planning.cards import master_cards, on_its_wire, propose
+from hotsync.planning.cards import crossed, master_cards, on_its_wire, propose
 
 STATE = NetworkState(
     (
@@ -106,12 +107,57 @@ def test_a_card_too_few_is_said_and_one_that_nothing_needs_gets_none() -> None:
     assert found[2].reason == "this server has no further card"
 
 
+LAN, WAN = "192.0.2.0/24", "198.51.100.0/24"
+THEIRS = (
+    Card("eth0", "02:0a", networks=(LAN,), living=("192.0.2.10", "192.0.2.1")),
+    Card("eth1", "02:0b", networks=(WAN,), living=("198.51.100.10",)),
+)
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        # the ordinary pair: of both wires, of one, and of none is anything heard
+        (Card("eth0", "02:1a", True, networks=(LAN,), living=("192.0.2.1",)), Card("eth1", "02:1b", networks=(WAN,))),
+        (Card("eth0", "02:1a", True, networks=(LAN,), living=("192.0.2.1",)), Card("eth1", "02:1b")),
+        (Card("eth0", "02:1a", True), Card("eth1", "02:1b", True)),
+        # one switch for both, or a router that answers for all of its addresses on each wire
+        (Card("eth0", living=("192.0.2.1", "198.51.100.10")), Card("eth1", living=("192.0.2.1", "198.51.100.10"))),
+        (Card("eth1", networks=(WAN,), living=("192.0.2.1",)), Card("eth0", living=("192.0.2.1",))),
+        # another speed, or the MASTER's very card in another place, is no wire
+        (Card("eth0", "02:0b", speed=100), Card("eth1", "02:0a", speed=1000)),
+    ],
+)
+def test_an_ordinary_pair_of_servers_raises_no_doubt(here: tuple[Card, ...]) -> None:
+    assert crossed(THEIRS, here) == ()
+
+
+def test_cards_whose_wires_contradict_their_names_are_told_with_the_reason() -> None:
+    heard = (Card("eth0", living=("198.51.100.10",)), Card("eth1", living=("192.0.2.1",)))
+    assert crossed(THEIRS, heard) == (
+        Proposed("eth0", "eth1", "192.0.2.1 answers on its wire"),
+        Proposed("eth1", "eth0", "198.51.100.10 answers on its wire"),
+    )
+    (one,) = crossed(THEIRS, (Card("eth0"), Card("eth1", networks=(LAN,))))
+    assert one == Proposed("eth0", "eth1", f"it is in the network {LAN}")
+    (other,) = crossed(THEIRS, (Card("eth0"), Card("eth1"), Card("enp9", living=("192.0.2.1",))))
+    assert (other.card, other.here) == ("eth0", "enp9")
+    unused = tuple(replace(card, used=False) for card in THEIRS)
+    assert crossed(unused, heard) == ()
+
+
 MACS = st.sampled_from(["", "02:01", "02:02", "02:03"])
 NETS = st.lists(st.sampled_from(["192.0.2.0/24", "198.51.100.0/24"]), max_size=2, unique=True).map(tuple)
 CARDS = st.lists(
     st.builds(Card, st.sampled_from(["eth0", "eth1", "ens3", "eno1"]), MACS, st.booleans(), networks=NETS),
     unique_by=lambda card: card.name,
 )
+
+
+@given(CARDS, st.booleans())
+def test_a_server_on_the_same_wires_is_never_doubted(theirs: list[Card], heard: bool) -> None:
+    here = [replace(card, mac="", living=card.living if heard else ()) for card in theirs]
+    assert crossed(theirs, here) == ()
 
 
 @given(CARDS, CARDS)

@@ -114,6 +114,19 @@ def test_cards_that_nobody_mapped_are_told_to_a_waiting_slave_with_the_command_t
     assert "hotsync-promote --map eth0=enp3s0" in check.hint
 
 
+def test_cards_on_other_wires_than_their_names_say_are_told_with_both_ways_to_confirm_and_refuse_nothing() -> None:
+    swap, same = "--map eth0=eth1 --map eth1=eth0", "--map eth0=eth0 --map eth1=eth1"
+    found = NetworkFound(crossed=("the MASTER's eth0 seems to be eth1 here: x",), proposal=swap, same=same)
+    for asked, command in ((True, "hotsync-promote"), (False, "hotsync-slave")):
+        facts = replace(READY, network=replace(found, asked=asked))
+        refuse(facts, force=False)
+        (check,) = (check for check in check_all(facts) if check.name == "network.cards")
+        assert check.verdict is Verdict.AMBER
+        assert "the MASTER's eth0 seems to be eth1 here" in check.detail
+        assert f"{command} {swap};" in check.hint
+        assert same in check.hint
+
+
 def test_what_was_lent_is_said_with_a_thing_to_do() -> None:
     found = NetworkFound(leases=("192.0.2.7/24 of eth1",))
     (check,) = (check for check in check_all(replace(READY, network=found)) if check.name == "network.dhcp")
