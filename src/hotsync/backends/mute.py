@@ -6,8 +6,10 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from hotsync.backends import handmade
 from hotsync.backends.production_units import MUTE_DROP_IN
-from hotsync.model.mute import covers, mutable, template_of, umbrellas
+from hotsync.model.mute import covers, mutable, umbrellas
+from hotsync.model.unit_names import template_of
 from hotsync.system import command, files
 from hotsync.system.paths import Paths
 
@@ -15,7 +17,7 @@ _log = logging.getLogger("hotsync.mute")
 UNIT_NAME = re.compile(r"^[A-Za-z0-9:_.\\@-]{1,250}\.(?:service|socket|timer|path)\Z")
 RELATIONS = ("Names", "Triggers", "TriggeredBy", "ConsistsOf", "PartOf", "RequiredBy", "BoundBy")
 """What leads from a unit to what starts or stops with it, or cannot do without it."""
-MEMBERS = ("Wants", "Requires", "ConsistsOf")
+MEMBERS = ("Wants", "Requires", "Upholds", "ConsistsOf")
 """What leads from an application's target to what it starts. Of other units these lead into the base system."""
 
 TEXT = b"""# Written by HotSync: this server is a SLAVE, and what the MASTER does in production does not run here.
@@ -43,8 +45,25 @@ class Mute:
     """The mute's drop-ins of this host."""
 
     def __init__(self, paths: Paths, ask: Systemctl = systemctl) -> None:
+        self._root = paths.root
         self._folder = paths.at("/etc/systemd/system")
         self._ask = ask
+        self._told: frozenset[str] = frozenset()
+
+    def learn(self, told: Iterable[str]) -> None:
+        """Take the MASTER's word for units that its administrator wrote: they are no part of this machine.
+
+        One that is here counts as what it is here, whatever the MASTER says.
+        """
+        self._told = frozenset(unit for unit in told if not handmade.is_here(self._root, unit))
+
+    def mutable(self, units: Iterable[str]) -> frozenset[str]:
+        """Given units, return those that may be muted on this host."""
+        return mutable(units, self.handmade())
+
+    def handmade(self) -> frozenset[str]:
+        """Return the units that an administrator wrote though they are called like the machine's: here, or there."""
+        return self._told | handmade.handmade_units(self._root)
 
     def muted(self) -> frozenset[str]:
         """Return the units that are muted."""
@@ -59,7 +78,7 @@ class Mute:
 
         An instance is held by its template's drop-in.
         """
-        wanted = frozenset(unit for unit in mutable(units) if UNIT_NAME.match(unit))
+        wanted = frozenset(unit for unit in self.mutable(units) if UNIT_NAME.match(unit))
         muted = self.muted()
         instances = {unit for unit in wanted if template_of(unit) != unit and template_of(unit) in muted | wanted}
         return wanted - muted - instances
@@ -109,7 +128,8 @@ class Mute:
     def related(self, units: Iterable[str]) -> frozenset[str]:
         """Given units, return them with all that starts or stops together with them, as systemd knows it."""
         units = frozenset(units)
-        found, targets = set(mutable(units)), set(umbrellas(units))
+        written = self.handmade()
+        found, targets = set(mutable(units, written)), set(umbrellas(units))
         asked: set[str] = set()
         while waiting := sorted((found | targets) - asked):
             asked |= set(waiting)
@@ -118,7 +138,7 @@ class Mute:
             templates = [unit.replace("@.", "@*.") for unit in waiting if "@." in unit]
             if templates:
                 new |= self._listed("--all", "--", *templates)
-            found |= mutable(new)
+            found |= mutable(new, written)
             targets |= umbrellas(new)
         return frozenset(unit for unit in found if UNIT_NAME.match(unit))
 

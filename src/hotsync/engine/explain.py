@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from hotsync.backends.handmade import handmade_units
 from hotsync.backends.mute import Mute, parse_show
 from hotsync.changes.detect import mount_table
 from hotsync.changes.walk import PSEUDO
@@ -22,9 +23,11 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.entry import KIND_OF_MODE, Kind
 from hotsync.model.explain import Known, Mounted, PathAnswer, UnitFacts, datasets_for
 from hotsync.model.facts import UnitFact
+from hotsync.model.handmade import handmade_of
 from hotsync.model.identity import Role
-from hotsync.model.mute import template_of
+from hotsync.model.production import is_handmade
 from hotsync.model.selection import Selection
+from hotsync.model.unit_names import template_of
 from hotsync.profiles.resolve import LOCAL_FILE_SYSTEMS
 from hotsync.profiles.schema import Profile
 from hotsync.sources.facts import read_units
@@ -129,7 +132,8 @@ class MasterSide:
     def unit(self, name: str) -> UnitFacts:
         """Return what is known of a unit."""
         told = {unit.name: unit for unit in read_units(self._shared.paths)}
-        return _unit_facts(name, self._shared.named(name), told, None)
+        facts = _unit_facts(name, self._shared.named(name), told, None)
+        return replace(facts, handmade=is_handmade(name, handmade_units(self._shared.paths.root)))
 
 
 class SlaveSide:
@@ -157,8 +161,10 @@ class SlaveSide:
         """Return what is known of a unit; raise ReplicaError if what the MASTER told is malformed."""
         units = load_facts(self._tree).units
         told = {unit.name: unit for unit in units} if units else None
-        facts = _unit_facts(name, self._shared.named(name), told, Mute(self._paths).muted())
-        return replace(facts, kept=read_kept(self._paths).reason(name))
+        mute = Mute(self._paths)
+        facts = _unit_facts(name, self._shared.named(name), told, mute.muted())
+        mute.learn(handmade_of(units))
+        return replace(facts, kept=read_kept(self._paths).reason(name), handmade=is_handmade(name, mute.handmade()))
 
 
 def side_of(paths: Paths, clock: Clock, role: Role) -> Side:

@@ -240,7 +240,9 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         refuse(preflight, force=wanted.force)
     facts = read_facts(paths, promotion, ground, parts.etc)
     databases = {dump.unit for dump in facts.databases}
-    stopping = tuple(unit for unit in ground.production if mutable((unit,)) and unit not in databases)
+    stopping = tuple(
+        unit for unit in ground.production if mutable((unit,), ground.master.handmade) and unit not in databases
+    )
     return Prospect(facts, plan_promote(facts), check_all(preflight), False, layout, stopping)
 
 

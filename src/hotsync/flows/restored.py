@@ -48,7 +48,7 @@ def post_restore_data(paths: Paths, say: Callable[[str], None]) -> None:
 
 
 def _start(parts: PromotionParts, say: Callable[[str], None]) -> None:
-    wanted = parts.ground.production
+    wanted = parts.ground.wanted
     missing = units_to_start(wanted, production_units.known_units(wanted), production_units.active_units())
     if missing:
         say(f"Starting {', '.join(missing)}")

@@ -13,13 +13,14 @@ from itertools import chain
 from hotsync.model.disk_tables import BIND, SHARES
 from hotsync.model.drift_sysctl import SET_BY, WATCHED
 from hotsync.model.facts import AccountFact, GroupFact, MasterFacts, PackageFact, ShareFact
+from hotsync.model.handmade import handmade_of
 from hotsync.model.machine_units import base_reason
-from hotsync.model.mute import template_of
 from hotsync.model.packages.checks import is_database_server
 from hotsync.model.packages.family import DEBIAN, Order, family_of
 from hotsync.model.packages.own import own_reason
 from hotsync.model.report import Check, Verdict
 from hotsync.model.slave_checks import listed
+from hotsync.model.unit_names import template_of
 
 _CARRIED = ("/etc/", "/usr/local/")
 
@@ -160,14 +161,15 @@ def _streams(master: MasterFacts, slave: MasterFacts, _: Ground) -> Iterator[Dif
 
 def _units(master: MasterFacts, slave: MasterFacts, ground: Ground) -> Iterator[Difference]:
     ours, known = {unit.name: unit for unit in slave.units}, frozenset(ground.units)
+    handmade = handmade_of(master.units)
     for unit in master.units:
         here = ours.get(unit.name)
         there, found = _state(unit.enabled, unit.active), not known.isdisjoint((unit.name, template_of(unit.name)))
-        if unit.active and not found and not base_reason(unit.name):
+        if unit.active and not found and not base_reason(unit.name, handmade):
             why = "it runs on the MASTER, and neither this server nor the generation has a file of it"
             yield Difference(Topic.UNIT, unit.name, there, "", True, why)
         elif unit.enabled and unit.enabled != (here.enabled if here else ""):
-            why = base_reason(unit.name) or "whether it is enabled comes with the MASTER's /etc"
+            why = base_reason(unit.name, handmade) or "whether it is enabled comes with the MASTER's /etc"
             state = _state(here.enabled, here.active) if here else ""
             yield Difference(Topic.UNIT, unit.name, there, state, False, why)
 

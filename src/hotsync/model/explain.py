@@ -69,7 +69,7 @@ class UnitFacts:
     """What was read of a unit; `None` where this server cannot know it.
 
     `profiles` names each profile that speaks of it, with the key; `on_master`: it runs there as the system wants it;
-    `kept`: why this SLAVE keeps it.
+    `kept`: why this SLAVE keeps it; `handmade`: an administrator wrote it, though it is called like the machine's.
     """
 
     name: str
@@ -79,6 +79,7 @@ class UnitFacts:
     on_master: bool | None = None
     muted: Collection[str] | None = None
     kept: str = ""
+    handmade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def explain_unit(facts: UnitFacts) -> UnitAnswer:
 
 
 def _waiting(facts: UnitFacts) -> str:
-    if reason := base_reason(facts.name):
+    if reason := base_reason(facts.name, _written(facts)):
         return f"runs on the SLAVE, too: {reason}"
     if facts.muted is not None:
         held = covers(frozenset(facts.muted), facts.name)
@@ -148,7 +149,7 @@ def _waiting(facts: UnitFacts) -> str:
 
 
 def _promotion(facts: UnitFacts) -> str:
-    if is_own(facts.name):
+    if is_own(facts.name, _written(facts)):
         return f"left as the SLAVE runs it: {base_reason(facts.name)}"
     if facts.on_master is None:
         return "not known: the MASTER has not told what runs on it"
@@ -156,6 +157,10 @@ def _promotion(facts: UnitFacts) -> str:
         return "not started: it does not run on the MASTER because the system wants it"
     order = _named(facts.profiles, "start")
     return "started, since it runs on the MASTER" + (f", in the order of {order}" if order else "")
+
+
+def _written(facts: UnitFacts) -> tuple[str, ...]:
+    return (facts.name,) if facts.handmade else ()
 
 
 def _named(profiles: Iterable[tuple[str, str]], key: str) -> str:

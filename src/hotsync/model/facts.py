@@ -53,11 +53,13 @@ class UnitFact:
     """A unit: what `systemctl is-enabled` says of it, and whether it is up because the system wants it.
 
     What runs for a moment only (started by a timer, a socket, a bus name or a login) does not count as active.
+    `handmade`: the administrator wrote it, though it is called like a part of the machine (zfs-autobackup.timer).
     """
 
     name: str
     enabled: str = ""
     active: bool = False
+    handmade: bool = False
 
 
 @dataclass(frozen=True, slots=True)

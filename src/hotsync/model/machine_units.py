@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 
-from hotsync.model.production import OWN, is_production_anyway
+from hotsync.model.production import OWN, is_handmade, is_production_anyway
+from hotsync.model.unit_names import is_passing
 
 BASE: tuple[tuple[str, str], ...] = (
     *OWN,
@@ -26,6 +28,7 @@ BASE: tuple[tuple[str, str], ...] = (
     ("cryptdisks*", "disks of this machine"),
     ("rsyslog*", "the system log of this machine"),
     ("syslog.*", "the system log of this machine"),
+    ("busybox-*", "the system log of this machine"),
     ("syslog-ng*", "the system log of this machine"),
     ("logrotate*", "keeps the logs of this machine small"),
     ("auditd*", "the audit log of this machine"),
@@ -125,8 +128,10 @@ BASE: tuple[tuple[str, str], ...] = (
     ("btrfs*", "disks of this machine"),
     ("xfs_scrub*", "disks of this machine"),
     ("stratis*", "disks of this machine"),
+    ("cryptmount*", "disks of this machine"),
     ("quotaon*", "disks of this machine"),
     ("kdump*", "the kernel of this machine"),
+    ("dumpconf*", "the kernel of this machine"),
     ("kexec*", "the kernel of this machine"),
     ("dkms*", "the kernel of this machine"),
     ("dracut*", "the boot of this machine"),
@@ -143,6 +148,7 @@ BASE: tuple[tuple[str, str], ...] = (
     ("power-profiles-daemon*", "the power supply of this machine"),
     ("tlp*", "the power supply of this machine"),
     ("tuned*", "the processor of this machine"),
+    ("cpuplugd*", "the processor of this machine"),
     ("cpupower*", "the processor of this machine"),
     ("cpufrequtils*", "the processor of this machine"),
     ("ondemand*", "the processor of this machine"),
@@ -171,12 +177,20 @@ BASE: tuple[tuple[str, str], ...] = (
     ("hyperv*", "the hypervisor of this machine"),
     ("spice-vdagent*", "the hypervisor of this machine"),
     ("virtualbox-guest*", "the hypervisor of this machine"),
+    ("vboxservice*", "the hypervisor of this machine"),
+    ("vmware-tools*", "the hypervisor of this machine"),
+    ("vmware-vmblock*", "the hypervisor of this machine"),
+    ("mon_fsstatd*", "the hypervisor of this machine"),
+    ("mon_procd*", "the hypervisor of this machine"),
+    ("cpi.service", "the hypervisor of this machine"),
     ("vboxadd*", "the hypervisor of this machine"),
     ("xe-*", "the hypervisor of this machine"),
     ("google-*", "the cloud of this machine"),
     ("amazon-ssm-agent*", "the cloud of this machine"),
     ("walinuxagent*", "the cloud of this machine"),
     ("waagent*", "the cloud of this machine"),
+    ("gce-*", "the cloud of this machine"),
+    ("ephemeral-disk-warning*", "the cloud of this machine"),
     ("pollinate*", "the cloud of this machine"),
     # figures
     ("pmcd*", "figures of this machine"),
@@ -217,8 +231,13 @@ def is_watcher(unit: str) -> bool:
     return any(fnmatchcase(unit, pattern) for pattern in WATCHERS)
 
 
-def base_reason(unit: str) -> str:
-    """Given a unit, return why it belongs to the machine and is never muted, or "" if it does not."""
-    if is_production_anyway(unit):
+def base_reason(unit: str, handmade: Collection[str] = ()) -> str:
+    """Given a unit, return why it belongs to the machine and is never muted, or "" if it does not.
+
+    `handmade` are those that an administrator wrote, though they are called like the machine's.
+    """
+    if is_production_anyway(unit) or is_handmade(unit, handmade):
         return ""
+    if is_passing(unit):
+        return "made for a moment"
     return next((reason for pattern, reason in BASE if fnmatchcase(unit, pattern)), "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from hotsync.model.facts import UnitFact
+from hotsync.model.handmade import handmade_of
 from hotsync.model.machine_units import base_reason, is_watcher
+from hotsync.model.unit_names import template_of
 
 ALWAYS_MUTED = (
     # whatever brings these programs, and whoever's jobs they are: crontabs of the system and of users, /etc/cron.*
@@ -42,15 +44,18 @@ COMMON_TARGETS = frozenset(
 """The init system's own targets: what belongs to one of them has nothing in common."""
 
 
-def mutable(units: Iterable[str]) -> frozenset[str]:
+def mutable(units: Iterable[str], handmade: Collection[str] = ()) -> frozenset[str]:
     """Given units, return those that may be muted: of a kind that starts work, and not the machine's own.
 
-    The beginning of a name is that of any number of units, maybe the machine's: only our own are taken.
+    `handmade` are those that an administrator wrote, though they are called like the machine's. The beginning of a name
+    is that of any number of units, maybe the machine's: only our own are taken.
     """
     return frozenset(
         unit
         for unit in units
-        if unit.endswith(KINDS) and not base_reason(unit) and (unit in ALWAYS_MUTED or not _is_beginning(unit))
+        if unit.endswith(KINDS)
+        and not base_reason(unit, handmade)
+        and (unit in ALWAYS_MUTED or not _is_beginning(unit))
     )
 
 
@@ -61,19 +66,14 @@ def _is_beginning(unit: str) -> bool:
 
 def of_master(units: Iterable[UnitFact]) -> frozenset[str]:
     """Given the MASTER's units, return those that must not run on both: all that it runs, but for the machine's own."""
-    runs = (unit.name for unit in units if unit.active or unit.enabled.startswith("enabled"))
-    return frozenset(unit for unit in mutable(runs) if not is_watcher(unit))
+    runs = [unit for unit in units if unit.active or unit.enabled.startswith("enabled")]
+    handmade = handmade_of(runs)
+    return frozenset(name for name in mutable((unit.name for unit in runs), handmade) if not is_watcher(name))
 
 
 def umbrellas(units: Iterable[str]) -> frozenset[str]:
     """Given units, return the targets among them that stand for an application: what they start is production."""
     return frozenset(unit for unit in units if unit.endswith(".target")) - COMMON_TARGETS
-
-
-def template_of(unit: str) -> str:
-    """Given an instance (postfix@-.service), return its template (postfix@.service); another unit is its own."""
-    name, dot, kind = unit.rpartition(".")
-    return f"{name.partition('@')[0]}@{dot}{kind}" if "@" in name else unit
 
 
 def covers(muted: frozenset[str], unit: str) -> bool:

@@ -6,19 +6,19 @@ from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
+from hotsync.model.unit_names import is_passing, template_of
+
 OWN = (
     ("hotsync*", "HotSync's own follow from the role"),
     ("systemd-*", "the init system runs as this machine needs it"),
     ("dbus*", "restarting the message bus takes half the system with it"),
     ("user@*", "sessions of people"),
     ("user-runtime-dir@*", "sessions of people"),
-    ("session-*", "sessions of people"),
     ("getty@*", "consoles of this machine"),
     ("serial-getty@*", "consoles of this machine"),
     ("console-getty*", "consoles of this machine"),
     ("container-getty@*", "consoles of this machine"),
     ("autovt@*", "consoles of this machine"),
-    ("run-*", "made for a moment"),
     ("cockpit-wsinstance-*", "made while somebody looks at Cockpit"),
     ("networking.service", "addresses are taken without taking the interfaces down"),
     ("ifup@*", "addresses are taken without taking the interfaces down"),
@@ -37,10 +37,22 @@ OWN = (
     ("multipath*", "disks of this machine"),
     ("iscsi*", "disks of this machine"),
     ("zfs-*", "disks of this machine"),
+    ("lvm-*", "disks of this machine"),
+    ("lvmlock*", "disks of this machine"),
+    ("cryptsetup*", "disks of this machine"),
+    ("clevis*", "disks of this machine"),
+    ("tpm2-abrmd*", "disks of this machine"),
+    ("vdo*", "disks of this machine"),
+    ("dmraid*", "disks of this machine"),
+    ("drbd*", "disks of this machine"),
+    ("fcoe*", "disks of this machine"),
+    ("lldpad*", "disks of this machine"),
+    ("teamd@*", "addresses are taken without taking the interfaces down"),
     ("e2scrub*", "disks of this machine"),
     ("fstrim*", "disks of this machine"),
     ("smartmontools*", "disks of this machine"),
     ("initrd-*", "the boot of this machine"),
+    ("grub2-*", "the boot of this machine"),
     ("grub-*", "the boot of this machine"),
     ("plymouth*", "the boot of this machine"),
     ("qemu-guest-agent*", "the hypervisor of this machine"),
@@ -61,14 +73,29 @@ def is_production_anyway(unit: str) -> bool:
     return any(fnmatchcase(unit, pattern) for pattern in NOT_OWN)
 
 
-def is_own(unit: str) -> bool:
-    """Given a unit, return whether it stays as this machine runs it."""
-    return any(fnmatchcase(unit, pattern) for pattern, _ in OWN) and not is_production_anyway(unit)
+def is_handmade(unit: str, handmade: Collection[str]) -> bool:
+    """Given a unit, and those that an administrator wrote, return whether it is one of them, or an instance of one."""
+    return bool(handmade) and (unit in handmade or template_of(unit) in handmade)
 
 
-def units_to_start(master_active: Iterable[str], known: Collection[str], active: Collection[str]) -> tuple[str, ...]:
-    """Given what ran on the MASTER, what exists here and what runs here, return what is to be started, in order."""
-    return tuple(sorted(unit for unit in master_active if unit in known and unit not in active and not is_own(unit)))
+def is_own(unit: str, handmade: Collection[str] = ()) -> bool:
+    """Given a unit, return whether it stays as this machine runs it.
+
+    `handmade` are those that an administrator wrote, though they are called like the machine's.
+    """
+    if is_production_anyway(unit) or is_handmade(unit, handmade):
+        return False
+    return is_passing(unit) or any(fnmatchcase(unit, pattern) for pattern, _ in OWN)
+
+
+def to_run(master_active: Iterable[str], handmade: Collection[str] = ()) -> tuple[str, ...]:
+    """Given what ran on the MASTER, return what a promotion has run here: not what stays as this machine runs it."""
+    return tuple(unit for unit in master_active if not is_own(unit, handmade))
+
+
+def units_to_start(wanted: Iterable[str], known: Collection[str], active: Collection[str]) -> tuple[str, ...]:
+    """Given what is to run, what exists here and what runs here, return what is to be started, in order."""
+    return tuple(sorted(unit for unit in wanted if unit in known and unit not in active))
 
 
 def start_waves(units: Iterable[str], orders: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
@@ -86,8 +113,8 @@ def start_waves(units: Iterable[str], orders: Iterable[Sequence[str]]) -> tuple[
     return tuple(tuple(unit for unit in waiting if rank[unit] == wave) for wave in sorted(set(rank.values())))
 
 
-def units_to_restart(master_active: Iterable[str], before: Collection[str], active: Collection[str]) -> tuple[str, ...]:
-    """Given what ran on the MASTER, here before the claim, and here now, return the services that run on with old
-    settings (timers and sockets have read theirs when the units were read anew)."""
-    services = (unit for unit in master_active if unit.endswith(".service") and not is_own(unit))
+def units_to_restart(wanted: Iterable[str], before: Collection[str], active: Collection[str]) -> tuple[str, ...]:
+    """Given what is to run, what ran here before the claim, and what runs now, return the services that run on with
+    old settings (timers and sockets have read theirs when the units were read anew)."""
+    services = (unit for unit in wanted if unit.endswith(".service"))
     return tuple(sorted(unit for unit in services if unit in before and unit in active))

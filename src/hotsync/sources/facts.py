@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hotsync.backends.handmade import handmade_units
 from hotsync.backends.packages import rpm_state
 from hotsync.backends.packages.apt_text import parse_automatic
 from hotsync.backends.packages.module_streams import read_streams
@@ -35,7 +36,9 @@ from hotsync.model.facts import (
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.lines import lines_of
 from hotsync.model.network.cards import CABLES_OF_CONTAINERS, is_card
+from hotsync.model.production import is_handmade
 from hotsync.model.report import Check, Verdict
+from hotsync.model.unit_names import is_passing
 from hotsync.sources.disk_tables import read_shares
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import collecting
@@ -54,9 +57,9 @@ _APT_STATES = Path("/var/lib/apt/extended_states")
 _STUB = "127.0.0.53"
 _HOST = Paths(Path("/"))
 _KINDS = ("service", "socket", "timer", "path")
-_PROPERTIES = "Id,ActiveState,Transient,WantedBy,RequiredBy"
+_PROPERTIES = "Id,ActiveState,Transient,WantedBy,RequiredBy,UpheldBy"
 # units of logins, and our own: they run while this is read
-_PASSING = re.compile(r"^(?:user@|user-runtime-dir@|session-|getty@|serial-getty@|run-|hotsync)")
+_PASSING = re.compile(r"^(?:user@|user-runtime-dir@|getty@|serial-getty@|hotsync)")
 _DISKS = frozenset({"zfs", "btrfs", "nfs", "nfs4", "cifs", "ceph", "glusterfs"})
 _NO_DISKS = frozenset({"squashfs", "iso9660", "udf", "fuse.sshfs"})
 
@@ -145,20 +148,32 @@ def parse_groups(text: str) -> Iterator[GroupFact]:
             yield GroupFact(fields[0], int(fields[2]), tuple(sorted(name for name in fields[3].split(",") if name)))
 
 
-def parse_units(shown: str, listed: str) -> tuple[UnitFact, ...]:
-    """Given `systemctl show` of all loaded units and `systemctl list-unit-files`, return the units that matter."""
+def parse_units(shown: str, listed: str, handmade: Collection[str] = ()) -> tuple[UnitFact, ...]:
+    """Given `systemctl show` of all loaded units and `systemctl list-unit-files`, return the units that matter.
+
+    `handmade`: those that the administrator wrote though they are called like the machine's. They all matter: a timer's
+    service is held with it.
+    """
     enabled = dict(line.split()[:2] for line in listed.splitlines() if len(line.split()) >= 2)
     active = {unit["Id"] for unit in _blocks(shown) if _is_wanted(unit)}
-    names = {name for name in (*enabled, *active) if name.rpartition(".")[2] in _KINDS and not _PASSING.match(name)}
-    units = (UnitFact(name, enabled.get(name, ""), name in active) for name in sorted(names))
-    return tuple(unit for unit in units if unit.active or unit.enabled.startswith(("enabled", "masked")))
+    names = {name for name in (*enabled, *active) if name.rpartition(".")[2] in _KINDS and not _is_passing(name)}
+    units = (
+        UnitFact(name, enabled.get(name, ""), name in active, is_handmade(name, handmade)) for name in sorted(names)
+    )
+    return tuple(
+        unit for unit in units if unit.active or unit.handmade or unit.enabled.startswith(("enabled", "masked"))
+    )
+
+
+def _is_passing(unit: str) -> bool:
+    return is_passing(unit) or _PASSING.match(unit) is not None
 
 
 def _is_wanted(unit: Mapping[str, str]) -> bool:
     """Return whether a unit is up, and not only for a moment."""
     if unit.get("ActiveState") != "active" or unit.get("Transient") == "yes":
         return False
-    return bool(unit.get("WantedBy") or unit.get("RequiredBy"))
+    return any(unit.get(wants) for wants in ("WantedBy", "RequiredBy", "UpheldBy"))
 
 
 def parse_interfaces(text: str) -> tuple[InterfaceFact, ...]:
@@ -253,7 +268,7 @@ def read_units(paths: Paths) -> tuple[UnitFact, ...]:
         shown = run(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *patterns]).text
     except CommandFailed:
         shown = ""  # not booted with systemd
-    return parse_units(shown, listed)
+    return parse_units(shown, listed, handmade_units(paths.root))
 
 
 def read_interfaces(paths: Paths = _HOST) -> tuple[InterfaceFact, ...]:

@@ -96,7 +96,7 @@ def _objects(folder: str) -> Iterator[str]:
     except OSError:
         return
     for name in names:
-        if name.endswith((".wants", ".requires")):
+        if name.endswith((".wants", ".requires", ".upholds")):
             yield from _objects(f"{folder}/{name}")
         else:
             yield f"{folder}/{name}"

@@ -10,7 +10,7 @@ from hotsync.model.ports import Host
 
 @dataclass(frozen=True, slots=True)
 class FreeUnits:
-    """Hold units no more that this server keeps; they are not started."""
+    """Hold units no more that this server keeps, or that belong to the machine; they are not started."""
 
     units: tuple[str, ...]
     phase: Phase = Phase.PREPARE
@@ -19,7 +19,7 @@ class FreeUnits:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"hold no more, as this server keeps it: {', '.join(self.units)}"
+        return f"hold no more, as it is this server's own: {', '.join(self.units)}"
 
     def apply(self, host: Host) -> None:
         """Do it."""

@@ -11,7 +11,8 @@ from hotsync.backends.intruders import daemons_among, parse_listeners, parse_soc
 from hotsync.backends.mute import TEXT, Mute
 from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.model.machine_units import BASE, base_reason
-from hotsync.model.mute import ALWAYS_MUTED, covers, mutable, template_of
+from hotsync.model.mute import ALWAYS_MUTED, covers, mutable
+from hotsync.model.unit_names import template_of
 from hotsync.system.paths import Paths
 
 SHOW = {

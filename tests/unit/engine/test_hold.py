@@ -425,3 +425,19 @@ def test_it_is_not_said_that_the_addresses_are_given_up_while_one_is_up(paths: P
 def test_the_real_parts_are_what_is_used_by_itself(paths: Paths) -> None:
     made = Holding(paths, Mute(paths))
     assert isinstance(made.lines, engine.LiveLines)
+
+
+def test_a_superseded_master_holds_what_its_administrator_wrote_whatever_it_is_called(paths: Paths) -> None:
+    """The job ran on both servers, since its name began like those of the machine's disks."""
+    folder = paths.at("/etc/systemd/system")
+    folder.mkdir(parents=True)
+    for unit in ("zfs-autobackup.timer", "zfs-keys.service"):
+        early = "[Unit]\nBefore=zfs-mount.service\n" if unit == "zfs-keys.service" else ""
+        (folder / unit).write_text(f"{early}[Install]\nWantedBy=x.target\n")
+    mine = {"zfs-autobackup.timer", "run-backup.timer"}
+    machine = Machine(active={*mine, "zfs-keys.service", "zfs-zed.service", "ssh.service", DAEMON})
+    told = [UnitFact(unit, "enabled", True, unit == "zfs-autobackup.timer") for unit in sorted(machine.active)]
+    save_hold(paths, Hold(4, 5.0))
+    replace(holding(paths, machine), read_units=lambda _: tuple(told)).apply()
+    assert machine.active == {"zfs-keys.service", "zfs-zed.service", "ssh.service", DAEMON}
+    assert Mute(paths, machine.systemctl).muted() >= mine

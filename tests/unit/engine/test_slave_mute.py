@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hotsync.backends.mute import Mute
-from hotsync.engine.slave.mute import Production, read_kept, read_production
+from hotsync.backends.mute import TEXT, Mute
+from hotsync.backends.production_units import MUTE_DROP_IN
+from hotsync.engine.slave.mute import Production, no_longer_held, read_kept, read_production
 from hotsync.model.facts import MasterFacts, PackageFact, UnitFact
 from hotsync.state.slave_packages import add_brought
 from hotsync.system.paths import Paths
@@ -129,6 +130,44 @@ def test_what_this_slaves_administrator_keeps_is_not_held_but_cron_is(tmp_path: 
     assert {"ledger.service", "cron.service"} <= production.units, "the MASTER's word does not count"
     assert production.kept.reason("unbound.service")
     assert not production.kept.reason("cron.service")
+
+
+WRITTEN = "[Service]\nExecStart=/usr/local/bin/backup\n"
+HANDMADE = [
+    UnitFact("run-backup.timer", "enabled", active=True),
+    UnitFact("zfs-autobackup.timer", "enabled", active=True, handmade=True),
+    UnitFact("zfs-autobackup.service", "static", handmade=True),
+    UnitFact("sshd-backup.service", "enabled", active=True, handmade=True),
+    UnitFact("cloud-sync.timer", "enabled", active=True),
+]
+
+
+def test_what_the_masters_administrator_wrote_is_held_and_never_a_way_in(tmp_path: Path) -> None:
+    units = production_of(tmp_path, *HANDMADE).units
+    assert units >= {"run-backup.timer", "zfs-autobackup.timer"}
+    assert not units & {"sshd-backup.service", "cloud-sync.timer"}, "a way in; and one that came with a package there"
+
+
+def test_a_part_of_this_machine_is_never_held_whatever_the_master_calls_its_own(tmp_path: Path) -> None:
+    put(tmp_path, "usr/lib/systemd/system/zfs-autobackup.timer", "")
+    put(tmp_path, "etc/systemd/system/cloud-sync.timer", "[Timer]\nOnCalendar=daily\n")
+    told = [*HANDMADE[:2], UnitFact("cloud-sync.timer", "enabled", active=True, handmade=True)]
+    assert "zfs-autobackup.timer" not in production_of(tmp_path, *told).units
+    put(tmp_path, "usr/lib/systemd/system/zfs-autobackup.timer", "")
+
+
+def test_the_same_file_on_both_is_held_on_the_slave(tmp_path: Path) -> None:
+    put(tmp_path, "etc/systemd/system/zfs-autobackup.timer", "[Timer]\nOnCalendar=daily\n")
+    assert "zfs-autobackup.timer" in production_of(tmp_path, *HANDMADE).units
+
+
+def test_what_an_earlier_version_held_of_the_machine_is_let_go(tmp_path: Path) -> None:
+    """The SLAVE's encrypted disk stayed closed: clevis-luks-askpass.path was muted as soon as the MASTER had it."""
+    for unit in ("clevis-luks-askpass.path", "ledger.service", "zfs-autobackup.timer"):
+        put(tmp_path, f"etc/systemd/system/{unit}.d/{MUTE_DROP_IN}", TEXT.decode())
+    mute = Mute(Paths(tmp_path), lambda _: "")
+    mute.learn({"zfs-autobackup.timer"})
+    assert no_longer_held(mute, Production()) == {"clevis-luks-askpass.path"}
 
 
 def test_a_tunnel_is_held_only_with_the_masters_configuration(tmp_path: Path) -> None:

@@ -129,6 +129,12 @@ def test_a_setting_that_a_running_service_sets_by_itself_does_not_matter() -> No
     assert "docker.service" in found.why
 
 
+def test_a_unit_that_the_masters_administrator_wrote_and_nobody_brings_matters() -> None:
+    units = tuple(UnitFact(name, "enabled", True, True) for name in ("cloud-sync.timer", "sshd-x.service"))
+    found = {each.name: each.matters for each in drift(settings(units=units), NOTHING, GROUND)}
+    assert found == {"cloud-sync.timer": True, "sshd-x.service": False}
+
+
 def test_an_instance_comes_from_its_template_and_a_unit_that_does_not_run_is_not_missed() -> None:
     assert drift(unit("app@1.service", ""), NOTHING, GROUND) == ()
     assert not one(unit("unknown.service", active=False)).matters

@@ -108,6 +108,12 @@ def test_a_unit_of_the_machine_runs_on_and_a_promotion_leaves_it_alone() -> None
     assert answer.promotion.startswith("left as the SLAVE runs it")
 
 
+def test_a_unit_that_an_administrator_wrote_is_production_whatever_it_is_called() -> None:
+    answer = explain_unit(UnitFacts("zfs-autobackup.timer", on_master=True, handmade=True))
+    assert answer.waiting == "held on the SLAVE, since it runs on the MASTER"
+    assert answer.promotion == "started, since it runs on the MASTER"
+
+
 def test_a_unit_that_no_profile_knows_is_held_if_the_master_runs_it_and_a_watcher_is_not() -> None:
     assert explain_unit(UnitFacts("ledger.service", on_master=True)).waiting.startswith("held on the SLAVE, since it")
     assert explain_unit(UnitFacts("snmpd.service", on_master=True)).waiting.startswith("may run on the SLAVE")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.model.mute import covers, mutable, template_of
+from hotsync.model.mute import covers, mutable
 from hotsync.model.selection import Action
+from hotsync.model.unit_names import template_of
 from hotsync.profiles.catalog import shipped
 from hotsync.profiles.resolve import resolve
 from hotsync.profiles.schema import Profile, UnitCheck

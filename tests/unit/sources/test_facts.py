@@ -123,14 +123,39 @@ hotsync.timer enabled enabled
         "Id=user@0.service\nActiveState=active\nTransient=no\nWantedBy=\nRequiredBy=session-1.scope",
         "Id=dbus.socket\nActiveState=active\nTransient=no\nWantedBy=sockets.target\nRequiredBy=dbus.service",
         "Id=hotsync.timer\nActiveState=active\nTransient=no\nWantedBy=timers.target\nRequiredBy=",
+        "Id=ledger.service\nActiveState=active\nTransient=no\nWantedBy=\nUpheldBy=shop.target\nRequiredBy=",
+        "Id=run-backup.timer\nActiveState=active\nTransient=no\nWantedBy=timers.target\nRequiredBy=",
+        "Id=session-4.scope\nActiveState=active\nTransient=yes\nWantedBy=x.slice\nRequiredBy=",
     ]
     assert parse_units("\n\n".join(blocks) + "\n", listed) == (
         UnitFact("apt-daily.timer", "enabled", False),
         UnitFact("cron.service", "enabled", True),
         UnitFact("dbus.socket", "static", True),
+        UnitFact("ledger.service", "", True),
         UnitFact("nginx.service", "masked", False),
         UnitFact("postgresql@15-main.service", "", True),
+        UnitFact("run-backup.timer", "", True),
     )
+
+
+def test_what_the_administrator_wrote_is_told_as_such_also_what_his_timer_starts() -> None:
+    listed = (
+        "zfs-a.service static -\nzfs-a.timer enabled enabled\nzfs-b@.timer disabled enabled\nzfs-c.service static -\n"
+    )
+    shown = "Id=zfs-b@tank.timer\nActiveState=active\nTransient=no\nWantedBy=timers.target\n"
+    assert parse_units(shown, listed, {"zfs-a.service", "zfs-a.timer", "zfs-b@.timer"}) == (
+        UnitFact("zfs-a.service", "static", False, True),
+        UnitFact("zfs-a.timer", "enabled", False, True),
+        UnitFact("zfs-b@.timer", "disabled", False, True),
+        UnitFact("zfs-b@tank.timer", "", True, True),
+    )
+
+
+def test_units_that_an_older_hotsync_told_are_read(tmp_path: Path) -> None:
+    write(tmp_path, FACTS)
+    old = '{"schema": 1, "units": [{"name": "cron.service", "enabled": "enabled", "active": true, "later": 1}]}'
+    (tmp_path / "facts/units.json").write_text(old)
+    assert load_facts(tmp_path).units == (UnitFact("cron.service", "enabled", True),)
 
 
 def test_interfaces_are_told_without_what_passes() -> None:

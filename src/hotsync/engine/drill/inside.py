@@ -16,7 +16,6 @@ from hotsync.engine.promotion.served import server_of
 from hotsync.engine.standby.warm import document_of
 from hotsync.errors import HotSyncError
 from hotsync.model.drill import missing_rows
-from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.report import Check
 from hotsync.sources.documents import MariadbDatabase, PostgresqlDatabase
@@ -51,7 +50,7 @@ class Inside:
 def look_inside(paths: Paths) -> Inside:
     """Return what is found on this machine, which is a sandbox that was promoted."""
     ground = Ground(paths)
-    units = [unit for unit in ground.production if not is_own(unit)]
+    units = ground.wanted
     down = sorted(set(units) & production_units.known_units(units) - production_units.active_units())
     return Inside(
         checks=tuple(_check_rows(paths, dump) for dump in ground.master.dumps if dump.engine in _COUNTED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 from hotsync.backends import loading_guard, production_units, selinux
 from hotsync.backends.production_units import permit_flag
@@ -16,7 +17,7 @@ from hotsync.engine.promotion.roles import is_settled
 from hotsync.engine.standby.warm import bytes_left
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
-from hotsync.model.production import is_own, units_to_restart, units_to_start
+from hotsync.model.production import units_to_restart, units_to_start
 from hotsync.model.promotion import How, Promotion, PromotionFacts
 from hotsync.replica.reopen import LIVE, STATE
 from hotsync.state import store
@@ -34,7 +35,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     """Given the promotion that is claimed or would be, return the facts of this host now."""
     active = production_units.active_units()
     master = ground.master
-    candidates = [unit for unit in ground.production if not is_own(unit)]
+    candidates = ground.wanted
     known = production_units.known_units(candidates) | _carried_units(ground, candidates)
     left = units_left(promotion, paths)
     exchanged = etc.is_exchanged(promotion)
@@ -79,7 +80,7 @@ def check_names(ground: Ground) -> tuple[str, ...]:
     return (ADDRESSES_CHECK, UNITS_CHECK, *ground.checks)
 
 
-def _carried_units(ground: Ground, candidates: list[str]) -> frozenset[str]:
+def _carried_units(ground: Ground, candidates: Iterable[str]) -> frozenset[str]:
     """Return those units that the MASTER's /etc brings: they exist here once it is exchanged."""
     folder = ground.tree / "etc/systemd/system"
     found: set[str] = set()

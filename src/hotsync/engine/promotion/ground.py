@@ -20,6 +20,7 @@ from hotsync.errors import ProfileError
 from hotsync.manifest.store import Manifest
 from hotsync.model.etc_files import only_here
 from hotsync.model.per_host import per_host_rules
+from hotsync.model.production import to_run
 from hotsync.model.promotion import ETC, Rebuild
 from hotsync.model.selection import Action, Selection
 from hotsync.profiles import catalog
@@ -71,6 +72,11 @@ class Ground:
         """Return the units that ran on the MASTER; where it did not tell, those that its profiles start."""
         started = (unit for profile in self.profiles for unit in profile.services.start)
         return self.master.active_units or tuple(dict.fromkeys(started))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return those of them that a promotion has run here."""
+        return to_run(self.production, self.master.handmade)
 
     @cached_property
     def own_packages(self) -> frozenset[str]:

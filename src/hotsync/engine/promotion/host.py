@@ -29,7 +29,6 @@ from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
 from hotsync.model.data_age import given_up, taken_over
 from hotsync.model.facts import StreamFact
 from hotsync.model.ports import Host
-from hotsync.model.production import is_own
 from hotsync.model.promotion import ETC, DatabaseDump, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.model.standby import StandbyShown
@@ -265,7 +264,7 @@ class PromotionChecks:
 
     def _check_units(self) -> Check:
         title = "everything that ran on the MASTER runs here"
-        wanted = {unit for unit in self._ground.production if not is_own(unit)}
+        wanted = set(self._ground.wanted)
         known = production_units.known_units(wanted)
         active = production_units.active_units()
         missing, down = sorted(wanted - known), sorted(wanted & known - active)

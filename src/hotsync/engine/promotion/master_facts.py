@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from hotsync.engine.replica_tree import read_text
 from hotsync.errors import ReplicaError, RestoreFailed
 from hotsync.model.facts import NetworkFacts, QuotaFact
+from hotsync.model.handmade import handmade_of
 from hotsync.model.production import is_own
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.selection import Rule
@@ -35,6 +36,7 @@ class Told:
     network: NetworkFacts = field(default_factory=NetworkFacts)
     packages: frozenset[str] = frozenset()
     active_units: tuple[str, ...] = ()
+    handmade: frozenset[str] = frozenset()
     mounts: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     dumps: tuple[DatabaseDump, ...] = ()
@@ -63,6 +65,7 @@ def read_told(paths: Paths) -> Told:
         network=replace(facts.network, host_name=_host_name(tree) or facts.network.host_name),
         packages=frozenset(package.name for package in facts.packages),
         active_units=tuple(dict.fromkeys(units_here(facts.active_units, dumps))),
+        handmade=handmade_of(facts.units),
         mounts=tuple((mount.point, mount.kind) for mount in facts.mounts),
         rules=rules,
         dumps=dumps,

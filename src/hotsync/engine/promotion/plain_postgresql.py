@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.errors import RestoreFailed
-from hotsync.model.mute import template_of
 from hotsync.model.promotion import DatabaseDump
+from hotsync.model.unit_names import template_of
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.postgresql import source as postgresql

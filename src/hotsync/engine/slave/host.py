@@ -15,7 +15,7 @@ from hotsync.engine.promotion import host as promotion_host
 from hotsync.engine.promotion.loads import locales_lacking, locales_of_databases
 from hotsync.engine.promotion.master_facts import read_told, spool_of_tree
 from hotsync.engine.slave.account_plan import MasterAccounts, plan_accounts, read_master_accounts
-from hotsync.engine.slave.mute import Production, read_production
+from hotsync.engine.slave.mute import Production, no_longer_held, read_production
 from hotsync.engine.slave.package_facts import Standing, read_package_facts
 from hotsync.engine.slave.packages import SlavePackages
 from hotsync.engine.standby import standbys
@@ -26,12 +26,12 @@ from hotsync.errors import HotSyncError
 from hotsync.model.accounts.moves import NumberPlan
 from hotsync.model.facts import MasterFacts
 from hotsync.model.identity import Role
-from hotsync.model.mute import template_of
 from hotsync.model.packages.local import LocalPackage
 from hotsync.model.ports import Host
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.standby import StandbyFacts
+from hotsync.model.unit_names import template_of
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.state.facts import load_facts
 from hotsync.state.local_packages import load_local
@@ -77,8 +77,7 @@ class SlaveHost:
             self.master, self.local = load_facts(tree), load_local(tree)
             self.their = read_master_accounts(self.paths, look=True)
         self.production = read_production(self.paths, self.mute, self.master)
-        kept = self.production.kept
-        freed = frozenset(unit for unit in self.mute.muted() - self.production.units if kept.reason(unit))
+        freed = no_longer_held(self.mute, self.production)
         running = (unit for unit in self.mute.running() if not {unit, template_of(unit)} & freed)
         return replace(
             read_package_facts(self.packages(), standing),

@@ -13,7 +13,8 @@ from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.engine.slave.tunnel_ports import ports_of_tunnels
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts
-from hotsync.model.machine_units import TUNNELS
+from hotsync.model.handmade import handmade_of
+from hotsync.model.machine_units import TUNNELS, base_reason
 from hotsync.model.mute import ALWAYS_MUTED, Kept, mutable, of_master
 from hotsync.profiles import catalog
 from hotsync.profiles.schema import PortCheck, Profile
@@ -41,8 +42,9 @@ def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production
     packages = {name for profile in profiles for name in profile.detect.all_packages if profile.services.mute}
     kept = read_kept(paths)
     named = (unit for profile in profiles for unit in profile.services.mute)
+    mute.learn(handmade_of(master.units))
     seeds = {*ALWAYS_MUTED, *(unit for unit in (*named, *of_master(master.units)) if not kept.reason(unit))}
-    wanted, brought = mutable(seeds), {name.partition(":")[0] for name in load_brought(paths)}
+    wanted, brought = mute.mutable(seeds), {name.partition(":")[0] for name in load_brought(paths)}
     units_of = package_files.read_unit_owners(paths.root)
     owners = {owner for unit, owner in units_of if unit in wanted or (owner in brought and mutable([unit]))}
     holding = package_files.read_with_siblings(paths.root, packages | owners)
@@ -51,6 +53,12 @@ def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production
     held = frozenset(unit for unit in units if not kept.reason(unit))
     asked = {check.port for profile in profiles for check in profile.checks if isinstance(check, PortCheck)}
     return Production(held, daemons_among(files), kept, ports_of_tunnels(paths) | asked)
+
+
+def no_longer_held(mute: Mute, production: Production) -> frozenset[str]:
+    """Return the units that are muted although this server keeps them, or they are known as the machine's by now."""
+    held, handmade = mute.muted() - production.units, mute.handmade()
+    return frozenset(unit for unit in held if production.kept.reason(unit) or base_reason(unit, handmade))
 
 
 def read_kept(paths: Paths) -> Kept:

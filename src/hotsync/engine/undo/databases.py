@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotsync.errors import SourceError
-from hotsync.model.mute import template_of
+from hotsync.model.unit_names import template_of
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.registry import SOURCES
 from hotsync.sources.source import Context, Dataset, Source

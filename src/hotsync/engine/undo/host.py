@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hotsync.backends import loading_guard, production_units
+from hotsync.backends.handmade import handmade_units
 from hotsync.backends.mute import Mute
 from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits, permit_flag
@@ -30,7 +31,7 @@ from hotsync.errors import CommandFailed, ReplicaError
 from hotsync.model.facts import UnitFact
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.mute import ALWAYS_MUTED, of_master
-from hotsync.model.production import is_own
+from hotsync.model.production import to_run
 from hotsync.model.promotion import Promotion
 from hotsync.model.undo import Undo
 from hotsync.sources.facts import read_units
@@ -244,7 +245,7 @@ class UndoHost:
     def _start_own(self) -> None:
         """Start what ran here before the claim and was stopped since; what is held does not start."""
         units, active = ProductionUnits(self.paths, self._note), production_units.active_units()
-        before = [unit for unit in self.promotion.running if not is_own(unit)]
+        before = to_run(self.promotion.running, handmade_units(self.paths.root))
         units.restart_all(sorted(unit for unit in before if unit in active and unit.endswith(".service")))
         units.start_all(sorted(unit for unit in before if unit not in active))
 

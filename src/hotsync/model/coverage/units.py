@@ -10,8 +10,8 @@ from hotsync.model.coverage.findings import Finding, Kind
 from hotsync.model.coverage.judge import Cover, Judge
 from hotsync.model.coverage.runners import Runner
 from hotsync.model.machine_units import base_reason
-from hotsync.model.mute import template_of
 from hotsync.model.passing_ports import is_passing
+from hotsync.model.unit_names import template_of
 
 _RUN = "/run/"
 _GENERATED = "/run/systemd/generator"

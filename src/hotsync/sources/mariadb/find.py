@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
-from hotsync.model.mute import template_of
+from hotsync.model.unit_names import template_of
 from hotsync.sources.down import because, down, never_collected, not_running_fault, standing
 from hotsync.sources.instances import is_set_up, is_there, longer_name, told_apart, with_failure
 from hotsync.sources.processes import parse_unit, user_name

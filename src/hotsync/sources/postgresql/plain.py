@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hotsync.model.mute import template_of
+from hotsync.model.unit_names import template_of
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster

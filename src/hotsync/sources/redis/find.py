@@ -12,8 +12,8 @@ from functools import partial
 from urllib.parse import unquote
 
 from hotsync.errors import CommandFailed
-from hotsync.model.mute import template_of
 from hotsync.model.report import Notice
+from hotsync.model.unit_names import template_of
 from hotsync.sources import documents
 from hotsync.sources.collected import folders_in
 from hotsync.sources.down import down, never_collected, not_running_fault, standing, what_to_do
