@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends.coverage_processes import PROC, read_runner
+from hotsync.backends.handmade import handmade_units
 from hotsync.backends.intruders import parse_listeners
 from hotsync.backends.package_files import owners_of
-from hotsync.errors import CommandFailed
 from hotsync.model.coverage.runners import Runner
 from hotsync.model.coverage.units import Listener, UnitSeen
+from hotsync.model.production import is_handmade
 from hotsync.system import command
 
 _KINDS = ("*.service", "*.timer", "*.socket", "*.path")
-_PROPERTIES = "Id,ActiveState,FragmentPath,SourcePath,ExecStart,EnvironmentFiles,Triggers,Transient"
+_STARTERS = ("WantedBy", "RequiredBy", "UpheldBy", "BoundBy", "TriggeredBy", "OnFailureOf", "OnSuccessOf", "BusName")
+_PROPERTIES = ",".join((
+    "Id", "Names", "ActiveState", "FragmentPath", "SourcePath", "ExecStart", "EnvironmentFiles", "Triggers",
+    "Transient", "UnitFileState", "DropInPaths", *_STARTERS,
+))  # fmt: skip
+_BUS = ("/usr/share/dbus-1/system-services", "/usr/local/share/dbus-1/system-services", "/etc/dbus-1/system-services")
+_OF_THE_BUS = re.compile(r"^SystemdService=(\S+)", re.MULTILINE)
+_CLUSTER = "/50-pacemaker.conf"  # beside each unit that Pacemaker has started
 _EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=(.*?) ; ")
 _PATH = re.compile(r"(?:^|[\s=:,])(/[^\s;,:]+)")
 
 
-def parse_units(text: str) -> list[UnitSeen]:
-    """Given `systemctl show` of several units, return them, with every path as it is written there."""
+def parse_units(text: str, of_the_bus: Collection[str] = (), handmade: Collection[str] = ()) -> list[UnitSeen]:
+    """Given `systemctl show` of several units, return them, with every path as it is written there.
+
+    `of_the_bus` are those that the message bus starts, `handmade` those that an administrator wrote.
+    """
     units: list[UnitSeen] = []
     for block in text.split("\n\n"):
         said: dict[str, list[str]] = {}
@@ -45,30 +58,44 @@ def parse_units(text: str) -> list[UnitSeen]:
                 files=tuple(dict.fromkeys(files)),
                 triggers=tuple(one.get("Triggers", "").split()),
                 transient=one.get("Transient") == "yes",
+                started_by=tuple(_starters(one, of_the_bus)),
+                state=one.get("UnitFileState", ""),
+                handmade=is_handmade(one["Id"], handmade),
             )
         )
     return units
 
 
+def _starters(said: Mapping[str, str], of_the_bus: Collection[str]) -> Iterator[str]:
+    """Return what starts a unit: other units, the message bus, a cluster's manager."""
+    for each in _STARTERS:
+        yield from said.get(each, "").split()
+    yield from (name for name in said.get("Names", "").split() if name in of_the_bus)
+    if _CLUSTER in said.get("DropInPaths", ""):
+        yield "pacemaker.service"
+
+
 def read_units(root: Path) -> list[UnitSeen]:
-    """Return the units that are loaded, with their files where they really lie; none where systemd cannot be asked."""
-    try:
-        text = command.run(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", "--", *_KINDS]).text
-    except CommandFailed:
-        return []
-    return [_located(root, unit) for unit in parse_units(text)]
+    """Return the units that are loaded, with their files where they really lie; raise CommandFailed."""
+    text = command.run(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", "--", *_KINDS]).text
+    return [_located(root, unit) for unit in parse_units(text, frozenset(_of_the_bus(root)), handmade_units(root))]
+
+
+def _of_the_bus(root: Path) -> Iterator[str]:
+    """Return the units that the message bus starts when somebody asks for their name."""
+    for folder in _BUS:
+        for file in (root / folder.lstrip("/")).glob("*.service"):
+            with suppress(OSError):
+                yield from _OF_THE_BUS.findall(file.read_text("utf-8", "replace"))
 
 
 def _located(root: Path, unit: UnitSeen) -> UnitSeen:
-    return UnitSeen(
-        unit.name,
-        unit.active,
-        "".join(_real(root, [unit.file])),
-        "".join(_real(root, [unit.source])),
-        tuple(_real(root, unit.programs)),
-        tuple(_real(root, (path for path in unit.files if path not in unit.programs))),
-        unit.triggers,
-        unit.transient,
+    return replace(
+        unit,
+        file="".join(_real(root, [unit.file])),
+        source="".join(_real(root, [unit.source])),
+        programs=tuple(_real(root, unit.programs)),
+        files=tuple(_real(root, (path for path in unit.files if path not in unit.programs))),
     )
 
 
@@ -82,11 +109,8 @@ def _real(root: Path, paths: Iterable[str]) -> Iterator[str]:
 
 
 def read_listeners(root: Path, proc: Path = PROC) -> list[Listener]:
-    """Return what listens on this host, each with its process and the package that its program came with."""
-    try:
-        text = command.run(["ss", "-H", "-tulnp"], ok=range(256)).text
-    except CommandFailed:
-        return []
+    """Return what listens on this host, each with its process and the package of its program; raise CommandFailed."""
+    text = command.run(["ss", "-H", "-tulnp"]).text
     found = [(address, _runner(proc, pid)) for address, pid, _ in parse_listeners(text)]
     packages = owners_of(root, {runner.program for _, runner in found if runner is not None})
     return [

@@ -112,8 +112,10 @@ def _show(found: Coverage) -> None:
         shown = [(each.kind.value, each.name, _size(each), each.reason, _few(each.by)) for each in found.findings]
         table("Not protected", ("what", "which", "changed lately", "because", "by"), shown)
         say(_HINT, err=True)
-    else:
+    elif not found.faults:
         say("Nothing is unprotected.")
+    else:
+        say("Nothing that could be looked at is unprotected.")
     for fault in found.faults:
         say(f"{fault[:1].upper()}{fault[1:]}.", mark=click.style("Warning:", fg="yellow"), err=True)
 

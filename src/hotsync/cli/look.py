@@ -108,7 +108,11 @@ def status_document(status: Status) -> dict[str, object]:
         "loss": loss_document(status.loss, status.ahead),
         "coverage": None
         if status.coverage is None
-        else {"looked_at": utc(status.coverage.looked_at), "unprotected": len(status.coverage.findings)},
+        else {
+            "looked_at": utc(status.coverage.looked_at),
+            "unprotected": len(status.coverage.findings),
+            "faults": len(status.coverage.faults),
+        },
         "drill": None
         if not status.drills
         else {**point_document(status.drills[-1]), "trend": [point_document(each) for each in status.drills[-30:]]},

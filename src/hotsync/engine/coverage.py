@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from hotsync.backends.coverage_certificates import read_certificates
 from hotsync.backends.coverage_containers import read_containers
+from hotsync.backends.coverage_jobs import read_jobs
 from hotsync.backends.coverage_processes import read_open_files
 from hotsync.backends.coverage_units import read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
@@ -19,6 +21,7 @@ from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.status import holdings
 from hotsync.engine.sync.copies import pauses
 from hotsync.engine.sync.select import own_profiles, paused_units
+from hotsync.errors import CommandFailed
 from hotsync.model.coverage.findings import OpenFile
 from hotsync.model.coverage.judge import Judge
 from hotsync.model.coverage.result import CoverageFacts, ProfileSeen
@@ -33,6 +36,7 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _DAY = 86400
+_T = TypeVar("_T")
 
 
 class Teller(Protocol):
@@ -79,13 +83,23 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         ),
         groups=walked.groups,
         opened=tuple(_below(paths.root, read_open_files())),
-        units=tuple(read_units(paths.root)),
-        listeners=tuple(read_listeners(paths.root)) if _booted(paths) else (),
+        units=_asked("units", partial(read_units, paths.root), faults) if _booted(paths) else (),
+        jobs=tuple(read_jobs(paths.root)),
+        listeners=_asked("listening ports", partial(read_listeners, paths.root), faults) if _booted(paths) else (),
         passing=passing_ports(),
         containers=tuple(read_containers(paths.root)),
         certificates=tuple(read_certificates(paths.root, walked.keys)),
         faults=tuple(faults),
     )
+
+
+def _asked(what: str, ask: Callable[[], list[_T]], faults: list[str]) -> tuple[_T, ...]:
+    """Return what a program of this host answers; where it does not, that is a fault, and not nothing."""
+    try:
+        return tuple(ask())
+    except CommandFailed as error:
+        faults.append(f"{what} were not looked at: {error.sentence}")
+        return ()
 
 
 def _booted(paths: Paths) -> bool:

@@ -17,6 +17,7 @@ from hotsync.cli.coverage import coverage_command
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.state.coverage import load_coverage
 from hotsync.state.store import save_role
+from hotsync.system import command
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract
@@ -197,3 +198,43 @@ def test_containers_of_podman_are_told_with_what_they_keep_in_unknown_places(pat
     found = ask()["found"]
     assert set(found) == {"/data/db"}, "its own volume is carried"
     assert found["/data/db"]["by"] == ["podman container db"]
+
+
+def test_a_program_that_gives_no_answer_is_a_fault_and_not_nothing(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The status read "nothing is unprotected" where systemctl and ss had failed."""
+    save_role(paths, RoleRecord(Role.MASTER))
+    paths.at("/run/systemd/system").mkdir(parents=True)
+    broken = tmp_path_factory.mktemp("broken")
+    for program in ("systemctl", "ss"):
+        (broken / program).write_text("#!/bin/sh\necho no bus >&2\nexit 1\n")
+        (broken / program).chmod(0o755)
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", f"{broken}:{command.ENVIRONMENT['PATH']}")
+    done = CliRunner().invoke(coverage_command, ["--timer"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "2 things could not be looked at" in done.output
+    found = load_coverage(paths)
+    assert found is not None
+    assert [fault.partition(":")[0] for fault in found.faults] == [
+        "units were not looked at",
+        "listening ports were not looked at",
+    ]
+
+
+def test_a_job_whose_program_nothing_carries_is_told_however_old_that_is(paths: Paths) -> None:
+    plant(paths, "/data/job.sh")
+    plant(paths, "/data/list")
+    plant(paths, "/usr/local/bin/job")
+    plant(paths, "/etc/cron.d/own", "0 3 * * * root /data/job.sh >> /data/log\n0 4 * * * root /data/gone.sh\n")
+    plant(paths, "/etc/cron.d/.placeholder", "0 3 * * * root /data/job.sh\n")
+    plant(paths, "/var/spool/cron/crontabs/app", "0 3 * * * /usr/local/bin/job /data/list\n")
+    paths.at("/etc/cron.daily").mkdir(parents=True)
+    paths.at("/etc/cron.daily/other").symlink_to(paths.at("/data/job.sh"))
+    done = CliRunner().invoke(coverage_command, ["--json"], standalone_mode=False)
+    jobs = [each for each in json.loads(done.output)["unprotected"] if each["kind"] == "cron job"]
+    assert {(each["path"], each["reason"].partition(":")[0]) for each in jobs} == {
+        ("/etc/cron.d/own", "it starts /data/job.sh"),
+        ("/etc/cron.daily/other", "it starts /data/job.sh"),
+        ("/var/spool/cron/crontabs/app", "it names /data/list"),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotsync.model.coverage.findings import Finding, Kind, OpenFile, data_findings, mount_findings
+from hotsync.model.coverage.findings import Coverage, Finding, Kind, OpenFile, data_findings, mount_findings, summary_of
 from hotsync.model.coverage.groups import Folder, Group
 from hotsync.model.coverage.judge import Cover, Judge
 from hotsync.model.coverage.result import CoverageFacts, ProfileSeen, cover
@@ -90,6 +90,69 @@ def test_many_files_or_folders_in_a_folder_become_one_line_of_it() -> None:
         folder.take(filled(f"/usr/lib/{number}", 1))
     (group,) = folder.groups()
     assert (group.path, group.files, group.whole) == ("/usr/lib", 2000, False)
+
+
+def top_of(**children: int) -> list[Group]:
+    """Return what is told of a root in whose folders something protected lies beside so many single finds."""
+    top = Folder("", other=True)
+    for name, count in children.items():
+        child = Folder(f"/{name}", other=True)
+        for number in range(count):
+            child.take(filled(f"/{name}/{number}", 1))
+        top.take(child)
+    return top.groups()
+
+
+def test_many_small_finds_in_a_few_folders_are_told_in_those_folders_never_at_the_root() -> None:
+    told = top_of(usr=8, var=8, data=8)
+    assert "/" not in {group.path for group in told}
+    assert [(group.path, group.files) for group in told if not group.whole] == [("/usr", 8)]
+    assert len(told) == 17
+    assert sum(group.files for group in told) == 24
+
+
+def test_the_fullest_folder_becomes_one_line_first_so_that_what_lies_alone_keeps_its_name() -> None:
+    told = {group.path: group.files for group in top_of(usr=19, opt=1, var=15)}
+    assert told == {"/usr": 19, "/opt/0": 1, **{f"/var/{number}": 1 for number in range(15)}}
+
+
+def test_at_the_root_every_folder_has_a_line_of_its_own_however_many_they_are() -> None:
+    assert len(top_of(**{f"d{number}": 1 for number in range(40)})) == 40
+
+
+def test_files_beside_each_other_at_the_root_keep_their_names_too() -> None:
+    told = filled("", 12, other=True).groups()
+    assert {group.path for group in told} == {f"/{number}" for number in range(12)}
+
+
+def test_what_did_not_change_lately_takes_nobodys_name() -> None:
+    share = filled("/usr/share", 1, other=True)
+    for number in range(100):
+        share.take(filled(f"/usr/share/old{number}", 1, lately=False))
+    share.take(filled("/usr/share/new", 1))
+    assert {group.path for group in share.groups()} == {"/usr/share/0", "/usr/share/new"}
+
+
+def test_of_what_nobody_protects_all_counts_however_it_was_added_up() -> None:
+    data = filled("/data", 9)
+    for number in range(50):
+        data.take(filled(f"/data/{number}x", 1, lately=bool(number % 2)))
+    (group,) = data.groups()
+    assert (group.path, group.files, group.held, group.whole) == ("/data", 9 + 25, 10 * 59, True)
+
+
+@pytest.mark.parametrize(
+    ("findings", "faults", "said"),
+    [
+        (0, 0, "nothing is unprotected"),
+        (0, 1, "1 thing could not be looked at, nothing else is unprotected: hotsync coverage"),
+        (1, 0, "1 thing is not protected: hotsync coverage"),
+        (2, 3, "2 things are not protected, 3 things could not be looked at: hotsync coverage"),
+    ],
+)
+def test_what_could_not_be_looked_at_is_said_with_the_rest(findings: int, faults: int, said: str) -> None:
+    found = Coverage(1.0, 7, (Finding(Kind.UNIT, "a", "b"),) * findings, (), ("c",) * faults)
+    assert summary_of(found) == said
 
 
 def test_who_has_a_file_open_is_said_with_the_folder_that_changed() -> None:

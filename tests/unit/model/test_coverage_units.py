@@ -16,6 +16,9 @@ from hotsync.model.selection import Action, Rule, Selection, Voice
 RULES = Selection([Rule(path, Action.INCLUDE, "profile base", Voice.PROFILE) for path in ("/etc", "/usr/local")])
 JUDGE = Judge(RULES, Mounted({}), {"/usr/lib/systemd/system/app.service", "/usr/sbin/app"})
 PACKAGED = UnitSeen("app.service", True, "/usr/lib/systemd/system/app.service", programs=("/usr/sbin/app",))
+ALONE = UnitSeen(
+    "own.service", True, "/etc/systemd/system/own.service", programs=("/usr/local/bin/own",), started_by=()
+)
 OWN = UnitSeen("own.service", True, "/etc/systemd/system/own.service", programs=("/usr/local/bin/own",))
 
 
@@ -76,6 +79,52 @@ def test_a_timer_is_told_for_what_it_starts() -> None:
     job = replace(OWN, name="job.service", active=False, programs=("/data/job",))
     (finding,) = unit_findings([timer, job], (), JUDGE)
     assert (finding.kind, finding.name, finding.by) == (Kind.TIMER, "job.timer", ("job.service",))
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        (replace(ALONE, state="disabled"), "`systemctl enable own.service`"),
+        (replace(ALONE, state="linked", file="/srv/app/own.service"), "`systemctl enable own.service`"),
+        (replace(ALONE, state="static"), "no [Install] section"),
+        (replace(PACKAGED, state="disabled", started_by=()), "`systemctl enable app.service`"),
+        (replace(PACKAGED, name="app@1.service", state="indirect", started_by=()), "enable app@1.service`"),
+        (replace(ALONE, name="own.timer", state="disabled", programs=()), "`systemctl enable own.timer`"),
+    ],
+)
+def test_what_runs_though_nothing_starts_it_is_told_also_if_a_profile_names_it(unit: UnitSeen, said: str) -> None:
+    named = (unit.name,)
+    (finding,) = unit_findings([unit], named, JUDGE)
+    assert finding.reason.startswith("it runs, but nothing starts it")
+    assert said in finding.reason
+    assert finding.kind is (Kind.TIMER if unit.name.endswith(".timer") else Kind.UNIT)
+    assert list(other_services([unit], (), {finding.name})) == []
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        replace(ALONE, state="disabled", active=False),
+        replace(ALONE, state="disabled", started_by=("shop.target",)),
+        replace(ALONE, state="enabled"),
+        replace(ALONE, state="generated", file="/run/systemd/generator.late/own.service", source="/etc/init.d/own"),
+        replace(ALONE, name=f"{'0a' * 32}.timer", state="static"),
+        replace(ALONE, name="systemd-own.service", state="disabled"),
+        replace(PACKAGED, state="static", started_by=()),
+        replace(PACKAGED, state="indirect", started_by=()),
+    ],
+)
+def test_what_something_starts_or_may_start_is_no_concern(unit: UnitSeen) -> None:
+    assert reasons(unit) == {}
+
+
+def test_a_unit_that_the_administrator_wrote_is_judged_whatever_it_is_called() -> None:
+    unit = replace(OWN, name="cloud-sync.service", programs=("/data/sync",))
+    assert reasons(unit) == {}
+    assert "/data/sync" in reasons(replace(unit, handmade=True))["cloud-sync.service"]
+    assert list(other_services([replace(OWN, name="cloud-sync.service", handmade=True)], (), ())) == [
+        "cloud-sync.service"
+    ]
 
 
 def listening(address: str, runner: Runner | None, lost: tuple[str, ...] = ()) -> list[str]:

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     OPEN = "open file"
     UNIT = "unit"
     TIMER = "timer"
+    JOB = "cron job"
     PORT = "port"
     CONTAINER = "container"
     VOLUME = "volume"
@@ -78,11 +79,15 @@ class Coverage:
 
 
 def summary_of(found: Coverage) -> str:
-    """Return in one line how much is not protected."""
-    count = len(found.findings)
-    if not count:
+    """Return in one line how much is not protected, and how much of that nobody could find out."""
+    count, unseen = len(found.findings), len(found.faults)
+    if not count and not unseen:
         return "nothing is unprotected"
-    return f"{'1 thing is' if count == 1 else f'{count} things are'} not protected: hotsync coverage"
+    hidden = f"{unseen} {'thing' if unseen == 1 else 'things'} could not be looked at"
+    if not count:
+        return f"{hidden}, nothing else is unprotected: hotsync coverage"
+    said = f"{count} {'thing is' if count == 1 else 'things are'} not protected"
+    return f"{said}{f', {hidden}' if unseen else ''}: hotsync coverage"
 
 
 def data_findings(groups: Iterable[Group], opened: Iterable[OpenFile], judge: Judge) -> list[Finding]:

@@ -17,6 +17,7 @@ from hotsync.model.coverage.findings import (
     mount_findings,
 )
 from hotsync.model.coverage.groups import Group
+from hotsync.model.coverage.jobs import JobSeen, job_findings
 from hotsync.model.coverage.judge import Judge
 from hotsync.model.coverage.units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
@@ -50,6 +51,7 @@ class CoverageFacts:
     groups: tuple[Group, ...] = ()
     opened: tuple[OpenFile, ...] = ()
     units: tuple[UnitSeen, ...] = ()
+    jobs: tuple[JobSeen, ...] = ()
     listeners: tuple[Listener, ...] = ()
     passing: range = USUAL
     containers: tuple[ContainerSeen, ...] = ()
@@ -67,6 +69,7 @@ def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
         *mount_findings(facts.mounted, facts.judge),
         *_databases(facts),
         *units,
+        *job_findings(facts.jobs, facts.judge),
         *port_findings(facts.listeners, lost, facts.passing),
         *container_findings(facts.containers, lost, facts.judge),
         *certificate_findings(facts.certificates, facts.judge),
