@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hotsync.errors import NotReady
 from hotsync.model.network.leases import with_leases
-from hotsync.model.network.rename import with_standby
+from hotsync.model.network.rename import options_without, with_standby
 from hotsync.model.network.values import Address, NetworkState, is_made_by_programs
 
 _HINT = "Give this server an address of its own, in its network files and with `ip address add`; then run it again."
@@ -104,6 +104,7 @@ def as_slave(
         replace(
             each,
             addresses=tuple(address for address in each.addresses if address.address not in gone),
+            options=options_without(each, gone),
             dhcp4=each.dhcp4 and each.name not in getting,
             dhcp6=each.dhcp6 and each.name not in getting,
         )

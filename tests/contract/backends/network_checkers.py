@@ -15,6 +15,20 @@ mount --bind "$1" /etc/systemd/network
 SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console exec /lib/systemd/systemd-networkd
 """
 
+_UP = """
+mount -t tmpfs none /run
+mkdir /run/network
+ip link set lo up
+ip link add eth7 type veth peer name far7
+ip link add eth8 type veth peer name far8
+ip link set far7 up
+ip link set far8 up
+for name in $2; do ifup --interfaces "$1" "$name" || echo "$name failed"; done
+ip -4 route show
+ip -6 route show
+ip -o address show
+"""
+
 
 def put(folder: Path, texts: Mapping[str, str], mode: int = 0o644) -> None:
     """Write texts to their paths below a folder."""
@@ -32,6 +46,15 @@ def ifup_says(file: Path, names: Iterable[str]) -> str:
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "run-parts" not in line]
     assert not [line for line in lines if re.search(r"error|warning|unknown|duplicate", line, re.IGNORECASE)]
     return "\n".join(" ".join(line.split()) for line in lines)
+
+
+def ifup_makes(file: Path, *names: str) -> list[str]:
+    """Return the routes and addresses of a host with the cards eth7 and eth8 once ifup has set these interfaces up,
+    and before them which of them it did not."""
+    argv = ["unshare", "--net", "--mount", "sh", "-euc", _UP, "sh", str(file), " ".join(names)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
 def networkd_says(folder: Path) -> list[str]:

@@ -9,9 +9,12 @@ import pytest
 
 from hotsync.backends.network import ifupdown, netplan, networkd, networkmanager
 from hotsync.backends.network.plain_yaml import Node, parse_yaml
+from hotsync.engine.network.writing import same_network
 from hotsync.model.network.links import Bond, Bridge, Route, Virtual, Vlan
+from hotsync.model.network.rename import with_standby
 from hotsync.model.network.values import Address, Interface, NetworkState
 from tests.contract.backends.network_checkers import (
+    ifup_makes,
     ifup_says,
     netplan_makes,
     networkd_says,
@@ -79,6 +82,90 @@ def test_ifup_understands_what_we_write_as_it_is_meant(tmp_path: Path) -> None:
         "sysctl -q -e -w net.ipv6.conf.eth2.autoconf=1",
     ):
         assert command in said
+
+
+SEVERAL = """\
+auto eth7
+iface eth7 inet static
+    address 192.0.2.10/24
+    broadcast 192.0.2.250
+    network 192.0.2.0
+iface eth7 inet static
+    address 198.51.100.10/24
+    broadcast 198.51.100.250
+    gateway 198.51.100.1
+    metric 7
+    mtu 1400
+    up ip route add 10.9.0.0/16 via 198.51.100.2 src 198.51.100.10 dev eth7
+iface eth7 inet6 static
+    address 2001:db8:7::10/64
+    gateway 2001:db8:7::1
+    metric 9
+auto eth8
+iface eth8 inet static
+    address 203.0.113.10
+    netmask 255.255.255.255
+    broadcast 203.0.113.10
+    pointopoint 203.0.113.1
+    gateway 203.0.113.1
+"""
+STANDBY = (
+    Address("eth7", "192.0.2.11", 24),
+    Address("eth7", "2001:db8:7::11", 64),
+    Address("eth8", "203.0.113.11", 32),
+)
+
+
+def written_anew(folder: Path, text: str) -> Path:
+    """Return the file that says the same network with the standby address."""
+    state = with_standby(ifupdown.parse({ifupdown.FILE: text}), STANDBY)
+    texts = ifupdown.render(state)
+    assert same_network(ifupdown.parse(texts), state)
+    put(folder, texts)
+    return folder / ifupdown.FILE
+
+
+def test_ifup_makes_the_same_network_of_several_stanzas_that_were_written_anew(tmp_path: Path) -> None:
+    put(tmp_path, {"theirs": SEVERAL})
+    theirs = ifup_makes(tmp_path / "theirs", "eth7", "eth8")
+    ours = [line.partition(" valid_lft")[0] for line in ifup_makes(written_anew(tmp_path, SEVERAL), "eth7", "eth8")]
+    assert not [line for line in ours if "failed" in line]
+    for line in (
+        "default via 203.0.113.1 dev eth8 onlink",
+        "default via 198.51.100.1 dev eth7 metric 7",
+        "default via 2001:db8:7::1 dev eth7 metric 9 pref medium",
+        "10.9.0.0/16 via 198.51.100.2 dev eth7 src 198.51.100.10",
+    ):
+        assert line in ours
+    for words in (
+        "192.0.2.10/24 brd 192.0.2.250",
+        "198.51.100.10/24 brd 198.51.100.250",
+        "203.0.113.10 peer 203.0.113.1",
+    ):
+        assert [line for line in ours if words in line], (words, ours)
+    for standby in STANDBY:
+        assert [line for line in ours if f" {standby} " in line], ours
+    # ifup says of a gateway with a metric that it is on the wire, where that goes without saying
+    wanted = {line.partition(" valid_lft")[0].replace(" metric 7 onlink", " metric 7") for line in theirs}
+    missing = {line.replace("metric 9 onlink", "metric 9") for line in wanted if "fe80:" not in line} - set(ours)
+    assert not {line for line in missing if ": eth" not in line}, missing
+
+
+def test_ifup_has_productions_gateway_though_the_standby_address_fails(tmp_path: Path) -> None:
+    """Somebody has given it already: ifup ends with this interface there."""
+    text = """\
+auto eth7
+iface eth7 inet static
+    address 192.0.2.10/24
+    gateway 192.0.2.1
+    up ip route add 10.9.0.0/16 via 192.0.2.2 dev eth7
+iface eth8 inet manual
+    up ip address add 192.0.2.11/24 dev eth7
+"""
+    ours = ifup_makes(written_anew(tmp_path, text), "eth8", "eth7")
+    assert "eth7 failed" in ours
+    assert "default via 192.0.2.1 dev eth7 onlink" in ours
+    assert "10.9.0.0/16 via 192.0.2.2 dev eth7" in ours
 
 
 def test_networkd_finds_no_fault_in_what_we_write(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given, settings
 
 from hotsync.backends.network import addresses, ifupdown, networkd
+from hotsync.engine.network.writing import same_network
 from hotsync.errors import ConfigError
 from hotsync.model.network.links import Route
+from hotsync.model.network.recovery import Wanted, recovered
 from hotsync.model.network.values import Address, NetworkState
+from hotsync.model.rejoin_addresses import as_slave
 from tests.support.networks import network_states
 from tests.support.sizes import examples
 
@@ -57,6 +60,58 @@ def test_a_netmask_and_continued_lines_are_understood() -> None:
     assert card.addresses == (Address("eth0", "10.0.0.2", 20),)
     assert card.routes == (Route("10.9.0.0/16", "10.0.0.9"),)
     assert card.mtu == 9000
+
+
+STANZAS = """\
+auto eth0
+iface eth0 inet static
+    address 192.0.2.10/24
+    network 192.0.2.0
+    broadcast 192.0.2.255
+    hwaddress 02:00:00:00:00:07
+    post-up logger one
+iface eth0 inet static
+    address 198.51.100.10/24
+    broadcast 198.51.100.250
+    hwaddress 02:00:00:00:00:07
+    gateway 198.51.100.1
+    metric 7
+    post-up logger one
+"""
+
+
+def test_what_a_stanza_says_of_its_address_stays_with_it_and_the_metric_with_the_gateway() -> None:
+    (card,) = ifupdown.parse({ifupdown.FILE: STANZAS}).interfaces
+    assert card.gateways == ()
+    assert card.routes == (Route("0.0.0.0/0", "198.51.100.1", 7),)
+    assert dict(card.options) == {
+        "inet hwaddress": "02:00:00:00:00:07",
+        "inet broadcast 198.51.100.10": "198.51.100.250",
+        "inet post-up": "logger one",
+    }
+    again = ifupdown.render(NetworkState((card,)))
+    text = again[ifupdown.FILE].split("iface ")
+    assert [part.count("broadcast") for part in text] == [0, 0, 1]
+    assert [part.count("metric 7") for part in text] == [0, 0, 1]
+    assert text[1].count("logger one") == 2
+    assert same_network(ifupdown.parse(again), NetworkState((card,)))
+
+
+def test_what_ifup_would_take_for_one_word_is_not_written() -> None:
+    two = STANZAS.replace("02:00:00:00:00:07", "02:00:00:00:00:08", 1)
+    with pytest.raises(ConfigError, match=r"`hwaddress 02:00:00:00:00:08` and `hwaddress 02:00:00:00:00:07`"):
+        ifupdown.render(ifupdown.parse({ifupdown.FILE: two}))
+
+
+def test_an_address_that_goes_takes_along_what_was_said_of_it_alone() -> None:
+    state = ifupdown.parse({ifupdown.FILE: STANZAS})
+    left = as_slave(state, [Address("eth0", "198.51.100.10", 24)], [Address("eth0", "192.0.2.10", 24)])
+    assert "broadcast" not in ifupdown.render(left)[ifupdown.FILE]
+    assert ifupdown.parse(ifupdown.render(left)) == left
+    (card,) = recovered(state, Wanted(Address("eth0", "192.0.2.77", 24))).interfaces
+    assert "inet broadcast 198.51.100.10" not in dict(card.options)
+    (card,) = recovered(state, Wanted(Address("eth0", "198.51.100.10", 24))).interfaces
+    assert "inet broadcast 198.51.100.10" in dict(card.options)
 
 
 def test_dhcp_is_told() -> None:

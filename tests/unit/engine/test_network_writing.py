@@ -118,6 +118,21 @@ def test_what_one_system_said_is_written_for_the_one_that_this_server_has(
     check_swapped(put(etc, written(tree, etc, plan)))
 
 
+@pytest.mark.parametrize("name", ["ifupdown", "networkd"])
+@pytest.mark.parametrize("own", ["ifupdown", "networkd", "NetworkManager", "netplan"])
+def test_a_standby_address_of_ipv4_comes_to_a_card_that_has_both_families(tmp_path: Path, name: str, own: str) -> None:
+    tree, etc = server(tmp_path / "tree", name), server(tmp_path / "own", own)
+    if name == "ifupdown":
+        with (tree / "network/interfaces.d/wan").open("a") as file:
+            file.write("iface eth1 inet6 static\n    address 2001:db8:9::1/64\n    accept_ra 0\n")
+    else:
+        drop_in = tree / "systemd/network/20-wan.network.d/dns.conf"
+        drop_in.write_text(f"{drop_in.read_text()}Address=2001:db8:9::1/64\nIPv6AcceptRA=no\n")
+    state = put(etc, written(tree, etc, plan_for(tree, etc)))
+    card = next(each for each in state.interfaces if each.name == "eth0")
+    assert {str(each) for each in card.addresses} == {"198.51.100.1/24", "2001:db8:9::1/64", "192.0.2.99/24"}
+
+
 def test_what_the_other_system_has_no_words_for_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     tree, etc = server(tmp_path / "tree", "ifupdown"), server(tmp_path / "own", "networkd")
     with (tree / "network/interfaces.d/wan").open("a") as file:

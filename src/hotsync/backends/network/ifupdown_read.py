@@ -19,7 +19,7 @@ from hotsync.backends.network.ifupdown_links import (
 from hotsync.backends.network.ip_route import parse_route_command
 from hotsync.errors import ConfigError
 from hotsync.model.network.links import DEFAULT_ROUTES, Route
-from hotsync.model.network.values import Address, Interface, NetworkState, parse_address
+from hotsync.model.network.values import Address, Interface, NetworkState, is_on_link, parse_address
 
 _OPAQUE = re.compile(
     r"(up|down|pre-up|post-up|pre-down|post-down|metric|hwaddress|broadcast|network|scope|accept_ra|autoconf|"
@@ -28,6 +28,10 @@ _OPAQUE = re.compile(
     r"ethtool-[\w-]+|offload-[\w-]+)\Z"
 )
 _METHODS = ("static", "dhcp", "manual", "loopback", "auto")
+OF_ONE_ADDRESS = frozenset(("broadcast", "pointopoint", "scope", "preferred-lifetime"))
+"""Options that a static stanza says of its own address: their key says of which."""
+COMMANDS = frozenset(("up", "down", "pre-up", "post-up", "pre-down", "post-down"))
+"""Options of which a stanza may have several; ifup takes two of any other for one of two lines, and fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,23 @@ class _Stanza:
     def value(self, key: str) -> str | None:
         """Return what the first line with this key says."""
         return next((option.value for option in self.options if option.key == key), None)
+
+    @property
+    def address(self) -> Address | None:
+        """Return the address that a static stanza gives, None if it gives none."""
+        fixed = (option for option in self.options if option.key == "address" and self.method == "static")
+        return next((_address(self, option) for option in fixed), None)
+
+    def says_nothing(self, option: _Option) -> bool:
+        """Return whether a line of a static stanza says what goes without saying."""
+        there = self.address
+        if there is None or option.key not in ("broadcast", "network", "metric"):
+            return False
+        if option.key == "broadcast":
+            usual = ipaddress.ip_interface(str(there)).network.broadcast_address
+            return option.value in ("+", str(usual))
+        # ifup reads `network` and does nothing with it; a metric is that of the stanza's gateway
+        return option.key == "network" or (option.value.isdecimal() and self.value("gateway") is not None)
 
 
 def parse(texts: Mapping[str, str]) -> NetworkState:
@@ -147,10 +168,19 @@ def _with_stanza(interface: Interface, stanza: _Stanza, words: Words) -> Interfa
         elif option.key in ra_keys or is_link_word(option.key.replace("_", "-"), words):
             continue
         elif _OPAQUE.match(option.key):
-            kept.append((f"{stanza.family} {option.key}", option.value))
+            of = _of_address(stanza, option.key)
+            kept.append((f"{stanza.family} {option.key}{of and ' '}{of}", option.value))
         else:
             raise ConfigError(document=option.where, faults=f"the option {option.key!r} is not understood")
-    return replace(interface, options=(*interface.options, *kept))
+    # what two stanzas say alike is said of the interface, and once
+    new = (each for each in kept if each not in interface.options or each[0].split(" ")[1] in COMMANDS)
+    return replace(interface, options=(*interface.options, *new))
+
+
+def _of_address(stanza: _Stanza, key: str) -> str:
+    """Return the address that an option is said of, "" if it is said of the interface."""
+    there = stanza.address if key in OF_ONE_ADDRESS else None
+    return there.address if there else ""
 
 
 def _with_routers(interface: Interface, stanza: _Stanza) -> tuple[Interface, tuple[str, ...]]:
@@ -178,8 +208,7 @@ def _take(interface: Interface, stanza: _Stanza, option: _Option) -> Interface |
         case "netmask":
             return interface
         case "gateway":
-            gateway = parse_address(stanza.name, value, option.where)
-            return replace(interface, gateways=(*interface.gateways, gateway))
+            return _with_gateway(interface, stanza, parse_address(stanza.name, value, option.where))
         case "dns-nameservers" | "dns-nameserver":
             return replace(interface, dns=(*interface.dns, *value.split()))
         case "dns-search" | "dns-domain":
@@ -192,7 +221,17 @@ def _take(interface: Interface, stanza: _Stanza, option: _Option) -> Interface |
             route = parse_route_command(value, stanza.name)
             return None if route is None else _with_route(interface, route)
         case _:
-            return None
+            return interface if stanza.says_nothing(option) else None
+
+
+def _with_gateway(interface: Interface, stanza: _Stanza, gateway: Address) -> Interface:
+    """Return the interface with the gateway of a stanza; with a metric it is a route: which one comes first, counts."""
+    own, metric = stanza.address, stanza.value("metric") or ""
+    if own is None or not metric.isdecimal():
+        return replace(interface, gateways=(*interface.gateways, gateway))
+    destination = DEFAULT_ROUTES[gateway.version == 6]
+    route = Route(destination, gateway.address, int(metric), on_link=not is_on_link(gateway, [own]))
+    return replace(interface, routes=(*interface.routes, route))
 
 
 def _with_route(interface: Interface, route: Route) -> Interface:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hotsync.backends.network.ifupdown_links import link_lines
+from hotsync.backends.network.ifupdown_read import COMMANDS
 from hotsync.backends.network.ip_route import route_command
 from hotsync.errors import ConfigError
 from hotsync.model.network.links import DEFAULT_ROUTES, Route
@@ -59,9 +62,13 @@ def _start(interface: Interface) -> list[str]:
 
 
 def _family(interface: Interface, family: str) -> list[_Stanza]:
-    """Return the stanzas of one family: those that ask for addresses first; commands come last, when all are there."""
+    """Return the stanzas of one family: those that ask for addresses first, then one for each fixed address.
+
+    What is said of one address stands in its stanza, everything else in the first; a gateway or route as soon as what
+    it needs is there, so that production's ways do not depend on a standby address, which comes last.
+    """
     version = _FAMILIES[family]
-    mine = [(key.split(" ")[1], value) for key, value in interface.options if key.split(" ")[0] == family]
+    mine = [(*key.split(" ")[1:], value) for key, value in interface.options if key.split(" ")[0] == family]
     addresses = [address for address in interface.addresses if address.version == version]
     gateways = [gateway for gateway in interface.gateways if gateway.version == version]
     routes = [route for route in interface.routes if route.version == version]
@@ -72,14 +79,32 @@ def _family(interface: Interface, family: str) -> list[_Stanza]:
         stanzas.append(_Stanza(f"{head} dhcp"))
     elif routers is None or (routers and not addresses):
         stanzas.append(_Stanza(f"{head} auto"))
-    stanzas += [_Stanza(f"{head} static", [f"address {address}"]) for address in addresses]
-    further = [*(routers or []), *(f"{key} {value}" for key, value in mine if key != "loopback")]
+    fixed = [_Stanza(f"{head} static", [f"address {address}", *_said_of(address, mine)]) for address in addresses]
+    stanzas += fixed
+    further = [*(routers or []), *(" ".join(words) for words in mine if len(words) == 2 and words[0] != "loopback")]
     if not stanzas and (further or gateways or routes):
         stanzas.append(_Stanza(f"{head} manual"))
     if stanzas:
         stanzas[0].lines += further
-        stanzas[-1].lines += _ways(gateways, routes, fixed=bool(addresses))
+        # a metric that is not of one gateway (a DHCP server gave it before) is none of `gateway` here
+        plain = gateways[: 1 if addresses and not any(words[0] == "metric" for words in mine) else 0]
+        others = [Route(DEFAULT_ROUTES[version == 6], gateway.address) for gateway in gateways[len(plain) :]]
+        _add_ways(fixed or stanzas[-1:], addresses, plain, [*others, *routes])
+    for stanza in stanzas:
+        _refuse_two(stanza)
     return stanzas
+
+
+def _said_of(address: Address, options: Iterable[tuple[str, ...]]) -> list[str]:
+    return [f"{words[0]} {words[-1]}" for words in options if len(words) > 2 and words[1] == address.address]
+
+
+def _refuse_two(stanza: _Stanza) -> None:
+    words = [line.split(" ")[0] for line in stanza.lines]
+    if twice := sorted({word for word in words if word not in COMMANDS and words.count(word) > 1}):
+        said = " and ".join(f"`{line}`" for line in stanza.lines if line.split(" ")[0] == twice[0])
+        faults = f"{said} cannot both be said there: ifup fails with two, or takes the wrong one"
+        raise ConfigError(document=stanza.head, faults=faults)
 
 
 def _routers(interface: Interface, fixed: bool) -> list[str] | None:
@@ -97,9 +122,23 @@ def _routers(interface: Interface, fixed: bool) -> list[str] | None:
             return None
 
 
-def _ways(gateways: list[Address], routes: list[Route], *, fixed: bool) -> list[str]:
-    # `gateway` has a meaning in a static stanza only, and there once
-    plain = gateways[:1] if fixed else []
-    others = [Route(DEFAULT_ROUTES[gateway.version == 6], gateway.address) for gateway in gateways[len(plain) :]]
-    lines = [f"gateway {gateway.address}" for gateway in plain]
-    return lines + [f"up {route_command(route)}" for route in (*others, *routes)]
+def _add_ways(stanzas: list[_Stanza], addresses: list[Address], gateways: list[Address], routes: list[Route]) -> None:
+    """Add gateways (one, since a stanza says one, and only a static one does) and routes, in their order, each to the
+    first stanza with which there is all that it needs."""
+    place = 0
+    for gateway in gateways:
+        place = _needed(addresses, gateway.address, "")
+        stanzas[place].lines.append(f"gateway {gateway.address}")
+    for route in routes:
+        place = max(place, _needed(addresses, route.gateway, route.source))
+        stanzas[place].lines.append(f"up {route_command(route)}")
+
+
+def _needed(addresses: list[Address], gateway: str, source: str) -> int:
+    """Return the place of the last address that a way needs: its source, and one in the gateway's network."""
+    places = [at for at, address in enumerate(addresses) if source and address.address == source]
+    if gateway:
+        there = ipaddress.ip_address(gateway)
+        near = (at for at, each in enumerate(addresses) if there in ipaddress.ip_interface(str(each)).network)
+        places += list(near)[:1]
+    return max(places, default=0)

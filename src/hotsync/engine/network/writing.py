@@ -98,7 +98,17 @@ def _of_any_system(interface: Interface) -> Interface:
 
 
 def _sorted(state: NetworkState) -> list[Interface]:
-    """Return the interfaces in the order of their names, each with its options in order; the loopback only with
-    addresses of its own."""
+    """Return the interfaces in the order of their names, the loopback only with addresses of its own."""
     said = (each for each in state.interfaces if each.name != "lo" or each.addresses)
-    return sorted((replace(each, options=tuple(sorted(each.options))) for each in said), key=lambda each: each.name)
+    return sorted(map(_in_order, said), key=lambda each: each.name)
+
+
+def _in_order(interface: Interface) -> Interface:
+    """Return the interface with its options in order, and what it has of IPv4 first: files say each family apart."""
+    return replace(
+        interface,
+        options=tuple(sorted(interface.options)),
+        addresses=tuple(sorted(interface.addresses, key=lambda each: each.version)),
+        gateways=tuple(sorted(interface.gateways, key=lambda each: each.version)),
+        routes=tuple(sorted(interface.routes, key=lambda each: each.version)),
+    )

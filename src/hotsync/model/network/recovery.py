@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hotsync.model.network.rename import options_without
 from hotsync.model.network.values import Address, Interface, NetworkState
 
 
@@ -38,6 +39,8 @@ def _with(interface: Interface, wanted: Wanted) -> Interface:
     version = wanted.address.version
     others = tuple(address for address in interface.addresses if address.version != version)
     gateways = (*interface.gateways, wanted.gateway) if wanted.gateway else interface.gateways
-    interface = replace(interface, addresses=(*others, wanted.address), gateways=gateways, start=True)
+    gone = {address.address for address in interface.addresses if address.version == version} - {wanted.address.address}
+    options = options_without(interface, gone)
+    interface = replace(interface, addresses=(*others, wanted.address), gateways=gateways, options=options, start=True)
     interface = replace(interface, dns=wanted.servers) if wanted.servers else interface
     return replace(interface, dhcp4=False) if version == 4 else replace(interface, dhcp6=False)

@@ -141,12 +141,23 @@ def with_standby(state: NetworkState, standby: Iterable[Address]) -> NetworkStat
     return NetworkState(tuple(interfaces))
 
 
+def options_without(interface: Interface, gone: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the interface's options without those that its file says of one of these addresses alone (their key ends
+    with it)."""
+    names = set(gone)
+    return tuple(option for option in interface.options if option[0].rpartition(" ")[2] not in names)
+
+
 def without_addresses(state: NetworkState, gone: Iterable[Address]) -> NetworkState:
     """Given addresses, return the state without them, on whatever interface they are."""
     names = {address.address for address in gone}
     return NetworkState(
         tuple(
-            replace(each, addresses=tuple(address for address in each.addresses if address.address not in names))
+            replace(
+                each,
+                addresses=tuple(address for address in each.addresses if address.address not in names),
+                options=options_without(each, names),
+            )
             for each in state.interfaces
         )
     )
