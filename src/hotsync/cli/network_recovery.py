@@ -43,7 +43,7 @@ def network_recovery() -> int:
         say("These files would be replaced by what you say now; they are kept beside.")
     wanted = _ask(tuple(seen.interfaces))
     _confirm(wanted, seen)
-    recovery.take(paths, wanted, clock)
+    recovery.take(paths, wanted, clock, say)
     say(f"This server has {wanted.address} on {wanted.address.interface} now.")
     try:
         aside = recovery.keep(paths, seen, wanted, clock.now())

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from hotsync.backends.network import esmith, networkd
+from hotsync.engine.network.rollback import Rollback
 from hotsync.engine.promotion import host as promotion_host
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.network import PromotionNetwork, network_files
@@ -24,6 +25,7 @@ from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.system import command
+from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.agent.pair import own_network
 
@@ -47,7 +49,8 @@ def card() -> Iterator[None]:
 
 def taken(tmp_path: Path, plan: NetworkPlan) -> list[str]:
     notes: list[str] = []
-    PromotionNetwork(Paths(tmp_path), lambda: replace(PROMOTION, network=plan), notes.append).take_addresses()
+    guard = Rollback(Paths(tmp_path), SystemClock(), 0)
+    PromotionNetwork(Paths(tmp_path), lambda: replace(PROMOTION, network=plan), notes.append, guard).take_addresses()
     return notes
 
 
@@ -154,7 +157,8 @@ def test_nethserver_is_told_the_standby_address_and_then_to_write_its_network_an
     events.write_text(f"#!/bin/sh\necho \"$1 $(grep -c '=alias' {database})\" >>{tmp_path}/told\n")
     events.chmod(0o755)
     notes: list[str] = []
-    PromotionNetwork(Paths(tmp_path), lambda: PROMOTION, notes.append).activate()
+    guard = Rollback(Paths(tmp_path), SystemClock(), 0)
+    PromotionNetwork(Paths(tmp_path), lambda: PROMOTION, notes.append, guard).activate()
     assert notes == []
     assert (tmp_path / "told").read_text().splitlines() == ["nethserver-hosts-save 1", "interface-update 1"]
     lines = [line for line in database.read_text().splitlines() if not line.startswith("#")]

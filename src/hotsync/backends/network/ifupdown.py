@@ -22,6 +22,7 @@ __all__ = [
     "activate",
     "available",
     "by_name",
+    "commands",
     "drop_standby",
     "files",
     "make_room",
@@ -99,6 +100,19 @@ def activate(etc: Path) -> None:
     if active.returncode == 0:
         # what it configured statically stays on the interfaces when it ends
         command.run(["systemctl", "stop", "systemd-networkd.socket", "systemd-networkd.service"], ok=range(256))
+
+
+def commands(state: NetworkState) -> tuple[str, ...]:
+    """Given a network, return the commands that ifup runs when it sets its interfaces up, as a person would type them:
+    what is said by addresses, routes and links is not among them."""
+    words = [f"{family} {word}" for family in ("inet", "inet6") for word in ("pre-up", "up", "post-up")]
+    found = (
+        value.replace("${IFACE}", each.name).replace("$IFACE", each.name)
+        for each in state.interfaces
+        for key, value in each.options
+        if key in words
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def make_room(etc: Path, state: Path = STATE) -> tuple[Address, ...]:

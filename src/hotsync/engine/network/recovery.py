@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,10 +66,10 @@ def holder_of(address: Address) -> str:
     return live.holders([address], _ASK_SECONDS).get(address.address, "")
 
 
-def take(paths: Paths, wanted: Wanted, clock: Clock) -> None:
+def take(paths: Paths, wanted: Wanted, clock: Clock, tell: Callable[[str], None]) -> None:
     """Give the running system the address and gateway; raise CommandFailed if it does not take them, or NetworkSilent,
-    with the network as it was, if nobody answers any more."""
-    rollback = guard_by_settings(paths, clock)
+    with the network as it was, if nobody answers any more. `tell` is told where no timer guards that."""
+    rollback = guard_by_settings(paths, clock, tell)
     gateways = [wanted.gateway] if wanted.gateway else []
     before = rollback.arm((), gateways)
     live.add(wanted.address)

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +38,10 @@ _BEFORE = TypeAdapter(Before)
 _MOST_ASKED, _MOST_NEIGHBOURS = 64, 8
 _GRACE_SECONDS = 20
 _ASK_SECONDS = 1.5
+_NO_TIMER = (
+    "systemd starts no timer that puts the network back if nobody answers ({why}): HotSync does it itself, but had it "
+    "been killed meanwhile, the network would have stayed as it was then."
+)
 _log = logging.getLogger("hotsync.network")
 
 
@@ -82,7 +86,8 @@ class SystemTimer:
 class Rollback:
     """Guards one change of the network of this host.
 
-    `probe` is an address that must answer afterwards ("": whoever answered before, or a new gateway).
+    `probe` is an address that must answer afterwards ("": whoever answered before, or a new gateway). `tell` is told
+    where no timer can be had: the change is made all the same (0163).
     """
 
     paths: Paths
@@ -90,6 +95,7 @@ class Rollback:
     seconds: int
     probe: str = ""
     timer: Timer = field(default_factory=SystemTimer)
+    tell: Callable[[str], None] = _log.warning
 
     def arm(self, made: Iterable[str], gateways: Iterable[Address] = ()) -> Before | None:
         """Keep the network as it is and start the timer; return what is kept, None where nothing is to be guarded.
@@ -108,7 +114,8 @@ class Rollback:
         try:
             self.timer.start(self.seconds + _GRACE_SECONDS)
         except CommandFailed as error:
-            _log.warning("the network would not be put back by itself: %s", error.sentence)
+            _log.warning("no timer guards the network: %s", error.sentence)
+            self.tell(_NO_TIMER.format(why=error.facts.get("detail")))
         return before
 
     def prove(self, before: Before, gateways: Iterable[Address], taken: Iterable[Address]) -> None:
@@ -155,10 +162,10 @@ def checked_settings(paths: Paths) -> Settings:
     return settings
 
 
-def guard_by_settings(paths: Paths, clock: Clock) -> Rollback:
+def guard_by_settings(paths: Paths, clock: Clock, tell: Callable[[str], None]) -> Rollback:
     """Return what guards a change of this host's network; raise ConfigError as `checked_settings` does."""
     settings = checked_settings(paths)
-    return Rollback(paths, clock, settings.rollback_seconds, settings.network_probe)
+    return Rollback(paths, clock, settings.rollback_seconds, settings.network_probe, tell=tell)
 
 
 def wire_of(address: str, taken: Iterable[Address]) -> str:

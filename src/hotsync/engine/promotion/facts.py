@@ -11,7 +11,7 @@ from hotsync.engine.fence.tiers import fences_left
 from hotsync.engine.promotion.accounts import PromotionAccounts
 from hotsync.engine.promotion.files import units_left
 from hotsync.engine.promotion.ground import Ground
-from hotsync.engine.promotion.network import addresses_missing
+from hotsync.engine.promotion.network_check import ADDRESSES_CHECK, missing_addresses
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
 from hotsync.engine.promotion.roles import is_settled
 from hotsync.engine.standby.warm import bytes_left
@@ -23,9 +23,6 @@ from hotsync.replica.reopen import LIVE, STATE
 from hotsync.state import store
 from hotsync.state.boot_hold import load_boot_hold
 from hotsync.system.paths import Paths
-
-ADDRESSES_CHECK = "production.addresses"
-"""The check that the addresses of production are up here."""
 
 UNITS_CHECK = "production.units"
 """The check that everything that ran on the MASTER runs here."""
@@ -49,7 +46,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         role=store.load_role(paths),
         promotion=promotion,
         fences=fences_left(paths, promotion),
-        addresses_missing=takes_network and addresses_missing(promotion.network),
+        addresses_missing=takes_network and bool(missing_addresses(promotion.network)),
         host_name=socket.gethostname(),
         accounts_differ=not exchanged and PromotionAccounts(paths).differ,
         tree_live=tree_live,

@@ -15,11 +15,12 @@ from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
 from hotsync.engine.fence.switched_off import Say
 from hotsync.engine.promotion.accounts import PromotionAccounts
-from hotsync.engine.promotion.facts import ADDRESSES_CHECK, UNITS_CHECK
+from hotsync.engine.promotion.facts import UNITS_CHECK
 from hotsync.engine.promotion.files import PromotionFiles
 from hotsync.engine.promotion.ground import Ground
 from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit_of
-from hotsync.engine.promotion.network import PromotionNetwork, missing_addresses, network_files
+from hotsync.engine.promotion.network import PromotionNetwork, network_files
+from hotsync.engine.promotion.network_check import ADDRESSES_CHECK, check_network
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
 from hotsync.engine.promotion.roles import PromotionRoles
 from hotsync.engine.promotion.served import server_of
@@ -231,7 +232,7 @@ class PromotionChecks:
         if name == UNITS_CHECK:
             return self._check_units()
         if name == ADDRESSES_CHECK:
-            return self._check_addresses()
+            return check_network(self._paths, _claimed(self._paths).network)
         spec = self._ground.checks.get(name)
         if spec is None:
             return Check(name, name, Verdict.AMBER, "no profile of this host knows this check")
@@ -249,18 +250,6 @@ class PromotionChecks:
             partial(ejabberd.status, context),
         )
         return run_check(name, spec, asked)
-
-    def _check_addresses(self) -> Check:
-        title = "this server has the addresses of production"
-        plan = _claimed(self._paths).network
-        if not plan.choice.takes_addresses:
-            hint = "Give it the MASTER's addresses by hand; until then nobody finds it."
-            return Check(ADDRESSES_CHECK, title, Verdict.AMBER, "its own network was kept", hint)
-        missing = missing_addresses(plan)
-        if missing:
-            shown = ", ".join(f"{address} on {address.interface}" for address in missing)
-            return Check(ADDRESSES_CHECK, title, Verdict.RED, f"not up: {shown}", "`ip address` shows what is.")
-        return Check(ADDRESSES_CHECK, title, Verdict.GREEN, ", ".join(str(address) for address in plan.addresses))
 
     def _check_units(self) -> Check:
         title = "everything that ran on the MASTER runs here"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from hotsync.backends import loading_guard
 from hotsync.backends.network import addresses as live
-from hotsync.backends.network import esmith, giving_up, live_links
+from hotsync.backends.network import esmith, giving_up, ifupdown, live_links
 from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.snapshot import Before
 from hotsync.engine.network import before as network_before
 from hotsync.engine.network import coming_back as network_return
 from hotsync.engine.network import trial as network_trial
+from hotsync.engine.network import ways
 from hotsync.engine.network.rollback import Rollback, guard_by_settings
 from hotsync.engine.network.writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
@@ -39,6 +40,10 @@ _NOT_BY_FILES = (
     "they were read, which lasts until the next boot. Look at the network's files in /etc before."
 )
 
+_NOT_RUN = (
+    "/etc/network/interfaces has commands that ifup runs at the next boot, and nobody ran them now: run those that are "
+    "needed before by hand: {lines}."
+)
 _STAYS_HELD = (
     "The network files in /etc are the MASTER's, and another machine has its addresses: until the next boot this "
     "server has the addresses that it had before, and no program looks after them. Set its network up before that."
@@ -65,15 +70,15 @@ class PromotionNetwork:
         self._given = rollback
 
     def take_addresses(self) -> None:
-        """Bring up the MASTER's addresses and gateways, on bonds, bridges and VLANs that are made for it, and tell the
-        neighbours; none is taken away.
+        """Bring up the MASTER's addresses, gateways, static routes and MTUs, on bonds, bridges and VLANs that are made
+        for it, and tell the neighbours; no address is taken away.
 
         Raise NetworkSilent, with the network as it was, if nobody answers who did before; ConfigError, with nothing
         done, where a setting is wrong that says who must.
         """
         promotion, state = self._promotion(), self._state()
         plan = promotion.network
-        rollback = self._given or guard_by_settings(self._paths, SystemClock())
+        rollback = self._given or guard_by_settings(self._paths, SystemClock(), self._note)
         made = live_links.to_make(state, live.read_interfaces())
         network_before.remember(self._paths, promotion.epoch, (each.name for each in made))
         before = rollback.arm((each.name for each in made), plan.gateways)
@@ -91,7 +96,8 @@ class PromotionNetwork:
     def _rollback(self) -> Rollback:
         """Return what guards the network once more; by now a wrong setting is no reason to stop."""
         settings, _ = read_settings(self._paths)
-        return self._given or Rollback(self._paths, SystemClock(), settings.rollback_seconds, settings.network_probe)
+        seconds, probe = settings.rollback_seconds, settings.network_probe
+        return self._given or Rollback(self._paths, SystemClock(), seconds, probe, tell=self._note)
 
     def _gateways_here(self, plan: NetworkPlan) -> tuple[Address, ...]:
         here = live.read_interfaces()
@@ -104,6 +110,7 @@ class PromotionNetwork:
             self._try(f"port {port} of {master.name}", partial(live_links.join, port, master))
         for lease in plan.leases:
             self._note(f"{lease} was lent to the MASTER by DHCP; it is fixed here: reserve it on the DHCP server.")
+        ways.take_mtus(state, self._try)
         here = live.read_interfaces()
         for address in (*plan.addresses, *plan.standby):
             if address.interface in here:
@@ -117,6 +124,7 @@ class PromotionNetwork:
                 on_link = is_on_link(gateway, own)
                 setting = partial(live.set_gateway, gateway, _source_for(gateway, plan), on_link=on_link)
                 self._try(f"gateway {gateway.address} on {gateway.interface}", setting)
+        ways.take_routes(state, plan.addresses, self._try)
         live.announce(address for address in plan.addresses if address.interface in here)
 
     def set_host_name(self, name: str) -> None:
@@ -137,7 +145,7 @@ class PromotionNetwork:
         if said := network_return.settle(self._paths):
             self._note(said)
         before = rollback.arm((), plan.gateways) if plan.choice.takes_addresses else None
-        self._end_boot_hold()
+        was_held = self._end_boot_hold()
         if system is not None:
             self._try(f"configuration of {system.name}", partial(system.activate, etc))
         if not plan.choice.takes_addresses:
@@ -149,6 +157,8 @@ class PromotionNetwork:
             if before is not None:
                 rollback.prove(before, self._gateways_here(plan), plan.addresses)
             network_trial.end(self._paths)
+            if system is not None and system.name == ifupdown.NAME and not was_held:
+                self._note_commands(state)
         except NetworkSilent as error:
             _log.warning("%s", error.sentence)
             assert before is not None
@@ -160,13 +170,20 @@ class PromotionNetwork:
         held = load_boot_hold(self._paths, promotion.epoch) is not None
         return held and not promotion.network.choice.takes_addresses and not network_return.is_back(self._paths)
 
-    def _end_boot_hold(self) -> None:
-        """Let the network manager start again, where this boot held it since somebody else had the addresses."""
+    def _note_commands(self, state: NetworkState) -> None:
+        """Say which lines of ifupdown's file nobody has run: they are a person's, and may do anything."""
+        if left := ifupdown.commands(state):
+            self._note(_NOT_RUN.format(lines=", ".join(f"`{line}`" for line in left)))
+
+    def _end_boot_hold(self) -> bool:
+        """Let the network manager start again, where this boot held it since somebody else had the addresses; return
+        whether it did."""
         if load_boot_hold(self._paths, self._promotion().epoch) is None:
-            return
+            return False
         self._paths.held_flag.unlink(missing_ok=True)
         self._try("network's own program", partial(giving_up.start_managers, self._paths.at("/etc")))
         drop_boot_hold(self._paths)
+        return True
 
     def _files_back(self, before: Before) -> None:
         """Let no boot use the files with which nobody answered."""
@@ -244,14 +261,3 @@ def read_master_network(tree_etc: Path) -> NetworkState | None:
     """
     system = network_system(tree_etc)
     return None if system is None else system.read(tree_etc)
-
-
-def missing_addresses(plan: NetworkPlan) -> tuple[Address, ...]:
-    """Return the addresses of production that are not up on their interface."""
-    present = {(address.interface, address.address) for address in live.read_addresses()}
-    return tuple(address for address in plan.addresses if (address.interface, address.address) not in present)
-
-
-def addresses_missing(plan: NetworkPlan) -> bool:
-    """Return whether an address of production is missing."""
-    return bool(missing_addresses(plan))

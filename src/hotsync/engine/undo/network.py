@@ -13,6 +13,7 @@ from hotsync.backends.network import giving_up
 from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.snapshot import restore
 from hotsync.engine.network import before as network_before
+from hotsync.engine.network import ways
 from hotsync.engine.one_master.hold import Lines, LiveLines
 from hotsync.engine.promotion.network import attempt
 from hotsync.errors import ConfigError
@@ -62,6 +63,7 @@ class UndoNetwork:
         except ConfigError as error:
             _log.warning("%s", error.sentence)
             state = NetworkState()
+        ways.take_mtus(state, self._try)
         here = live.read_interfaces()
         for address in (*state.addresses, *self._plan.standby):
             if address.interface in here and address.interface != "lo":
@@ -75,3 +77,4 @@ class UndoNetwork:
                 on_link = is_on_link(gateway, own)
                 setting = partial(live.set_gateway, gateway, None, on_link=on_link)
                 self._try(f"gateway {gateway.address}", setting)
+        ways.take_routes(state, (), self._try)
