@@ -65,10 +65,17 @@ def test_in_a_container_whose_kernel_settings_cannot_be_written_it_keeps_them_to
 
 
 def test_a_server_that_holds_itself_gives_all_of_productions_addresses_up() -> None:
-    giving_up.give_up((PRODUCTION, OTHER))
-    assert addresses() == {STANDBY.address}
+    for _ in range(2):
+        giving_up.give_up((PRODUCTION, OTHER))
+        assert addresses() == {STANDBY.address}
+        # it is reached and reaches others at the address that stays
+        assert command.run(["ip", "route"]).text.splitlines() == [
+            f"default via {GATEWAY} dev eth7 ",
+            f"10.99.8.0/24 dev eth7 proto kernel scope link src {STANDBY.address} ",
+        ]
     giving_up.give_up((STANDBY,))
     assert addresses() == set()
+    assert command.run(["ip", "route"]).text == ""
 
 
 def test_the_addresses_are_gone_before_the_network_manager_stops_and_what_it_brings_back_goes_after_it(
@@ -95,6 +102,25 @@ def test_an_address_on_an_ordinary_bridge_is_given_up_and_that_on_a_bridge_of_co
     here = live.read_addresses()
     assert lan not in here
     assert {dock, STANDBY, PRODUCTION, OTHER} <= set(here)
+
+
+def test_static_routes_that_went_with_the_addresses_are_there_again_when_it_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ifupdown, which has set its interfaces up in this boot and does nothing more."""
+    monkeypatch.setattr(giving_up, "stop_managers", lambda: None)
+    monkeypatch.setattr(giving_up, "start_managers", lambda: None)
+    way = "10.50.0.0/16 via 10.99.8.77 dev eth7"
+    (tmp_path / ifupdown.FILE).parent.mkdir()
+    (tmp_path / ifupdown.FILE).write_text(
+        f"auto eth7\niface eth7 inet static\n    address {PRODUCTION}\n    up ip route add {way}\n"
+    )
+    command.run(["ip", "route", "add", *way.split(), "src", PRODUCTION.address])
+    lines = LiveLines(tmp_path)
+    lines.give_up((PRODUCTION, OTHER), (STANDBY,))
+    assert f"src {PRODUCTION.address}" not in command.run(["ip", "route"]).text
+    lines.restore((PRODUCTION, OTHER), ())
+    assert f"{way} proto static src {PRODUCTION.address}" in command.run(["ip", "route"]).text
 
 
 def all_of_6() -> set[str]:

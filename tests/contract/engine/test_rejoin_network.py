@@ -11,6 +11,7 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.engine.rejoin.network import FREE_SECONDS, LiveNetwork
 from hotsync.model.network.values import Address
+from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.agent.pair import own_network
@@ -59,3 +60,17 @@ def test_it_is_taken_in_the_end_by_whoever_waited_long_enough(master: Computer, 
     LiveNetwork(Paths(tmp_path), clock).take([own], [])
     assert clock.waited == FREE_SECONDS
     assert live.read_addresses() == (own,)
+
+
+def test_its_static_routes_are_there_again_with_its_own_address_as_their_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_up, "start_managers", lambda: None)
+    file = tmp_path / "etc/network/interfaces"
+    file.parent.mkdir(parents=True)
+    stanza = f"iface eth7 inet static\n    address {OWN[0]}\n    up ip route add 10.9.0.0/16 via 10.77.0.9\n"
+    file.write_text(stanza.replace("10.77.0.9", "10.77.0.9 dev eth7"))
+    with own_network(), other_computer("10.77.0.1/24"):
+        LiveNetwork(Paths(tmp_path), SystemClock()).take(OWN[:1], [])
+        shown = command.run(["ip", "route", "show", "10.9.0.0/16"]).text
+    assert shown.strip() == "10.9.0.0/16 via 10.77.0.9 dev eth7 proto static src 10.77.0.2"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,15 +61,37 @@ def give_up(addresses: Iterable[Address]) -> None:
 
 
 def _bring_back(before: snapshot.Before, gone: tuple[Address, ...]) -> None:
-    """Give back what went along with the addresses: where /proc/sys is not to be written (in containers) the kernel
-    knows no mercy for later ones."""
+    """Give back what went along with the addresses.
+
+    Where /proc/sys is not to be written (in containers) the kernel knows no mercy for later ones. And every way whose
+    source was an address that goes, went with it: also the one into the network of an address that stays.
+    """
     texts = {address.address for address in gone}
     kept = tuple(address for address in before.addresses if address.address not in texts)
-    if set(kept) <= set(live.read_addresses()):
+    routes = tuple(filter(None, (_without_source(route, texts, kept) for route in before.routes)))
+    if set(kept) <= set(live.read_addresses()) and set(routes) <= set(before.routes):
         return
-    routes = tuple(route for route in before.routes if texts.isdisjoint(route.split()))
     for fault in snapshot.restore(replace(before, addresses=kept, routes=routes)):
         _log.warning("%s", fault)
+
+
+def _without_source(route: str, gone: Collection[str], kept: Iterable[Address]) -> str:
+    """Return a route as it is without the addresses that go, "" if it is of no use then."""
+    words = route.split()
+    if not set(words) & set(gone):
+        return route
+    source = words.index("src") if "src" in words else -1
+    if source < 0 or "dev" not in words or "nexthop" in words or set(words[:source] + words[source + 2 :]) & set(gone):
+        return ""
+    rest = words[:source] + words[source + 2 :]
+    card, via = rest[rest.index("dev") + 1], rest[rest.index("via") + 1] if "via" in rest else ""
+    for address in (each for each in kept if each.interface == card):
+        network = ipaddress.ip_interface(str(address)).network
+        if str(network) in rest and not via:
+            return " ".join((*rest, "src", address.address))  # as the kernel's own
+        if via and "inet6" not in rest and ipaddress.ip_address(via) in network:
+            return " ".join(rest)
+    return ""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from hotsync.backends.network.detect import network_system
 from hotsync.errors import ConfigError, ReplicaError
@@ -18,7 +19,11 @@ _log = logging.getLogger("hotsync.network")
 
 def configured(paths: Paths) -> NetworkState | None:
     """Return what this server's files say of its network; None where they are not understood."""
-    etc = paths.at("/etc")
+    return configured_in(paths.at("/etc"))
+
+
+def configured_in(etc: Path) -> NetworkState | None:
+    """Given an /etc, return what its files say of the network; None where they are not understood."""
     system = network_system(etc)
     try:
         return system.read(etc) if system is not None else NetworkState()

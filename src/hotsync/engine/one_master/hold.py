@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from hotsync.backends import production_units
@@ -19,12 +21,13 @@ from hotsync.backends.network import giving_up
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.backends.standstill import Standstill
 from hotsync.backends.units import COVERAGE_TIMER, MASTER_TIMER, STREAM, WATCH, Units
-from hotsync.engine.network.own_network import made_by_files
+from hotsync.engine.network import ways
+from hotsync.engine.network.own_network import configured_in, made_by_files
 from hotsync.errors import CommandFailed, NotServing, StaleEpoch
 from hotsync.model.facts import UnitFact
 from hotsync.model.hold import Hold, hint_of, to_give_up
 from hotsync.model.mute import ALWAYS_MUTED, covers, of_master
-from hotsync.model.network.values import Address
+from hotsync.model.network.values import Address, NetworkState
 from hotsync.sources.facts import read_units
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -57,8 +60,11 @@ class Lines(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class LiveLines:
     """This server's network."""
+
+    etc: Path = Path("/etc")
 
     def served(self) -> tuple[Address, ...]:
         """Return what a promotion takes over as fixed: the addresses that interfaces were given, or lent by DHCP."""
@@ -84,10 +90,17 @@ class LiveLines:
         giving_up.start_managers()
         giving_up.restore(addresses)
         for gateway in gateways:
-            try:
-                live.set_gateway(gateway, None, on_link=True)
-            except CommandFailed as error:  # the network manager may have set one of its own
-                _log.warning("%s", error.sentence)
+            _attempt(f"gateway {gateway.address}", partial(live.set_gateway, gateway, None, on_link=True))
+        # ifupdown has set its interfaces up in this boot, and does not do it again
+        ways.take_routes(configured_in(self.etc) or NetworkState(), addresses, _attempt)
+
+
+def _attempt(what: str, change: Callable[[], None]) -> None:
+    """Change one thing of the network; the network manager may have one of its own in the way."""
+    try:
+        change()
+    except CommandFailed as error:
+        _log.warning("The %s: %s", what, error.sentence)
 
 
 @dataclass(frozen=True)

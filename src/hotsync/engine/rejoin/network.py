@@ -18,13 +18,15 @@ from hotsync.backends.network import addresses as live
 from hotsync.backends.network import esmith, giving_up
 from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.files import access_for, read_text
+from hotsync.engine.network import ways
+from hotsync.engine.network.own_network import configured_in
 from hotsync.engine.network.writing import same_network
 from hotsync.errors import CommandFailed, ConfigError
 from hotsync.model.facts import NetworkFacts
 from hotsync.model.network.cards import is_card
 from hotsync.model.network.leases import name_servers
 from hotsync.model.network.rename import resolved
-from hotsync.model.network.values import Address, is_on_link
+from hotsync.model.network.values import Address, NetworkState, is_on_link
 from hotsync.model.rejoin_addresses import as_slave
 from hotsync.system import files
 from hotsync.system.clock import Clock
@@ -137,6 +139,8 @@ class LiveNetwork:
         for gateway in gateways:
             if gateway.interface in here and is_on_link(gateway, ours):
                 self._try(partial(live.set_gateway, gateway, None, on_link=True))
+        # those that had production's address as their source went with it
+        ways.take_routes(configured_in(etc) or NetworkState(), ours, lambda _what, change: self._try(change))
         live.announce(address for address in ours if address.interface in here)
 
     def _wait_until_free(self, addresses: tuple[Address, ...]) -> None:
