@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from hotsync.backends.mute import Mute
@@ -81,8 +82,10 @@ class _Work:
         state.drop_units(self.paths)
         with state.locked(self.paths):
             # the request goes after the document is there: whoever looks in between sees one of them
-            state.save_handover(self.paths, HandOver(Stage.PREPARING, epoch, self.clock.now()))
-            state.take_request(self.paths)
+            try:
+                state.save_handover(self.paths, HandOver(Stage.PREPARING, epoch, self.clock.now()))
+            finally:
+                state.take_request(self.paths)  # what cannot even begin is not begun again and again
         try:
             with noticing_the_end():
                 self._steps()
@@ -175,14 +178,15 @@ class _Work:
             if self.is_over():
                 return True
             # from here on whoever claims learns that this server serves again
-            known = replace(self._known(), stage=Stage.GIVEN_UP, why=self._known().why or why)
-            state.save_handover(self.paths, known)
+            known = self._known()
+            known = replace(known, stage=Stage.GIVEN_UP, why=known.why or why)
+            self._write_down(known)
         _log.error("The hand-over is given up: %s", known.why)
         state.drop_units(self.paths)
         if known.stopped:
             self.yard.go_on(known.ran, known.timers)
         known = replace(known, resumed=True)
-        state.save_handover(self.paths, known)
+        self._write_down(known)
         if self.is_over():
             # superseded just now: what was started above is stopped again
             run_command(["systemctl", "restart", "--no-block", HOLD], ok=range(256))
@@ -191,6 +195,20 @@ class _Work:
         _log.warning("%s", sentence_of(known))
         self._mail(known)
         return False
+
+    def _write_down(self, known: HandOver) -> None:
+        """Write down that it is given up; a full disk must not keep production stopped.
+
+        Where that finds no room there is no hand-over any more: what is not there takes no claim as waited for. It may
+        have made the room.
+        """
+        try:
+            state.save_handover(self.paths, known)
+        except OSError as error:
+            _log.error("That the hand-over is given up was not written down: %s", error)
+            state.forget_handover(self.paths)
+            with suppress(OSError):
+                state.save_handover(self.paths, known)
 
     def _mail(self, known: HandOver) -> None:
         settings, _ = read_settings(self.paths)

@@ -98,6 +98,11 @@ def save_handover(paths: Paths, handover: HandOver) -> None:
     files.write_atomic(document_path(paths), text.encode("ascii"), mode=0o600)
 
 
+def forget_handover(paths: Paths) -> None:
+    """Let there be no hand-over; that needs no room."""
+    document_path(paths).unlink(missing_ok=True)
+
+
 def request(paths: Paths) -> None:
     """Ask hotsync-handover.service to begin; what an earlier one has left behind is nothing any more."""
     cancel_path(paths).unlink(missing_ok=True)
