@@ -26,6 +26,7 @@ HotSyncError
 ├── StepFailed               9    a step of a plan failed: which, what is done, how to go on
 ├── NotHandedOver            9    a claimed switchover whose MASTER is not known to have stood still
 ├── NotHeld                  9    a MASTER that heard of its successor, and is not seen to let go
+├── AddressTaken             9    somebody else has an address that this server is to take
 ├── NetworkSilent            9    nobody answered with the new network, so the old one is back
 └── CommandFailed            9    a program failed; wrapped by one of the above wherever that says more
 
@@ -477,6 +478,17 @@ class NetworkSilent(HotSyncError):
     hint = (
         "If there is nobody who could answer: config setprop hotsync RollbackSeconds 0. Else look at cables and cards, "
         "then run hotsync-promote again: --map OLD=NEW for other cards, --network 3 for this server's own network."
+    )
+
+
+class AddressTaken(HotSyncError):
+    """Somebody else still has {addresses}, and two servers must not have the same"""
+
+    code = "step.address"
+    exit_code = ExitCode.STEP
+    hint = (
+        "`systemctl status hotsync-returned` on the MASTER shows why it keeps it; or another computer has it: find out "
+        "whose card that is. Then run the same command again: it goes on where it stopped."
     )
 
 

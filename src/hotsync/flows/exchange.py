@@ -15,6 +15,7 @@ from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.hold import held, save_hold
+from hotsync.state.rejoin import unfinished_rejoin
 from hotsync.state.settings import read_settings
 from hotsync.system import command
 from hotsync.system.clock import Clock
@@ -70,8 +71,8 @@ def exchange(paths: Paths, clock: Clock, run: Run = rejoin) -> None:
 
 def _tried(paths: Paths, clock: Clock, run: Run) -> Fault | None:
     hold = held(paths)
-    if hold is None or not hold.planned:
-        return None
+    if (hold is None and unfinished_rejoin(paths) is None) or (hold is not None and not hold.planned):
+        return None  # without a hold it is the SLAVE; what it has begun it may still have to end
     fault = run()
     if fault is None:
         _tell(paths, clock, None)

@@ -21,6 +21,7 @@ from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
 from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.errors import (
+    AddressTaken,
     NotReady,
     PeerRefused,
     PeerUnreachable,
@@ -86,6 +87,10 @@ class NoNetwork:
 
     def holders(self, own: Iterable[Address]) -> dict[str, str]:
         return {address.address: "somebody's" for address in own if self.held}
+
+    def wait_until_free(self, own: Iterable[Address]) -> None:
+        if there := self.holders(own):
+            raise AddressTaken(addresses=", ".join(there))
 
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
         self.taken = tuple(own)
@@ -444,6 +449,23 @@ def test_a_master_that_is_nowhere_does_not_keep_it_from_finishing(apart: Servers
     host.tell_master = lose_the_master  # type: ignore[method-assign]
     done = rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
     assert "SlaveHost 10.77.0.2" in done.rejoin.notes[0]
+    assert load_role(apart.old.paths).role is Role.SLAVE
+
+
+def test_while_somebody_keeps_its_address_neither_its_files_nor_its_role_change(apart: Servers) -> None:
+    """The new MASTER heard, and does not let it go: a boot of this server would take it beside that one."""
+    apart.network.held = True
+    before = ifupdown.read(apart.old.paths.at("/etc"))
+    for _ in range(2):
+        with pytest.raises(StepFailed, match=f"Somebody else still has {STANDBY.address}"):
+            apart.rejoin()
+        assert ifupdown.read(apart.old.paths.at("/etc")) == before
+        assert load_role(apart.old.paths).role is Role.MASTER
+        assert load_hold(apart.old.paths) is not None
+        assert load_returned(apart.new.paths) is not None
+    apart.network.held = False
+    apart.rejoin()
+    assert apart.network.taken == (STANDBY,)
     assert load_role(apart.old.paths).role is Role.SLAVE
 
 

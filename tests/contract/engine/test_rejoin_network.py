@@ -10,6 +10,7 @@ import pytest
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import giving_up
 from hotsync.engine.rejoin.network import FREE_SECONDS, LiveNetwork
+from hotsync.errors import AddressTaken
 from hotsync.model.network.values import Address
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
@@ -55,10 +56,19 @@ def test_an_address_is_taken_once_nobody_answers_for_it(master: Computer, own: A
     assert live.read_addresses() == (own,)
 
 
-def test_it_is_taken_in_the_end_by_whoever_waited_long_enough(master: Computer, own: Address, tmp_path: Path) -> None:
-    clock = Waiting(master, 0)
-    LiveNetwork(Paths(tmp_path), clock).take([own], [])
+def test_one_that_somebody_keeps_is_not_taken_and_is_as_soon_as_it_is_free(
+    master: Computer, own: Address, tmp_path: Path
+) -> None:
+    clock, paths = Waiting(master, 0), Paths(tmp_path)
+    paths.run.mkdir(parents=True)
+    paths.held_flag.touch()
+    with pytest.raises(AddressTaken, match=f"Somebody else still has {own.address} ") as caught:
+        LiveNetwork(paths, clock).take([own], [])
+    assert master.mac() in caught.value.sentence
     assert clock.waited == FREE_SECONDS
+    assert live.read_addresses() == ()
+    assert paths.held_flag.exists(), "no network manager takes it either"
+    LiveNetwork(paths, Waiting(master, 1)).take([own], [])
     assert live.read_addresses() == (own,)
 
 

@@ -12,8 +12,10 @@ from hotsync.errors import CommandFailed
 from hotsync.flows import exchange as flow
 from hotsync.flows.exchange import PATIENCE_SECONDS, Fault, exchange, rejoin
 from hotsync.model.hold import HeardBy, Hold
+from hotsync.model.rejoin import Rejoin, Terms
 from hotsync.report.letters import Trouble
-from hotsync.state.hold import held, save_hold
+from hotsync.state.hold import drop_hold, held, save_hold
+from hotsync.state.rejoin import save_rejoin
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
@@ -85,6 +87,27 @@ def test_what_no_waiting_mends_is_tried_less_and_less_often(paths: Paths, told: 
     exchange(paths, Clock(), tries(early, early, early, *[full] * 9, early, full, None))
     assert slept == [20, 20, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800, 1800, 20, 40]
     assert told[-1] is None
+
+
+def test_one_that_is_the_slave_and_has_not_got_its_address_yet_goes_on(
+    paths: Paths, told: list[Trouble | None]
+) -> None:
+    save_hold(paths, HOLD)
+    begun = Rejoin(Terms(4, 7, "d" * 64), 1.0, "/vault", ())
+    save_rejoin(paths, begun)
+    done: list[str] = []
+
+    def go_on() -> Fault | None:
+        done.append("tried")
+        drop_hold(paths)
+        if len(done) < 3:
+            return Fault("Somebody else still has 10.77.0.2")
+        save_rejoin(paths, replace(begun, finished_at=2.0))
+        return None
+
+    exchange(paths, TickingClock(), go_on)
+    assert len(done) == 3
+    exchange(paths, TickingClock(), tries())
 
 
 def test_once_it_is_the_slave_an_alarm_is_over(paths: Paths, told: list[Trouble | None]) -> None:

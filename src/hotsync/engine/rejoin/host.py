@@ -49,8 +49,12 @@ class Network(Protocol):
         """Return which of these addresses somebody else has, each with that one's hardware address."""
         ...
 
+    def wait_until_free(self, own: Iterable[Address]) -> None:
+        """Wait until nobody else has any of these addresses; raise AddressTaken if that takes too long."""
+        ...
+
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
-        """Take addresses, once nobody else has them."""
+        """Take addresses, once nobody else has them; raise AddressTaken while somebody does."""
         ...
 
 
@@ -179,8 +183,10 @@ class RejoinHost:
         return store.load_role(self.paths).role is Role.SLAVE
 
     def tell_master(self) -> None:
-        """Tell the new MASTER where its SLAVE is; raise PeerError while it has this server's address and does not hear.
+        """Tell the new MASTER where its SLAVE is, and wait until it has let that address go: from then on this server's
+        files may say it, and a boot takes it.
 
+        Raise PeerError while it has the address and does not hear, AddressTaken while somebody keeps it all the same.
         One that is nowhere does not keep this server from finishing.
         """
         rejoin = self._rejoin()
@@ -197,6 +203,7 @@ class RejoinHost:
                 hint="If its promotion was undone nobody is the MASTER: run `hotsync-promote` there, then "
                 "`hotsync rejoin` here, which goes on. Else see `hotsync status` there.",
             ) from error
+        self._network.wait_until_free(rejoin.own)
 
     def _note_that_nobody_heard(self, address: str) -> None:
         note = (

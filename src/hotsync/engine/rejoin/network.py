@@ -21,7 +21,7 @@ from hotsync.backends.network.files import access_for, read_text
 from hotsync.engine.network import ways
 from hotsync.engine.network.own_network import configured_in
 from hotsync.engine.network.writing import same_network
-from hotsync.errors import CommandFailed, ConfigError
+from hotsync.errors import AddressTaken, CommandFailed, ConfigError
 from hotsync.model.facts import NetworkFacts
 from hotsync.model.network.cards import is_card
 from hotsync.model.network.leases import name_servers
@@ -123,9 +123,12 @@ class LiveNetwork:
         return live.holders(own, 1.0)
 
     def take(self, own: Iterable[Address], gateways: Iterable[Address]) -> None:
-        """Take addresses, once nobody else has them, and let the network manager look after interfaces again."""
+        """Take addresses, once nobody else has them, and let the network manager look after interfaces again.
+
+        Raise AddressTaken while somebody has one: nothing has changed then.
+        """
         ours = tuple(own)
-        self._wait_until_free(ours)
+        self.wait_until_free(ours)
         self.paths.held_flag.unlink(missing_ok=True)
         etc = self.paths.at("/etc")
         system = network_system(etc)
@@ -143,14 +146,17 @@ class LiveNetwork:
         ways.take_routes(configured_in(etc) or NetworkState(), ours, lambda _what, change: self._try(change))
         live.announce(address for address in ours if address.interface in here)
 
-    def _wait_until_free(self, addresses: tuple[Address, ...]) -> None:
-        for _ in range(FREE_SECONDS):
-            there = self.holders(addresses)
+    def wait_until_free(self, own: Iterable[Address]) -> None:
+        """Wait until nobody else has any of these addresses; raise AddressTaken if that takes too long."""
+        ours = tuple(own)
+        for turn in range(FREE_SECONDS + 1):
+            there = self.holders(ours)
             if not there:
                 return
-            _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
-            self.clock.sleep(1.0)  # who holds them says so at once
-        _log.warning("Somebody else has %s; it is taken all the same.", ", ".join(map(str, addresses)))
+            if turn < FREE_SECONDS:
+                _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
+                self.clock.sleep(1.0)  # who holds them says so at once
+        raise AddressTaken(addresses=", ".join(f"{address} (at {mac})" for address, mac in sorted(there.items())))
 
     def _try(self, change: Callable[[], None]) -> None:
         try:
