@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.backends.network.addresses import read_addresses
@@ -14,19 +15,21 @@ from hotsync.engine.network.own_network import last_told, made_by_files, named_a
 from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.engine.rejoin.nethserver import database_records
 from hotsync.engine.rejoin.network import network_files
+from hotsync.engine.rejoin.place import checked_place
 from hotsync.engine.rejoin.room import check_room
 from hotsync.engine.rejoin.terms import ask
 from hotsync.engine.rejoin.vault import read_summary
+from hotsync.engine.rejoin.work import drop_part
 from hotsync.errors import NotReady, Refused, UsageError, WrongRole
 from hotsync.flows.hold import end_of_hold
-from hotsync.flows.rejoin_live import live_parts
+from hotsync.flows.rejoin_live import live_parts, live_rules
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
 from hotsync.model.network.leases import addresses_of
 from hotsync.model.network.values import Address
 from hotsync.model.plan import StepFor
 from hotsync.model.ports.rejoining import Rejoining
-from hotsync.model.rejoin import Rejoin
+from hotsync.model.rejoin import FILES_KEPT, Rejoin
 from hotsync.model.rejoin_addresses import address_of_master, host_name_as_slave, of_production, own_addresses
 from hotsync.model.vault import VaultSummary
 from hotsync.planning.addresses import used_gateways
@@ -76,11 +79,12 @@ def prospect(
     """Return what a rejoin would do; nothing is changed.
 
     Raise WrongRole on a SLAVE, UsageError where this server is not held, Refused where nobody said that it was
-    superseded, PeerError where the new MASTER does not answer, ReplicaError where there is no room for what is copied.
+    superseded or the vault would not stay where it is wished, PeerError where the new MASTER does not answer,
+    ReplicaError where there is no room for what is copied.
     """
     begun = document.unfinished_rejoin(paths)
     if begun is not None:
-        facts = RejoinFacts(begun, begun=True)
+        facts = RejoinFacts(_with_vault(paths, begun, vault), begun=True)
         return Prospect(facts, plan_rejoin(facts))
     hold = _may_rejoin(paths)
     told = ask(paths, clock, max(store.load_role(paths).highest_epoch, hold.epoch))
@@ -89,7 +93,9 @@ def prospect(
             reason=f"the other server is at epoch {told.terms.epoch}, and this one was superseded by {hold.epoch}",
             hint="Look at the other server: was it put back from a backup?",
         )
-    parts = live_parts(paths)
+    rules = live_rules(paths)
+    parts = live_parts(paths, rules)
+    vaults = checked_place(paths, vault or default_vaults(paths), parts.parts, rules)
     now, etc, peer = clock.now(), paths.at("/etc"), store.load_peer(paths)
     promotion = load_promotion(paths)
     kept = promotion.network.standby if promotion is not None else ()
@@ -102,7 +108,7 @@ def prospect(
     rejoin = Rejoin(
         terms=told.terms,
         started_at=now,
-        vault=str((vault or default_vaults(paths)) / _vault_name(now, told.terms.epoch)),
+        vault=str(vaults / _vault_name(now, told.terms.epoch)),
         parts=parts.parts,
         folders=parts.folders,
         master_host=address_of_master(own, gone) or told.address,
@@ -116,6 +122,31 @@ def prospect(
     check_room(paths, rejoin.to_copy)
     facts = RejoinFacts(rejoin)
     return Prospect(facts, plan_rejoin(facts))
+
+
+def _with_vault(paths: Paths, begun: Rejoin, vault: Path | None) -> Rejoin:
+    """Given a rejoin that has begun, return it with its vault where it is wished now.
+
+    Raise Refused where that would not stay, UsageError where the vault is whole already, and lies somewhere else.
+    """
+    before = Path(begun.vault)
+    if vault is None or Path(os.path.realpath(vault)) == before.parent:
+        return begun
+    if FILES_KEPT in begun.done or before.is_dir():
+        raise UsageError(
+            reason=f"The vault of this rejoin is made already: {before}",
+            hint="Run hotsync rejoin without --vault; afterwards you may move it wherever you like.",
+        )
+    place = checked_place(paths, vault, begun.parts, live_rules(paths))
+    return replace(begun, vault=str(place / before.name))
+
+
+def _move_vault(paths: Paths, rejoin: Rejoin) -> None:
+    """Write down that the vault is made somewhere else; what there is of it at the place before goes."""
+    known = document.unfinished_rejoin(paths)
+    if known is not None and known.vault != rejoin.vault:
+        drop_part(known.vault)
+        document.save_rejoin(paths, replace(known, vault=rejoin.vault))
 
 
 def default_vaults(paths: Paths) -> Path:
@@ -153,6 +184,7 @@ def rejoin_as_slave(
     StepFailed. Cut anywhere, the same command does the rest."""
     with lock.held(paths.sync_lock, "run of HotSync"):
         seen = prospect(paths, clock, vault)
+        _move_vault(paths, seen.rejoin)
 
         def tell(step: StepFor[Rejoining], number: int, count: int) -> None:
             say(f"[{number}/{count}] {step.title}")

@@ -24,12 +24,17 @@ from hotsync.system.paths import Paths
 _log = logging.getLogger("hotsync.rejoin")
 
 
-def live_parts(paths: Paths) -> Parts:
-    """Return the parts of this server's data, as its rules are now; raise HotSyncError."""
+def live_rules(paths: Paths) -> Selection:
+    """Return what is carried of this server, as its rules are now; raise HotSyncError."""
     settings, _ = read_settings(paths)
     carried = watched_here(paths, mail_queue=settings.mail_queue).selected.rules
     # carried or not: what this server's own tables of disks name is needed at its next boot
-    rules = Selection((*carried.rules, *rules_for((*own_files(paths), *own_links(paths)))))
+    return Selection((*carried.rules, *rules_for((*own_files(paths), *own_links(paths)))))
+
+
+def live_parts(paths: Paths, rules: Selection | None = None) -> Parts:
+    """Return the parts of this server's data, as its rules are now; raise HotSyncError."""
+    rules = rules or live_rules(paths)
     mounts = mount_points((mount.point for mount in read_mounts()), paths.root)
     return rejoin_parts(
         DiskListing(paths.root), rules, left_paths(rules, paths.root), mounts, paths.state.stat().st_dev

@@ -11,7 +11,8 @@ from hotsync.model.plan import Outcome, StepRecord
 
 REPLICA = "rejoin.replica"
 """The key of the step after which the replica takes data."""
-
+FILES_KEPT = "rejoin.files"
+"""The key of the step after which the vault is whole."""
 
 KEYS = ".ssh"
 """The folder in a home by which somebody logs in."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hotsync.model.plan import Phase
 from hotsync.model.ports.rejoining import Rejoining
-from hotsync.model.rejoin import REPLICA, Rejoin, Way
+from hotsync.model.rejoin import FILES_KEPT, REPLICA, Rejoin, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class KeepFiles:
 
     vault: str
     phase: Phase = Phase.PREPARE
-    key: str = "rejoin.files"
+    key: str = FILES_KEPT
 
     @property
     def title(self) -> str:

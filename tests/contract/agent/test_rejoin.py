@@ -19,6 +19,7 @@ import pytest
 
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
+from hotsync.engine.rejoin.files import forget_attempt
 from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.errors import (
     AddressTaken,
@@ -323,6 +324,93 @@ def test_a_vault_lies_where_it_is_wished(apart: Servers, tmp_path: Path) -> None
     done = apart.rejoin(tmp_path / "vaults")
     assert Path(done.rejoin.vault).parent == tmp_path / "vaults"
     assert (Path(done.rejoin.vault) / "files/srv/made here/report").read_text() == "of the old one\n"
+
+
+def test_a_vault_that_would_move_away_or_be_carried_is_refused_and_nothing_begins(apart: Servers) -> None:
+    root = apart.old.paths.root
+    (root / "mnt").mkdir()
+    (root / "mnt/link").symlink_to(root / "srv")
+    for place in (
+        "srv/vaults",
+        "home/anna",
+        "mnt/link/made/later",
+        "var/lib/hotsync/spool/x",
+        "var/lib/hotsync/replica",
+    ):
+        with pytest.raises(Refused, match="the vault must not lie in") as caught:
+            apart.rejoin(root / place)
+        assert "/media" in caught.value.hint
+        assert document.load_rejoin(apart.old.paths) is None
+    assert not (root / "srv/vaults").exists()
+    # what the hint names is accepted
+    done = apart.rejoin(root / "media/disk/vaults")
+    assert (Path(done.rejoin.vault) / "files/srv/made here/report").read_text() == "of the old one\n"
+    assert Path(done.rejoin.vault).parent == root / "media/disk/vaults"
+
+
+def test_one_that_finds_no_room_is_made_where_it_is_wished_then(apart: Servers, tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.mkdir()
+    command.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)])
+    try:
+        with pytest.raises(StepFailed, match="never received takes") as caught:
+            apart.rejoin(small)
+        assert "--vault /media/DISK/DIR" in caught.value.hint
+        begun = document.load_rejoin(apart.old.paths)
+        assert begun is not None
+        assert Path(f"{begun.vault}.part").is_dir()
+        with pytest.raises(Refused, match="the vault must not lie in"):
+            apart.rejoin(apart.old.paths.root / "home")
+        seen = prospect(apart.old.paths, apart.old.clock, large)
+        assert Path(seen.rejoin.vault).parent == large
+        assert document.load_rejoin(apart.old.paths) == begun, "to look changes nothing"
+        done = apart.rejoin(large)
+        assert os.listdir(small) == []
+    finally:
+        command.run(["umount", str(small)])
+    assert (Path(done.rejoin.vault) / "files/srv/made here/report").read_text() == "of the old one\n"
+    assert Path(done.rejoin.vault).parent == large
+    assert done.rejoin.started_at == begun.started_at
+
+
+def test_a_vault_that_is_whole_is_not_made_a_second_time_somewhere_else(apart: Servers, tmp_path: Path) -> None:
+    failing = apart.host()
+    failing.make_replica = lambda: (_ for _ in ()).throw(OSError(5, "the disk"))  # type: ignore[method-assign]
+    with pytest.raises(StepFailed):
+        rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, failing)
+    with pytest.raises(UsageError, match="is made already"):
+        apart.rejoin(tmp_path / "elsewhere")
+    begun = document.load_rejoin(apart.old.paths)
+    assert begun is not None
+    assert apart.rejoin(Path(begun.vault).parent).rejoin.vault == begun.vault
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("how", ["forgotten", "cut after the vault"])
+def test_what_an_attempt_has_left_is_nothing_that_the_next_one_compares_with(apart: Servers, how: str) -> None:
+    paths = apart.old.paths
+    host = apart.host()
+    keep = host.keep_files
+
+    def cut() -> None:
+        if how == "cut after the vault":
+            keep()
+        (paths.state / "rejoin.spool/mariadb/default").mkdir(parents=True)
+        if how == "forgotten":
+            rejoin = document.load_rejoin(paths)
+            assert rejoin is not None
+            Path(f"{rejoin.vault}.part/files").mkdir(parents=True)
+        raise Cut
+
+    host.keep_files = cut  # type: ignore[method-assign]
+    with pytest.raises(Cut):
+        rejoin_as_slave(paths, apart.old.clock, apart.said.append, None, host)
+    if how == "forgotten":
+        forget_attempt(paths, apart.old.clock)
+        assert os.listdir(paths.state / "vault") == []
+    else:
+        apart.rejoin()
+    assert not (paths.state / "rejoin.spool").exists()
 
 
 def test_without_room_for_what_lies_on_another_disk_it_does_not_begin(apart: Servers, tmp_path: Path) -> None:

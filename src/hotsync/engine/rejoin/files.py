@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.rejoin.room import HINT, check_room
+from hotsync.engine.rejoin.work import drop_work
 from hotsync.errors import CommandFailed, ReplicaError
 from hotsync.model.changeset import chain_digest, folders_of
 from hotsync.model.entry import Kind, parent_of
@@ -218,9 +219,11 @@ class RejoinFiles:
 
 
 def forget_attempt(paths: Paths, clock: Clock) -> None:
-    """Forget a rejoin that has moved nothing, with the replica that was being made of copies."""
+    """Forget a rejoin that has moved nothing, with the replica that was being made of copies, and what its vault was
+    made of; a whole vault stays."""
     rejoin = unfinished_rejoin(paths)
     drop_rejoin(paths)
+    drop_work(paths, rejoin.vault if rejoin is not None else "")
     if rejoin is not None and not rejoin.is_moving and open_replica(paths, clock).closed == _reason(rejoin):
         beside = paths.state / "replica.new"  # where the next attempt removes it, if this is cut
         remove(beside)

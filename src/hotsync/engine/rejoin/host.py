@@ -17,6 +17,7 @@ from hotsync.engine.rejoin.room import check_room
 from hotsync.engine.rejoin.terms import callees, limits_of
 from hotsync.engine.rejoin.vault import Vault
 from hotsync.engine.rejoin.vault_databases import Confine, DatabaseVault, confined
+from hotsync.engine.rejoin.work import drop_work
 from hotsync.engine.undo.databases import forget_loads
 from hotsync.engine.watch import Watched, watched_here
 from hotsync.errors import HotSyncError, PeerRefused, PeerUnreachable, ReplicaError
@@ -85,7 +86,8 @@ class RejoinHost:
         return self._watched.selected.rules
 
     def begin(self, rejoin: Rejoin) -> None:
-        """Write down what is going to be done."""
+        """Write down what is going to be done; what an earlier attempt has left is nothing to compare with."""
+        drop_work(self.paths, "")
         document.save_rejoin(self.paths, rejoin)
 
     def keep_files(self) -> None:
@@ -93,6 +95,7 @@ class RejoinHost:
         rejoin = self._rejoin()
         place = Path(rejoin.vault)
         if place.is_dir():
+            drop_work(self.paths, "")  # it was cut right after the vault had come to its place
             return
         self._meet(rejoin)
         vault = Vault(self.paths, self.clock, place, self._watched)

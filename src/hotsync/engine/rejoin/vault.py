@@ -19,6 +19,7 @@ from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.changes.detect import detect, mount_table
 from hotsync.changes.folders import Reach
 from hotsync.engine.promotion.room import SPARE, free_at
+from hotsync.engine.rejoin.work import part_of
 from hotsync.engine.watch import Watched, fate_of
 from hotsync.errors import ReplicaError
 from hotsync.manifest.changeset_file import read_changes
@@ -42,7 +43,7 @@ class Vault:
 
     def __init__(self, paths: Paths, clock: Clock, place: Path, watched: Watched) -> None:
         self._paths, self._clock, self._place, self._watched = paths, clock, place, watched
-        self._part = place.with_name(f"{place.name}.part")
+        self._part = part_of(place)
 
     @property
     def part(self) -> Path:
@@ -111,7 +112,8 @@ class Vault:
             raise ReplicaError(
                 reason=f"what the new MASTER never received takes {needed >> 20} MiB, and {self._part.parent} has "
                 f"{free >> 20} MiB free",
-                hint="Name a folder on a larger disk: hotsync rejoin --vault DIR. Or free space, and run it again.",
+                hint="Mount a larger disk below /media, where nothing is carried, and name a folder on it: hotsync "
+                "rejoin --vault /media/DISK/DIR. Or free space, and run it again.",
             )
 
     def _copied(self, planned: Path, manifest: Manifest) -> Iterator[Kept]:

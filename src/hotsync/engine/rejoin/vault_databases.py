@@ -16,6 +16,7 @@ from typing import Protocol
 from hotsync.backends import loading_guard
 from hotsync.backends.production_units import ProductionUnits, known_units, permit_flag
 from hotsync.engine.promotion.master_facts import unit_of
+from hotsync.engine.rejoin.work import BEFORE
 from hotsync.engine.undo.databases import servers
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed, SourceError
 from hotsync.manifest.store import Manifest
@@ -29,7 +30,7 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.system.trees import copy_exactly, remove
 
-DUMP, DIFFERENCE, BEFORE = "dump", "difference.txt", "rejoin.spool"
+DUMP, DIFFERENCE = "dump", "difference.txt"
 _SPOOL = "var/lib/hotsync/spool"
 _ORDER = {"LC_ALL": "C"}
 _log = logging.getLogger("hotsync.rejoin")
