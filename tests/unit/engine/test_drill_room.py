@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from hotsync.engine.drill.room import judged, not_promoted
+from hotsync.engine.drill.room import is_taken, judged, not_promoted
 from hotsync.engine.promotion.facts import UNITS_CHECK
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
+
+
+def test_of_hotsyncs_folder_only_documents_and_settings_come_into_the_sandbox(tmp_path: Path) -> None:
+    """Each night the rest was copied: vaults, what was undone, the replica of an earlier time."""
+    folders = (
+        "replica", "replica.1", "replica.new", "vault", "undone", "frozen", "rejoin.spool", "rejoin.spool.part",
+        "watch", "spool", "shadows", "outbox", "collecting", "packages", "aside", "aside.2", "network-files", "later",
+    )  # fmt: skip
+    for name in (*folders, "db", "tls"):
+        (tmp_path / name).mkdir()
+    documents = ("role.json", "warm.json", "cards.json", "slave-run.json", "undo.json", "last-seen.json")
+    left = ("peer.json", "promotion.json", "runs.db", "manifest.db", "rejoin.manifest", "drills.jsonl", ".role.json.1f")
+    for name in (*documents, *left):
+        (tmp_path / name).touch()
+    (tmp_path / "larger").symlink_to("/mnt/disk")
+    assert {item.name for item in tmp_path.iterdir() if is_taken(item)} == {"db", "tls", *documents}
 
 
 def units(verdict: Verdict, detail: str) -> Check:

@@ -54,11 +54,12 @@ PIN = "drill"
 
 _PROGRAM = "/usr/bin/hotsync"
 _PROMOTE = "/usr/bin/hotsync-promote"
+# all that a promotion reads of HotSync's own folders; what else is one holds data, a vault or what was undone
+_FOLDERS = frozenset({"db", "tls"})
 # large, of no use to a promotion, or (the peer) the way to somebody outside
 _NOT_TAKEN = frozenset({
-    "replica", "packages", "spool", "shadows", "collecting", "outbox", "peer.json", "promotion.json", "runs.db",
-    "runs.db-wal", "runs.db-shm", "drill.json", "drills.jsonl", "manifest.db", "manifest.db-wal", "manifest.db-shm",
-    "fences.json", "lost+found",
+    "peer.json", "promotion.json", "runs.db", "runs.db-wal", "runs.db-shm", "runs.db.damaged", "drill.json",
+    "drills.jsonl", "manifest.db", "manifest.db-wal", "manifest.db-shm", "rejoin.manifest", "fences.json",
 })  # fmt: skip
 _REACHES_OUT = ("NotifyRelay", "FenceSsh", "FenceCommand", "FenceTest", "NetworkProbe", "InternetProbe")
 _MOUNT_TABLES = (FSTAB, *MAPPED)
@@ -141,7 +142,7 @@ class DrillRoom:
     def _take_state(self, fresh: Path) -> None:
         """Give the sandbox what HotSync knows here, but for what it needs not."""
         for item in sorted(self.paths.state.iterdir()):
-            if item.name not in _NOT_TAKEN and not item.name.startswith(("aside", ".")):
+            if is_taken(item):
                 trees.copy_exactly(item, fresh / item.name)
         # made while the replica was held: of one generation with the pinned tree
         trees.copy_exactly(pinned_manifest(self.paths), fresh / self.paths.manifest.name)
@@ -222,6 +223,17 @@ def take_mounts(inside: Paths) -> None:
     for table in _MOUNT_TABLES:
         if inside.at(table).is_file():
             inside.at(table).write_bytes(b"# empty: this is the sandbox of a drill\n")
+
+
+def is_taken(item: Path) -> bool:
+    """Given something that lies in HotSync's folder, return whether a promotion reads it: documents, and few folders.
+
+    A new folder is not taken before somebody says so here: it may hold as much as the replica.
+    """
+    if item.name in _FOLDERS:
+        return True
+    is_document = item.is_file() and not item.is_symlink()
+    return is_document and item.name not in _NOT_TAKEN and not item.name.startswith(".")
 
 
 def machine_net(machine: Machine, name: str) -> Path:
