@@ -209,11 +209,11 @@ def _confirm_network(paths: Paths) -> int:
 
 
 def _show_last(paths: Paths, as_json: bool) -> int:
-    ended = unit.last(paths)
+    last = unit.last(paths)
     if as_json:
-        print_json(outcome_document(paths, ended))
+        print_json(outcome_document(paths, last.ended, last.promotion, last.undone))
     else:
-        show_outcome(paths, ended)
+        show_outcome(paths, last.ended, last.promotion, last.undone)
     return ExitCode.DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -23,8 +24,10 @@ from hotsync.model.promotion import How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import masters_part
+from hotsync.model.undo import Undo
 from hotsync.report.runbook import COMPLETE, ONLY_A_PERSON
 from hotsync.state.promotion import load_promotion
+from hotsync.state.undo import kept_folder
 from hotsync.system.paths import Paths
 
 
@@ -152,16 +155,19 @@ def show_step(event: dict[str, Any]) -> None:
     say(f"[{event['position']:>3}/{event['total']}] {event['title']}", err=True)
 
 
-def show_outcome(paths: Paths, ended: Ended) -> None:
-    """Print the report: measured times, verdicts, what only a person can check, and the one sentence."""
-    promotion = load_promotion(paths)
+def show_outcome(paths: Paths, ended: Ended, promotion: Promotion | None = None, undone: Undo | None = None) -> None:
+    """Print the report: measured times, verdicts, what only a person can check, and the one sentence.
+
+    Without a `promotion`, of the one that this server is in. Of one that was `undone` nothing is left to be checked.
+    """
+    promotion = promotion or load_promotion(paths)
     if promotion is not None and promotion.records:
-        _show_report(paths, promotion)
+        _show_report(paths, promotion, undone=undone is not None)
     if ended.error:
         say(ended.sentence, mark=click.style("Error:", fg="red", bold=True), err=True)
         say(str(ended.error.get("hint", "")), mark=click.style("Hint:", bold=True), err=True)
         return
-    if promotion is not None and promotion.finished_at:
+    if promotion is not None and promotion.finished_at and undone is None:
         click.echo()
         say("Only a person can check:")
         for line in ONLY_A_PERSON:
@@ -171,9 +177,11 @@ def show_outcome(paths: Paths, ended: Ended) -> None:
     say(ended.sentence)
 
 
-def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
+def outcome_document(
+    paths: Paths, ended: Ended, promotion: Promotion | None = None, undone: Undo | None = None
+) -> dict[str, object]:
     """Return the report as `--json` prints it."""
-    promotion = load_promotion(paths)
+    promotion = promotion or load_promotion(paths)
     document: dict[str, object] = {"schema": 1, "exit_code": ended.exit_code, "sentence": ended.sentence}
     if ended.error:
         document["error"] = ended.error
@@ -187,7 +195,7 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
             "finished_at": utc(promotion.finished_at),
             "data_age_seconds": round(promotion.started_at - promotion.confirmed_at, 1),
             "databases": age_documents(promotion.servers, promotion.started_at),
-            "loss": None if promotion.planned else losses_document(losses_of(paths, promotion)),
+            "loss": None if promotion.planned or undone else losses_document(losses_of(paths, promotion)),
             "steps": [
                 {
                     "key": record.key,
@@ -205,10 +213,13 @@ def outcome_document(paths: Paths, ended: Ended) -> dict[str, object]:
                 {"tier": each.tier.value, "reached": each.reached, "detail": each.detail} for each in promotion.fences
             ],
         }
+    if undone is not None:
+        kept = os.fspath(kept_folder(paths, undone.epoch))
+        document["undone"] = {"began_at": utc(undone.began_at), "finished_at": utc(undone.finished_at), "kept": kept}
     return document
 
 
-def _show_report(paths: Paths, promotion: Promotion) -> None:
+def _show_report(paths: Paths, promotion: Promotion, *, undone: bool) -> None:
     rows = [
         (record.phase, record.title, f"{record.ended_at - record.started_at:.1f} s", record.outcome.value)
         for record in promotion.records
@@ -232,7 +243,8 @@ def _show_report(paths: Paths, promotion: Promotion) -> None:
             say(f"Production stood still for {promotion.still_seconds:.1f} s.")
         return
     say(f"The data was {age(promotion.started_at - promotion.confirmed_at)} old when the promotion began.")
-    show_losses(losses_of(paths, promotion), past=True)
+    if not undone:  # the old MASTER serves again with all that it had
+        show_losses(losses_of(paths, promotion), past=True)
 
 
 def _show_check(check: Check) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from hotsync.errors import ExitCode, HandOverFailed, HotSyncError, NotHandedOver
 from hotsync.flows import promote, undo, unit_events
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
+from hotsync.flows.undoing import undo_sentence
 from hotsync.flows.unit_events import Ended
 from hotsync.model.plan import Progress, Step
-from hotsync.model.promotion import Back, NetworkChoice
+from hotsync.model.promotion import Back, NetworkChoice, Promotion
+from hotsync.model.undo import Undo
+from hotsync.report.mail import local_time
 from hotsync.state.promotion import load_promotion
-from hotsync.state.undo import is_undoing
+from hotsync.state.undo import is_undoing, kept_folder, load_undo
 from hotsync.system import command, files, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -169,12 +172,35 @@ def follow(paths: Paths, show: Callable[[dict[str, Any]], None], clock: Clock) -
     return Ended(int(ExitCode.STEP), sentence, None)
 
 
-def last(paths: Paths) -> Ended:
-    """Return how the last promotion of this server ended, as its document tells; raise Refused if there was none."""
-    promotion = load_promotion(paths)
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last promotion of this server: how it ended, its document, and that of its undo, if it was undone."""
+
+    ended: Ended
+    promotion: Promotion
+    undone: Undo | None = None
+
+
+def last(paths: Paths) -> Last:
+    """Return what became of the last promotion of this server, as its documents tell; raise Refused if there was none,
+    or if nobody knows any more."""
+    promotion, undone = load_promotion(paths), load_undo(paths)
+    if undone is not None and (promotion is None or not undone.finished_at):
+        promotion = promotion or load_promotion(paths, kept_folder(paths, undone.epoch) / "promotion.json")
+        if promotion is None:
+            raise Refused(
+                reason=f"the promotion to epoch {undone.epoch} was undone, and its report was removed since",
+                hint="Nothing was changed.",
+            )
+        if not undone.finished_at:
+            return Last(Ended(int(ExitCode.STEP), undo_sentence(paths), None), promotion, undone)
+        outcome = undo.outcome_of(paths, undone)
+        sentence = f"The promotion to epoch {undone.epoch} was undone at {local_time(undone.finished_at)}."
+        return Last(Ended(int(outcome.exit_code), f"{sentence} {outcome.sentence}", None), promotion, undone)
     if promotion is None:
         raise Refused(reason="this server was never promoted", hint="Nothing was changed.")
     if not promotion.finished_at:
-        return Ended(int(ExitCode.STEP), promote.unfinished_sentence(paths) or "That promotion did not end.", None)
-    outcome = promote.outcome_of(paths)
-    return Ended(int(outcome.exit_code), outcome.sentence, None)
+        said = promote.unfinished_sentence(paths) or "That promotion did not end."
+        return Last(Ended(int(ExitCode.STEP), said, None), promotion)
+    done = promote.outcome_of(paths)
+    return Last(Ended(int(done.exit_code), done.sentence, None), promotion)

@@ -17,6 +17,7 @@ from hotsync.model.runbook import Application, Card, Runbook, Server
 from hotsync.report.runbook import render
 from hotsync.sources.facts import read_network
 from hotsync.state.runbook import load_runbook, save_runbook
+from hotsync.state.settings import read_settings
 from hotsync.state.store import load_peer
 from hotsync.system.paths import Paths
 
@@ -59,6 +60,7 @@ def _gather(paths: Paths, seen: Prospect, checks: Iterable[Check], now: float) -
         applications=_applications(ground),
         open=tuple(check for check in checks if check.verdict is not Verdict.GREEN),
         phone=_phone_book(paths),
+        rollback_seconds=read_settings(paths)[0].rollback_seconds,
     )
 
 

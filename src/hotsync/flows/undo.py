@@ -192,7 +192,7 @@ def run(paths: Paths, clock: Clock, force: bool, progress: Progress, say: Say) -
             add_undo_note(paths, note)
         undo = load_undo(paths)
         assert undo is not None
-        outcome = _outcome(paths, undo)
+        outcome = outcome_of(paths, undo)
         Runs(paths.runs).add(_run_report(outcome, started, clock.now()))
         return outcome
 
@@ -214,7 +214,8 @@ def _part(plan: Plan, facts: UndoFacts) -> Plan:
     return (*before, NotePlaces())
 
 
-def _outcome(paths: Paths, undo: Undo) -> UndoOutcome:
+def outcome_of(paths: Paths, undo: Undo) -> UndoOutcome:
+    """Given an undo that is finished, return how it ended."""
     kept = kept_folder(paths, undo.epoch)
     sentence = f"This server is a SLAVE again, and epoch {undo.epoch} is released."
     if _has_written(undo.written):

@@ -38,7 +38,8 @@ class Runbook:
 
     `taken` are the addresses that a promotion takes, `kept` those that this SLAVE keeps too, `mapped` which card
     takes which one's place where the names differ; `phases` are its parts in their order, each with how many steps it
-    has; `open` is what is not green; `phone` the lines of the phone book.
+    has; `open` is what is not green; `phone` the lines of the phone book. `rollback_seconds`: after how long a new
+    network with which nobody answers is taken back, 0 for never.
     """
 
     made_at: float
@@ -57,3 +58,4 @@ class Runbook:
     applications: tuple[Application, ...]
     open: tuple[Check, ...]
     phone: tuple[str, ...]
+    rollback_seconds: int

@@ -84,7 +84,7 @@ def _promotion(page: Runbook, slave: str) -> Iterator[str]:
         "If it stops with an error: read the hint, remove the cause, run hotsync-promote again. It goes on.",
         "If power fails in the middle: switch on, log in, run hotsync-promote again. Until then it serves nothing.",
         "If it asks about the network because the cards differ: 4 shows which card takes which one's place, and asks.",
-        "If nobody answers with the new network, the old one is back in two minutes: look at the cables, run it again.",
+        _way_back(page.rollback_seconds),
     )
 
 
@@ -163,6 +163,15 @@ def _server(what: str, server: Server) -> Iterator[str]:
     for card in server.cards:
         addresses = ", ".join(readable(address) for address in card.addresses) or "no address"
         yield f"     {readable(card.name):<12}{readable(card.mac) or '-':<20}{addresses}"
+
+
+def _way_back(seconds: int) -> str:
+    """Return what becomes of a new network with which nobody answers, by the setting RollbackSeconds."""
+    if not seconds:
+        return "If nobody answers with the new network, it stays all the same: look at the cables."
+    minutes, rest = divmod(seconds, 60)
+    span = f"{seconds} seconds" if rest else "a minute" if minutes == 1 else f"{minutes} minutes"
+    return f"If nobody answers with the new network, the old one is back in {span}: look at the cables, run it again."
 
 
 def _span(seconds: float) -> str:

@@ -18,19 +18,21 @@ import pytest
 from hotsync.agent import guard
 from hotsync.backends import loading_guard
 from hotsync.backends.units import Units
+from hotsync.cli.promote_render import outcome_document, show_outcome
 from hotsync.engine.one_master.hold import LiveLines
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.undo import databases as undo_databases
 from hotsync.engine.undo import host as undo_host
 from hotsync.engine.undo.network import UndoNetwork
-from hotsync.errors import CommandFailed, StepFailed, WrongRole
+from hotsync.errors import CommandFailed, Refused, StepFailed, WrongRole
+from hotsync.flows import promote_unit, undo_boot
 from hotsync.flows import undo as flow
-from hotsync.flows import undo_boot
 from hotsync.flows.promote_boot import at_boot
 from hotsync.flows.undoing import undo_sentence
 from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network.values import Address
+from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkChoice, NetworkPlan
 from hotsync.model.undo import Undo
 from hotsync.replica.reopen import STATE
@@ -42,6 +44,7 @@ from hotsync.state.undo import load_undo
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.command import Completed
+from hotsync.system.paths import Paths
 from tests.contract.engine.test_promotion_files import dying_at
 from tests.contract.engine.test_undo_files import Promoted, check_kept, use
 from tests.support.dying import Cut
@@ -189,6 +192,35 @@ def test_after_use_everything_is_as_before_the_promotion_and_what_was_written_is
     assert run.exit_code == 0
     with pytest.raises(WrongRole):
         flow.prospect(host.paths, SystemClock())
+
+
+def test_the_report_after_an_undo_says_that_it_was_undone_and_shows_it(
+    tmp_path: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Host(tmp_path / "host")
+    host.become_master()
+    begin(host)
+    going = promote_unit.last(host.paths)
+    assert "is being UNDONE" in going.ended.sentence
+    host.undo_it()
+    last = promote_unit.last(host.paths)
+    assert last.promotion.epoch == 3
+    assert last.undone is not None
+    assert last.ended.sentence.startswith("The promotion to epoch 3 was undone at ")
+    assert "is a SLAVE again, and epoch 3 is released" in last.ended.sentence
+    record = StepRecord("claim", "claim epoch 3", "claim", 1.0, 2.0, Outcome.DONE)
+    show_outcome(host.paths, last.ended, replace(last.promotion, records=(record,)), last.undone)
+    said = capsys.readouterr().out
+    assert "claim epoch 3" in said
+    assert "Only a person can check" not in said
+    shown = outcome_document(host.paths, last.ended, last.promotion, last.undone)
+    assert shown["epoch"] == 3
+    assert cast("dict[str, object]", shown["undone"])["kept"] == str(host.paths.undone / "3")
+    shutil.rmtree(host.paths.undone)
+    with pytest.raises(Refused, match="epoch 3 was undone, and its report was removed"):
+        promote_unit.last(host.paths)
+    with pytest.raises(Refused, match="never promoted"):
+        promote_unit.last(Paths(tmp_path / "nothing"))
 
 
 def test_a_claim_before_anything_moved_is_only_given_up(tmp_path: Path, machine: Machine) -> None:

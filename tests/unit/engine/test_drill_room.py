@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.drill.room import is_taken, judged, not_promoted
+from hotsync.engine.drill.room import DrillRoom, is_taken, judged, not_promoted
 from hotsync.engine.promotion.facts import UNITS_CHECK
+from hotsync.model.drill_room import RoomPlan
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
+from hotsync.system.paths import Paths
+from tests.fakes.clock import TickingClock
 
 
 def test_of_hotsyncs_folder_only_documents_and_settings_come_into_the_sandbox(tmp_path: Path) -> None:
@@ -27,6 +30,16 @@ def test_of_hotsyncs_folder_only_documents_and_settings_come_into_the_sandbox(tm
         (tmp_path / name).touch()
     (tmp_path / "larger").symlink_to("/mnt/disk")
     assert {item.name for item in tmp_path.iterdir() if is_taken(item)} == {"db", "tls", *documents}
+
+
+def test_what_is_left_of_a_drills_time_is_that_of_all_its_parts_together(tmp_path: Path) -> None:
+    clock, ran = TickingClock(), list[float]()
+    room = DrillRoom(Paths(tmp_path), RoomPlan("slave", 1, (), (), seconds=60), clock, lambda _: None)
+    for seconds in (0, 25, 30, 100):
+        clock.sleep(seconds)
+        ran.append(room.left)
+    # the clock itself goes on by a second with each look
+    assert ran == [59, 33, 2, 1]
 
 
 def units(verdict: Verdict, detail: str) -> Check:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from hotsync.model.report import Check, Verdict
 from hotsync.model.runbook import Application, Card, Runbook, Server
 from hotsync.report.runbook import ONLY_A_PERSON, PHONE_BOOK, WIDTH, render
@@ -27,6 +29,7 @@ PAGE = Runbook(
     applications=(Application("Postfix mail server", ("it accepts mail for postmaster",)), Application("Bare", ())),
     open=(Check("x", "a card is missing", Verdict.AMBER, "eth0 is not here", "Map it."),),
     phone=("Anna: +49 30 1234",),
+    rollback_seconds=120,
 )
 
 
@@ -51,6 +54,21 @@ def test_it_names_both_servers_their_cards_and_what_becomes_of_the_addresses() -
         "ab" * 32,
     ):
         assert said in page, said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (120, "the old one is back in 2 minutes: look at the cables, run it again."),
+        (60, "the old one is back in a minute:"),
+        (90, "the old one is back in 90 seconds:"),
+        (3600, "the old one is back in 60 minutes:"),
+        (0, "it stays all the same: look at the cables."),
+    ],
+)
+def test_when_the_old_network_comes_back_is_what_the_setting_says(seconds: int, said: str) -> None:
+    page = words(render(replace(PAGE, rollback_seconds=seconds)))
+    assert f"If nobody answers with the new network, {said}" in page
 
 
 def test_it_tells_what_to_do_in_order_and_what_only_a_person_can_see() -> None:

@@ -90,6 +90,15 @@ class DrillRoom:
     clock: Clock
     say: Say
     stages: list[Stage] = field(default_factory=list[Stage])
+    begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Return how many seconds this drill may still take; what would begin later is ended at once."""
+        return max(1.0, self.begun + self.plan.seconds - self.clock.monotonic())
 
     def run(self) -> RoomResult:
         """Rehearse; raise HotSyncError or OSError if there is no sandbox to rehearse in."""
@@ -171,9 +180,7 @@ class DrillRoom:
     def _rehearse(self, machine: Machine, root: Path, seat: int) -> RoomResult:
         self.say("Promoting the sandbox")
         begun = self.clock.monotonic()
-        ended = command.run(
-            machine.inside([_PROMOTE, "--yes", "--json"]), ok=range(256), timeout=float(self.plan.seconds)
-        )
+        ended = command.run(machine.inside([_PROMOTE, "--yes", "--json"]), ok=range(256), timeout=self.left)
         rto = self.clock.monotonic() - begun
         promotion = document.load_promotion(Paths(root))
         if ended.returncode not in (0, 1) or promotion is None or not promotion.finished_at:
@@ -206,14 +213,14 @@ class DrillRoom:
 
     def _inside(self, machine: Machine) -> Inside:
         asked = machine.inside([_PROGRAM, "drill", "--inside"])
-        return _INSIDE.validate_json(command.run(asked, timeout=float(self.plan.seconds)).stdout)
+        return _INSIDE.validate_json(command.run(asked, timeout=self.left).stdout)
 
     def _client(self, machine: Machine, seat: int, address: str, *, services: bool) -> tuple[Check, ...]:
         tables = [table.read_text() for name in ("tcp", "tcp6") if (table := machine_net(machine, name)).exists()]
         ports = sorted(open_ports(tables, address)) if services else None
         asked = json.dumps({"address": address, "ports": ports}).encode()
         words = sandbox_network.as_client(seat, [_PROGRAM, "drill", "--client"])
-        return _CHECKS.validate_json(command.run(words, input=asked, timeout=float(self.plan.seconds)).stdout)
+        return _CHECKS.validate_json(command.run(words, input=asked, timeout=self.left).stdout)
 
 
 def take_mounts(inside: Paths) -> None:
