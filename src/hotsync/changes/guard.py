@@ -9,6 +9,7 @@ from hotsync.changes.detect import Detection
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.guard import Damage, GuardRule, Place, reasons_to_hold
+from hotsync.model.mail_queue import QUEUES
 from hotsync.model.scope import scope_of
 from hotsync.model.selection import Selection
 
@@ -50,7 +51,13 @@ def known_places(manifest: Manifest, selection: Selection) -> dict[str, Place]:
     roots = frozenset(selection.roots())
     remembered = _remembered(manifest)
     if remembered is not None:
-        return {path: place for path, place in remembered.items() if not _is_left_out(selection, path)}
+        # a mail queue is carried by the last run of a switchover; where that is given up nobody misses it in the next
+        queues = {queue.root for queue in QUEUES} - roots
+        return {
+            path: place
+            for path, place in remembered.items()
+            if path not in queues and not _is_left_out(selection, path)
+        }
     places: dict[str, Place] = {}
     for path in roots:
         entry = manifest.get(path)

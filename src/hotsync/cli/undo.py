@@ -100,6 +100,8 @@ def lines_of(written: Written) -> list[str]:
         f"{written.deleted} paths were deleted, of {written.rights} only owner, mode or time was changed",
         f"{written.configuration} files of /etc were changed",
     ]
+    if written.queued:
+        lines.append(f"{written.queued} mails wait for being delivered: they are kept, and delivered by nobody")
     if written.servers:
         lines.append(f"databases: all that {', '.join(written.servers)} hold is dumped")
     return lines
@@ -110,6 +112,7 @@ def _written_document(written: Written) -> dict[str, object]:
         "files": written.files,
         "bytes": written.bytes,
         "mails": written.mails,
+        "queued": written.queued,
         "rights": written.rights,
         "deleted": written.deleted,
         "configuration": written.configuration,

@@ -17,7 +17,6 @@ from hotsync.model.selection import Selection
 from hotsync.planning.rejoin_parts import Parts, rejoin_parts
 from hotsync.sources.disk_tables import own_files, own_links, rules_for
 from hotsync.state.lacking import save_lacking
-from hotsync.state.settings import read_settings
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
 
@@ -25,9 +24,11 @@ _log = logging.getLogger("hotsync.rejoin")
 
 
 def live_rules(paths: Paths) -> Selection:
-    """Return what is carried of this server, as its rules are now; raise HotSyncError."""
-    settings, _ = read_settings(paths)
-    carried = watched_here(paths, mail_queue=settings.mail_queue).selected.rules
+    """Return what leaves this server, as its rules are now: what is carried, and mail that waits for being delivered.
+
+    Raise HotSyncError.
+    """
+    carried = watched_here(paths, mail_queue=True).selected.rules
     # carried or not: what this server's own tables of disks name is needed at its next boot
     return Selection((*carried.rules, *rules_for((*own_files(paths), *own_links(paths)))))
 

@@ -76,7 +76,8 @@ def prospect(paths: Paths, clock: Clock) -> UndoProspect:
     written = Written()
     if facts.tree_live:
         ground = Ground(paths)
-        new = UndoFiles(paths, facts.promotion).new(ground.mounts)
+        undo_files = UndoFiles(paths, facts.promotion)
+        new = [*undo_files.new(ground.mounts), *(undo_files.queues(ground.mounts) if facts.undo.served else ())]
         written = Keeping(paths, facts.promotion, since, mail_folders(ground.profiles)).count(new)
     written = replace(written, servers=_servers(paths, clock) if facts.dumps else ())
     _check_room(paths, facts, written)

@@ -42,7 +42,8 @@ class What(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Written:
     """What production wrote, counted: files that are new or changed (with their bytes, and mails among them), paths of
-    which only the attributes differ, deleted ones, files of /etc, and database servers."""
+    which only the attributes differ, deleted ones, files of /etc, and database servers; `queued` are mails that wait
+    for being delivered."""
 
     files: int = 0
     bytes: int = 0
@@ -51,6 +52,7 @@ class Written:
     deleted: int = 0
     configuration: int = 0
     servers: tuple[str, ...] = ()
+    queued: int = 0
 
 
 @dataclass(frozen=True, slots=True)

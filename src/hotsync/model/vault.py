@@ -46,7 +46,8 @@ class KeptDatabase:
 
 @dataclass(frozen=True, slots=True)
 class VaultSummary:
-    """What is in a vault. `place` is its folder, `generation` and `epoch` those that it is compared with."""
+    """What is in a vault. `place` is its folder, `generation` and `epoch` those that it is compared with; `queued` are
+    the mails that wait for being delivered, each of one file or more."""
 
     place: str
     made_at: float
@@ -59,6 +60,7 @@ class VaultSummary:
     deleted: int = 0
     perhaps: int = 0
     databases: tuple[KeptDatabase, ...] = ()
+    queued: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -72,6 +74,7 @@ class VaultSummary:
         if self.is_empty:
             return "The new MASTER has received everything: the vault is empty."
         said = [f"{self.files} files new or changed ({self.mails} of them mails, {self.bytes} bytes)"]
+        said += [f"{self.queued} mails that wait for being delivered"] if self.queued else []
         said += [f"{self.deleted} deleted"] if self.deleted else []
         said += [f"{self.perhaps} perhaps"] if self.perhaps else []
         said += [database.sentence for database in self.databases if not database.is_empty]
@@ -92,6 +95,10 @@ def render_list(summary: VaultSummary, kept: Iterable[Kept], moment: str) -> Ite
     yield "\n"
     yield "To bring something back, copy it to the MASTER:\n"
     yield "  rsync -aHAX files/home/anna/ MASTER:/home/anna/\n"
+    if summary.queued:
+        yield f"{summary.queued} mails wait for being delivered; here nobody delivers them. With the MASTER's mail\n"
+        yield "server stopped:\n"
+        yield "  rsync -aHAX files/var/spool/ MASTER:/var/spool/\n"
     yield "Nothing here is ever removed by HotSync.\n"
     yield "\n"
     for one in kept:

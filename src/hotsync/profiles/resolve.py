@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from hotsync.model.mail_queue import QUEUES
 from hotsync.model.per_host import per_host_rules
 from hotsync.model.selection import Action, Rule, Selection, Voice
 from hotsync.profiles.schema import Files, Profile
@@ -33,11 +34,6 @@ NEVER_FROM_MOUNTS = frozenset(
                  "media", "var/lib", "var/lib/hotsync")
 )  # fmt: skip
 
-_QUEUE = "/var/spool/postfix"
-_NOT_QUEUED = (
-    "dev", "etc", "flush", "lib", "maildrop", "pid", "private", "public", "quick-start", "restart", "run", "usr", "var",
-)  # fmt: skip
-
 Expand = Callable[[str], Iterable[str]]
 """Given an include pattern with wildcards, return the paths that it names on this host now."""
 
@@ -63,13 +59,14 @@ def protecting(profile: Profile) -> Profile:
 
 
 def queue_rules() -> tuple[Rule, ...]:
-    """Return the rules that carry Postfix's queue, for a site that wants that.
+    """Return the rules that carry the queues of mail servers, for a site that wants that.
 
-    One root, since a queue that is empty is no accident; what else lies there belongs to the server that runs there,
-    also the mail that was given to it and not taken into the queue yet.
+    One root each, since a queue that is empty is no accident; what else lies there belongs to the server that runs
+    there, also the mail that was given to it and not taken into the queue yet.
     """
-    said = ((_QUEUE, Action.INCLUDE), *((f"{_QUEUE}/{name}", Action.PROTECT) for name in _NOT_QUEUED))
-    return tuple(Rule(path, action, "setting MailQueue", Voice.PROFILE) for path, action in said)
+    said = [(queue.root, Action.INCLUDE) for queue in QUEUES]
+    said += [(f"{queue.root}/{name}", Action.PROTECT) for queue in QUEUES for name in queue.own]
+    return tuple(Rule(f"/{path}", action, "setting MailQueue", Voice.PROFILE) for path, action in said)
 
 
 def required_paths(profiles: Iterable[Profile], expand: Expand) -> tuple[str, ...]:

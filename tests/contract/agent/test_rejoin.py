@@ -19,8 +19,10 @@ import pytest
 
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
+from hotsync.changes.detect import detect
 from hotsync.engine.rejoin.files import forget_attempt
 from hotsync.engine.rejoin.host import RejoinHost
+from hotsync.engine.sync.select import build_selection
 from hotsync.errors import (
     AddressTaken,
     NotReady,
@@ -36,14 +38,17 @@ from hotsync.flows.rejoin import Rejoined, prospect, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.sync import COMMAND
 from hotsync.flows.undo import read_facts
+from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, NetworkFacts, RouteFact
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.selection import Selection
 from hotsync.model.undo import Undo
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
+from hotsync.profiles.resolve import queue_rules
 from hotsync.state import leaving
 from hotsync.state import rejoin as document
 from hotsync.state.facts import render_facts
@@ -308,6 +313,93 @@ def test_the_vault_holds_exactly_what_was_never_received(apart: Servers, tmp_pat
         "srv/made here/report": "new",
     }
     assert vault.stat().st_mode & 0o777 == 0o700
+
+
+QUEUED = {
+    "var/spool/postfix/deferred/A/A1": "waits since an hour\n",
+    "var/spool/postfix/defer/A/A1": "why it waits\n",
+    "var/spool/exim4/input/1t0Abc-000001-2z-H": "its head\n",
+    "var/spool/exim4/input/1t0Abc-000001-2z-D": "its body\n",
+}
+"""Two mails that wait for being delivered."""
+PLUMBING = {
+    "var/spool/postfix/etc/hosts": "a copy\n",
+    "var/spool/postfix/maildrop/M1": "x\n",
+    "var/spool/exim4/db/x": "x\n",
+}
+
+
+def fill_queues(root: Path) -> None:
+    for path, text in {**QUEUED, **PLUMBING}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    for name in ("postfix/deferred", "postfix/deferred/A", "postfix/active", "exim4/input"):
+        place = root / "var/spool" / name
+        place.mkdir(exist_ok=True)
+        place.chmod(0o700)
+        os.chown(place, 113, 120)
+
+
+def waiting(root: Path) -> dict[str, str]:
+    return {path: (root / path).read_text() for path in QUEUED if (root / path).exists()}
+
+
+def check_queues_are_empty(root: Path) -> None:
+    assert waiting(root) == {}
+    for name in ("postfix/deferred", "postfix/active", "exim4/input"):
+        place = root / "var/spool" / name
+        found = place.stat()
+        assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o700, 113, 120)
+        assert os.listdir(place) == []
+    assert {path: (root / path).read_text() for path in PLUMBING} == PLUMBING
+
+
+def test_mail_that_waited_when_the_master_died_is_in_the_vault_and_nobody_delivers_it_here(apart: Servers) -> None:
+    root = apart.old.paths.root
+    fill_queues(root)
+    done = apart.rejoin()
+    vault = Path(done.rejoin.vault)
+    assert waiting(vault / "files") == QUEUED
+    assert (vault / "files/var/spool/postfix/deferred/A").stat().st_uid == 113
+    assert not (vault / "files/var/spool/postfix/maildrop").exists()
+    check_queues_are_empty(root)
+    assert done.vault is not None
+    assert done.vault.queued == 2
+    assert "2 mails that wait for being delivered" in done.vault.sentence
+    assert "rsync -aHAX files/var/spool/ MASTER:/var/spool/" in (vault / "LIST.txt").read_text()
+    # the new MASTER carries no queue: none of it is left in what a later promotion would bring into production
+    apart.old.set("hotsync", MasterHost=SLAVE_ADDRESS)
+    apart.old.start()
+    apart.new.set("hotsync", SlaveHost=MASTER_ADDRESS)
+    apart.sync(apart.new)
+    assert waiting(apart.old.paths.replica / "tree") == {}
+    check_queues_are_empty(root)
+
+
+def test_mail_that_a_switchover_handed_over_is_no_news_and_leaves_the_old_master(servers: Servers) -> None:
+    """The new MASTER delivered it long since; the old one would have delivered it again, once that is promoted."""
+    paths = servers.old.paths
+    fill_queues(paths.root)
+    # what the last run of a switchover carries
+    rules = Selection(queue_rules())
+    with Manifest(paths.manifest) as manifest:
+        out = paths.state / "queues"
+        detection = detect(
+            paths.root, Selection([*rules.rules, *build_selection(paths, ()).rules.rules]), manifest, out,
+            servers.old.clock, frozenset(), manifest.digest,
+        )  # fmt: skip
+        manifest.apply(read_changes(detection.planned), manifest.generation + 1, detection.summary.digest)
+        standing = manifest.generation, manifest.digest
+    promotion = load_promotion(servers.new.paths)
+    assert promotion is not None
+    with Manifest(servers.new.paths.manifest) as manifest:
+        manifest.replace([], *standing)
+    save_promotion(servers.new.paths, replace(promotion, generation=standing[0], digest=standing[1]))
+    servers.hold()
+    done = servers.rejoin()
+    assert done.vault is not None
+    assert done.vault.is_empty, (Path(done.rejoin.vault) / "LIST.txt").read_text()
+    check_queues_are_empty(paths.root)
 
 
 def test_what_the_new_master_received_and_the_old_one_never_heard_of_is_not_in_the_vault(servers: Servers) -> None:

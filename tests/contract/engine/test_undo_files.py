@@ -213,6 +213,73 @@ def test_after_use_this_servers_own_is_back_and_what_was_written_is_kept_and_lis
     }  # fmt: skip
 
 
+QUEUED = {
+    "var/spool/postfix/deferred/A/A1": "waits since an hour\n",
+    "var/spool/postfix/active/A2": "on its way\n",
+    "var/spool/exim4/input/1t0Abc-000001-2z-H": "its head\n",
+}
+EMPTY = ("postfix/active", "postfix/deferred", "postfix/hold", "exim4/input", "exim4/msglog")
+
+
+def with_mail_servers(root: Path, mounts: tuple[str, ...] = ()) -> Promoted:
+    """A SLAVE with mail servers of its own, as their packages leave them."""
+    for name in EMPTY:
+        place = root / "var/spool" / name
+        place.mkdir(parents=True)
+        place.chmod(0o700)
+        os.chown(place, 113, 120)
+    write(root, {"var/spool/postfix/etc/hosts": "plumbing\n"})
+    return Promoted(root, mounts)
+
+
+def test_mail_that_waits_in_production_is_kept_and_counted_and_the_queues_are_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = with_mail_servers(tmp_path / "host")
+    stage.promote()
+    before = stage.live()
+    use(stage)
+    write(stage.paths.root, QUEUED)
+    os.chown(stage.paths.root / "var/spool/postfix/active/A2", 113, 120)
+    after = stage.live()
+    stage.begin()
+    files = UndoFiles(stage.paths, stage.promotion)
+    waiting = files.queues(stage.mounts)
+    assert set(waiting) == {"var/spool/postfix/active", "var/spool/postfix/deferred", "var/spool/exim4/input"}
+    counted = stage.keeping().count(waiting)
+    assert counted.queued == 3
+    assert back_until_done(stage, monkeypatch) > 20
+    stage.check_own()
+    check_kept(stage, before, after)
+    assert stage.undo.written == counted
+    kept = stage.paths.undone / "3/files"
+    assert {path: (kept / path).read_text() for path in QUEUED} == QUEUED
+    assert files.queues(stage.mounts) == ()
+
+
+def test_with_the_queues_on_a_disk_of_their_own_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "host"
+    with mounted(root / "var/spool"):
+        stage = with_mail_servers(root, mounts=("var/spool",))
+        stage.promote()
+        write(root, QUEUED)
+        stage.begin()
+        back_until_done(stage, monkeypatch)
+        stage.check_own()
+        kept = stage.paths.undone / "3/files"
+        assert {path: (kept / path).read_text() for path in QUEUED} == QUEUED
+
+
+def test_a_promotion_that_started_nothing_leaves_the_queues_alone(tmp_path: Path) -> None:
+    stage = with_mail_servers(tmp_path / "host")
+    write(stage.paths.root, QUEUED)
+    stage.begin()
+    assert not stage.undo.served
+    places = UndoFiles(stage.paths, stage.promotion).look(stage.mounts, served=False)
+    assert [place.path for place in places if place.path.startswith("var/spool")] == []
+    assert {path: (stage.paths.root / path).read_text() for path in QUEUED} == QUEUED
+
+
 def test_production_that_deleted_what_it_had_leaves_nothing_in_the_way(stage: Promoted) -> None:
     stage.promote()
     shutil.rmtree(stage.paths.root / "home")

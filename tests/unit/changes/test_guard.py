@@ -9,6 +9,8 @@ import pytest
 
 from hotsync.changes import guard
 from hotsync.model.guard import GuardRule
+from hotsync.model.selection import Selection
+from hotsync.profiles.resolve import queue_rules
 from tests.unit.changes.support import Server, selection
 
 RULE = GuardRule(share=50, files=10)
@@ -75,6 +77,21 @@ def test_a_root_that_no_rule_names_any_more_is_missed_until_that_is_accepted(ser
     assert reasons(server) == ("/srv is missing; it held 2 entries",)
     committed(server)
     assert reasons(server) == ()
+
+
+def test_the_mail_queue_of_a_switchover_that_was_given_up_is_not_missed_in_the_next_run(server: Server) -> None:
+    full(server)
+    for name in ("postfix/active/A1", "exim4/input/x-H"):
+        server.write(f"var/spool/{name}")
+    with_queues = Selection([*server.rules.rules, *queue_rules()])
+    plain, server.rules = server.rules, with_queues
+    committed(server)
+    server.rules = plain
+    assert reasons(server) == ()
+    # a site that wants the queue in every run misses it
+    server.rules = with_queues
+    shutil.rmtree(server.path("var/spool/postfix"))
+    assert reasons(server) == ("/var/spool/postfix is missing; it held 3 entries",)
 
 
 @pytest.mark.parametrize("lines", [("- /srv",), ("= /srv",), ("- /srv", "- /srv/a"), ("- /s*",)])

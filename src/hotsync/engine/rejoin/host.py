@@ -31,7 +31,6 @@ from hotsync.model.sync_rules import Standing, Start, where_to_start
 from hotsync.state import rejoin as document
 from hotsync.state import store
 from hotsync.state.hold import drop_hold
-from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.coming_back import ask_terms, fetch_manifest, tell_rejoined
@@ -75,8 +74,8 @@ class RejoinHost:
     def _watched(self) -> Watched:
         if self.read_watched is not None:
             return self.read_watched(self.paths)
-        settings, _ = read_settings(self.paths)
-        return watched_here(self.paths, mail_queue=settings.mail_queue)
+        # whatever MailQueue says: mail that waits here is delivered by nobody any more, and must not be twice
+        return watched_here(self.paths, mail_queue=True)
 
     @cached_property
     def _files(self) -> RejoinFiles:

@@ -26,6 +26,7 @@ from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, is_mail
+from hotsync.model.mail_queue import is_queued_mail, is_queues_folder
 from hotsync.model.vault import Kept, KeptDatabase, VaultSummary, render_json, render_list
 from hotsync.sources.shadows.watch import LiveFiles
 from hotsync.system import files
@@ -125,9 +126,10 @@ class Vault:
                     continue
                 fate = fate_of(live, change, manifest.at(sort_key(change.path)))
                 entry = change.entry
-                if entry is not None and (entry.kind is not Kind.DIRECTORY or fate is Fate.NEW):
+                wanted = fate is Fate.NEW and not _is_bare_queue(entry)
+                if entry is not None and (entry.kind is not Kind.DIRECTORY or wanted):
                     self._copy(entry)  # also a part of a database file, which is nothing by itself
-                if fate is not None:
+                if fate is not None and not (fate is Fate.NEW and _is_bare_queue(entry)):
                     yield self._kept(change, fate)
 
     def _kept(self, change: Change, fate: Fate) -> Kept:
@@ -182,6 +184,11 @@ def _is_ours(path: str) -> bool:
     return path == _OWN or path.startswith(f"{_OWN}/") or path.endswith(f"/{MUTE_DROP_IN}")
 
 
+def _is_bare_queue(entry: Entry | None) -> bool:
+    """Return whether an entry is a folder of a mail queue: often it is carried in a switchover alone, and no news."""
+    return entry is not None and entry.kind is Kind.DIRECTORY and is_queues_folder(entry.path)
+
+
 def _read(file: Path) -> Iterator[Kept]:
     with file.open(encoding="ascii") as lines:
         for line in lines:
@@ -190,7 +197,7 @@ def _read(file: Path) -> Iterator[Kept]:
 
 
 def _counted(summary: VaultSummary, kept: Iterator[Kept]) -> VaultSummary:
-    files = size = mails = folders = deleted = perhaps = 0
+    files = size = mails = queued = folders = deleted = perhaps = 0
     for one in kept:
         if one.fate is Fate.DELETED:
             deleted += 1
@@ -200,4 +207,7 @@ def _counted(summary: VaultSummary, kept: Iterator[Kept]) -> VaultSummary:
             perhaps += 1
         else:
             files, size, mails = files + 1, size + one.bytes, mails + one.mail
-    return replace(summary, files=files, bytes=size, mails=mails, folders=folders, deleted=deleted, perhaps=perhaps)
+            queued += is_queued_mail(one.path)
+    return replace(
+        summary, files=files, bytes=size, mails=mails, folders=folders, deleted=deleted, perhaps=perhaps, queued=queued
+    )

@@ -17,11 +17,12 @@ from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import parent_of
+from hotsync.model.mail_queue import QUEUES
 from hotsync.model.promotion import ETC, OURS, ExchangeUnit, How, Promotion
 from hotsync.model.undo import Place
 from hotsync.system import files, flags
 from hotsync.system.paths import Paths
-from hotsync.system.trees import inode, move_aside, opened, remove
+from hotsync.system.trees import inode, make_folder_like, move_aside, opened, remove
 
 MOVED = "moved"
 """Where production's files go that do not belong into the tree, until what is kept of them is copied."""
@@ -38,13 +39,15 @@ class UndoFiles:
         self._aside = paths.state / ASIDE
         self._moved = paths.undone / str(promotion.epoch) / MOVED
 
-    def look(self, mounts: frozenset[str]) -> tuple[Place, ...]:
-        """Given this server's mount points, return what goes back.
+    def look(self, mounts: frozenset[str], *, served: bool = True) -> tuple[Place, ...]:
+        """Given this server's mount points, return what goes back; `served`: production has run.
 
         Moves that the promotion had only half done are finished first. Nothing of production may run any more.
         """
         found = [place for unit in self._promotion.units if (place := self._of_unit(unit)) is not None]
         found += self._of_new(mounts)
+        if served:
+            found += self._of_queues(mounts)
         etc = self._of_etc()
         return (*found, etc) if etc is not None else tuple(found)
 
@@ -108,6 +111,25 @@ class UndoFiles:
                     continue
                 if not os.path.lexists(self._tree / path):
                     yield path
+
+    def queues(self, mounts: frozenset[str]) -> tuple[str, ...]:
+        """Return the folders of mail queues that no promotion has brought, and in which something waits: production
+        took that mail, and here nobody delivers it any more."""
+        brought = (*(unit.path for unit in self._promotion.units), *self.new(mounts))
+        found = (path for queue in QUEUES for path in queue.paths if not _meets(path, brought))
+        apart = (path for path in found if not any(f"{mount}/".startswith(f"{path}/") for mount in mounts))
+        return tuple(path for path in apart if _holds_something(self._root / path))
+
+    def _of_queues(self, mounts: frozenset[str]) -> Iterator[Place]:
+        """An empty folder with the same owner and mode takes the place of each: its mail server wants it so."""
+        for path in self.queues(mounts):
+            aside = next(iter(self._asides(path)))
+            empty = aside / path
+            remove(empty)  # of a look that was cut: nothing of this server's own is below it, as no unit is
+            empty.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with opened(self._root, parent_of(path)) as parent:
+                make_folder_like(os.path.basename(path), parent, empty)
+            yield self._place(path, aside, self._beside(aside))
 
     def _place(self, path: str, aside: Path, to: Path, *, tree: bool = False) -> Place:
         live, own = inode(self._root / path) or 0, inode(aside / path) or 0
@@ -206,6 +228,7 @@ class UndoFiles:
             remove(self._root / leftover)
         places = {self._station(unit.path) for unit in self._promotion.units} | {self._station(ETC)}
         places |= {self._station(f"{folder}/x") for folder in self._promotion.folders}
+        places |= {self._station(path) for queue in QUEUES for path in queue.paths}
         for station in places - {None}:
             assert station is not None
             self._drop(station / ASIDE)
@@ -223,3 +246,14 @@ class UndoFiles:
             for folder, _, _ in os.walk(aside, topdown=False):
                 with suppress(OSError):
                     os.rmdir(folder)
+
+
+def _meets(path: str, others: Iterable[str]) -> bool:
+    """Return whether a path is one of others, lies below one, or has one below it."""
+    return any(f"{path}/".startswith(f"{other}/") or other.startswith(f"{path}/") for other in others)
+
+
+def _holds_something(folder: Path) -> bool:
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return any(names for _, _, names in os.walk(folder))

@@ -164,7 +164,7 @@ class UndoHost:
         undo = self._undo
         if undo.noted:
             return
-        places = self._files.look(Ground(self.paths).mounts)
+        places = self._files.look(Ground(self.paths).mounts, served=bool(undo.served))
         save_undo(self.paths, replace(undo, noted=True, places=places))
 
     def put_back(self, path: str) -> None:

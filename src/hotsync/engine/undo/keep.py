@@ -19,6 +19,7 @@ from typing import IO
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Kind
 from hotsync.model.loss import Fate, Tally
+from hotsync.model.mail_queue import is_queued_mail
 from hotsync.model.promotion import ETC, How, Promotion
 from hotsync.model.readable import readable
 from hotsync.model.undo import Place, What, Written
@@ -59,7 +60,7 @@ class Keeping:
 
     def count(self, new: Iterable[str] = ()) -> Written:
         """Return what production has written up to now, `new` paths beside units too; it may go on meanwhile."""
-        tally, rights = Tally(self._mail_folders), 0
+        counts = _Counts(Tally(self._mail_folders))
         with ExitStack() as stack:
             live = stack.enter_context(Folders(self._paths.root))
             manifest, ledger = self._manifest(stack)
@@ -67,11 +68,11 @@ class Keeping:
                 if unit.how is How.ASIDE or self._waits(unit.path, unit.inode, unit.how):
                     continue
                 for one in _judged(touched(manifest, ledger, live, self._since, unit.path, tolerant=True)):
-                    rights += _add(tally, one)
+                    counts.add(one)
             for path in new:
                 for one in _judged(touched(manifest, ledger, live, self._since, path, tolerant=True)):
-                    rights += _add(tally, one)
-        return _written(tally, rights, len(list(self._of_etc(self._paths.at("/etc")))))
+                    counts.add(one)
+        return counts.written(len(list(self._of_etc(self._paths.at("/etc")))))
 
     def _waits(self, path: str, number: int, how: How) -> bool:
         """Return whether a unit has not been moved into production yet."""
@@ -92,7 +93,7 @@ class Keeping:
 
     def keep(self, places: Iterable[Place]) -> Written:
         """Copy what production wrote aside, with a list for people and one for programs; doing it again is fine."""
-        tally, rights, configuration = Tally(self._mail_folders), 0, 0
+        counts, configuration = _Counts(Tally(self._mail_folders)), 0
         target = self._kept / "files"
         remove(target)
         target.mkdir(mode=0o700, parents=True)
@@ -106,7 +107,7 @@ class Keeping:
                 if entry.kind in (Kind.FILE, Kind.DIRECTORY):
                     _free(tree, entry.path)
             for one in _judged(touched(manifest, ledger, tree, self._since, "", partial(_free, tree))):
-                rights += _add(tally, one)
+                counts.add(one)
                 _keep(one, tree, copies)
                 _list(one, text, lines)
             for place in places:
@@ -123,11 +124,11 @@ class Keeping:
                     continue
                 with Folders(moved) as folders:
                     for one in self._of_moved(place, manifest, ledger, folders):
-                        rights += _add(tally, one)
+                        counts.add(one)
                         _keep(one, folders, copies)
                         _list(one, text, lines)
         files.sync_filesystem(self._kept)
-        return _written(tally, rights, configuration)
+        return counts.written(configuration)
 
     def _of_moved(self, place: Place, manifest: Manifest, ledger: Ledger, folders: Folders) -> Iterator[One]:
         yield from _judged(touched(manifest, ledger, folders, self._since, place.path))
@@ -159,19 +160,28 @@ def _has_other_rights(one: Touched) -> bool:
     return before != (stat.S_IMODE(one.now.st_mode), one.now.st_uid, one.now.st_gid)
 
 
-def _add(tally: Tally, one: One) -> int:
-    """Count a path; return 1 if only its attributes are others."""
-    if one.what is What.RIGHTS:
-        return 1
-    size = one.now.st_size if one.now is not None else 0
-    folder = one.now is not None and stat.S_ISDIR(one.now.st_mode)
-    tally.add(one.path, _FATES[one.what], size, folder=folder)
-    return 0
+@dataclass(slots=True)
+class _Counts:
+    """What was written, counted path by path."""
 
+    tally: Tally
+    rights: int = 0
+    queued: int = 0
 
-def _written(tally: Tally, rights: int, configuration: int) -> Written:
-    said = tally.statement(0, "", 0.0)
-    return Written(said.files, said.bytes, said.mails, rights, said.deleted, configuration)
+    def add(self, one: One) -> None:
+        """Count a path."""
+        if one.what is What.RIGHTS:
+            self.rights += 1
+            return
+        size = one.now.st_size if one.now is not None else 0
+        folder = one.now is not None and stat.S_ISDIR(one.now.st_mode)
+        self.queued += one.what is What.NEW and not folder and is_queued_mail(one.path)
+        self.tally.add(one.path, _FATES[one.what], size, folder=folder)
+
+    def written(self, configuration: int) -> Written:
+        """Return all of it, with the files of /etc."""
+        said = self.tally.statement(0, "", 0.0)
+        return Written(said.files, said.bytes, said.mails, self.rights, said.deleted, configuration, queued=self.queued)
 
 
 def _keep(one: One, source: Folders, copies: Folders) -> None:

@@ -65,6 +65,8 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/var/backups/shadow.bak", "copies of files that are carried"),
     ("/var/spool/anacron", "when jobs of this machine ran last"),
     ("/var/spool/postfix", "Postfix's queue: carried with the setting MailQueue"),
+    ("/var/spool/exim4/input", "Exim's queue: carried with the setting MailQueue"),
+    ("/var/spool/exim4/msglog", "Exim's queue: carried with the setting MailQueue"),
     ("/var/spool/exim4/db", "hints for deliveries, which Exim makes anew"),
     ("/var/spool/exim4/*.pid", "lives until the next boot"),
     ("/var/spool/exim4/gnutls-params*", "made anew by Exim"),
