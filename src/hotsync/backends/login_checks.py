@@ -98,7 +98,7 @@ def check_smtp(
             return accepted
         return f"{accepted}; {NO_LOGIN if account is None else _log_in_to_send(host, submission, account)}"
 
-    return ask(name, title, "journalctl -u 'postfix*' says why.", question, (smtplib.SMTPException,))
+    return ask(name, title, "journalctl -u 'postfix*' -u 'exim*' says why.", question, (smtplib.SMTPException,))
 
 
 def _log_in_to_send(host: str, port: int, account: CheckAccount) -> str:

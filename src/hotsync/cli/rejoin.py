@@ -29,7 +29,7 @@ from hotsync.system.paths import Paths
     "--vault",
     type=Folder(),
     metavar="DIR",
-    help="The folder for what the other server never received (/var/lib/hotsync/vault).",
+    help="The folder for what the other server never received (/var/lib/hotsync/vault); no carried one.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="With --as-master: also while somebody answers for what it would take.")
@@ -39,7 +39,7 @@ def rejoin_command(as_master: bool, vault: Path | None, yes: bool, force: bool) 
     It becomes the SLAVE of the server that took its place. What it had and that one never received goes to a vault
     first: files, mails and databases, with a list; nothing of it flows into what is served now. Then its data becomes
     the replica by renaming, it takes the standby address, and is sent what differs, not everything. Run it again if it
-    was cut: it goes on where it stopped.
+    was cut: it goes on where it stopped, also with another --vault, as long as the vault is not whole.
 
     With --as-master it takes its addresses and starts production again, at an epoch above the other server's, which
     holds itself when it comes back. Data of the other server stays there. It asks before whether anybody has these
