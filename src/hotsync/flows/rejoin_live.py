@@ -12,6 +12,7 @@ from hotsync.engine.rejoin.room import check_room
 from hotsync.engine.watch import watched_here
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.manifest.store import Manifest
+from hotsync.model.mail_queue import QUEUES, is_queues_folder
 from hotsync.model.rejoin import Way
 from hotsync.model.selection import Selection
 from hotsync.planning.rejoin_parts import Parts, rejoin_parts
@@ -34,11 +35,17 @@ def live_rules(paths: Paths) -> Selection:
 
 
 def live_parts(paths: Paths, rules: Selection | None = None) -> Parts:
-    """Return the parts of this server's data, as its rules are now; raise HotSyncError."""
+    """Return the parts of this server's data, as its rules are now; raise HotSyncError.
+
+    Of a mail queue only the folders that hold mail are parts: what else lies there its server does not make anew.
+    """
     rules = rules or live_rules(paths)
     mounts = mount_points((mount.point for mount in read_mounts()), paths.root)
-    return rejoin_parts(
-        DiskListing(paths.root), rules, left_paths(rules, paths.root), mounts, paths.state.stat().st_dev
+    left = left_paths(rules, paths.root) | {f"{queue.root}/{name}" for queue in QUEUES for name in queue.own}
+    found = rejoin_parts(DiskListing(paths.root), rules, left, mounts, paths.state.stat().st_dev)
+    holding = {path for queue in QUEUES for path in queue.paths}
+    return Parts(
+        tuple(part for part in found.parts if not is_queues_folder(part.path) or part.path in holding), found.folders
     )
 
 

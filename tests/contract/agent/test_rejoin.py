@@ -324,6 +324,8 @@ QUEUED = {
 """Two mails that wait for being delivered."""
 PLUMBING = {
     "var/spool/postfix/etc/hosts": "a copy\n",
+    "var/spool/postfix/of the site/socket.conf": "x\n",
+    "var/spool/postfix/lib64": "x\n",
     "var/spool/postfix/maildrop/M1": "x\n",
     "var/spool/exim4/db/x": "x\n",
 }

@@ -149,14 +149,15 @@ class LiveNetwork:
     def wait_until_free(self, own: Iterable[Address]) -> None:
         """Wait until nobody else has any of these addresses; raise AddressTaken if that takes too long."""
         ours = tuple(own)
-        for turn in range(FREE_SECONDS + 1):
-            there = self.holders(ours)
+        there = self.holders(ours)
+        for _ in range(FREE_SECONDS):
             if not there:
                 return
-            if turn < FREE_SECONDS:
-                _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
-                self.clock.sleep(1.0)  # who holds them says so at once
-        raise AddressTaken(addresses=", ".join(f"{address} (at {mac})" for address, mac in sorted(there.items())))
+            _log.info("Still held by the MASTER: %s.", ", ".join(sorted(there)))
+            self.clock.sleep(1.0)  # who holds them says so at once
+            there = self.holders(ours)
+        if there:
+            raise AddressTaken(addresses=", ".join(f"{address} (at {mac})" for address, mac in sorted(there.items())))
 
     def _try(self, change: Callable[[], None]) -> None:
         try:
