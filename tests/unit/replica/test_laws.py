@@ -92,6 +92,9 @@ def test_a_replica_that_is_killed_anywhere_holds_old_or_new(place: Path, dice: r
         world.live(dice.randrange(1, 10))
         kill_a_run(world, dice)
         world.clock.time += dice.choice((60, 900, 7200, 30000))
+    # what the last one had sent lies there until there is something to send again
+    world.write("zz/the last one")
+    world.generation()
     world.check_inodes()
     world.check_history()
     world.check_leftovers()
