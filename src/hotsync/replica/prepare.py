@@ -126,13 +126,13 @@ class _Planner:
         while self._frames:
             self._close(self._frames.pop())
         self._staged.finish()
-        if self._staged.faults:
+        if self._staged.faults.count:
             raise ReplicaError(
-                reason=f"what arrived is not what the changeset says: {self._staged.summary()}",
+                reason=f"what arrived is not what the changeset says: {self._staged.faults.summary()}",
                 hint="The last generation is untouched; the next run sends these paths again.",
             )
         prepared.digest, prepared.bytes = digest.hexdigest(), self._staged.bytes
-        prepared.warnings = tuple(self._staged.warnings)
+        prepared.warnings = self._staged.warnings.lines()
         return prepared
 
     def _step(self, change: Change) -> None:
@@ -224,11 +224,11 @@ class _Planner:
         if status is not None and status.st_dev != self._sources.tree.device:
             raise ReplicaError(reason=f"/{path} lies on another file system in its tree", hint="Unmount it.")
         if status is not None and (old is None or kind_of(status) is not old.kind):
-            self._staged.warnings.append(f"/{path}: the tree holds something else than the manifest says")
+            self._staged.warnings.add(f"/{path}: the tree holds something else than the manifest says")
             status = None
         kept = Kept(path, change.verb, Old.NOTHING)
         if old is not None and status is None:
-            self._staged.warnings.append(f"/{path}: the tree has lost it")
+            self._staged.warnings.add(f"/{path}: the tree has lost it")
             kept = Kept(path, change.verb, Old.LOST, old, {} if old.kind is Kind.DIRECTORY else None)
         elif old is not None and old.kind is Kind.DIRECTORY:
             kept = Kept(path, change.verb, Old.ATTRIBUTES, old, attributes_at(self._sources.tree, path))
@@ -261,7 +261,7 @@ class _Planner:
             if candidate is not None and hash_attributes(candidate) == entry.attributes:
                 return candidate
         if sent is not None:
-            self._staged.warnings.append(f"/{entry.path}: its ACL or extended attributes differ from the MASTER's")
+            self._staged.warnings.add(f"/{entry.path}: its ACL or extended attributes differ from the MASTER's")
         return sent
 
     def _touch(self, folder: str) -> None:

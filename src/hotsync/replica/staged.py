@@ -16,6 +16,31 @@ from hotsync.system.attributes import Attributes, attributes_of, hash_attributes
 from hotsync.system.sums import sum_of_file
 
 _SHOWN = 5
+_KEPT = 100
+
+
+class Notes:
+    """What is to be said of paths: the first ones in words, of all the number, however many a changeset brings."""
+
+    def __init__(self) -> None:
+        self.first: list[str] = []
+        self.count = 0
+
+    def add(self, note: str) -> None:
+        """Note one more."""
+        self.count += 1
+        if len(self.first) < _KEPT:
+            self.first.append(note)
+
+    def summary(self, shown: int = _SHOWN) -> str:
+        """Return the first of them and how many more there are, in one clause."""
+        more = f" and {self.count - shown} more" if self.count > shown else ""
+        return "; ".join(self.first[:shown]) + more
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the first of them, each for itself, with a last one that says how many more there are."""
+        more = self.count - len(self.first)
+        return (*self.first, f"and {more} more like these") if more else tuple(self.first)
 
 
 @dataclass(slots=True)
@@ -33,8 +58,8 @@ class Staged:
 
     def __init__(self, folders: Folders, sums: SumWriter, effects: Effects) -> None:
         self.folders = folders
-        self.faults: list[str] = []
-        self.warnings: list[str] = []
+        self.faults = Notes()
+        self.warnings = Notes()
         self.bytes = 0
         self._sums = sums
         self._effects = effects
@@ -86,7 +111,7 @@ class Staged:
 
     def _compare_attributes(self, entry: Entry, found: Attributes) -> None:
         if hash_attributes(found) != entry.attributes and not entry.unsettled:
-            self.warnings.append(f"/{entry.path}: its ACL or extended attributes differ from the MASTER's")
+            self.warnings.add(f"/{entry.path}: its ACL or extended attributes differ from the MASTER's")
 
     def _open(self, entry: Entry) -> int:
         """Return a file open for reading its content; on the way, look at its attributes."""
@@ -96,11 +121,11 @@ class Staged:
 
     def missing(self, path: str) -> None:
         """Note that something did not arrive."""
-        self.faults.append(f"/{path} (missing)")
+        self.faults.add(f"/{path} (missing)")
 
     def lie(self, path: str, what: str) -> None:
         """Note that what arrived at a path is wrong, and remove it, so that it is sent anew."""
-        self.faults.append(f"/{path} ({what})")
+        self.faults.add(f"/{path} ({what})")
         self._walk.skip()
         self._remove(path)
 
@@ -116,11 +141,6 @@ class Staged:
             if self.folders.stat(path) is not None:
                 with self._effects("time"):
                     set_time(self.folders.at(path), self._times[path])
-
-    def summary(self) -> str:
-        """Return what is wrong, in one clause."""
-        more = f" and {len(self.faults) - _SHOWN} more" if len(self.faults) > _SHOWN else ""
-        return "; ".join(self.faults[:_SHOWN]) + more
 
     def _check_links(self, entry: Entry, status: os.stat_result) -> list[str]:
         """Return what is wrong with the names that this path shares its object with; ask for the sum of a file."""
@@ -186,5 +206,5 @@ class Staged:
         except OSError as error:
             if error.errno != errno.EPERM:
                 raise
-            self.faults.append(f"/{path} (cannot be removed from staging: {error.strerror})")
+            self.faults.add(f"/{path} (cannot be removed from staging: {error.strerror})")
         self._touched.add(parent_of(path))

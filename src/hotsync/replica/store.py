@@ -335,7 +335,7 @@ class Replica:
                 reason=f"the changeset of generation {number} does not have the digest that was announced",
                 hint="The last generation is untouched; the next run sends it anew.",
             )
-        for warning in prepared.warnings[:100]:
+        for warning in prepared.warnings:
             log.warning("generation %d: %s", number, warning)
         completed = self._completed(generation, number, prepared)
         work.path("generation").write_bytes(render_note(completed))
