@@ -17,7 +17,7 @@ from hotsync.agent.heartbeat import Heartbeat, is_alone
 from hotsync.agent.here import Applied, Here, Readiness, Surroundings
 from hotsync.agent.quiet import QuietWatch
 from hotsync.agent.rounds import Complaint, notify
-from hotsync.agent.session import Duties
+from hotsync.agent.session import Duties, forget_uploads
 from hotsync.agent.slot import Slot
 from hotsync.agent.store import OpenStore, Store
 from hotsync.engine.open_replica import open_replica
@@ -91,6 +91,7 @@ class Daemon:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
+        forget_uploads(self._around.paths)
         self._look()
         ready()
         try:

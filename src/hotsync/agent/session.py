@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -37,6 +38,8 @@ from hotsync.state import store as roles
 from hotsync.state.loss import save_loss
 from hotsync.state.runbook import digest_of, load_runbook
 from hotsync.system import lock
+from hotsync.system.paths import Paths
+from hotsync.system.room import LEAST_FREE, Floor
 from hotsync.transport.addresses import link_local, scoped
 from hotsync.transport.bulk import read_rsync_version
 from hotsync.transport.client import HEARTBEAT_SECONDS
@@ -87,6 +90,14 @@ class Duties:
     slot: Slot
     readiness: Readiness
     applied: Applied
+
+
+def forget_uploads(paths: Paths) -> None:
+    """Remove what sessions of a daemon that was killed have left behind."""
+    with suppress(OSError):
+        for left in paths.incoming.iterdir():
+            with suppress(OSError):
+                left.unlink()
 
 
 class Session:
@@ -330,15 +341,16 @@ class Session:
     @contextmanager
     def _upload(self, name: str, phase: str) -> Iterator[Path]:
         """Give the stream that follows as a file, whatever its size, for the block; raise NoSpace on a full disk."""
-        folder = self._around.paths.state / "incoming"
-        path = folder / name
+        folder = self._around.paths.incoming
+        # of its own: a session that was cut off may still read its file, and removes it when it has ended
+        path = folder / f"{name}.{secrets.token_hex(8)}"
         try:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with path.open("wb") as file:
-                    self._channel.receive_file(file, phase, MAX_CHANGESET)
+                with path.open("xb") as file:
+                    self._channel.receive_file(file, phase, MAX_CHANGESET, Floor(folder))
             except OSError as error:
-                raise trouble_here(error, self._around.paths) from error
+                raise trouble_here(error, self._around.paths, LEAST_FREE) from error
             yield path
         finally:
             with suppress(OSError):

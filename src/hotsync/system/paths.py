@@ -170,6 +170,11 @@ class Paths:
         return self.state / "outbox"
 
     @property
+    def incoming(self) -> Path:
+        """On the SLAVE: changesets while they come in, each a file of its session's own."""
+        return self.state / "incoming"
+
+    @property
     def replica(self) -> Path:
         """On the SLAVE: tree, staging, history, journal."""
         return self.state / "replica"

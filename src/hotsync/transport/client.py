@@ -14,12 +14,12 @@ from hotsync.errors import EpochReleased, HotSyncError, PeerUnreachable, StaleEp
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Peer, Role
 from hotsync.model.loss import LossStatement
-from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 from hotsync.transport.addresses import link_local, round_trip, scoped
 from hotsync.transport.bulk import Job, TransferResult, read_rsync_version, send_files
 from hotsync.transport.dial import Callee, Limits, Ours, check_clock, cut, dial, hail, hang_up, opening
+from hotsync.transport.fetch import fetch
 from hotsync.transport.messages import (
     Alive,
     Begin,
@@ -60,7 +60,6 @@ __all__ = [
 
 HEARTBEAT_SECONDS = 10.0
 FAR_SECONDS = 0.003
-MAX_MANIFEST = 1 << 40
 
 
 class PeerLink:
@@ -223,24 +222,25 @@ class PeerLink:
         return self._ask(message, Confirmed, "the generation was confirmed")
 
     def fetch_manifest(self, to: Path) -> int:
-        """Write the SLAVE's manifest to a file, as canonical content lines in walk order; return its length."""
+        """Write the SLAVE's manifest to a file, as canonical content lines in walk order; return its length.
+
+        Raise DiskFull where it would take more than half of what is free here.
+        """
         phase = "the manifest was fetched"
         with self._exclusive():
             self._channel.send(GetManifest(epoch=self._callee.ours.epoch), phase)
-            with files.open_atomic(to, mode=0o600) as file:
-                return self._channel.receive_file(file, phase, MAX_MANIFEST)
+            return fetch(self._channel, to, phase)
 
     def fetch_sums(self, to: Path) -> int:
         """Write the sums of what the SLAVE's files hold to a file, a line each in walk order; return its length.
 
-        Raise ReplicaError if it cannot read them.
+        Raise ReplicaError if it cannot read them, DiskFull where they would take more than half of what is free here.
         """
         phase = "the sums were fetched"
         with self._exclusive():
             self._channel.send(GetSums(epoch=self._callee.ours.epoch), phase)
             self._channel.answer(Sums, phase)
-            with files.open_atomic(to, mode=0o600) as file:
-                return self._channel.receive_file(file, phase, MAX_MANIFEST)
+            return fetch(self._channel, to, phase)
 
     def alive(self, *, asks: bool = False) -> Alive:
         """Exchange a heartbeat and return the SLAVE's, with its readiness; `asks`: and what its replicas applied."""

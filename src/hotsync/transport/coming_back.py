@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hotsync.system import files
 from hotsync.system.clock import Clock
-from hotsync.transport.client import MAX_MANIFEST
 from hotsync.transport.dial import Callee, Limits, check_clock, dial, hang_up, opening
+from hotsync.transport.fetch import fetch
 from hotsync.transport.messages import Alive, GetManifest, GetTerms, Rejoined, Terms, Welcome
 from hotsync.transport.wire import Channel
 
@@ -30,8 +29,7 @@ def fetch_manifest(callee: Callee, clock: Clock, limits: Limits, to: Path) -> No
     phase = "the manifest was fetched"
     with _connected(callee, clock, limits) as (channel, _):
         channel.send(GetManifest(epoch=callee.ours.epoch), phase)
-        with files.open_atomic(to, mode=0o600) as file:
-            channel.receive_file(file, phase, MAX_MANIFEST)
+        fetch(channel, to, phase)
 
 
 def tell_rejoined(callee: Callee, clock: Clock, limits: Limits, address: str) -> None:

@@ -11,6 +11,7 @@ from typing import IO
 
 from hotsync.errors import ConnectionEnded, HotSyncError, PeerSilent, ProtocolError
 from hotsync.system.clock import Clock
+from hotsync.system.room import Floor
 from hotsync.transport.messages import M, Message, Working, expect, parse_message
 
 JSON_KIND = b"J"
@@ -107,10 +108,11 @@ class Channel:
                 raise ProtocolError(reason=f"a stream is longer than {limit} bytes")
             yield body
 
-    def receive_file(self, file: IO[bytes], phase: str, limit: int) -> int:
-        """Write a stream to a file and return its length."""
+    def receive_file(self, file: IO[bytes], phase: str, limit: int, floor: Floor) -> int:
+        """Write a stream to a file and return its length; raise OSError where the disk has no room above the floor."""
         total = 0
         for body in self.receive_stream(phase, limit):
+            floor.take(len(body))
             file.write(body)
             total += len(body)
         return total

@@ -43,7 +43,9 @@ from hotsync.state.settings import load_settings
 from hotsync.state.store import load_peer, load_role, save_peer
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
+from hotsync.system.room import Floor
 from hotsync.transport.client import Callee, Limits, Ours, PeerLink
+from hotsync.transport.fetch import floor_below
 from hotsync.transport.guessing import Guard as GuessGuard
 from hotsync.transport.rsync import TransferProgress
 from hotsync.transport.tls import load_identity
@@ -55,6 +57,7 @@ Say = Callable[[str, "TransferProgress | None"], None]
 
 # what was collected just now must not look as if it were still being written (the coarse-clock rule asks for 20 ms)
 SETTLED_SECONDS = 0.05
+_ROW = 200  # bytes that an entry takes on the disk besides its path, roughly
 _TAKEN = "taken"  # in the manifest: the digest of the generation whose entries are those that the SLAVE told
 # longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
 _PAIRING_LOOK_SECONDS, _PAIRING_LOOKS = 0.5, 90
@@ -170,9 +173,12 @@ class SyncHost:
     def _fetch(self, link: PeerLink, manifest: Manifest, theirs: Standing) -> None:
         file = self.paths.outbox / "fetched"
         link.fetch_manifest(file)
-        manifest.set_meta(_TAKEN, theirs.digest)
-        manifest.replace(_entries_in(file), theirs.generation, theirs.digest)
-        file.unlink()
+        try:
+            with floor_below(self.paths.outbox) as floor:
+                manifest.set_meta(_TAKEN, theirs.digest)
+                manifest.replace(_entries_in(file, floor), theirs.generation, theirs.digest)
+        finally:
+            file.unlink()
 
     @property
     def _sums(self) -> Path:
@@ -343,7 +349,8 @@ def _applied_there(link: PeerLink) -> Mapping[str, str]:
         return {}
 
 
-def _entries_in(file: Path) -> Iterator[Entry]:
+def _entries_in(file: Path, floor: Floor) -> Iterator[Entry]:
     for change in read_changes(file):
         if change.entry is not None:
+            floor.take(_ROW + len(change.path))
             yield change.entry
