@@ -32,7 +32,7 @@ from hotsync.system.paths import Paths
 _log = logging.getLogger("hotsync.agent")
 
 LOOK_SECONDS = 2.0
-BACKLOG = 16
+BACKLOG = 128
 
 
 def listen(port: int, bind: str = "") -> socket.socket:

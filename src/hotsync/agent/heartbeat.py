@@ -24,6 +24,7 @@ _log = logging.getLogger("hotsync.agent")
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 20.0
+LONGEST_TOLD_WAIT = 300.0
 ENDING_SECONDS = 10.0
 LOSS_SECONDS = 1.0
 
@@ -107,21 +108,23 @@ class Heartbeat:
         callee = Callee(
             here.peer.link_local, here.settings.slave_port, here.ours, self._around.identity, here.peer.fingerprint
         )
-        hail(callee, self._around.clock, here.settings.stall_seconds)
+        with self._believed():
+            hail(callee, self._around.clock, here.settings.stall_seconds)
 
     def _call(self, here: Here, peer: Peer) -> PeerLink:
         settings = here.settings
-        link = PeerLink.connect(
-            self._around.paths,
-            settings.slave_host,
-            settings.slave_port,
-            self._around.identity,
-            peer,
-            here.ours,
-            self._around.clock,
-            here.limits,
-            heartbeat=False,
-        )
+        with self._believed():
+            link = PeerLink.connect(
+                self._around.paths,
+                settings.slave_host,
+                settings.slave_port,
+                self._around.identity,
+                peer,
+                here.ours,
+                self._around.clock,
+                here.limits,
+                heartbeat=False,
+            )
         self._here = here
         self._loss_told = None  # it may be another SLAVE, or one that was made anew
         welcome = link.welcome
@@ -150,13 +153,29 @@ class Heartbeat:
 
     def _beat(self, link: PeerLink) -> None:
         try:
-            while not self._stop.is_set() and self._around.here() == self._here:
-                answer = link.alive()
-                self._heard(answer)
-                self._keep_runbook(link, answer.runbook)
-                self._rest(link)
+            with self._believed():
+                while not self._stop.is_set() and self._around.here() == self._here:
+                    answer = link.alive()
+                    self._heard(answer)
+                    self._keep_runbook(link, answer.runbook)
+                    self._rest(link)
         finally:
             self._around.book.gone()
+
+    @contextmanager
+    def _believed(self) -> Iterator[None]:
+        """In the block only the server with the pinned certificate can answer: what it refuses with may say that this
+        MASTER's time is over, or that its own is. Of nobody else, least of all while pairing, is that believed."""
+        try:
+            yield
+        except StaleEpoch as error:
+            if isinstance(theirs := error.facts.get("theirs"), int) and not self._stop.is_set():
+                self._around.heard(theirs, HeardBy.CALLING)
+            raise
+        except EpochReleased as error:
+            if isinstance(theirs := error.facts.get("theirs"), int) and not self._stop.is_set():
+                self._around.heard(theirs, HeardBy.CALLING, theirs)
+            raise
 
     def _heard(self, answer: Alive) -> None:
         self._around.heard(answer.epoch, HeardBy.CALLING)
@@ -203,10 +222,6 @@ class Heartbeat:
         if self._stop.is_set():
             return
         address = self._here.settings.slave_host if self._here else ""
-        if isinstance(error, StaleEpoch) and isinstance(theirs := error.facts.get("theirs"), int):
-            self._around.heard(theirs, HeardBy.CALLING)
-        if isinstance(error, EpochReleased) and isinstance(theirs := error.facts.get("theirs"), int):
-            self._around.heard(theirs, HeardBy.CALLING, theirs)
         if self._alone:
             return  # nobody is missed
         self._around.book.troubled(address, error)
@@ -224,8 +239,17 @@ _backoff = wait_exponential_jitter(initial=FIRST_RETRY, max=LONGEST_RETRY)
 
 
 def _wait(state: RetryCallState) -> float:
-    seconds = _backoff(state)
-    if state.outcome is not None and isinstance(error := state.outcome.exception(), PairingSlowed):
-        wanted = error.facts.get("seconds")
-        seconds = max(seconds, float(wanted) if isinstance(wanted, int | float) else 0.0)
-    return seconds
+    error = state.outcome.exception() if state.outcome is not None else None
+    return seconds_to_wait(error, _backoff(state))
+
+
+def seconds_to_wait(error: BaseException | None, seconds: float) -> float:
+    """Given what an attempt ended with, and how long the next one is put off at least, return when to try again."""
+    if not isinstance(error, PairingSlowed):
+        return seconds
+    wanted = error.facts.get("seconds")
+    wanted = float(wanted) if isinstance(wanted, int | float) else 0.0
+    if "told_by_peer" in error.facts:
+        # whoever answers may be anybody; and to ask the SLAVE too early costs nothing
+        wanted = min(wanted, LONGEST_TOLD_WAIT)
+    return max(seconds, wanted)

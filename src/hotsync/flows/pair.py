@@ -1,4 +1,4 @@
-"""`hotsync pair`: opens pairing for a while, or forgets the peer."""
+"""`hotsync pair`: lets the next attempt to pair come at once, or forgets the peer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hotsync.transport.guessing import Guard
 
 
 def open_window(paths: Paths, clock: Clock, minutes: int) -> str:
-    """Let the next attempt to pair come at once, and none after `minutes`; return what happens next.
+    """Let the next attempt to pair come at once; failed ones from before do not count for `minutes`. Return what
+    happens next.
 
     Raise Refused if a server is paired already, UsageError if nothing listens here or no password is set.
     """
@@ -40,7 +41,10 @@ def open_window(paths: Paths, clock: Clock, minutes: int) -> str:
         )
     Guard(paths, clock).open_window(minutes)
     caller = "This MASTER calls the SLAVE within a minute" if role is Role.MASTER else "The MASTER calls this server"
-    return f"Pairing is open for {minutes} minutes. {caller}; `hotsync status` shows when both are paired."
+    return (
+        f"Failed attempts from before do not count for {minutes} minutes. {caller}; "
+        "`hotsync status` shows when both are paired."
+    )
 
 
 def forget(paths: Paths) -> str:

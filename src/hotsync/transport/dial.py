@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from hotsync.errors import ClockSkew, HotSyncError, PeerUnreachable, WrongPeer
+from hotsync.errors import ClockSkew, HotSyncError, NotPaired, PeerUnreachable, WrongPeer
 from hotsync.model.identity import Role
 from hotsync.system.clock import Clock
 from hotsync.transport.messages import Open, Welcome, trouble
@@ -56,12 +56,17 @@ class Callee:
     fingerprint: str
 
 
-def dial(callee: Callee, clock: Clock, stall_seconds: float, *, show_certificate: bool = True) -> Channel:
+def dial(
+    callee: Callee, clock: Clock, stall_seconds: float, *, show_certificate: bool = True, pairing: bool = False
+) -> Channel:
     """Given whom to call, return a channel to exactly that server.
 
     Raise PeerUnreachable if nobody answers, WrongPeer if another certificate answers (which is told to it), PeerSilent
-    if the line stalls. With `fingerprint` empty any certificate passes: for pairing, which proves it otherwise.
+    if the line stalls, NotPaired if it is not said which must. With `pairing`, which proves it otherwise, any
+    certificate passes where none is said.
     """
+    if not callee.fingerprint and not pairing:
+        raise NotPaired(address=callee.address)
     try:
         raw = socket.create_connection((callee.address, callee.port), timeout=CONNECT_SECONDS)
     except OSError as error:
@@ -71,7 +76,7 @@ def dial(callee: Callee, clock: Clock, stall_seconds: float, *, show_certificate
     identity = callee.identity if show_certificate else None
     secured, certificate = connect_tls(raw, callee.address, callee.port, identity)
     explain = partial(refused_certificate, address=callee.address, identity=identity)
-    channel = Channel(secured, callee.address, clock, stall_seconds, explain)
+    channel = Channel(secured, callee.address, clock, stall_seconds, explain, proven=bool(callee.fingerprint))
     seen = fingerprint_of(certificate)
     if callee.fingerprint and seen != callee.fingerprint:
         wrong = WrongPeer(address=callee.address, seen=seen, pinned=callee.fingerprint)

@@ -19,17 +19,22 @@ from hotsync.system.paths import Paths
 
 FIRST_DELAY = 5.0
 LONGEST_DELAY = 3600.0
+LONGEST_WINDOW = 86400.0
 _AFTER_DAMAGE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What is remembered of failed attempts. `password_mark` tells whether the password was set anew since."""
+    """What is remembered of failed attempts. `password_mark` tells whether the password was set anew since.
+
+    Until `open_until`, those that had failed `before` do not count; afterwards they do again.
+    """
 
     schema: int = 1
     failures: int = 0
     last_at: float = 0.0
     password_mark: str = ""
+    before: int = 0
     open_until: float | None = None
 
 
@@ -38,11 +43,19 @@ _ATTEMPTS = TypeAdapter(Attempts)
 
 def wait_of(attempts: Attempts, now: float) -> float:
     """Given what is remembered, return the seconds until the next attempt is allowed (0: now)."""
-    if attempts.failures == 0:
+    failures = counted(attempts, now)
+    if failures <= 0:
         return 0.0
-    delay = min(FIRST_DELAY * 2.0 ** min(attempts.failures - 1, 30), LONGEST_DELAY)
+    delay = min(FIRST_DELAY * 2.0 ** min(failures - 1, 30), LONGEST_DELAY)
     # a clock set back must not make the wait longer than it can ever be
     return min(max(0.0, attempts.last_at + delay - now), delay)
+
+
+def counted(attempts: Attempts, now: float) -> int:
+    """Given what is remembered, return how many failed attempts count now."""
+    # a clock set back must not make the window longer than it can ever be
+    left = 0.0 if attempts.open_until is None else attempts.open_until - now
+    return attempts.failures + (0 if 0 < left <= LONGEST_WINDOW else attempts.before)
 
 
 class Guard:
@@ -67,10 +80,10 @@ class Guard:
 
     def check(self, password: Secret, address: str) -> None:
         """Raise PairingSlowed if the next attempt must wait."""
-        attempts = self._load(password)
-        seconds = wait_of(attempts, self._clock.now())
+        attempts, now = self._load(password), self._clock.now()
+        seconds = wait_of(attempts, now)
         if seconds > 0:
-            raise PairingSlowed(address=address, failures=attempts.failures, seconds=math.ceil(seconds))
+            raise PairingSlowed(address=address, failures=counted(attempts, now), seconds=math.ceil(seconds))
 
     def count(self, password: Secret) -> None:
         """Count an attempt as failed, durably, before anything is said that could prove a guess."""
@@ -82,15 +95,11 @@ class Guard:
         """Pairing succeeded: nothing counts any more."""
         self._file.unlink(missing_ok=True)
 
-    def open_window(self, minutes: float | None) -> None:
-        """Let the next attempt come at once; with `minutes`, none passes after that time."""
-        until = None if minutes is None else self._clock.now() + minutes * 60
-        self._save(Attempts(open_until=until))
-
-    def is_open(self) -> bool:
-        """Return whether the window, if one was set, is still open."""
-        until = self._read().open_until
-        return until is None or self._clock.now() < until
+    def open_window(self, minutes: float) -> None:
+        """Let the next attempt come at once, and for so long count those only that fail from now on."""
+        attempts, now = self._read(), self._clock.now()
+        before = attempts.failures + attempts.before
+        self._save(replace(attempts, failures=0, before=before, open_until=now + minutes * 60))
 
     def _read(self) -> Attempts:
         try:
@@ -107,7 +116,7 @@ class Guard:
         attempts = self._read()
         mark = attempts.password_mark
         if mark and mark != _mark(password, bytes.fromhex(mark[:32])):
-            return Attempts(open_until=attempts.open_until)
+            return Attempts()
         return attempts
 
     def _save(self, attempts: Attempts) -> None:

@@ -25,7 +25,7 @@ from hotsync.system.clock import Clock
 from hotsync.transport.addresses import link_local, scoped
 from hotsync.transport.dial import Callee, Ours, dial, hang_up, opening
 from hotsync.transport.guessing import Guard
-from hotsync.transport.messages import Open, PairConfirm, PairConfirmed, PairReply, PairStart, expect
+from hotsync.transport.messages import M, Open, PairConfirm, PairConfirmed, PairReply, PairStart, expect
 from hotsync.transport.tls import Identity, fingerprint_of
 from hotsync.transport.wire import Channel
 
@@ -112,7 +112,7 @@ def pair(caller: Caller, guard: Guard, clock: Clock, *, by_hand: bool = False) -
 
 def _call(caller: Caller, guard: Guard, clock: Clock, *, show_certificate: bool) -> Peer:
     callee = caller.callee
-    channel = dial(callee, clock, ANSWER_SECONDS, show_certificate=show_certificate)
+    channel = dial(callee, clock, ANSWER_SECONDS, show_certificate=show_certificate, pairing=True)
     try:
         theirs = _certificate_of(channel)
         names = identities(callee.identity.fingerprint, fingerprint_of(theirs))
@@ -127,12 +127,16 @@ def _call(caller: Caller, guard: Guard, clock: Clock, *, show_certificate: bool)
         )
         channel.send(first, _PHASE)
         channel.send(start, _PHASE)
-        reply = channel.answer(PairReply, _PHASE)
+        reply = _heard(channel, PairReply)
         key = _finish(exchange, reply.secret_part)
         mine, wanted = proofs(key, Spoken(callee.identity.certificate, theirs, first, start, reply))
         guard.count(caller.password)  # our proof lets whoever answers test the one password that it put into its part
         channel.send(PairConfirm(epoch=callee.ours.epoch, proof=mine), _PHASE)
-        confirmed = channel.answer(PairConfirmed, _PHASE)
+        try:
+            confirmed = _heard(channel, PairConfirmed)
+        except AlreadyPaired as error:
+            # said that late, it would have us call again and test a second password for it
+            raise ProtocolError(reason="it says that it is paired already, after it began to pair") from error
         if not hmac.compare_digest(confirmed.proof, wanted):
             raise WrongPassword(address=callee.address)
         far = scoped(reply.link_local, interface)
@@ -163,7 +167,7 @@ def answer(channel: Channel, first: Open, here: Answerer, guard: Guard, clock: C
     """
     if first.role != "master":
         raise ProtocolError(reason="a SLAVE is paired by its MASTER")
-    start = expect(channel.receive_message(_PHASE, within=ANSWER_SECONDS), PairStart)
+    start = _heard(channel, PairStart)
     try:
         fingerprint = fingerprint_of(start.certificate)
     except ValueError as error:
@@ -208,10 +212,15 @@ def _prove(channel: Channel, heard: Heard, here: Answerer, guard: Guard) -> str:
     wanted, mine = proofs(key, Spoken(start.certificate, here.identity.certificate, first, start, reply))
     guard.count(here.password)
     channel.send(reply, _PHASE)
-    confirm = expect(channel.receive_message(_PHASE, within=ANSWER_SECONDS), PairConfirm)
+    confirm = _heard(channel, PairConfirm)
     if not hmac.compare_digest(confirm.proof, wanted):
         raise WrongPassword(address=channel.address)
     return mine
+
+
+def _heard(channel: Channel, kind: type[M]) -> M:
+    """Return the next message, in time: who has proven nothing does not keep us by saying that it is still working."""
+    return expect(channel.receive_message(_PHASE, within=ANSWER_SECONDS), kind)
 
 
 def _bytes_of(password: Secret) -> bytes:

@@ -13,6 +13,7 @@ from hotsync.errors import ConnectionEnded, HotSyncError, PeerSilent, ProtocolEr
 from hotsync.system.clock import Clock
 from hotsync.system.room import Floor
 from hotsync.transport.messages import M, Message, Working, expect, parse_message
+from hotsync.transport.unproven import from_anybody
 
 JSON_KIND = b"J"
 BYTES_KIND = b"B"
@@ -42,15 +43,26 @@ def parse_head(head: bytes, max_json: int = MAX_JSON) -> tuple[bytes, int]:
 
 
 class Channel:
-    """One connection as frames. Not for two threads at once: OpenSSL allows neither that nor half of it."""
+    """One connection as frames. Not for two threads at once: OpenSSL allows neither that nor half of it.
+
+    `proven`: the other end has shown the pinned certificate. An error that it tells is the same on this side only then.
+    """
 
     def __init__(
-        self, sock: socket.socket, address: str, clock: Clock, stall_seconds: float, explain: Explain | None = None
+        self,
+        sock: socket.socket,
+        address: str,
+        clock: Clock,
+        stall_seconds: float,
+        explain: Explain | None = None,
+        *,
+        proven: bool = False,
     ) -> None:
         self.socket = sock
         self.address = address
         self.clock = clock
         self.stall_seconds = stall_seconds
+        self.proven = proven
         self._explain = explain
 
     def send(self, message: Message, phase: str) -> None:
@@ -85,7 +97,7 @@ class Channel:
         kind, body = self.receive(phase, within=within, max_json=max_json)
         if kind != JSON_KIND:
             raise ProtocolError(reason="bytes came where a message was due")
-        return parse_message(body, self.address)
+        return self._message(body)
 
     def answer(self, kind: type[M], phase: str, *, within: float | None = None) -> M:
         """Return the answer of this kind, however long the peer says that it is working on it; raise its error."""
@@ -99,7 +111,7 @@ class Channel:
         while True:
             kind, body = self.receive(phase)
             if kind != BYTES_KIND:
-                parse_message(body, self.address)  # most likely the peer's error, which this raises
+                self._message(body)  # most likely the peer's error, which this raises
                 raise ProtocolError(reason="a message came in the middle of a stream")
             if not body:
                 return
@@ -124,6 +136,14 @@ class Channel:
     def read(self, count: int, phase: str) -> bytes:
         """Return exactly so many bytes of what speaks after the frames; raise PeerSilent or ConnectionEnded."""
         return self._read(count, self.clock.monotonic() + self.stall_seconds, self.stall_seconds, phase)
+
+    def _message(self, body: bytes) -> Message:
+        try:
+            return parse_message(body, self.address)
+        except HotSyncError as error:
+            if self.proven:
+                raise
+            raise from_anybody(error, self.address) from None
 
     def _send(self, frame: bytes, phase: str) -> None:
         self.socket.settimeout(self.stall_seconds)

@@ -156,12 +156,29 @@ def test_a_relay_in_the_middle_with_certificates_of_its_own_pairs_nobody(hosts: 
     assert hosts.slave.refused_with("peer.password")
 
 
-def test_pairing_is_closed_after_its_window(hosts: Pair) -> None:
+def test_a_window_that_is_over_closes_nothing_and_a_window_ends_the_wait_of_wrong_guesses(hosts: Pair) -> None:
+    hosts.master.set("rsyncd", password="wrong")
+    for _ in range(3):
+        with pytest.raises(WrongPassword):
+            hosts.pair(by_hand=True)
+        hosts.both_clocks(30)
+    with pytest.raises(WrongPassword):
+        hosts.pair(by_hand=True)
+    hosts.master.set("rsyncd", password="correct horse")
+    with pytest.raises(PairingSlowed):
+        hosts.pair(by_hand=True)
     hosts.slave.around.guard.open_window(5)
     hosts.both_clocks(301)
+    hosts.pair()
+    assert hosts.slave.here.peer is not None
+
+
+def test_without_a_password_pairing_is_not_open_and_both_say_so_in_their_own_words(hosts: Pair) -> None:
+    hosts.slave.set("rsyncd", password="")
     with pytest.raises(HotSyncError) as refused:
         hosts.pair()
     assert refused.value.code == "peer.refused"
     assert "pairing is not open" in refused.value.sentence
-    hosts.slave.around.guard.open_window(5)
+    assert "Set the password there" in refused.value.hint
+    hosts.slave.set("rsyncd", password="correct horse")
     hosts.pair()

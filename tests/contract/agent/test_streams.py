@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.agent import stream
-from hotsync.agent.gate import MAX_CONNECTIONS
+from hotsync.agent.places import MAX_CONNECTIONS
 from hotsync.agent.stream_pool import MOST
 from hotsync.agent.streams import MAX_STREAMS
 from hotsync.errors import CommandFailed, ExitCode, PeerRefused, RestoreFailed, StreamRefused

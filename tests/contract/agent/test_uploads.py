@@ -193,7 +193,7 @@ def entry(path: str) -> Entry:
 def test_a_manifest_that_would_fill_the_masters_disk_once_it_is_unpacked_is_not_taken(paired: Pair) -> None:
     master = paired.master
     host = SyncHost.of_this_machine(master.paths, master.clock)
-    with disk_of(master.paths.state, 90):
+    with disk_of(master.paths.state, 85):
         with pytest.raises(DiskFull, match="does not fit"):
             host.reconcile(cast("PeerLink", Lying()))
         with host.manifest() as manifest:

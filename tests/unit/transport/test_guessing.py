@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hotsync.errors import PairingSlowed, PeerBusy
 from hotsync.model.secret import Secret
 from hotsync.system.paths import Paths
-from hotsync.transport.guessing import FIRST_DELAY, LONGEST_DELAY, Attempts, Guard, wait_of
+from hotsync.transport.guessing import FIRST_DELAY, LONGEST_DELAY, LONGEST_WINDOW, Attempts, Guard, wait_of
 from tests.fakes.clock import StillClock
 
 PASSWORD = Secret("correct horse")
@@ -78,16 +78,61 @@ def test_a_damaged_record_means_a_wait_that_ends(paths: Paths, clock: StillClock
     assert seconds_to_wait(guard) == 0
 
 
-def test_a_window_lets_in_at_once_and_closes(paths: Paths, clock: StillClock) -> None:
-    guard = Guard(paths, clock)
-    guard.count(PASSWORD)
+def test_in_a_window_the_next_attempt_comes_at_once_and_later_ones_are_slowed_anew(
+    paths: Paths, clock: StillClock
+) -> None:
+    guard = failed(paths, clock, 6)
     guard.open_window(10)
-    assert (seconds_to_wait(guard), guard.is_open()) == (0, True)
+    assert seconds_to_wait(guard) == 0
     guard.count(PASSWORD)
+    assert seconds_to_wait(Guard(paths, clock)) == FIRST_DELAY
+
+
+def test_after_a_window_pairing_goes_on_as_before_it_and_all_guesses_count(paths: Paths, clock: StillClock) -> None:
+    guard = failed(paths, clock, 3)
+    guard.open_window(10)
+    clock.time += 590
+    guard.count(PASSWORD)
+    assert seconds_to_wait(guard) == FIRST_DELAY
+    clock.time += 11
+    assert seconds_to_wait(guard) == FIRST_DELAY * 2**3 - 11
+    clock.time += FIRST_DELAY * 2**3
+    assert seconds_to_wait(guard) == 0
+    guard.open_window(10)  # a second one forgets nothing of the first
     clock.time += 601
-    assert not guard.is_open()
-    guard.open_window(None)
-    assert guard.is_open()
+    guard.count(PASSWORD)
+    assert seconds_to_wait(guard) == FIRST_DELAY * 2**4
+
+
+def test_a_window_that_nobody_used_costs_nothing(paths: Paths, clock: StillClock) -> None:
+    guard = Guard(paths, clock)
+    guard.open_window(10)
+    clock.time += 601
+    guard.check(PASSWORD, "a")
+    guard.count(PASSWORD)
+    assert seconds_to_wait(guard) == FIRST_DELAY
+
+
+def test_a_new_password_ends_the_count_of_before_a_window_too(paths: Paths, clock: StillClock) -> None:
+    guard = failed(paths, clock, 6)
+    guard.open_window(10)
+    guard.count(Secret("another"))
+    clock.time += 601
+    guard.check(Secret("another"), "a")
+
+
+def test_a_clock_set_back_does_not_keep_a_window_open(paths: Paths, clock: StillClock) -> None:
+    guard = failed(paths, clock, 6)
+    guard.open_window(10)
+    clock.time -= 10 * LONGEST_WINDOW
+    assert seconds_to_wait(guard) == FIRST_DELAY * 2**5
+
+
+def failed(paths: Paths, clock: StillClock, times: int) -> Guard:
+    guard = Guard(paths, clock)
+    for _ in range(times):
+        guard.count(PASSWORD)
+    return guard
 
 
 def test_attempts_come_one_at_a_time(paths: Paths, clock: StillClock) -> None:
