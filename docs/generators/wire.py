@@ -36,7 +36,8 @@ that comes after `stream_ready` is the database server's.
 
 Every message has `type`, `protocol` (now {PROTOCOL}) and `epoch` (the highest that the sender knows of). A message with
 an unknown key, a missing one, or a value out of its bounds is refused, and so is one that comes where another is due.
-Either side may answer with `error`, which the other raises as the same error.
+Either side may answer with `error`, which the other raises as the same error, if the one that tells it has shown the
+pinned certificate. Of anybody else it means no more than that pairing did not go on; no words of it are shown.
 
 ## Conversations
 
