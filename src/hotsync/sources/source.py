@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hotsync.errors import RestoreFailed
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check, Notice
 from hotsync.system.clock import Clock, SystemClock
@@ -107,15 +108,26 @@ class Loaded:
     still there, is left alone; one that the MASTER has no more is dropped. `begin` is called right before a database
     is dropped: keep its name, with the digest "", until `done` says that it is whole, its rows were counted, and it is
     on disk. After a load that came to its end, names that the MASTER has no more may be forgotten. `more` is asked
-    before each database that would be loaded: False ends the load there with LoadPaused. Without `accounts` those of
-    MariaDB are left for another load: the MASTER's root might have no login by socket.
+    before each database that would be loaded: False ends the load there with LoadPaused. `tell` takes a sentence of
+    what could not be computed from what was loaded, and is left to a person. Without `accounts` those of MariaDB are
+    left for another load: the MASTER's root might have no login by socket.
     """
 
     databases: Mapping[str, str] = field(default_factory=dict[str, str])
     begin: Callable[[str], None] = _nothing
     done: Callable[[str], None] = _nothing
     more: Callable[[], bool] = _always
+    tell: Callable[[str], None] = _nothing
     accounts: bool = True
+
+
+def all_of(dataset: Dataset, failed: Sequence[RestoreFailed]) -> RestoreFailed:
+    """Given why each of a server's databases (at least one) could not be loaded, return the one error that says all."""
+    if len(failed) == 1:
+        return failed[0]
+    reason = "; ".join(str(error.facts["reason"]) for error in failed)
+    hint = failed[0].hint if len({error.hint for error in failed}) == 1 else None
+    return RestoreFailed(dataset=dataset.name, reason=reason, hint=hint)
 
 
 NOTHING_LOADED = Loaded()

@@ -75,6 +75,8 @@ CREATE VIEW films.cheap WITH (security_barrier) AS SELECT id, title FROM films.f
 CREATE RECURSIVE VIEW tree (id) AS SELECT 1 UNION ALL SELECT id + 1 FROM tree WHERE id < 5;
 CREATE MATERIALIZED VIEW films.totals AS SELECT rating, count(*) FROM films.film GROUP BY 1; CREATE UNIQUE INDEX ON films.totals (rating);
 CREATE MATERIALIZED VIEW films.empty AS SELECT 1 AS a WITH NO DATA;
+CREATE FUNCTION films.highest() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(id) FROM film); END';
+CREATE MATERIALIZED VIEW films.highest AS SELECT films.highest() AS id;
 CREATE FUNCTION films.tax(amount numeric, VARIADIC rates numeric[] DEFAULT '{1.2}') RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = films RETURN amount * rates[1];
 CREATE PROCEDURE pay(INOUT total int) LANGUAGE plpgsql AS $$ BEGIN total := total + 1; /* \! id */ COMMIT; END $$;
 CREATE AGGREGATE films.product (numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1');

@@ -13,6 +13,7 @@ import pytest
 from hotsync.errors import RestoreFailed
 from hotsync.sources import documents
 from hotsync.sources.documents import PostgresqlCluster
+from hotsync.sources.postgresql import database as pgdatabase
 from hotsync.sources.postgresql import load as postgresql_load
 from hotsync.sources.postgresql import source
 from hotsync.sources.postgresql.cluster import make_cluster
@@ -140,7 +141,7 @@ def test_a_load_that_died_anywhere_goes_on_and_ends_right(
     master.psql("DROP DATABASE two")
     master.psql("CREATE DATABASE three")
     folder = collected(context, master)
-    calls: list[tuple[object, str]] = [(postgresql_load, "_drop_database"), (postgresql_load, "check_rows")]
+    calls: list[tuple[object, str]] = [(pgdatabase, "drop_database"), (pgdatabase, "check_rows")]
     calls += [(postgresql_load, "_make_durable"), (records, "begin"), (records, "done")]
     number, died, wholes = 0, True, set[frozenset[str]]()
     while died:
@@ -191,6 +192,121 @@ def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
     source.restore(folder, server.dataset(), records.loaded(folder))
     assert records.told == ["begin two", "done two"]
     assert server.dump("two") == master.dump("two")
+
+
+def test_one_that_cannot_be_loaded_keeps_no_other_from_it_and_all_of_them_are_named(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    rows = next(path for path in (folder / "one.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+    rows.write_bytes(rows.read_bytes().replace(b"1", b"x"))
+    with pytest.raises(RestoreFailed, match="database one: pg_restore: "):
+        source.restore(folder, server.dataset(), records.loaded(folder))
+    assert "done two" in records.told, "what comes after it is loaded"
+    over = iter([True, False, True, False])
+    rows_two = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+    rows_two.write_bytes(rows_two.read_bytes().replace(b"1", b"x"))
+    for name in ("two", "postgres"):
+        records.forget(name)
+    with pytest.raises(RestoreFailed, match="database one: pg_restore: "):
+        source.restore(folder, server.dataset(), records.loaded(folder, lambda: next(over)))
+    assert "done postgres" in records.told, "a run whose time is over comes to the next one, too"
+    with pytest.raises(RestoreFailed, match=r"database one: pg_restore: .*; database two: pg_restore: "):
+        source.restore(folder, server.dataset(), records.loaded(folder))
+
+
+LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+
+
+def unlimited(server: Postgresql, text: str, database: str = "postgres") -> str:
+    """Ask, whatever limits the server has for its applications."""
+    options = " ".join(f"-c {name}=off" for name in ("default_transaction_read_only",))
+    options += "".join(f" -c {limit}=0" for limit in LIMITS)
+    argv = [str(PG_BIN / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", f"--host={server.folder}", "-d", database]
+    return command.run(argv, input=text.encode(), user="postgres", env={"PGOPTIONS": options}, cwd="/").text
+
+
+@pytest.fixture
+def limited(master: Postgresql, server: Postgresql) -> Iterator[Postgresql]:
+    """A MASTER with limits for its applications: of databases, and of the account that HotSync has, in all of them."""
+    master.psql("CREATE TABLE slow AS SELECT generate_series(1, 1000000) AS a", "two")
+    for limit in LIMITS:
+        for who in ("DATABASE one", "DATABASE two", "ROLE postgres"):
+            unlimited(master, f"ALTER {who} SET {limit} = '3ms'")
+    unlimited(master, "ALTER DATABASE one SET default_transaction_read_only = on")
+    yield master
+    for each in (master, server):
+        unlimited(each, "ALTER ROLE postgres RESET ALL")
+
+
+def test_limits_that_are_meant_for_applications_end_no_load(
+    limited: Postgresql, server: Postgresql, context: Context
+) -> None:
+    folder = collected(context, limited)
+    for _ in range(2):  # onto nothing, and onto what has these limits already
+        source.restore(folder, server.dataset())
+    assert unlimited(server, "SELECT count(*) FROM slow", "two").strip() == "1000000"
+    settings = (
+        "SELECT datname, rolname, unnest(setconfig) FROM pg_db_role_setting"
+        " LEFT JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole ORDER BY 1, 2, 3"
+    )
+    found = unlimited(server, settings)
+    assert found == unlimited(limited, settings), "the applications have their limits"
+    assert "one||default_transaction_read_only=on" in found
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+MATVIEWS = """
+CREATE SCHEMA app;
+CREATE TABLE app.rate (r int); INSERT INTO app.rate VALUES (7);
+SET search_path = app;
+CREATE FUNCTION app.rate() RETURNS int LANGUAGE sql AS 'SELECT r FROM rate';
+CREATE MATERIALIZED VIEW app.plain AS SELECT r + 1 AS v FROM app.rate;
+CREATE UNIQUE INDEX ON app.plain (v);
+CREATE MATERIALIZED VIEW app.priced AS SELECT app.rate() AS v;
+CREATE MATERIALIZED VIEW app.above AS SELECT v * 2 AS v FROM app.priced;
+CREATE MATERIALIZED VIEW app.never AS SELECT 1 AS v WITH NO DATA;
+CREATE FUNCTION app.late() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT sum(v) FROM app.z_late); END';
+CREATE MATERIALIZED VIEW app.z_late AS SELECT 5 AS v;
+CREATE MATERIALIZED VIEW app."a late" AS SELECT app.late() AS v;
+"""
+
+
+def test_a_materialized_view_is_filled_with_the_search_path_of_its_database(
+    master: Postgresql, server: Postgresql, context: Context, records: Records, told: list[str]
+) -> None:
+    master.psql("ALTER DATABASE one SET search_path = app, public")
+    master.psql(MATVIEWS, "one")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), replace(records.loaded(folder), tell=told.append))
+    assert told == []
+    assert server.dump("one") == master.dump("one"), "also which of them hold something"
+    asked = 'SELECT v FROM plain UNION ALL SELECT v FROM priced UNION ALL SELECT v FROM above UNION ALL TABLE "a late"'
+    assert server.psql(asked, "one").split() == ["8", "7", "14", "5"]
+
+
+def test_a_materialized_view_that_cannot_be_filled_costs_nothing_else_and_is_told(
+    master: Postgresql, server: Postgresql, context: Context, records: Records, told: list[str]
+) -> None:
+    master.psql(MATVIEWS, "one")  # only the session that made it had this search_path
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), replace(records.loaded(folder), tell=told.append))
+    assert [sentence.split(" holds")[0] for sentence in told] == [
+        "The materialized view app.priced of the database one (postgresql/15-main)",
+        "The materialized view app.above of the database one (postgresql/15-main)",
+    ]
+    assert 'relation "rate" does not exist' in told[0]
+    assert server.psql("SELECT v FROM app.plain", "one").strip() == "8"
+    assert "done one" in records.told
+    told.clear()
+    server.psql("ALTER DATABASE one SET search_path = app")  # what hindered the load beforehand is gone by now
+    source.restore(folder, server.dataset(), replace(records.loaded(folder), tell=told.append))
+    assert (records.told, told) == ([], [])
+    assert server.psql("SELECT v FROM app.above", "one").strip() == "14"
 
 
 def test_a_cluster_is_made_with_files_of_the_same_form(

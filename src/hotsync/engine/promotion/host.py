@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -169,7 +169,8 @@ class PromotionDatabases:
                 return mariadb_load.restore_accounts(folder, self._server(engine, instance))
             return documents.load(folder / documents.CLUSTER, PostgresqlCluster).digest
         server = self._server(engine, instance)
-        holds = handed_over(self._paths, server, epoch)
+        tell = partial(document.add_note, self._paths)
+        holds = replace(handed_over(self._paths, server, epoch), tell=tell)
         if engine == mariadb.NAME:
             return mariadb.restore(folder, server, holds)
         return postgresql.restore(folder, server, holds)

@@ -29,6 +29,16 @@ QUESTION_SECONDS = 120.0
 """A server that does not answer a plain question for so long hangs."""
 CONNECT_SECONDS = 30
 _ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC):")
+_OF_OURS = (
+    ((0, 0), "statement_timeout=0"),
+    ((0, 0), "default_transaction_read_only=off"),
+    ((9, 3), "lock_timeout=0"),
+    ((9, 6), "idle_in_transaction_session_timeout=0"),
+    ((14, 0), "idle_session_timeout=0"),
+    ((17, 0), "transaction_timeout=0"),
+)
+"""What a session of ours has, and since which version it can be said: a server or a database may have been given limits
+that are meant for its applications (ALTER DATABASE ... SET)."""
 _BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
 
 
@@ -56,6 +66,15 @@ class Login:
         that lets nobody in for a while hangs."""
         home = pwd.getpwnam(self.user).pw_dir
         return {"HOME": home, "PGREQUIREPEER": self.user, "PGCONNECT_TIMEOUT": str(CONNECT_SECONDS)}
+
+    @property
+    def session(self) -> dict[str, str]:
+        """Return what tools need to know that ask or load: the above, and that no limit meant for applications ends
+        them. It is not for a session of replication, which lets nobody set anything (guard.py)."""
+        major, _, minor = self.version.partition(".")
+        ours = (int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0)
+        options = " ".join(f"-c {setting}" for since, setting in _OF_OURS if since <= ours)
+        return {**self.environment, "PGOPTIONS": options}
 
     def connection(self, database: str | None = None) -> list[str]:
         """Return the arguments that name the server and, quoted against all surprises, the database."""
@@ -195,7 +214,7 @@ def ask(login: Login, sql: str, database: str = "", timeout: float = QUESTION_SE
                 [*argv, *login.connection(maintenance)],
                 input=sql.encode("utf-8", "surrogateescape"),
                 user=login.user,
-                env={**login.environment, "PGCLIENTENCODING": "UTF8"},
+                env={**login.session, "PGCLIENTENCODING": "UTF8"},
                 cwd="/",
                 timeout=timeout,
                 limit=LARGE_OUTPUT,

@@ -209,7 +209,7 @@ class _Collector:
 
     def _globals(self) -> FileRecord:
         argv = [self._login.tool("pg_dumpall"), "--globals-only", *self._login.connection()]
-        environment = {**self._login.environment, "PGCLIENTENCODING": "UTF8"}
+        environment = {**self._login.session, "PGCLIENTENCODING": "UTF8"}
         text = run(argv, user=self._login.user, env=environment, cwd="/", limit=LARGE_OUTPUT).stdout
         return documents.record(GLOBALS, self._collection.put(GLOBALS, parse_globals(text)))
 
@@ -262,7 +262,7 @@ class _Collector:
             *self._login.connection(row.name),
         ]  # fmt: skip
         run_watched(
-            argv, user=self._login.user, env=self._login.environment, pass_fds=(work,),
+            argv, user=self._login.user, env=self._login.session, pass_fds=(work,),
             stall_seconds=self._context.stall_seconds, progress=partial(_written, work),
         )  # fmt: skip
 

@@ -17,7 +17,8 @@ _VIA_ROOT = b"-- load via partition root"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a dump: what it is ("TABLE DATA"), its schema and name, the file of its data ("" if none).
+    """One thing in a dump: what it is ("TABLE DATA"), its schema and name, the file of its data ("" if none), and its
+    number.
 
     Names are bytes in the database's own encoding.
     """
@@ -27,6 +28,7 @@ class Entry:
     name: bytes
     definition: bytes
     file: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,29 @@ def without_time(toc: bytes) -> bytes | None:
 
 def contents(toc: bytes) -> Contents | None:
     """Given a toc.dat, return what the dump holds; None if its form is not known."""
-    try:
-        entries = tuple(_entries(toc))
-    except ValueError:
+    found = entries(toc)
+    if found is None:
         return None
-    made = {(entry.schema, entry.name) for entry in entries if entry.kind == b"TABLE"}
+    made = {(entry.schema, entry.name) for entry in found if entry.kind == b"TABLE"}
     # the tables of extensions hold rows of their own besides; what is loaded via the root may land in another part
     tables = {
         entry.file: (entry.schema, entry.name)
-        for entry in entries
+        for entry in found
         if entry.kind == b"TABLE DATA"
         and entry.file
         and (entry.schema, entry.name) in made
         and not entry.definition.startswith(_VIA_ROOT)
     }
-    extensions = sorted({entry.name.decode("utf-8", "replace") for entry in entries if entry.kind == b"EXTENSION"})
+    extensions = sorted({entry.name.decode("utf-8", "replace") for entry in found if entry.kind == b"EXTENSION"})
     return Contents(tables, tuple(extensions))
+
+
+def entries(toc: bytes) -> tuple[Entry, ...] | None:
+    """Given a toc.dat, return all that the dump holds, in its order; None if its form is not known."""
+    try:
+        return tuple(_entries(toc))
+    except ValueError:
+        return None
 
 
 def _time_in(toc: bytes) -> tuple[int, int, int] | None:
@@ -111,7 +120,7 @@ def _entries(toc: bytes) -> Iterator[Entry]:
     for _ in range(3):  # database, version of the server, version of pg_dump
         reader.text()
     for _ in range(reader.number()):
-        reader.number()  # its number
+        number = reader.number()
         reader.number()  # whether it has data
         reader.text()  # oid of the catalog's table
         reader.text()  # oid
@@ -131,4 +140,4 @@ def _entries(toc: bytes) -> Iterator[Entry]:
         while reader.text() is not None:
             pass  # what it depends on
         file = (reader.text() or b"").decode("ascii", "replace")
-        yield Entry(kind or b"", schema or b"", name or b"", definition or b"", file)
+        yield Entry(kind or b"", schema or b"", name or b"", definition or b"", file, number)

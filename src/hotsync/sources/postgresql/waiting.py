@@ -54,7 +54,7 @@ def dataset_of(instance: str, user: str, folder: Path, dumps: Path) -> Dataset:
     """Return how the waiting cluster is reached, and its dumps are read: by programs that are confined as it is."""
     version = instance.partition("-")[0]
     plain = Dataset(NAME, instance, socket=str(folder / "socket"), port=_PORT, user=user, version=version)
-    words = client_words(f"{NAME}@{instance}", user, dumps, login_of(plain).environment)
+    words = client_words(f"{NAME}@{instance}", user, dumps, login_of(plain).session)
     return replace(plain, confined=words)
 
 
