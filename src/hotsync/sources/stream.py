@@ -95,8 +95,9 @@ def feed(
     stall_seconds: float = LOAD_STALL_SECONDS,
     user: str | None = None,
     env: Mapping[str, str] | None = None,
+    told: Callable[[bytes], None] | None = None,
 ) -> str:
-    """Given a command, write the chunks to its stdin; return what it said on stderr.
+    """Given a command, write the chunks to its stdin; return what it said last on stderr. `told` takes each line of it.
 
     Raise CommandFailed unless it takes them all and ends well.
     """
@@ -105,7 +106,7 @@ def feed(
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        tail = command.StderrTail(process.stderr)
+        tail = command.StderrTail(process.stderr, told)
         with suppress(BrokenPipeError):  # it ended early: its status and last words say why
             for chunk in chunks:
                 _write(process.stdin, chunk, argv, stall_seconds)

@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
@@ -197,16 +197,21 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 class StderrTail:
-    """Collects what a program says on stderr in a thread, keeping the last few thousand characters."""
+    """Collects what a program says on stderr in a thread, keeping the last few thousand characters.
 
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
+    `told` takes each line, also of those that are not kept.
+    """
+
+    def __init__(self, pipe: IO[bytes], told: Callable[[bytes], None] | None = None) -> None:
+        self._pipe, self._told = pipe, told
         self._tail = b""
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
     def _collect(self) -> None:
         for line in self._pipe:
+            if self._told is not None:
+                self._told(line)
             self._tail = (self._tail + line)[-STDERR_TAIL:]
 
     def text(self) -> str:

@@ -92,6 +92,8 @@ END//
 CREATE PACKAGE BODY tools AS
   FUNCTION twice(a INT) RETURN INT AS BEGIN RETURN a * 2; END;
 END//
+GRANT EXECUTE ON PACKAGE rental.tools TO 'o''hara'@'10.%', clerks//
+GRANT EXECUTE ON PACKAGE BODY rental.tools TO 'o''hara'@'10.%' WITH GRANT OPTION//
 SET sql_mode = 'PIPES_AS_CONCAT,ANSI_QUOTES,NO_BACKSLASH_ESCAPES'//
 CREATE FUNCTION joined() RETURNS text DETERMINISTIC RETURN 'a\' || "rental"."tax"(1)//
 SET sql_mode = DEFAULT//
@@ -105,3 +107,6 @@ SET DEFAULT ROLE clerks FOR nobody@localhost;
 GRANT ALL ON `rent\_al`.* TO nobody@localhost;
 GRANT REPLICATION SLAVE, RELOAD ON *.* TO 'o''hara'@'10.%';
 GRANT PROXY ON nobody@localhost TO 'o''hara'@'10.%';
+SET innodb_strict_mode = 0, check_constraint_checks = 0;
+CREATE TABLE rental.lax (id INT PRIMARY KEY, n INT, CHECK (n > 5)) ENGINE=InnoDB ROW_FORMAT=FIXED;
+INSERT INTO rental.lax VALUES (1, 3);

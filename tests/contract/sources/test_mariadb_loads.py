@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +18,7 @@ from hotsync.sources import documents
 from hotsync.sources.documents import MariadbInstance
 from hotsync.sources.mariadb import databases as mariadb_databases
 from hotsync.sources.mariadb import source
+from hotsync.sources.mariadb.gone import feed_what_can_be
 from hotsync.sources.mariadb.make import make_server
 from hotsync.sources.source import Context, LoadPaused
 from hotsync.system import command
@@ -189,6 +192,114 @@ def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
     source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
     assert "begin apart" not in records.told
     assert other_mariadb.dump() == master.dump()
+
+
+def test_one_that_cannot_be_loaded_keeps_no_other_from_it_and_all_of_them_are_named(
+    master: Mariadb, other_mariadb: Mariadb, context: Context, records: Records
+) -> None:
+    master.sql("CREATE DATABASE zoo; CREATE TABLE zoo.t (a int); INSERT INTO zoo.t VALUES (1)")
+    folder = collected(context, master)
+    good = {name: (folder / f"{name}.sql").read_bytes() for name in ("apart", "stock")}
+    for name, text in good.items():
+        (folder / f"{name}.sql").write_bytes(text.replace(b"CREATE TABLE", b"CREATE NONSENSE", 1))
+    over = iter([True, False, False, False, False])
+    with pytest.raises(RestoreFailed, match="database apart: mariadb: ERROR 1064"):
+        source.restore(folder, other_mariadb.dataset(), records.loaded(folder, lambda: next(over)))
+    assert "done zoo" in records.told, "a run whose time is over comes to the next one, too"
+    with pytest.raises(RestoreFailed, match=r"database apart: .*1064.*; database stock: .*1064") as failed:
+        source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+    assert failed.value.facts["dataset"] == "mariadb/default"
+    assert other_mariadb.sql("SELECT a FROM zoo.t; SELECT id FROM shop.sold").split() == ["1", "7"]
+    assert {name for name, digest in records.databases.items() if digest} == {"zoo"}, "shop lacks a view on stock"
+    for name, text in good.items():
+        (folder / f"{name}.sql").write_bytes(text)
+    source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+    assert other_mariadb.dump() == master.dump()
+    master.sql("DROP DATABASE zoo")
+
+
+def test_a_server_that_is_gone_is_said_once(
+    master: Mariadb, mariadb_template: Path, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    with start(mariadb_template) as server:
+
+        def more() -> bool:
+            server.kill()
+            return True
+
+        loaded = records.loaded(folder, more)
+        with pytest.raises(RestoreFailed, match="ERROR 20") as failed:
+            source.restore(folder, server.dataset(), loaded)
+    assert ";" not in failed.value.sentence
+
+
+LAX = """
+CREATE TABLE apart.packed (id int PRIMARY KEY, b longblob); INSERT INTO apart.packed VALUES (1, REPEAT('a', 15000000));
+SET innodb_strict_mode = 0, check_constraint_checks = 0;
+CREATE TABLE apart.fixed (id int PRIMARY KEY) ENGINE=InnoDB ROW_FORMAT=FIXED; INSERT INTO apart.fixed VALUES (4);
+CREATE TABLE apart.checked (id int PRIMARY KEY, CHECK (id > 5)); INSERT INTO apart.checked VALUES (1);
+CREATE TABLE apart.many (id int PRIMARY KEY); INSERT INTO apart.many SELECT seq FROM apart.seq_1_to_300000;
+"""
+
+
+def test_what_came_about_with_other_limits_and_without_checks_is_loaded(
+    master: Mariadb, other_mariadb: Mariadb, context: Context
+) -> None:
+    master.sql(LAX)
+    limits = "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.max_statement_time, @@GLOBAL.innodb_strict_mode"
+    for each in (master, other_mariadb):
+        each.sql("SET GLOBAL max_statement_time = 0.003, innodb_strict_mode = 1")
+    before = other_mariadb.sql(limits)
+    folder = collected(context, master)
+    assert (folder / "apart.sql").stat().st_size > 2 * 15000000 > int(before.split()[0])
+    source.restore(folder, other_mariadb.dataset())
+    assert other_mariadb.sql(limits) == before, "it has its own limits again"
+    for each in (master, other_mariadb):
+        each.sql("SET GLOBAL max_statement_time = 0")
+    asked = "CHECKSUM TABLE apart.packed, apart.fixed, apart.checked, apart.many; SHOW CREATE TABLE apart.fixed"
+    assert other_mariadb.sql(asked) == master.sql(asked)
+    (folder / "apart.sql").write_text("NONSENSE")
+    with pytest.raises(RestoreFailed, match="NONSENSE"):
+        source.restore(folder, other_mariadb.dataset())
+    assert other_mariadb.sql("SELECT @@GLOBAL.max_allowed_packet") == before.split()[0] + "\n", "also after a failure"
+
+
+def test_what_is_gone_is_left_out_and_nothing_else(
+    other_mariadb: Mariadb, mariadb_template: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load = partial(feed_what_can_be, other_mariadb.dataset())
+    made = b"CREATE DATABASE made;"
+    load([b"SELECT * FROM made.t;\n" * 400, made], "rights")
+    assert other_mariadb.databases() == ["made"], "what follows is loaded"
+    assert "rights are left out: " in caplog.text
+    with pytest.raises(CommandFailed, match="1396"):
+        load([b"DROP USER nobody@nowhere;\n", b"SELECT * FROM made.t;\n" * 400], "rights")
+    with pytest.raises(CommandFailed, match="1064"):
+        load([b"SELECT 1 FROM;\n"], "rights")
+    with pytest.raises(CommandFailed, match="1396"):
+        load([b"SELECT * FROM made.t;\n", b"DROP USER nobody@nowhere;\n", b"SELECT 1;\n"], "rights")
+    with start(mariadb_template) as server:
+
+        def dying() -> Iterator[bytes]:
+            yield b"SELECT 1;\n"
+            server.kill()
+            yield b"SELECT 1;\n"
+
+        with pytest.raises(CommandFailed, match="20"):
+            feed_what_can_be(server.dataset(), dying(), "rights")
+
+    def killed() -> Iterator[bytes]:
+        yield b"SELECT * FROM made.t;\n"
+        # the client that this process has just started
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        clients = [int(each) for each in children if Path(f"/proc/{each}/comm").read_text().strip() == "mariadb"]
+        assert len(clients) == 1
+        os.kill(clients[0], signal.SIGKILL)
+        yield b"SELECT 1;\n"
+
+    with pytest.raises(CommandFailed, match="killed by SIGKILL"):
+        load(killed(), "rights")
 
 
 @pytest.mark.parametrize("accounts", [True, False])

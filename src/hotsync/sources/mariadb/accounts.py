@@ -21,6 +21,8 @@ _IDENTIFIED = re.compile(
     r"|(?:VIA|WITH) (?P<via>\S+(?: USING '(?:[^'\\]|\\.|'')*')?(?: OR \S+(?: USING '(?:[^'\\]|\\.|'')*')?)*))"
 )
 
+_ON_PACKAGE = re.compile(r"GRANT [A-Z, ]+ ON PACKAGE ")
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -111,10 +113,10 @@ def render(accounts: Sequence[Account], login: tuple[str, str]) -> tuple[bytes, 
             first.append(account.create.replace("CREATE USER", "CREATE OR REPLACE USER", 1) + ";")
     for account in carried:
         if (account.user, account.host) in kept and not account.is_role:
-            second += [_without_login(grant, account.quoted) + ";" for grant in account.grants]
+            second += [_given(_without_login(grant, account.quoted)) for grant in account.grants]
             second.append(with_unix_socket(account.create.replace("CREATE USER", "ALTER USER", 1)) + ";")
         else:
-            second += [grant + ";" for grant in account.grants]
+            second += [_given(grant) for grant in account.grants]
     second += ["SET ROLE NONE;", f"DROP ROLE {IMPORT_ROLE};"]
     return _encode(first), _encode(second)
 
@@ -141,6 +143,11 @@ def drops(found: Iterable[tuple[str, str, bool]], users: Iterable[str], roles: I
         elif not is_role and account.quoted not in kept_users:
             lines.append(f"DROP USER IF EXISTS {account.quoted};")
     return _encode(lines)
+
+
+def _given(grant: str) -> str:
+    """Given a GRANT without its end, return what gives it: one on a package can only be said in Oracle's words."""
+    return f"SET sql_mode=ORACLE;\n{grant};\nSET sql_mode='';" if _ON_PACKAGE.match(grant) else f"{grant};"
 
 
 def _without_login(grant: str, account: str) -> str:

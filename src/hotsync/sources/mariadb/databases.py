@@ -20,12 +20,14 @@ from hotsync.sources.mariadb.accounts import quote
 from hotsync.sources.mariadb.ask import EXCLUDED
 from hotsync.sources.mariadb.client import ask, client, detail
 from hotsync.sources.mariadb.gone import feed_what_can_be
-from hotsync.sources.source import DURABLE_EVERY, OTHER_DUMPS, Dataset, Loaded, LoadPaused
+from hotsync.sources.source import DURABLE_EVERY, OTHER_DUMPS, Dataset, Loaded, LoadPaused, all_of
 from hotsync.sources.spool import CHUNK, open_plain
 from hotsync.sources.stream import feed
 from hotsync.system.files import sync_filesystem
 
 _COUNT = "SELECT COUNT(*) FROM"
+_CHECKS = ("check_constraint_checks", "foreign_key_checks", "innodb_strict_mode")
+"""What the rows and tables of the MASTER may have come about without."""
 _DAY = 24 * 3600.0
 # with innodb_flush_log_at_trx_commit=0 even FLUSH LOGS leaves InnoDB's log in memory (seen with 10.11)
 _FLUSH = """
@@ -79,25 +81,37 @@ class _Load:
         self._dataset, self._loaded = dataset, loaded
         self._waiting = sorted(changed, key=lambda dump: dump.has_views)  # what can be whole at once comes first
         self._without_views: list[_Dump] = []
+        self._failed: dict[str, RestoreFailed] = {}
         self._unconfirmed: list[str] = []
         self._bytes = 0
         self._is_one_whole = False
 
     def run(self) -> None:
-        """Load what is waiting, as long as there may be more of it."""
+        """Load what is waiting, as long as there may be more of it; one that cannot be loaded costs none of the others.
+
+        Raise RestoreFailed, with all that cannot be, at the end.
+        """
         names = [dump.name for dump in self._waiting]
         while self._waiting:
             if not self._loaded.more() and self._may_pause():
+                if self._failed:
+                    break
                 self.confirm()
                 count = len(self._without_views) + len(self._waiting)
                 raise LoadPaused(f"{count} databases of {self._dataset.name} are still to be loaded")
             if len(self._waiting) == len(names):
                 _drop(self._dataset, names, self._loaded)
-            dump = self._waiting[0]
-            dump.load_tables()
-            dump.check_rows()
-            self._without_views.append(self._waiting.pop(0))
+            dump = self._waiting.pop(0)
+            try:
+                dump.load_tables()
+                dump.check_rows()
+            except RestoreFailed as error:
+                self._fail(dump, error)
+                continue
+            self._without_views.append(dump)
             self._add_views()
+        if self._failed:
+            raise all_of(self._dataset, list(self._failed.values()))
         self.confirm()
 
     def confirm(self) -> None:
@@ -109,15 +123,28 @@ class _Load:
         self._unconfirmed, self._bytes = [], 0
 
     def _may_pause(self) -> bool:
-        """A load that always ended before a view's other database came would load the same for ever."""
-        return self._is_one_whole or not self._without_views
+        """A load that always ended before a view's other database came would load the same for ever, and so would one
+        that ended after what cannot be loaded."""
+        return self._is_one_whole or not (self._without_views or self._failed)
+
+    def _fail(self, dump: _Dump, error: RestoreFailed) -> None:
+        """Go on without a database that cannot be loaded; raise what was said of it if the server is gone."""
+        try:
+            ask(self._dataset, "SELECT 1;")
+        except CommandFailed:
+            raise error from None
+        self._failed[dump.name] = error
 
     def _add_views(self) -> None:
-        """Make whole what names none of the databases that are still waiting."""
-        missing = [dump.name for dump in self._waiting]
+        """Make whole what names none of the databases that are still waiting, or that could not be loaded."""
+        missing = [*(dump.name for dump in self._waiting), *self._failed]
         for dump in [dump for dump in self._without_views if not dump.names_in_views(missing)]:
             self._without_views.remove(dump)
-            dump.load_views()
+            try:
+                dump.load_views()
+            except RestoreFailed as error:
+                self._fail(dump, error)
+                continue
             self._unconfirmed.append(dump.name)
             self._bytes += dump.size
             self._is_one_whole = True
@@ -142,7 +169,7 @@ class _Dump:
 
     def load_tables(self) -> None:
         """Make the database, which is not there, without its views."""
-        self._feed(b"SET FOREIGN_KEY_CHECKS=0;\n", 0, self._views_at)
+        self._feed(_without_checks(self._dataset), 0, self._views_at)
 
     def load_views(self) -> None:
         """Add the views; raise RestoreFailed if the file was not what the document says.
@@ -172,6 +199,16 @@ class _Dump:
         wanted = dict(self._database.tables)
         if not wanted:
             return
+        try:
+            found = self._count(wanted)
+        except CommandFailed as error:
+            raise self._failure(error) from error
+        for (table, rows), count in zip(wanted.items(), found, strict=True):
+            if count != rows:
+                reason = f"table {table} of {self.name} has {count} rows, its dump {rows}"
+                raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=OTHER_DUMPS)
+
+    def _count(self, tables: Iterable[str]) -> list[int]:
         listed = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'"
         versioned = {
             row[0]
@@ -181,13 +218,12 @@ class _Dump:
         }
         asked = "".join(
             f"{_COUNT} {quote(self.name)}.{quote(table)}{' FOR SYSTEM_TIME ALL' if table in versioned else ''};\n"
-            for table in wanted
+            for table in tables
         )
-        found = [int(row[0]) for row in ask(self._dataset, asked, timeout=_DAY)]
-        for (table, rows), count in zip(wanted.items(), found, strict=True):
-            if count != rows:
-                reason = f"table {table} of {self.name} has {count} rows, its dump {rows}"
-                raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=OTHER_DUMPS)
+        return [int(row[0]) for row in ask(self._dataset, asked, timeout=_DAY)]
+
+    def _failure(self, error: CommandFailed) -> RestoreFailed:
+        return RestoreFailed(dataset=self._dataset.name, reason=f"database {self.name}: {detail(error)}")
 
     def _feed(self, before: bytes, start: int, end: int, *, apart: bool = False) -> None:
         chunks = self._hashed(before, start, end)
@@ -198,8 +234,7 @@ class _Dump:
             else:
                 feed(client(self._dataset, loading=True), chunks)
         except CommandFailed as error:
-            reason = f"database {self.name}: {detail(error)}"
-            raise RestoreFailed(dataset=self._dataset.name, reason=reason) from error
+            raise self._failure(error) from error
 
     def _hashed(self, before: bytes, start: int, end: int) -> Iterator[bytes]:
         yield before
@@ -212,6 +247,14 @@ class _Dump:
             file.seek(start)
             while chunk := file.read(min(CHUNK, end - file.tell())):
                 yield chunk
+
+
+def _without_checks(dataset: Dataset) -> bytes:
+    """Return the statement that lets a session load what is there on the MASTER, whatever it would not take now: those
+    of the checks that this server knows."""
+    named = ", ".join(f"'{name}'" for name in _CHECKS)
+    known = ask(dataset, f"SHOW SESSION VARIABLES WHERE Variable_name IN ({named});")
+    return f"SET {', '.join(f'{name}=0' for name, _ in known)};\n".encode()
 
 
 def _drop(dataset: Dataset, names: Sequence[str], loaded: Loaded) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
@@ -28,6 +28,9 @@ from hotsync.sources.stream import feed
 from hotsync.sources.versions import series
 
 _EVENTS = "`hotsync_events`"
+_LARGEST_PACKET = 1024**3
+"""The server's own limit. A row with binary values is more than twice as long in a dump as it was for those who wrote
+it, within the limit that the server has for them."""
 
 
 def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> str:
@@ -101,7 +104,8 @@ def _loading(folder: Path, dataset: Dataset, document: MariadbInstance) -> Itera
     try:
         accounts = b"".join(documents.content_of(folder, document.accounts.content, dataset))
         held = _hold_events(dataset)
-        yield accounts
+        with _large_packets(dataset):
+            yield accounts
         if held:
             ask(dataset, f"SET GLOBAL event_scheduler = ON; DROP ROLE IF EXISTS {_EVENTS};")
         make_durable(dataset)
@@ -109,6 +113,20 @@ def _loading(folder: Path, dataset: Dataset, document: MariadbInstance) -> Itera
         raise RestoreFailed(dataset=dataset.name, reason=detail(error)) from error
     except OSError as error:
         raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
+
+
+@contextmanager
+def _large_packets(dataset: Dataset) -> Iterator[None]:
+    """Let the server take any row of a dump meanwhile; a server that is started anew has its own limit anyhow."""
+    was = int(ask(dataset, "SELECT @@GLOBAL.max_allowed_packet;")[0][0])
+    if was < _LARGEST_PACKET:
+        ask(dataset, f"SET GLOBAL max_allowed_packet = {_LARGEST_PACKET};")
+    try:
+        yield
+    finally:
+        if was < _LARGEST_PACKET:
+            with suppress(CommandFailed):  # that it is gone is said by what failed before, or by who asks next
+                ask(dataset, f"SET GLOBAL max_allowed_packet = {was};")
 
 
 def _hold_events(dataset: Dataset) -> bool:
