@@ -69,6 +69,7 @@ class SlaveOutcome:
     locales_failed: dict[str, str] = field(default_factory=dict[str, str])
     unread_paths: list[str] = field(default_factory=list[str])
     loads_failed: dict[str, str] = field(default_factory=dict[str, str])
+    loads_refused: dict[str, str] = field(default_factory=dict[str, str])
     loads_left: dict[str, str] = field(default_factory=dict[str, str])
     standbys_failed: dict[str, str] = field(default_factory=dict[str, str])
 

@@ -53,13 +53,25 @@ def check_fresh(datasets: Iterable[DatasetPoint]) -> Check:
     return judged("databases.fresh", title, Verdict.AMBER, [point.trouble for point in datasets if point.trouble], hint)
 
 
-def check_loads(failed: Mapping[str, str], left: Mapping[str, str]) -> Check:
-    """Given the database servers that could not be loaded beforehand, and those that are left to a promotion, with the
-    reasons, return whether a promotion finds them loaded."""
+def check_loads(refused: Mapping[str, str], failed: Mapping[str, str], left: Mapping[str, str]) -> Check:
+    """Given the database servers whose dumps cannot be loaded, those that could not be loaded beforehand, and those
+    that are left to a promotion, with the reasons, return whether a promotion finds them loaded.
+
+    A dump that a server refuses today it refuses on the day.
+    """
+    name, title = "databases.beforehand", "databases are loaded beforehand"
+    if refused:
+        said = [f"{each}: {reason}; a promotion would stop there" for each, reason in sorted(refused.items())]
+        hint = (
+            "Remove the cause that is named: on the MASTER (then run hotsync there), or here if this server lacks "
+            "something; then run hotsync-slave. All other databases are loaded. `journalctl -u hotsync-slave` has more."
+        )
+        others = [f"{each}: {reason}" for each, reason in sorted(failed.items())]
+        return judged(name, title, Verdict.RED, said + others, hint)
     hint = "A promotion loads them, which takes it longer. `journalctl -u hotsync-slave` has more."
     said = [f"{name}: {reason}" for name, reason in sorted(failed.items())]
     good = listed([f"left to the promotion: {name} ({reason})" for name, reason in sorted(left.items())])
-    return judged("databases.beforehand", "databases are loaded beforehand", Verdict.AMBER, said, hint, good)
+    return judged(name, title, Verdict.AMBER, said, hint, good)
 
 
 def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) -> Iterator[Check]:

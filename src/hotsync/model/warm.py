@@ -14,8 +14,9 @@ class WarmServer:
     `databases` are the digests of the dumps that each was loaded from ("": nobody knows what it holds); `digest` is
     that of the server's whole dump ("": not all of it is loaded). `fingerprint` is that of `directory`, with the server
     stopped: whoever started it since has changed it, and nothing here holds any more. `settings` are those of the
-    MASTER that decide what its files look like; `own` are databases of this SLAVE's own that are in it. `handed_over`
-    is the epoch of the promotion that took the directory over (0: none): it alone has changed it.
+    MASTER that decide what its files look like; `own` are databases of this SLAVE's own that are in it (None: it was
+    never asked). `handed_over` is the epoch of the promotion that took the directory over (0: none): it alone has
+    changed it.
     """
 
     directory: str
@@ -23,7 +24,7 @@ class WarmServer:
     settings: tuple[tuple[str, str], ...] = ()
     databases: Mapping[str, str] = field(default_factory=dict[str, str])
     digest: str = ""
-    own: tuple[str, ...] = ()
+    own: tuple[str, ...] | None = None
     handed_over: int = 0
 
 

@@ -72,13 +72,21 @@ def test_databases_are_loaded_beforehand_once_their_servers_are_here() -> None:
 
 
 def test_what_is_not_loaded_beforehand_is_said_and_only_a_failure_is_amber() -> None:
-    good = check_loads({}, {"mariadb/large": "its dumps are larger than WarmGigabytes (1)"})
+    good = check_loads({}, {}, {"mariadb/large": "its dumps are larger than WarmGigabytes (1)"})
     assert (good.verdict, good.detail) == (
         Verdict.GREEN, "left to the promotion: mariadb/large (its dumps are larger than WarmGigabytes (1))",
     )  # fmt: skip
-    bad = check_loads({"mariadb/default": "accounts.sql is not what was collected"}, {})
+    bad = check_loads({}, {"mariadb/default": "accounts.sql is not what was collected"}, {})
     assert (bad.verdict, bad.detail) == (Verdict.AMBER, "mariadb/default: accounts.sql is not what was collected")
     assert "promotion loads them" in bad.hint
+
+
+def test_a_dump_that_no_promotion_could_load_is_red() -> None:
+    found = check_loads({"mariadb/default": "database shop: ERROR 4025"}, {"postgresql/15-main": "no room"}, {})
+    assert found.verdict is Verdict.RED
+    assert found.detail == (
+        "mariadb/default: database shop: ERROR 4025; a promotion would stop there; postgresql/15-main: no room"
+    )
 
 
 def test_fixperm_looks_after_accounts_and_mute_only() -> None:

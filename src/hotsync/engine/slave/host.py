@@ -180,7 +180,8 @@ class _Databases:
                     outcome.loads_left[wanted.name] = "WarmMinutes were over; the next run goes on"
             except (HotSyncError, OSError) as error:
                 _log.warning("%s is not loaded beforehand: %s", wanted.name, error)
-                outcome.loads_failed[wanted.name] = str(error)
+                failed = outcome.loads_refused if self._warm.refuses(wanted, error) else outcome.loads_failed
+                failed[wanted.name] = str(error)
 
 
 class _Accounts:

@@ -52,8 +52,9 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_per
     yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
     newest = holdings(host.paths, Role.SLAVE)
     yield checks.check_fresh(newest.datasets if newest else ())
+    outcome = host.outcome
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
-    yield checks.check_loads(host.outcome.loads_failed, {**left, **host.outcome.loads_left})
+    yield checks.check_loads(outcome.loads_refused, outcome.loads_failed, {**left, **outcome.loads_left})
     yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())
     known = frozenset(account.number for account in host.accounts.users().values())
     running = dict.fromkeys((*read_old_runners(host.paths.run), *strays(known)))

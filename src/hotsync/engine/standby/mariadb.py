@@ -167,10 +167,9 @@ class MariadbFollower(OfStandby[Standby]):
             return
         warm = load_warm(self.paths).get(self.name)
         names = set(warm.databases) if warm is not None else set[str]()
-        own = set(warm.own) if warm is not None else set[str]()
-        if waiting_servers.is_active(self.server):
+        if warm is not None and warm.own is not None and waiting_servers.is_active(self.server):
             with suppress(CommandFailed):  # those of the dump are known
-                names |= replicas.databases_in(self.standby) - own
+                names |= replicas.databases_in(self.standby) - set(warm.own)
         waiting_servers.stop(self.paths, self.server)
         replicas.give_up(self.standby)
         if warm is not None:

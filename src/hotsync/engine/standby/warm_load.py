@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,12 @@ from hotsync.system import files, trees
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
+_ONLY_WAITING = re.compile(
+    r"preload|Unknown storage engine|ERROR (?:1286|1429|1434)\b|could not (?:connect to server|translate host name)"
+    r"|ERROR (?:1053|2002|2003|2006|2013)\b|server closed the connection|terminating connection|database system is"
+)
+"""What is said by a server that lacks only what the one of production has (preloaded libraries, plugins, a network), or
+that ended meanwhile: nothing is known of the dump then."""
 _log = logging.getLogger("hotsync.warm")
 
 
@@ -53,6 +60,11 @@ class WarmDatabases:
     paths: Paths
     clock: Clock
     until: float
+    _refused: dict[str, RestoreFailed] = field(default_factory=dict[str, RestoreFailed])
+
+    def refuses(self, wanted: WarmLoad, error: Exception) -> bool:
+        """Given what a load raised, return whether the server refuses the dumps, as that of production will."""
+        return self._refused.get(wanted.name) is error and not _ONLY_WAITING.search(str(error))
 
     def load(self, wanted: WarmLoad) -> bool:
         """Load what lacks of one server's dumps into its waiting server; return whether it holds everything then.
@@ -67,14 +79,16 @@ class WarmDatabases:
             before = load_warm(self.paths).get(wanted.name)
             good = before is not None and before.settings == document.settings and untouched(before, directory)
             holds = dict(before.databases) if before is not None and good else {}
+            known = before if before is not None and before.directory == str(directory) else None
             work = self._work(wanted, document, directory, dumps)
-            # from here on, and until it was stopped in good order, nobody knows what it holds
-            server = WarmServer(str(directory), settings=document.settings)
+            # from here on, and until it was stopped in good order, nobody knows what it holds but of this SLAVE's own
+            server = WarmServer(str(directory), settings=document.settings, own=known.own if known else None)
             note_warm(self.paths, wanted.name, server)
-            if self._start(work, wanted, document, before):
+            if self._start(work, wanted, document, server.own):
                 holds = {}
             try:
                 server = replace(server, own=work.own())
+                note_warm(self.paths, wanted.name, server)
                 if self._fill(work, dumps, holds, documents.digests(document)):
                     server = replace(server, digest=document.digest)
             finally:
@@ -83,7 +97,7 @@ class WarmDatabases:
                 note_warm(self.paths, wanted.name, server)
         return bool(server.digest)
 
-    def _start(self, work: _Work, wanted: WarmLoad, document: Collected, before: WarmServer | None) -> bool:
+    def _start(self, work: _Work, wanted: WarmLoad, document: Collected, own: tuple[str, ...] | None) -> bool:
         """Start the server; return whether its data directory had to be made anew for that.
 
         That is so where the MASTER's settings changed, and done only where nothing of this SLAVE's own is lost.
@@ -92,8 +106,7 @@ class WarmDatabases:
         try:
             waiting_servers.start(self.paths, work.server)
         except CommandFailed:
-            known = before is not None and before.directory == str(directory)
-            if before.own if before is not None and known else not work.is_fresh(directory):
+            if not work.is_fresh(directory) if own is None else own:
                 raise
         else:
             return False
@@ -131,6 +144,9 @@ class WarmDatabases:
             work.restore(dumps, work.dataset, loaded)
         except LoadPaused:
             return False
+        except RestoreFailed as error:
+            self._refused[work.dataset.name] = error
+            raise
         for name in holds.keys() - digests.keys():
             del holds[name]
         return True
