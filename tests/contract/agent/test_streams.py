@@ -21,7 +21,7 @@ from hotsync.agent.streams import MAX_STREAMS
 from hotsync.errors import CommandFailed, ExitCode, PeerRefused, RestoreFailed, StreamRefused
 from hotsync.sources.followed import is_followed
 from hotsync.sources.postgresql import slot as slots
-from hotsync.sources.postgresql.cluster import login_of
+from hotsync.sources.postgresql.cluster import ask, login_of
 from hotsync.sources.postgresql.fitness import divergence
 from hotsync.sources.postgresql.guard import Guard
 from hotsync.sources.postgresql.seed import give_up, kept_beside, needs_seed, read_upstream
@@ -319,6 +319,18 @@ def test_a_promoted_standby_has_every_row_and_the_production_unit_starts_on_it(w
             production.psql("INSERT INTO t VALUES (1)")
         finally:
             command.run([*argv, "-m", "fast", "stop"], user="postgres", cwd="/")
+
+
+def test_limits_that_are_meant_for_applications_end_no_promotion(world: Streamed) -> None:
+    world.seed()
+    world.start_standby()
+    until(lambda: world.standing().streaming, "it streams")
+    world.master.psql("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    world.master.psql("SET default_transaction_read_only = off; ALTER ROLE postgres SET statement_timeout = '1ms'")
+    until(lambda: world.has("SELECT count(*) FROM pg_db_role_setting", "2"), "the limits are there")
+    world.master.stop()
+    promote(world.standby)
+    assert ask(world.standby.login, "CREATE TABLE made AS SELECT 5 AS n; SELECT n FROM made") == "5"
 
 
 def test_what_the_slave_had_itself_is_kept_beside_the_copy(world: Streamed) -> None:
