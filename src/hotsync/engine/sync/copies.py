@@ -14,6 +14,7 @@ from hotsync.model.report import Notice
 from hotsync.model.selection import Action
 from hotsync.sources.frozen.find import is_among
 from hotsync.sources.frozen.frozen import Frozen, copy_frozen, forget_all, last_covers
+from hotsync.sources.frozen.pause import let_go
 from hotsync.sources.frozen.services import read_servers
 from hotsync.sources.live_databases import live_of
 from hotsync.sources.shadows.shadows import Shadows
@@ -40,6 +41,7 @@ def show_copies(
             units=selected.paused,
         )  # fmt: skip
     else:
+        let_go(paths)  # what a run had paused before this was set
         forget_all(paths)
         servers = read_servers(paths.root, selected.paused)
         elsewhere = settings.dumped_by_plugin

@@ -1,9 +1,10 @@
 """Pauses a cgroup, and lets it go on whatever happens to whom it does that for: of the standard library only.
 
-Run as root as `python -I -S pause_child.py CGROUP SECONDS`. It says `ready`, waits for a line, pauses all that runs in
-the cgroup and says `paused` (or `was` where somebody else had paused it: then it is not ours to let go, or `refused`).
-The next line, the end of its input, a signal, or the end of the time lets it go on. Then it says `held` if
-all stood still from the first word to the last, else `lost`. With the word `go` for the seconds it only lets it go on.
+Run as root as `python -I -S pause_child.py CGROUP SECONDS [MARK]`. It says `ready`, waits for a line, pauses all that
+runs in the cgroup and says `paused`, or `refused`. The next line, the end of its input, a signal, or the end of the
+time lets it go on; the mark, a file that tells of the pause, is removed then. It says `held` if all stood still from
+the first word to the last, else `lost`. What somebody else has paused is not ours to let go: there is no mark then, it
+says `was`, and looks whether it stays so. With the word `go` for the seconds it only lets it go on.
 """
 
 from __future__ import annotations
@@ -75,41 +76,63 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(1)
 
 
-def _paused(freezer: Freezer, seconds: float) -> None:
+def _let_go(freezer: Freezer, mark: str) -> None:
+    freezer.go()
+    with suppress(OSError):
+        os.unlink(mark)  # from here on a pause is somebody else's
+
+
+def _paused(freezer: Freezer, seconds: float, mark: str) -> None:
     until = time.monotonic() + seconds
-    if freezer.is_on():
-        _say("was")
-        _heard(seconds)
-        _say("held" if freezer.is_still() and time.monotonic() < until else "lost")
-        return
     try:
         freezer.stop()
-        while not freezer.is_still():
-            if time.monotonic() >= until:
-                _say("refused")
-                return
-            time.sleep(_LOOK_SECONDS)
+        if not _is_still_by(freezer, until):
+            return
         _say("paused")
         asked = _heard(max(until - time.monotonic(), 0))
         held = asked and freezer.is_still()
     finally:
-        freezer.go()
+        _let_go(freezer, mark)
     _say("held" if held else "lost")
 
 
-def main(place: str, seconds: str) -> None:
+def _watched(freezer: Freezer, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    if _is_still_by(freezer, until):
+        _say("was")
+        _heard(max(until - time.monotonic(), 0))
+        _say("held" if freezer.is_still() and time.monotonic() < until else "lost")
+
+
+def _is_still_by(freezer: Freezer, until: float) -> bool:
+    """Wait until all stands still; say so if it does not in time, or goes on."""
+    while not freezer.is_still():
+        if time.monotonic() >= until or not freezer.is_on():
+            _say("refused")
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
+def main(place: str, seconds: str, mark: str = "") -> None:
     """Do what is written above."""
     freezer = Freezer(place)
     if seconds == "go":
-        freezer.go()
+        _let_go(freezer, mark)
         return
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("-1000")  # of all programs this one must not be killed for lack of memory
     _say("ready")
-    if _heard(None):
-        _paused(freezer, float(seconds))
+    if not _heard(None):
+        return
+    if not mark or freezer.is_on():
+        with suppress(OSError):
+            os.unlink(mark)
+        _watched(freezer, float(seconds))
+    else:
+        _paused(freezer, float(seconds), mark)
 
 
 if __name__ == "__main__":
