@@ -15,8 +15,10 @@ from hotsync.system.clock import SystemClock
 from tests.support.dying import Cut, dying_before
 
 Tree = dict[str, str]
-FIRST: Tree = {"ibdata1": "one", "shop/a.ibd": "a", "shop/b.ibd": "b", "gone/x": "x", "kind": "a file"}
-SECOND: Tree = {"ibdata1": "two", "shop/a.ibd": "a", "new/deep/c.ibd": "c", "kind/inner": "a folder now"}
+ODD = "caf\udce9/\udce9.ibd"
+"""No UTF-8, as an old client may have named a table."""
+FIRST: Tree = {"ibdata1": "one", "shop/a.ibd": "a", "shop/b.ibd": "b", "gone/x": "x", "kind": "a file", ODD: "one"}
+SECOND: Tree = {"ibdata1": "two", "shop/a.ibd": "a", "new/deep/c.ibd": "c", "kind/inner": "a folder now", ODD: "two"}
 
 
 def nothing() -> None:

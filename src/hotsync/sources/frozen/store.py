@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from hotsync.sources.frozen.scan import Look, Seen
 from hotsync.sources.frozen.staging import Staged
@@ -86,8 +86,8 @@ class FolderCopy:
         if not self._publish.exists():
             return
         try:
-            plan = TypeAdapter(_Plan).validate_json(self._publish.read_bytes())
-        except ValidationError:
+            plan = TypeAdapter(_Plan).validate_python(json.loads(self._publish.read_bytes()))
+        except ValueError:
             self.forget()  # of another version, or damaged: the next copy is made anew
         else:
             self._apply(plan)
@@ -196,8 +196,9 @@ def load_known(place: Path) -> Known | None:
     if (place / "publish.json").exists():
         return None
     try:
-        known = TypeAdapter(Known).validate_json((place / "known.json").read_bytes())
-    except (OSError, ValidationError):
+        # pydantic's own reader of JSON refuses names that are not UTF-8, which live on as surrogates
+        known = TypeAdapter(Known).validate_python(json.loads((place / "known.json").read_bytes()))
+    except (OSError, ValueError):
         return None
     return known if known.schema == SCHEMA and known.path.startswith("/") and (place / "tree").is_dir() else None
 
