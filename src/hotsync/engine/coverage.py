@@ -59,7 +59,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
     points = newest.datasets if newest else ()
     profiles, pausing = own_profiles(paths), pauses(settings)
     servers = read_servers(paths.root, paused_units(profiles))
-    live = {server.name: server.fault for server in servers if pausing and server.fault}
+    live = {server.name: server.fault or server.lost for server in servers if pausing and (server.fault or server.lost)}
     live |= live_of(servers, pausing=pausing)
     say("Reading what packages brought")
     selection = Selection((*side.selection.rules, *_swap_rules(paths)))

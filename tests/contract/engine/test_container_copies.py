@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from hotsync.errors import ProfileError
 from hotsync.model.report import Notice
 from hotsync.profiles.catalog import parse_profile
 from hotsync.sources.frozen import frozen as room
+from hotsync.sources.frozen import moment
 from hotsync.sources.frozen.frozen import Frozen
 from hotsync.sources.frozen.services import PausedUnit
 from hotsync.sources.frozen.store import Known, copy_of
@@ -61,6 +63,34 @@ def test_a_server_that_does_not_run_is_copied_as_it_lies_and_the_copy_is_shown(p
     assert (frozen.covers[0].copy / "ibdata1").read_text() == "as it lies now"
 
 
+def test_a_copy_that_cannot_be_read_back_is_a_fault_by_name_and_never_passes_for_a_fresh_one(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_moment = moment.copy_moment
+
+    def damaged(*words: Any) -> float:
+        taken_at = copy_moment(*words)
+        for known in paths.frozen.glob("*/known.json"):
+            known.write_text("damaged")
+        return taken_at
+
+    monkeypatch.setattr(room, "copy_moment", damaged)
+    frozen, text = shown(paths, Settings())
+    assert (frozen.covers, text) == ([], "as it lies now")
+    assert [(point.name, point.taken_at, point.stale_since > 0) for point in frozen.points] == [(NAME, 0.0, True)]
+    assert [error.exit_code for error in frozen.failed] == [7]
+
+
+def test_where_a_table_has_a_name_that_is_not_utf_8_the_folder_is_copied_as_any_other(paths: Paths) -> None:
+    odd = "caf\udce9.ibd"
+    (paths.root / "srv/shop-db" / odd).write_text("odd")
+    for _ in range(2):
+        frozen, _text = shown(paths, Settings())
+        assert (frozen.failed, [point.stale_since for point in frozen.points]) == ([], [0.0])
+        (cover,) = frozen.covers
+        assert (cover.copy / odd).read_text() == "odd"
+
+
 def test_a_preview_shows_what_the_last_run_copied(paths: Paths) -> None:
     with Shadows(paths, CLOCK, make=False) as shadows:
         show_last_copies(paths, Settings(), SELECTED, shadows)
@@ -93,7 +123,7 @@ def test_a_folder_that_is_gone_or_no_longer_carried_has_no_copy_any_more(paths: 
 def test_a_file_system_that_is_mounted_in_the_folder_is_a_fault_by_name(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "read_mounts", lambda: [Mount(f"{paths.root}/srv/shop-db/inner", "ext4", "x", "/")])
+    monkeypatch.setattr(moment, "read_mounts", lambda: [Mount(f"{paths.root}/srv/shop-db/inner", "ext4", "x", "/")])
     frozen, text = shown(paths, Settings())
     assert "mounted inside" in frozen.failed[0].sentence
     assert (text, [point.stale_since for point in frozen.points]) == ("as it was copied", [1.0])

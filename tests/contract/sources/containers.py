@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.sources.frozen.frozen import Frozen, copy_frozen
 from hotsync.system import command
-from hotsync.system.clock import SystemClock
+from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.namespace import PrivateMounts
+from hotsync.system.paths import Paths
+from hotsync.system.processes import everyone, sees_our_root
+from tests.contract.sources import servers
 
 CGROUPS = Path("/sys/fs/cgroup")
 _LINKS = ("bin", "lib", "lib64", "sbin")
 _UP_SECONDS = 120.0
+_STORAGE = "var/lib/containers/storage"
+_CARRIED = ("srv/", f"{_STORAGE}/volumes/")
+CLOCK = SystemClock()
 
 
 @dataclass
@@ -55,6 +63,11 @@ class Engine:
     folder: Path
     storage: Path
 
+    @property
+    def group(self) -> str:
+        """The cgroup of all its containers, which is nobody else's."""
+        return f"test-{self.folder.name}"
+
     def run(self, *words: str) -> str:
         return command.run(
             ["podman", "--root", str(self.storage), "--runroot", str(self.folder / "run"),
@@ -63,8 +76,11 @@ class Engine:
         ).text  # fmt: skip
 
     @contextmanager
-    def container(self, name: str, volume: Path, inside: str, argv: Sequence[str], *more: str) -> Iterator[Container]:
-        """Start a program in a container, in which `volume` lies at `inside`."""
+    def container(
+        self, name: str, volume: Path, inside: str, argv: Sequence[str], *more: str, layered: bool = False
+    ) -> Iterator[Container]:
+        """Start a program in a container, in which `volume` lies at `inside`; `layered`: what it writes elsewhere goes
+        to a layer of its own, as with an image."""
         root = self.folder / f"root-{name}"
         for folder in ("etc", "proc", "sys", "dev", "tmp", "run", "usr", inside.strip("/")):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -74,9 +90,10 @@ class Engine:
             shutil.copy(f"/etc/{file}", root / "etc" / file)
         # privileged: the kernels of some test machines let nobody write the rules for devices
         self.run(
-            "run", "--detach", "--name", name, "--network", "none", "--privileged", "--pids-limit", "0",
+            "run", "--detach", "--name", name, "--cgroup-parent", f"/{self.group}",
+            "--network", "none", "--privileged", "--pids-limit", "0",
             *_LIMITS, "--volume", "/usr:/usr:ro", "--volume", f"{volume}:{inside}", *more,
-            "--rootfs", str(root), *argv,
+            "--rootfs", f"{root}:O" if layered else str(root), *argv,
         )  # fmt: skip
         try:
             yield Container(self, name, volume)
@@ -93,9 +110,48 @@ def engine(folder: Path, storage: Path) -> Iterator[Engine]:
             stack.enter_context(PrivateMounts())
             command.run(["umount", "--recursive", "--lazy", str(CGROUPS)])
             command.run(["mount", "-t", "cgroup2", "none", str(CGROUPS)])
-        yield Engine(folder, storage)
-        for group in sorted(CGROUPS.glob("libpod_parent/**/"), reverse=True):
+        podman = Engine(folder, storage)
+        yield podman
+        # no other engine's: tests of several kinds may run beside each other
+        for group in sorted(CGROUPS.glob(f"{podman.group}/**/"), reverse=True):
             os.rmdir(group)
+
+
+@dataclass
+class Master:
+    """A MASTER's root, of which /srv and Podman's volumes are carried, and Podman."""
+
+    paths: Paths
+    engine: Engine
+
+    def copied(self, seconds: float = 600.0, elsewhere: tuple[str, ...] = (), clock: Clock = CLOCK) -> Frozen:
+        """Copy all databases in containers."""
+        with self._processes() as proc:
+            return copy_frozen(
+                self.paths, clock, lambda path: path.startswith(_CARRIED),
+                seconds=seconds, elsewhere=elsewhere, proc=proc,
+            )  # fmt: skip
+
+    @contextmanager
+    def _processes(self) -> Iterator[Path]:
+        """A /proc without the containers of anybody else, whose tests may run beside these."""
+        numbers = self.engine.run("ps", "--all", "--quiet", "--no-trunc").split()
+        with tempfile.TemporaryDirectory() as folder:
+            for process, _, cgroup in everyone():
+                if any(number in cgroup for number in numbers) or sees_our_root(process):
+                    Path(folder, process.name).symlink_to(process)
+            yield Path(folder)
+
+
+@contextmanager
+def master() -> Iterator[Master]:
+    """A MASTER without containers, for the block."""
+    with servers.open_folder() as folder:
+        root = folder / "host"
+        for path in ("srv", "var/lib/hotsync", _STORAGE):
+            (root / path).mkdir(parents=True)
+        with engine(folder, root / _STORAGE) as podman:
+            yield Master(Paths(root), podman)
 
 
 def is_still(group: Path) -> bool:
@@ -105,8 +161,7 @@ def is_still(group: Path) -> bool:
 
 def wait_for(path: Path, container: Container) -> None:
     """Wait until a server has made its socket."""
-    clock = SystemClock()
-    until = clock.monotonic() + _UP_SECONDS
+    until = CLOCK.monotonic() + _UP_SECONDS
     while not path.exists():
-        assert clock.monotonic() < until, container.engine.run("logs", container.name)
-        clock.sleep(0.1)
+        assert CLOCK.monotonic() < until, container.engine.run("logs", container.name)
+        CLOCK.sleep(0.1)

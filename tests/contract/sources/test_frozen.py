@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,19 @@ import pytest
 from hotsync.changes.detect import Detection, detect, mount_table
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
-from hotsync.sources.frozen import frozen as frozen_room
-from hotsync.sources.frozen.frozen import Frozen, copy_frozen
+from hotsync.sources.frozen import moment
+from hotsync.sources.frozen.frozen import Frozen
 from hotsync.sources.frozen.pause import NotPaused, paused
 from hotsync.sources.shadows.shadows import Shadows
 from hotsync.system import command
-from hotsync.system.clock import Clock, SystemClock
-from hotsync.system.paths import Paths
+from hotsync.system.clock import SystemClock
 from tests.contract.sources import containers, killed_runs, servers
-from tests.contract.sources.containers import Container, Engine
+from tests.contract.sources.containers import Container, Master
 from tests.unit.changes.support import selection
 
 # each run starts servers, which wait for the disk
 pytestmark = pytest.mark.timeout(900)
 
-PROC = Path("/proc")
 INSIDE = "/var/lib/mysql"
 CLOCK = SystemClock()
 TRANSFERS = """
@@ -73,27 +70,10 @@ class Later(SystemClock):
         return super().now_ns() + 3600 * 10**9
 
 
-@dataclass
-class Master:
-    """A MASTER's root, of which /srv is carried, and Podman."""
-
-    paths: Paths
-    engine: Engine
-
-    def copied(self, seconds: float = 600.0, elsewhere: tuple[str, ...] = (), clock: Clock = CLOCK) -> Frozen:
-        return copy_frozen(
-            self.paths, clock, lambda path: path.startswith("srv/"), seconds=seconds, elsewhere=elsewhere, proc=PROC
-        )
-
-
 @pytest.fixture(scope="module")
 def host() -> Iterator[Master]:
-    with servers.open_folder() as folder:
-        root = folder / "host"
-        for path in ("srv", "var/lib/hotsync", "var/lib/containers"):
-            (root / path).mkdir(parents=True)
-        with containers.engine(folder, root / "var/lib/containers/storage") as engine:
-            yield Master(Paths(root), engine)
+    with containers.master() as host:
+        yield host
 
 
 @pytest.fixture
@@ -216,7 +196,7 @@ def test_what_did_not_change_is_not_paused_and_keeps_its_copy(
     def refuse(*_: object) -> None:
         raise AssertionError("it was paused")
 
-    monkeypatch.setattr(frozen_room, "paused", refuse)
+    monkeypatch.setattr(moment, "paused", refuse)
     frozen = master.copied(clock=Later())
     assert (frozen.failed, [one.path for one in frozen.covers]) == ([], ["srv/shop-db"])
     assert files_of(cover.copy) == copied
@@ -290,6 +270,7 @@ def test_systemd_is_asked_to_let_it_go_on_and_what_it_would_run_does_that(
         assert "--on-active=620s" in start
         command.run(start[start.index("--") + 1 :])
         assert not containers.is_still(group)
+        assert list((master.paths.run / "paused").iterdir()) == []
         with pytest.raises(NotPaused):
             confirm()
 

@@ -355,6 +355,31 @@ def test_one_in_whose_folders_another_program_writes_is_not_taken_for_still(path
         assert of(copied(paths), MONGOD)[1] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("view", "place", "is_alone"),
+    [
+        # what a container has at the same path is another file
+        ('mount -t tmpfs none "$0"', "$0", True),
+        # and these are the server's, at another path
+        ('mount --bind "$0" /mnt', "/mnt", False),
+        ('mount --bind "$0/.." /mnt && mount -t tmpfs none "$0"', "/mnt/beside", False),
+    ],
+)
+def test_whose_file_another_program_writes_is_told_by_the_file_and_not_by_what_it_calls_it(
+    paths: Paths, inner: Path, view: str, place: str, is_alone: bool
+) -> None:
+    with service("mongod.service", "daemon") as run, service("shop.service", "root") as other:
+        mongod(paths, run, inner)
+        beside = own_folder(inner.parent / "beside", "daemon")
+        script = f'{view} && exec /bin/sleep 1000 >>"{place}/orders"'
+        other.start(["unshare", "--mount", "/bin/sh", "-ec", script, str(beside)], paths.root / "copies")
+        while [Path(f"/proc/{pid}/comm").read_text() for pid in other.pids()] != ["sleep\n"]:
+            CLOCK.sleep(0.05)
+        frozen = copied(paths)
+        assert list(frozen.live) == ([] if is_alone else [MONGOD])
+        assert [cover.path for cover in frozen.covers] == (["var/lib/mongodb"] if is_alone else [])
+
+
 def test_a_pause_is_shorter_than_what_the_watchdog_of_its_unit_bears(paths: Paths, inner: Path) -> None:
     with service("mongod.service", "daemon") as run:
         mongod(paths, run, inner, {"WATCHDOG_USEC": "40000000"})

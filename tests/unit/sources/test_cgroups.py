@@ -54,7 +54,8 @@ def test_a_containers_own_cgroup_is_known_by_its_name(
     place = tmp_path / "all" / group.lstrip("/")
     place.mkdir(parents=True)
     (place / "cgroup.freeze").write_text("0\n")
-    assert container_group(f"0::{path}\n", unified(tmp_path)) == ContainerGroup(key, name, place)
+    unit = "db.service" if "/db.service/" in path else ""
+    assert container_group(f"0::{path}\n", unified(tmp_path)) == ContainerGroup(key, name, place, unit)
 
 
 @pytest.mark.parametrize("path", ["/", "/system.slice/mariadb.service", "/user.slice/user-0.slice/session-1.scope"])

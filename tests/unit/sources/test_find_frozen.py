@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from hotsync.sources.frozen import find
 from hotsync.sources.frozen.find import Server, read_contained
+from hotsync.system import command
 from hotsync.system.mounts import Mount, read_mounts
 
 NUMBER = "ab" * 32
@@ -45,6 +47,13 @@ class World:
         (folder / "root").symlink_to(self.inside)
         (folder / "cwd").symlink_to(cwd)
         (folder / "mountinfo").write_text(table)
+
+    def run_by(self, unit: str) -> None:
+        """Have Podman run the container in a unit, as a quadlet is."""
+        group = self.folder / f"cgroup/system.slice/{unit}/libpod-payload-{NUMBER}"
+        group.parent.mkdir(parents=True)
+        self.group = self.group.rename(group)
+        (self.proc / "10/cgroup").write_text(f"0::/system.slice/{unit}/libpod-payload-{NUMBER}\n")
 
     def servers(self) -> tuple[Server, ...]:
         return read_contained(self.folder, self.proc)
@@ -111,3 +120,57 @@ def test_podmans_containers_have_the_names_that_it_keeps(world: World) -> None:
     (kept / "containers.json").write_text(json.dumps([{"id": NUMBER, "names": ["wiki-db"]}]))
     (server,) = world.servers()
     assert server.name == "mariadbd in container wiki-db"
+
+
+def test_files_in_a_layer_are_a_containers_own_though_docker_mounts_it_on_the_host(world: World) -> None:
+    (world.inside / "var/lib/mysql").unlink()
+    (world.inside / "var/lib/mysql").mkdir()
+    world.mounts.append(Mount(str(world.inside), "overlay", "overlay", "/", "rw", "0:50"))
+    world.process(10, "/var/lib/mysql", LAYER)
+    (server,) = world.servers()
+    assert (server.folders, "give it a volume" in server.fault) == ((), True)
+    # of a container that is a plain folder, as LXC's are, they are carried
+    world.mounts[-1] = Mount("/", "ext4", "/dev/sda1", "/", "rw", "8:1")
+    (world.proc / "10/mountinfo").write_text(f"1 0 8:1 {world.inside} / rw - ext4 /dev/sda1 rw\n")
+    (server,) = world.servers()
+    assert (server.folders, server.fault) == ((f"{world.inside}/var/lib/mysql",), "")
+
+
+def test_a_redis_in_a_volume_without_a_name_is_copied_and_named(world: World) -> None:
+    volume = world.folder / "var/lib/docker/volumes" / NUMBER / "_data"
+    volume.mkdir(parents=True)
+    (world.inside / "data").symlink_to(volume)
+    nameless = VOLUME.replace("volumes/shop", f"var/lib/docker/volumes/{NUMBER}/_data").replace("var/lib/mysql", "data")
+    world.process(10, "/data", LAYER + nameless, "redis-server")
+    (server,) = world.servers()
+    assert (server.folders, server.fault) == ((str(volume),), "")
+    assert "name it in the compose file" in server.lost
+
+
+def test_a_container_is_paused_no_longer_than_what_it_was_told_of_a_watchdog_bears(world: World) -> None:
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    (world.proc / "10/environ").write_text("HOME=/\0WATCHDOG_USEC=40000000\0")
+    (server,) = world.servers()
+    assert server.seconds == 10.0
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("WatchdogUSec=30s\n", 7.5), ("WatchdogUSec=1min 30s\n", 22.5), ("WatchdogUSec=0\n", math.inf),
+     ("WatchdogUSec=infinity\n", math.inf), ("WatchdogUSec=1d\n", 21600.0), ("WatchdogUSec=500ms\n", 0.125)],
+)  # fmt: skip
+def test_a_container_that_a_unit_runs_is_paused_no_longer_than_the_units_watchdog_bears(
+    world: World, monkeypatch: pytest.MonkeyPatch, said: str, seconds: float
+) -> None:
+    asked: list[list[str]] = []
+
+    def answer(argv: list[str]) -> command.Completed:
+        asked.append(argv)
+        return command.Completed(0, said.encode(), b"")
+
+    monkeypatch.setattr(command, "run", answer)
+    world.process(10, "/var/lib/mysql", LAYER + VOLUME)
+    world.run_by("shop-db.service")
+    (server,) = world.servers()
+    assert server.seconds == seconds
+    assert asked == [["systemctl", "show", "--property=WatchdogUSec", "--", "shop-db.service"]]

@@ -32,12 +32,14 @@ class ServiceGroup:
 class ContainerGroup:
     """The cgroup of a container: what tells it apart, a name if the cgroup has it, and where it is paused.
 
-    `key` is the container's number where it has one. `place` is None where the kernel lets nobody pause it.
+    `key` is the container's number where it has one. `place` is None where the kernel lets nobody pause it. `unit` is
+    the system's service in which its engine runs it, "" if there is none.
     """
 
     key: str
     name: str
     place: Path | None
+    unit: str = ""
 
 
 def container_group(cgroup: str, mounts: Iterable[Mount]) -> ContainerGroup | None:
@@ -46,7 +48,10 @@ def container_group(cgroup: str, mounts: Iterable[Mount]) -> ContainerGroup | No
     Of a host with both kinds of cgroups it is the one in which the container engine has put the process.
     """
     found = _paused_best(cgroup, mounts, _named)
-    return ContainerGroup(*found[0], found[1]) if found is not None else None
+    if found is None:
+        return None
+    (key, name, unit), place = found
+    return ContainerGroup(key, name, place, unit)
 
 
 def service_group(cgroup: str, mounts: Iterable[Mount]) -> ServiceGroup | None:
@@ -122,14 +127,16 @@ def _service(path: str) -> tuple[str, str] | None:
     return unit, "/" + "/".join(parts[: slices + 1])
 
 
-def _named(path: str) -> tuple[tuple[str, str], str] | None:
-    """Given the path of a cgroup, return key and name of the innermost container on it, and its own path."""
+def _named(path: str) -> tuple[tuple[str, str, str], str] | None:
+    """Given the path of a cgroup, return key, name and unit of the innermost container on it, and its own path."""
     parts = path.split("/")
     for count in range(len(parts), 0, -1):
         match = _CONTAINER.fullmatch(parts[count - 1])
         if match is not None:
             name = match["lxc"] or match["machine"] or ""
-            return (match["number"] or name, name), "/".join(parts[:count])
+            above = next((part for part in parts[1:count] if not part.endswith(".slice")), "")
+            unit = above if above.endswith(".service") and parts[1] != "user.slice" else ""
+            return (match["number"] or name, name, unit), "/".join(parts[:count])
     return None
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.sources.frozen.cgroups import ContainerGroup, container_group, is_all_inside
+from hotsync.sources.frozen.kept import Kept, note_kept, outermost
 from hotsync.sources.frozen.programs import SERVERS, running
+from hotsync.sources.frozen.watchdog import patience_of, patience_within
 from hotsync.system.mounts import Mount, read_mounts
 from hotsync.system.processes import sees_another_root
 
 _PODMAN = ("var/lib/containers/storage", "home/*/.local/share/containers/storage")
-_NO_DATA = frozenset(("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "devtmpfs"))
-_SHALLOW = 2
 _IN = " in container "
 """What stands in the name of a server in a container, and in no other's."""
+_INSIDE = "its files lie in the container itself, which is not carried: give it a volume"
+_SOME_INSIDE = "some of its files lie in the container itself, which is not carried: give them a volume"
+_NAMELESS = "its files lie in a volume without a name, which no container finds again: name it in the compose file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class Server:
     """A database server in a container or a service: its name in a person's words, where it is paused, its folders.
 
     `folders` are paths of this host. `fault` says why its files cannot be copied soundly ("": they can). `apart`:
-    nobody can pause it as it runs, so they are copied while they are written. `service`: it is in no container, and
-    `seconds` is for how long at most it may be paused, whatever is set.
+    nobody can pause it as it runs, so they are copied while they are written. `service`: it is in no container.
+    `seconds` is for how long at most it may be paused, whatever is set. `lost` says which of its files are of no use
+    after a promotion, though all that can be is copied ("": none). `reach` are the folders in which it may still write
+    what it has kept there before, though nothing of that is open now.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Server:
     apart: bool = False
     service: bool = False
     seconds: float = math.inf
+    lost: str = ""
+    reach: tuple[str, ...] = field(default=(), compare=False)
 
 
 def is_among(name: str, given: Collection[str]) -> bool:
@@ -89,83 +93,20 @@ def _server(
     try:
         if not is_all_inside(group.place, proc):
             return Server(name, None, (), "programs of this host are in the cgroup of its container")
+        seconds = patience_within(group.place, proc)
     except OSError:
         return None
-    found: set[str] = set()
+    kept = Kept()
     for process in processes:
         with suppress(OSError):  # PostgreSQL's come and go
-            found.update(_folders(process, mounts))
-    if not found:
-        return None
-    outer = outermost(found - {""})
-    fault = "" if outer else "its files lie in the container itself, which is not carried: give it a volume"
-    return Server(name, group.place, outer, fault)
-
-
-def outermost(folders: Iterable[str]) -> tuple[str, ...]:
-    """Return those folders that lie in no other of them, in order."""
-    every = sorted(folders)
-    return tuple(path for path in every if not any(path.startswith(f"{other}/") for other in every))
-
-
-def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
-    """Return the folders of this host in which a process in a container keeps its files, "" for one not of it."""
-    mounts = read_mounts(process)
-    written: dict[str, list[str]] = {}
-    by_point = {mount.point: mount for mount in mounts}  # of one over another the last one counts
-    for path, _ in held_for_writing(process):
-        if (mount := mount_of(path, by_point)) is not None:
-            written.setdefault(mount.point, []).append(path)
-    home = os.readlink(process / "cwd")
-    # it works from where its files are; what it writes elsewhere is found by what it has open
-    if home != "/" and (mount := mount_of(home, by_point)) is not None:
-        written.setdefault(mount.point, []).append(home)
-    for point, paths in written.items():
-        path = _top(point, paths, home)
-        yield on_host(process, by_point[point], path, host) if path else ""
-
-
-def _top(point: str, paths: Sequence[str], home: str) -> str:
-    """Given a mount in a container and what is written in it, return the folder that holds it, "" for too much."""
-    if home != "/" and all(path == home or path.startswith(f"{home}/") for path in paths):
-        return home
-    if point != "/":
-        return point
-    if home in paths:
-        return home
-    above = os.path.commonpath([os.path.dirname(path) for path in paths])
-    return above if len(above.strip("/").split("/")) >= _SHALLOW else ""
-
-
-def mount_of(path: str, by_point: Mapping[str, Mount]) -> Mount | None:
-    """Given a path and what is mounted, return the mount in which it lies; None if it is none that keeps data."""
-    point = path
-    while point not in by_point:
-        if point in ("/", ""):
-            return None
-        point = os.path.dirname(point)
-    return by_point[point] if by_point[point].kind not in _NO_DATA else None
-
-
-def on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) -> str:
-    """Given a folder as a process sees it, and its mount, return the path at which this host has it, or ""."""
-    inside = _joined(mount.subtree, path.removeprefix(mount.point))
-    theirs = os.stat(f"{process}/root{path}")
-    if not stat.S_ISDIR(theirs.st_mode):
-        return ""
-    for other in host:
-        above = other.subtree.rstrip("/")
-        if other.device == mount.device and (inside == above or inside.startswith(f"{above}/")):
-            here = _joined(other.point, inside.removeprefix(above))
-            with suppress(OSError):
-                ours = os.lstat(here)
-                if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
-                    return here
-    return ""
-
-
-def _joined(folder: str, below: str) -> str:
-    return f"{folder.rstrip('/')}/{below.strip('/')}".rstrip("/") or "/"
+            note_kept(kept, program, process, mounts)
+    if not kept.folders:
+        return Server(name, group.place, (), _INSIDE) if kept.inside or kept.perhaps else None
+    lost = [_SOME_INSIDE] * kept.inside + [_NAMELESS] * kept.nameless
+    seconds = min(seconds, patience_of(group.unit)) if group.unit else seconds
+    return Server(
+        name, group.place, outermost(kept.folders), seconds=seconds, lost="; ".join(lost), reach=tuple(kept.reach)
+    )
 
 
 def container_name(root: Path, number: str) -> str:

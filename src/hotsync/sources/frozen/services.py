@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import stat
@@ -14,8 +13,11 @@ from pathlib import Path
 from hotsync.backends.coverage_processes import held_for_writing
 from hotsync.model.machine_units import base_reason
 from hotsync.sources.frozen.cgroups import ServiceGroup, other_in, pids_in, service_group
-from hotsync.sources.frozen.find import Server, mount_of, on_host, outermost, read_contained
+from hotsync.sources.frozen.find import Server, read_contained
+from hotsync.sources.frozen.kept import outermost
+from hotsync.sources.frozen.places import file_on_host, mount_of, mounts_of, on_host
 from hotsync.sources.frozen.programs import NEVER_DUMPED, running
+from hotsync.sources.frozen.watchdog import patience_within
 from hotsync.system.mounts import Mount, read_mounts
 from hotsync.system.processes import PROC, sees_our_root, user_of
 
@@ -23,9 +25,6 @@ _WAYS = re.compile(
     r"(?:openvpn|wg-quick|strongswan|ipsec|stunnel|pppd?|xl2tpd|zerotier|slapd|named|bind9|unbound|dnsmasq)\b"
 )
 """Units that the line to the SLAVE or a look-up of ours may need, besides those of the machine itself."""
-_WATCHDOG = re.compile(rb"(?:^|\0)WATCHDOG_USEC=([0-9]+)(?:\0|$)")
-_PART = 4
-"""A service says that it lives twice in its watchdog's time; a pause may last a part of what is left of that."""
 _NOT_KNOWN = "which folders are its own is not known: name them and its unit in a profile of yours, as [[paused]]"
 
 
@@ -68,9 +67,9 @@ def _read_services(root: Path, units: Sequence[PausedUnit], proc: Path) -> Itera
         if server.apart or group is None:
             yield server
         elif (unit := told.get(group.unit)) is not None:
-            yield _alone(_as_told(root, server, unit), proc)
+            yield _alone(_as_told(root, server, unit), proc, mounts)
         elif (whole := _as_found(server, processes, mounts)) is not None:
-            yield _alone(whole, proc)
+            yield _alone(whole, proc, mounts)
 
 
 def _server(proc: Path, program: str, group: ServiceGroup | None, processes: Sequence[Path]) -> Server:
@@ -87,13 +86,13 @@ def _server(proc: Path, program: str, group: ServiceGroup | None, processes: Seq
     try:
         if other := other_in(group.place, proc):
             return replace(server, apart=True, fault=f"it cannot be paused alone: {other}")
-        seconds = min((_patience(proc / pid) for pid in pids_in(group.place)), default=server.seconds)
+        seconds = patience_within(group.place, proc)
     except OSError:
         return replace(server, apart=True, fault="its processes cannot be looked at")
     return replace(server, place=group.place, seconds=seconds)
 
 
-def _alone(server: Server, proc: Path) -> Server:
+def _alone(server: Server, proc: Path, mounts: Sequence[Mount]) -> Server:
     """Given a server with its folders, return it, as one that cannot be paused if somebody else writes in them."""
     if server.place is None:
         return server
@@ -101,11 +100,13 @@ def _alone(server: Server, proc: Path) -> Server:
         own = frozenset(pids_in(server.place))
     except OSError:
         own = frozenset[str]()
+    folders = tuple(f"{os.path.realpath(folder)}/" for folder in server.folders)
     for process, program, _ in running(proc):
         for path, _ in held_for_writing(process) if process.name not in own else ():
-            if any(path.startswith(f"{folder}/") for folder in server.folders):
-                fault = f"{program}, which would not be paused with it, writes in its folders, too"
-                return replace(server, place=None, folders=(), apart=True, fault=fault)
+            with suppress(OSError):  # what a container has at the same path is another file
+                if any(here.startswith(folders) for here in file_on_host(process, path, mounts)):
+                    fault = f"{program}, which would not be paused with it, writes in its folders, too"
+                    return replace(server, place=None, folders=(), apart=True, fault=fault)
     return server
 
 
@@ -114,7 +115,7 @@ def _as_told(root: Path, server: Server, unit: PausedUnit) -> Server:
     top = os.path.realpath(root).rstrip("/")
     there = [path for folder in unit.folders if os.path.isdir(path := f"{top}{os.path.normpath(folder)}")]
     if there:
-        return replace(server, folders=outermost(there))
+        return replace(server, folders=outermost(there), reach=tuple(there))
     return replace(
         server, place=None, fault=f"{', '.join(unit.folders)} is not there: where its files lie is not known"
     )
@@ -127,7 +128,7 @@ def _as_found(server: Server, processes: Iterable[Path], mounts: Sequence[Mount]
         with suppress(OSError):
             found.update(_folders(process, mounts))
     if found - {""}:
-        return replace(server, folders=outermost(found - {""}))
+        return replace(server, folders=outermost(found - {""}), reach=("/",))
     if not any(process.exists() for process in processes):
         return None
     return replace(server, place=None, apart=True, fault=_NOT_KNOWN)
@@ -143,7 +144,7 @@ def _folders(process: Path, host: Sequence[Mount]) -> Iterator[str]:
     user = user_of(process)
     if not user:
         return
-    by_point = {mount.point: mount for mount in read_mounts(process)}  # of one over another the last one counts
+    by_point = mounts_of(process)
     for folder in {_outermost(process, path, user) for path in _used(process)} - {""}:
         if (mount := mount_of(folder, by_point)) is not None:
             yield on_host(process, mount, folder, host)
@@ -180,12 +181,3 @@ def _outermost(process: Path, path: str, user: int) -> str:
             break
         path = os.path.dirname(path)
     return found
-
-
-def _patience(process: Path) -> float:
-    """Return for how many seconds at most a process may be paused before systemd takes its service for dead."""
-    try:
-        found = _WATCHDOG.search((process / "environ").read_bytes())
-    except OSError:
-        found = None
-    return int(found[1]) / 1e6 / _PART if found else math.inf
