@@ -23,7 +23,7 @@ ALONE = (
 """Tests that count what is left on the whole machine, or measure instants: one after the other, never two at once, and
 in this order, in which the first of them have no lab beside them."""
 
-PAUSING = ("tests/contract/sources/test_frozen.py", "tests/contract/sources/test_paused_services.py")
+PAUSING = tuple(f"tests/contract/sources/test_{name}.py" for name in ("frozen", "frozen_volumes", "paused_services"))
 """Tests that copy every database on this machine that can be paused: each would find the other's."""
 
 PIECES = ("tests/contract/", "tests/docs/", "tests/packaging/")
