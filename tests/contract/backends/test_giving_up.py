@@ -128,6 +128,18 @@ def all_of_6() -> set[str]:
     return {address["local"] for link in shown for address in link["addr_info"]}
 
 
+def test_the_way_into_a_network_of_ipv6_goes_with_its_last_address() -> None:
+    """Also where ways of IPv4 must be given back: the kernel's own of IPv6 name no address."""
+    mine, other = Address("eth7", "2001:db8:9::1", 64), Address("eth7", "2001:db8:8::1", 64)
+    for address in (mine, other):
+        live.add(address)
+    giving_up.give_up((PRODUCTION, OTHER, mine))
+    shown = command.run(["ip", "-6", "route"]).text
+    assert "2001:db8:9::/64" not in shown
+    assert "2001:db8:8::/64" in shown
+    assert f"src {STANDBY.address}" in command.run(["ip", "-4", "route"]).text
+
+
 def test_of_ipv6_global_and_local_ones_are_given_up_and_had_again_and_the_link_local_one_stays() -> None:
     (link_local,) = all_of_6()
     standby = Address("eth7", "2001:db8:9::2", 64)

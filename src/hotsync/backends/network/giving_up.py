@@ -68,11 +68,25 @@ def _bring_back(before: snapshot.Before, gone: tuple[Address, ...]) -> None:
     """
     texts = {address.address for address in gone}
     kept = tuple(address for address in before.addresses if address.address not in texts)
-    routes = tuple(filter(None, (_without_source(route, texts, kept) for route in before.routes)))
+    ways = (route for route in before.routes if not _went_with(route, gone, kept))
+    routes = tuple(filter(None, (_without_source(route, texts, kept) for route in ways)))
     if set(kept) <= set(live.read_addresses()) and set(routes) <= set(before.routes):
         return
     for fault in snapshot.restore(replace(before, addresses=kept, routes=routes)):
         _log.warning("%s", fault)
+
+
+def _went_with(route: str, gone: Iterable[Address], kept: Iterable[Address]) -> bool:
+    """Return whether a route is the kernel's own into a network in which no address stays (of IPv6 it names none)."""
+    words = route.split()
+    if "proto kernel" not in route or "via" in words or "dev" not in words:
+        return False
+    card = words[words.index("dev") + 1]
+
+    def leads_to(address: Address) -> bool:
+        return address.interface == card and str(ipaddress.ip_interface(str(address)).network) in words
+
+    return any(map(leads_to, gone)) and not any(map(leads_to, kept))
 
 
 def _without_source(route: str, gone: Collection[str], kept: Iterable[Address]) -> str:
