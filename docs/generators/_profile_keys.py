@@ -63,6 +63,8 @@ MEANINGS = {
     "databases.names": "Which databases; none means all.",
     "paused.unit": "The service that is paused: `NAME.service`, none that the machine or HotSync needs.",
     "paused.folders": "Where its files lie; those that are not there do not matter as long as one is.",
+    "named.files": "Files of the application's settings. May have wildcards.",
+    "named.pattern": "A regular expression of Python's whose one group is the path of a folder.",
     "services.mute": "Units that must not run on a waiting SLAVE.",
     "services.keep": "Units that run on this server also while it is a SLAVE, whatever the MASTER runs (of an "
     "instance: its template). Counts only in a profile of the SLAVE's own `/etc/hotsync/profiles.d`; cron and its kin "

@@ -9,6 +9,7 @@ NO_PACKAGE = "Debian 12 has no package of it; its maker's is not to be had in th
 
 UNTRIED: Mapping[str, str] = MappingProxyType(
     {
+        "asterisk": "Debian 12 has no package of it.",
         "exim": "Debian installs it only in the place of Postfix, which the lab's servers have.",
         "freepbx": "Debian 12 has neither Asterisk nor FreePBX; FreePBX's own packages are not to be had in the lab.",
         "gitea": NO_PACKAGE,

@@ -48,7 +48,12 @@ class Mute:
         self._root = paths.root
         self._folder = paths.at("/etc/systemd/system")
         self._ask = ask
+        self._firewalls: frozenset[str] = frozenset()
         self._told: frozenset[str] = frozenset()
+
+    def take_firewalls(self, units: Iterable[str]) -> None:
+        """Let these units be muted though a firewall is the machine's: hotsync-slave brought them, and none runs."""
+        self._firewalls |= frozenset(units)
 
     def learn(self, told: Iterable[str]) -> None:
         """Take the MASTER's word for units that its administrator wrote: they are no part of this machine.
@@ -78,7 +83,9 @@ class Mute:
 
         An instance is held by its template's drop-in.
         """
-        wanted = frozenset(unit for unit in self.mutable(units) if UNIT_NAME.match(unit))
+        units = frozenset(units)
+        may = self.mutable(units) | (self._firewalls & units)
+        wanted = frozenset(unit for unit in may if UNIT_NAME.match(unit))
         muted = self.muted()
         instances = {unit for unit in wanted if template_of(unit) != unit and template_of(unit) in muted | wanted}
         return wanted - muted - instances
@@ -123,7 +130,11 @@ class Mute:
     def running(self) -> list[str]:
         """Return the muted units (templates stand for their instances) that are active now."""
         muted = self.muted()
-        return sorted(unit for unit in self._listed("--state=active,activating,reloading") if covers(muted, unit))
+        return sorted(unit for unit in self.active() if covers(muted, unit))
+
+    def active(self) -> frozenset[str]:
+        """Return all units that are active now."""
+        return frozenset(self._listed("--state=active,activating,reloading"))
 
     def related(self, units: Iterable[str]) -> frozenset[str]:
         """Given units, return them with all that starts or stops together with them, as systemd knows it."""

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from hotsync.backends.coverage_certificates import read_certificates
 from hotsync.backends.coverage_containers import read_containers
 from hotsync.backends.coverage_jobs import read_jobs
+from hotsync.backends.coverage_places import read_places
 from hotsync.backends.coverage_processes import read_open_files
 from hotsync.backends.coverage_units import read_listeners, read_units
 from hotsync.backends.coverage_walk import Walk
@@ -20,10 +21,11 @@ from hotsync.backends.passing_ports import passing_ports
 from hotsync.engine.explain import MasterSide, engines_of
 from hotsync.engine.status import holdings
 from hotsync.engine.sync.copies import pauses
-from hotsync.engine.sync.select import own_profiles, paused_units
+from hotsync.engine.sync.select import expand, own_profiles, paused_units
 from hotsync.errors import CommandFailed
 from hotsync.model.coverage.findings import OpenFile
 from hotsync.model.coverage.judge import Judge
+from hotsync.model.coverage.places import Setting
 from hotsync.model.coverage.result import CoverageFacts, ProfileSeen
 from hotsync.model.identity import Role
 from hotsync.model.selection import Action, Rule, Selection, Voice
@@ -89,6 +91,7 @@ def read_coverage(paths: Paths, clock: Clock, role: Role, days: int, say: Teller
         passing=passing_ports(),
         containers=tuple(read_containers(paths.root)),
         certificates=tuple(read_certificates(paths.root, walked.keys)),
+        places=tuple(read_places(paths.root, _settings(profiles), lambda pattern: expand(paths.root, pattern))),
         faults=tuple(faults),
     )
 
@@ -116,6 +119,11 @@ def _seen(profile: Profile) -> ProfileSeen:
         tuple(sorted(engines_of(profile))),
         tuple(dict.fromkeys((*services.start, *services.mute))),
     )
+
+
+def _settings(profiles: Iterable[Profile]) -> Iterator[Setting]:
+    for profile in profiles:
+        yield from (Setting(profile.profile.title, each.files, each.pattern) for each in profile.named)
 
 
 def _below(root: Path, files: Iterable[OpenFile]) -> Iterator[OpenFile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotsync.model.coverage.not_data import reason_of, with_not_data
-from hotsync.model.machine_units import base_reason, is_watcher
+from hotsync.model.machine_units import base_reason, is_firewall, is_watcher
 from hotsync.model.mute import ALWAYS_MUTED, covers
 from hotsync.model.production import is_own
 from hotsync.model.scope import Scope, scope_of
@@ -130,12 +130,12 @@ def explain_unit(facts: UnitFacts) -> UnitAnswer:
 
 
 def _waiting(facts: UnitFacts) -> str:
+    if facts.muted is not None and covers(frozenset(facts.muted), facts.name):
+        return "held: it cannot start before a promotion"
     if reason := base_reason(facts.name, _written(facts)):
-        return f"runs on the SLAVE, too: {reason}"
+        unless = "; held if hotsync-slave installs it" if is_firewall(facts.name) else ""
+        return f"runs on the SLAVE, too: {reason}{unless}"
     if facts.muted is not None:
-        held = covers(frozenset(facts.muted), facts.name)
-        if held:
-            return "held: it cannot start before a promotion"
         return f"not held: {facts.kept or 'nothing says that it is production'}"
     if facts.name in ALWAYS_MUTED:
         return "held on the SLAVE: any job there would be the MASTER's"

@@ -231,6 +231,12 @@ def is_watcher(unit: str) -> bool:
     return any(fnmatchcase(unit, pattern) for pattern in WATCHERS)
 
 
+def is_firewall(unit: str) -> bool:
+    """Given a unit, return whether it brings up a firewall: the machine's own, unless hotsync-slave brought it, since
+    that has its package's rules and shuts out whom they do not name."""
+    return base_reason(unit) == "this machine's firewall"
+
+
 def base_reason(unit: str, handmade: Collection[str] = ()) -> str:
     """Given a unit, return why it belongs to the machine and is never muted, or "" if it does not.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$", max_length=64)]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)]
@@ -84,6 +85,26 @@ class Paused(_Strict):
 
     unit: ServiceName
     folders: tuple[AbsolutePath, ...] = Field(min_length=1)
+
+
+def _has_one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError("it must have one group, which is the path")
+    return pattern
+
+
+class Named(_Strict):
+    """Where the application's own settings say that its data lies: `hotsync coverage` names it where no rule does.
+
+    Nothing is carried for it: that takes a rule, since a file that is just being written would take all of it away.
+    """
+
+    files: tuple[AbsolutePath, ...] = Field(min_length=1)
+    pattern: Annotated[str, Field(min_length=3, max_length=500), AfterValidator(_has_one_group)]
 
 
 class Services(_Strict):
@@ -229,6 +250,7 @@ class Profile(_Strict):
     files: Files = Files()
     databases: tuple[Database, ...] = ()
     paused: tuple[Paused, ...] = ()
+    named: tuple[Named, ...] = ()
     services: Services = Services()
     ownership: tuple[Ownership, ...] = ()
     requires: Requires = Requires()

@@ -15,9 +15,11 @@ from hotsync.backends.packages.apt import Apt
 from hotsync.engine.slave.package_facts import Standing
 from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
+from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.packages.checks import check_packages
 from hotsync.model.packages.family import ALSO_RUNS
 from hotsync.model.packages.values import Request, Transaction, Wanted
-from hotsync.model.slave import SlaveOutcome
+from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import MissingPackage, SlaveRun
 from hotsync.system import command
@@ -259,6 +261,29 @@ def test_what_is_older_here_and_cannot_be_had_is_told_as_older_not_as_missing(wo
     assert slave.install(want("app", "1.1", "1.0")) == ("app",)
     assert slave.outcome.missing == {}
     assert slave.outcome.behind == {"app": "1.0 is here, and 1.1 can be had nowhere"}
+
+
+def test_a_package_that_would_take_the_place_of_this_servers_own_comes_when_a_person_types_what_the_hint_says(
+    world: AptRoot,
+) -> None:
+    world.install("exim", "1.0")
+    world.offer("postfix", Conflicts="exim")
+    world.offer("postfix-maps", Depends="postfix")
+    slave = Slave(world)
+    assert slave.install(want("postfix"), want("postfix-maps")) == ("postfix", "postfix-maps")
+    missing, *_ = check_packages(SlaveFacts(RoleRecord(Role.SLAVE), 1), slave.outcome, slave.apt.hints, False)
+    assert "If nobody needs exim here: `apt-get install postfix postfix-maps` removes that" in missing.hint
+    command.run(slave.apt._apt("apt-get", "-q", "-y", "install", "postfix", "postfix-maps"))
+    assert slave.versions == {"postfix": "1.0", "postfix-maps": "1.0"}
+
+
+def test_a_firewall_is_muted_as_it_comes_and_not_with_an_update_of_this_servers_own(world: AptRoot) -> None:
+    world.install("own", "1.0")
+    world.offer("own", "1.1", units=("nftables.service",))
+    world.offer("firewall", units=("firewalld.service",))
+    slave = Slave(world)
+    assert slave.install(want("own", "1.1", "1.0"), want("firewall")) == ()
+    assert slave.mute.muted() == {"firewalld.service"}
 
 
 def test_an_update_of_what_this_server_brought_itself_mutes_none_of_its_units(world: AptRoot) -> None:

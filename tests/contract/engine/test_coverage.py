@@ -200,6 +200,26 @@ def test_containers_of_podman_are_told_with_what_they_keep_in_unknown_places(pat
     assert found["/data/db"]["by"] == ["podman container db"]
 
 
+def test_homes_and_what_settings_name_outside_of_the_rules_are_told_whatever_their_age(paths: Paths) -> None:
+    plant(
+        paths, "/etc/passwd", "anna:x:1000:1000::/home/people/anna:/bin/bash\ncarl:x:1001:1001::/home/carl:/bin/bash\n"
+    )
+    plant(
+        paths,
+        "/var/www/nextcloud/config/config.php",
+        "<?php $CONFIG = array('datadirectory' => '/big/nextcloud', 'trusted_domains' => array());\n",
+    )
+    for file in ("/data/users/anna/old", "/big/nextcloud/anna/old", "/home/carl/old"):
+        os.utime(plant(paths, file), (OLD, OLD))
+    os.symlink("../data/users", paths.at("/home/people"))  # a run follows no link: what it leads to is not carried
+    found = ask()["found"]
+    assert found["/data/users/anna"]["by"] == ["anna"]
+    assert found["/big/nextcloud"]["by"] == ["Nextcloud, /var/www/nextcloud/config/config.php"]
+    assert {found[path]["kind"] for path in ("/data/users/anna", "/big/nextcloud")} == {"folder"}
+    plant(paths, "/etc/backup-data.d/own.include", "/data/users\n/big/nextcloud\n")
+    assert not {"/data/users/anna", "/big/nextcloud"} & set(ask()["found"])
+
+
 def test_a_program_that_gives_no_answer_is_a_fault_and_not_nothing(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -25,4 +25,4 @@ def test_freepbx_without_its_databases_is_a_warning(tmp_path: Path, databases: s
     host = SyncHost.of_this_machine(paths, SystemClock())
     seen = host.preview(lambda *_: None)
     named = [notice.sentence for notice in seen.notices if notice.code == "databases.needed"]
-    assert [sentence.partition(":")[0] for sentence in named] == ["FreePBX and Asterisk"] * warned
+    assert [sentence.partition(":")[0] for sentence in named] == ["FreePBX"] * warned

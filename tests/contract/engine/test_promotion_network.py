@@ -18,12 +18,15 @@ from hotsync.engine.network.rollback import Rollback
 from hotsync.engine.promotion import host as promotion_host
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.network import PromotionNetwork, network_files
+from hotsync.engine.promotion.prepared_etc import PREPARED
 from hotsync.errors import NotReady
 from hotsync.flows import promote
 from hotsync.flows.promote_answers import Answers
+from hotsync.model.facts import MasterFacts, NetworkFacts
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
+from hotsync.state.facts import SPOOL_IN_TREE, render_facts
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -122,6 +125,23 @@ def claimed(tmp_path: Path) -> tuple[Paths, PromotionParts]:
     paths.state.mkdir(parents=True)
     document.save_promotion(paths, PROMOTION)
     return paths, promotion_host.build(paths)
+
+
+@pytest.mark.parametrize("choice", [NetworkChoice.MASTERS, NetworkChoice.KEEP])
+def test_the_prepared_etc_looks_names_up_where_the_masters_link_leads_nowhere(
+    tmp_path: Path, choice: NetworkChoice
+) -> None:
+    paths, parts = claimed(tmp_path)
+    etc, tree = paths.at("/etc"), paths.replica / "tree"
+    for folder in (etc, tree / "etc", tree / SPOOL_IN_TREE / "facts"):
+        folder.mkdir(parents=True)
+    (etc / "resolv.conf").write_text("nameserver 198.51.100.1\n")
+    os.symlink("../run/systemd/resolve/stub-resolv.conf", tree / "etc/resolv.conf")
+    told = MasterFacts(network=NetworkFacts(dns=("192.0.2.53",)))
+    (tree / SPOOL_IN_TREE / "facts/network.json").write_bytes(render_facts(told)["network.json"])
+    parts.etc.prepare(replace(PROMOTION, network=replace(PLAN, choice=choice)))
+    prepared = (tmp_path / PREPARED / "resolv.conf").read_text().splitlines()
+    assert prepared[-1] == ("nameserver 192.0.2.53" if choice is NetworkChoice.MASTERS else "nameserver 198.51.100.1")
 
 
 def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: Path) -> None:

@@ -26,7 +26,14 @@ def test_versions_that_can_be_had_come_with_the_candidate_first_and_without_what
         "postfix": ["3.7.11-0+deb12u1"],
         "bash": ["5.2.15-2+b13"],
         "nginx": ["1.22.1-9+deb12u3", "1.26.0-1"],
+        "openssh-client": ["1:9.6p1-3ubuntu13.5"],  # an update that Ubuntu gives to some servers first
     }
+
+
+def test_a_line_that_is_not_understood_gives_no_package_the_version_of_another() -> None:
+    source = "        500 http://mirror.example bookworm/main amd64 Packages\n"
+    text = f"a:\n     1.0 500\n{source}b:\n     2.0 500 (new words)\n{source}"
+    assert parse_policy(text) == {"a": ["1.0"]}
 
 
 def test_a_simulation_is_read_as_what_it_installs_upgrades_and_removes() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hotsync.backends.mute import TEXT, Mute
 from hotsync.backends.production_units import MUTE_DROP_IN
-from hotsync.engine.slave.mute import Production, no_longer_held, read_kept, read_production
+from hotsync.engine.slave.mute import Production, no_longer_held, read_kept, read_production, serving_applications
 from hotsync.model.facts import MasterFacts, PackageFact, UnitFact
+from hotsync.profiles.catalog import shipped
 from hotsync.state.slave_packages import add_brought
 from hotsync.system.paths import Paths
 
@@ -34,6 +35,10 @@ Package: fail2ban
 Status: install ok installed
 Priority: optional
 
+Package: firewalld
+Status: install ok installed
+Priority: optional
+
 Package: lsof
 Status: install ok installed
 Priority: optional
@@ -48,12 +53,13 @@ FILES = {
     "mariadb-server-core": ["/usr/sbin/mariadbd"],
     "mariadb-client": ["/usr/lib/mariadb/ask"],
     "fail2ban": ["/usr/lib/systemd/system/fail2ban.service"],
+    "firewalld": ["/usr/lib/systemd/system/firewalld.service"],
     "lsof": ["/usr/sbin/lsof"],
     "init-of-it": ["/usr/lib/init"],
 }
 
 
-def production_of(root: Path, *units: UnitFact) -> Production:
+def production_of(root: Path, *units: UnitFact, active: str = "", mute: Mute | None = None) -> Production:
     info = root / "var/lib/dpkg/info"
     info.mkdir(parents=True)
     (root / "var/lib/dpkg/status").write_text(STATUS)
@@ -61,14 +67,13 @@ def production_of(root: Path, *units: UnitFact) -> Production:
         (info / f"{package}.list").write_text("\n".join(files) + "\n")
 
     def systemctl(words: Sequence[str]) -> str:
-        del words
-        return ""
+        return active if words[0] == "list-units" and "--all" not in words else ""
 
     paths = Paths(root)
     facts = MasterFacts(
         packages=(PackageFact("mariadb-server", "1:10.11.14-0+deb12u2", "amd64", manual=True),), units=units
     )
-    return read_production(paths, Mute(paths, systemctl), facts)
+    return read_production(paths, mute or Mute(paths, systemctl), facts)
 
 
 def test_a_server_whose_program_lies_in_a_sibling_of_its_package_is_production(tmp_path: Path) -> None:
@@ -179,3 +184,39 @@ def test_a_tunnel_is_held_only_with_the_masters_configuration(tmp_path: Path) ->
     assert "wg-quick@wg0.service" not in production_of(tmp_path, *RUNNING).units
     put(tmp_path, "var/lib/hotsync/replica/tree/etc/wireguard/wg0.conf", "PrivateKey = a")
     assert not read_kept(Paths(tmp_path)).reason("wg-quick@wg0.service"), "one identity, used twice"
+
+
+def test_a_firewall_that_came_with_the_masters_packages_is_held_unless_it_runs(tmp_path: Path) -> None:
+    """It came up at the SLAVE's next boot with its package's rules, and shut out the MASTER and the administrator."""
+    running = "firewalld.service loaded active running firewalld\n"
+    own, brought, set_up = (tmp_path / name for name in ("own", "brought", "set up"))
+    for root in (brought, set_up):
+        (root / "var/lib/hotsync").mkdir(parents=True)
+        add_brought(Paths(root), ["firewalld"])
+    mute = Mute(Paths(brought), lambda words: "")
+    units = production_of(brought, mute=mute).units
+    assert "firewalld.service" in units
+    assert "firewalld.service" in mute.apply(units)
+    assert "firewalld.service" in mute.muted()
+    # the rules of one that runs are this server's: to end it would open it
+    assert "firewalld.service" not in production_of(set_up, active=running).units
+    # whatever the MASTER has: this server's own is never held
+    assert "firewalld.service" not in production_of(own, UnitFact("firewalld.service", "enabled", active=True)).units
+    assert Mute(Paths(own), lambda words: "").apply(["firewalld.service"]) == ()
+
+
+def test_an_administrator_keeps_a_firewall_that_came_with_the_masters_packages(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/hotsync").mkdir(parents=True)
+    add_brought(Paths(tmp_path), ["firewalld"])
+    text = '[profile]\nname = "own"\ntitle = "own"\n[services]\nkeep = ["firewalld.service"]\n'
+    put(tmp_path, "etc/hotsync/profiles.d/own.toml", text)
+    assert "firewalld.service" not in production_of(tmp_path).units
+
+
+def test_what_serves_on_the_master_is_known_with_its_packages_there_and_not_what_is_the_machines() -> None:
+    names = ("postfix", "chrony", "fail2ban", "mariadb-server", "libc6")
+    packages = tuple(PackageFact(name, "1", "amd64") for name in names)
+    running = ("postfix.service", "chrony.service", "fail2ban.service")
+    units = (*(UnitFact(name, "enabled", active=True) for name in running), UnitFact("mariadb.service", "disabled"))
+    found = serving_applications(shipped().values(), MasterFacts(packages=packages, units=units))
+    assert found == {"Postfix mail server": {"postfix"}}

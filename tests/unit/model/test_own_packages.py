@@ -24,13 +24,16 @@ OWN = {
     ),
     "firmware": ("firmware-linux-free", "linux-firmware", "iwl7260-firmware", "raspi-firmware"),
     "microcode": ("intel-microcode", "amd64-microcode", "microcode_ctl"),
-    "boots from": ("initramfs-tools-core", "dracut", "dracut-network", "busybox-initramfs", "klibc-utils"),
+    "boots from": ("initramfs-tools-core", "dracut", "dracut-network", "busybox-initramfs", "klibc-utils",
+                   "dropbear-initramfs", "mandos-client"),
     "disks": (
         "mdadm", "lvm2", "lvm2-libs", "dmsetup", "device-mapper", "device-mapper-multipath", "cryptsetup-bin",
         "cryptsetup-libs", "multipath-tools", "open-iscsi", "iscsi-initiator-utils", "zfsutils-linux", "zfs-dkms",
     ),
-    "guest agent": ("open-vm-tools", "qemu-guest-agent", "hyperv-daemons", "virtualbox-guest-utils"),
+    "guest agent": ("open-vm-tools", "qemu-guest-agent", "hyperv-daemons", "virtualbox-guest-utils",
+                    "linux-cloud-tools-6.8.0-31-generic", "linux-cloud-tools-virtual"),
     "network": ("network-manager", "NetworkManager-libnm", "ifupdown", "netplan.io", "network-scripts", "dhcpcd-base"),
+    "names": ("systemd-resolved", "libnss-resolve", "resolvconf", "openresolv"),
     "HotSync": ("hotsync",),
 }  # fmt: skip
 
@@ -38,6 +41,7 @@ ORDINARY = (
     "postfix", "mariadb-server", "systemd", "libc6", "glibc", "bash", "udev", "kmod", "kmod-libs", "kernel-headers",
     "linux-libc-dev", "util-linux", "e2fsprogs", "openssh-server", "python3-cryptography", "libnetfilter-conntrack3",
     "nginx", "firewalld", "iproute2", "bridge-utils", "libnm0", "perl", "dbus",
+    "dropbear-bin", "wireguard-dkms", "unbound", "dnsmasq-base", "libnss-myhostname",
 )  # fmt: skip
 
 EFI = (

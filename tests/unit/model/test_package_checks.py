@@ -67,3 +67,37 @@ def test_into_a_broken_database_nothing_is_installed_and_the_hint_is_the_platfor
     assert behind.detail == "bash (the package database must be repaired first)"
     assert (database.verdict, database.hint) == (Verdict.AMBER, "repair it")
     assert "`list them`" in lists.hint
+
+
+EXIM = "it would remove exim4-base; it would remove exim4-daemon-light"
+
+
+def test_what_is_in_the_way_of_a_missing_package_is_said_with_the_command_that_removes_it() -> None:
+    outcome = SlaveOutcome(
+        missing={"postfix": EXIM, "postfix-sqlite": EXIM, "vim": "no repository of this server has it"}
+    )
+    missing, *_ = check_packages(FACTS, outcome, replace(HINTS, install="apt-get install"), False)
+    assert missing.verdict is Verdict.AMBER
+    assert missing.hint.startswith(
+        "HotSync removes nothing of this server. If nobody needs exim4-base, exim4-daemon-light here: "
+        "`apt-get install postfix postfix-sqlite` removes that and installs what is missing; then hotsync-slave."
+    )
+
+
+def test_nothing_is_suggested_that_would_remove_what_this_machine_needs() -> None:
+    reason = "it would remove grub-pc (the boot loader that this machine starts with); it would remove x"
+    missing, *_ = check_packages(FACTS, SlaveOutcome(missing={"grub-x": reason}), HINTS, False)
+    assert missing.hint.startswith("What needs them will not run")
+
+
+def test_an_application_of_which_no_package_is_here_is_red_and_one_of_which_some_are_is_amber() -> None:
+    applications = {"Postfix mail server": {"postfix"}, "nginx web server": {"nginx", "nginx-core"}}
+    outcome = SlaveOutcome(missing={"nginx": "nowhere"})
+    missing, *_ = check_packages(FACTS, outcome, HINTS, False, applications)
+    assert missing.verdict is Verdict.AMBER
+    outcome.missing["postfix"] = EXIM
+    missing, *_ = check_packages(FACTS, outcome, HINTS, False, applications)
+    assert missing.verdict is Verdict.RED
+    assert missing.detail.startswith("without its packages here: Postfix mail server; nginx (nowhere)")
+    missing, *_ = check_packages(FACTS, outcome, HINTS, True, applications)
+    assert missing.verdict is Verdict.AMBER, "a run that installs nothing says nothing of what could not be installed"

@@ -148,7 +148,45 @@ make = "systemd-tmpfiles"
 
 def test_what_needs_its_databases_is_named_where_they_are_not_carried() -> None:
     sentences = databases_lacking([PROFILES["base"], PROFILES["freepbx"]])
-    assert [sentence.partition(":")[0] for sentence in sentences] == ["FreePBX and Asterisk"]
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["FreePBX"]
+
+
+def test_what_works_without_databases_is_not_said_to_need_them(tmp_path: Path) -> None:
+    for path in ("etc/asterisk/asterisk.conf", "var/log/smbaudit.log"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    found = matching(PROFILES.values(), frozenset(("asterisk", "samba")), frozenset(), tmp_path)
+    assert {"asterisk", "samba"} <= {profile.name for profile in found}
+    assert databases_lacking(found) == ()
+    assert resolve(found, [], [], lambda p: [p]).decide("var/log/smbaudit.log").action is Action.INCLUDE
+
+
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [
+        ("var/lib/roundcubemail/temp", Action.INCLUDE),
+        ("var/lib/roundcubemail/temp/RCMTEMPattmnt1", Action.EXCLUDE),
+        ("var/lib/roundcubemail/RCMTEMPattmnt1", Action.EXCLUDE),
+        ("var/lib/roundcubemail/enigma/anna/pubring.kbx", Action.INCLUDE),
+        ("var/lib/roundcubemail/roundcube.db", Action.INCLUDE),
+        ("var/lib/roundcube/temp", Action.INCLUDE),
+        ("var/lib/roundcube/temp/RCMTEMPattmnt1", Action.EXCLUDE),
+        ("var/lib/roundcube/enigma/anna/pubring.kbx", Action.INCLUDE),
+    ],
+)
+def test_of_a_webmail_only_what_is_temporary_stays_behind(path: str, action: Action) -> None:
+    assert selection_of("base", "roundcube").decide(path).action is action
+
+
+def test_secrets_of_containers_are_carried_with_their_volumes() -> None:
+    users = "/home/anna/.local/share/containers/storage/secrets"
+    rules = resolve(
+        [PROFILES["base"], PROFILES["podman"]], [("/", "ext4")], [], lambda pattern: [pattern.replace("*", "anna")]
+    )
+    for place in ("/var/lib/containers/storage/secrets", users):
+        assert rules.decide(f"{place[1:]}/filedriver/secretsdata.json").action is Action.INCLUDE
+    assert rules.decide("home/anna/.local/share/containers/storage/overlay/x").action is Action.EXCLUDE
+    assert rules.decide("var/lib/containers/storage/overlay/x").action is Action.PROTECT
 
 
 def test_nothing_but_what_hotsync_knows_can_be_made_anew() -> None:

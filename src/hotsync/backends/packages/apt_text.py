@@ -53,14 +53,14 @@ def parse_policy(text: str) -> dict[str, list[str]]:
     for line in text.splitlines():
         if line and not line.startswith(" "):
             name = line.rstrip(":")
-            found[name], candidate = [], ""
+            found[name], version, candidate = [], "", ""
         elif line.startswith("  Candidate: "):
             candidate = line.split()[1]
-        elif match := re.match(r" (?:\*\*\*|   ) (\S+) -?\d+$", line):
+        elif match := re.match(r" (?:\*\*\*|   ) (\S+) -?\d+(?: \(phased \d+%\))?$", line):
             version = match[1]
         elif re.match(r" {8,}-?\d+ ", line) and not line.endswith("/var/lib/dpkg/status"):
             versions = found.get(name, [])
-            if version not in versions:
+            if version and version not in versions:
                 versions.insert(0 if version == candidate else len(versions), version)
     return {name: versions for name, versions in found.items() if versions}
 

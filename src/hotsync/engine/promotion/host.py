@@ -22,6 +22,7 @@ from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit
 from hotsync.engine.promotion.network import PromotionNetwork, network_files
 from hotsync.engine.promotion.network_check import ADDRESSES_CHECK, check_network
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
+from hotsync.engine.promotion.resolver import resolver_files
 from hotsync.engine.promotion.roles import PromotionRoles
 from hotsync.engine.promotion.served import server_of
 from hotsync.engine.standby.standbys import take_over, was_taken_over
@@ -74,7 +75,7 @@ def build(
     """Given the places of this host, return its ground and its ports; nothing is claimed after `claim_until`, and `say`
     tells what is waited for."""
     ground = Ground(paths)
-    etc = PreparedEtc(paths, ground.own_etc, partial(network_files, paths.replica / "tree" / ETC))
+    etc = PreparedEtc(paths, ground.own_etc, partial(_network_files, ground))
     units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
         roles=PromotionRoles(paths, clock or SystemClock(), claim_until, say),
@@ -87,6 +88,13 @@ def build(
         checks=PromotionChecks(paths, ground, clock or SystemClock()),
     )
     return PromotionParts(paths, ground, etc, host)
+
+
+def _network_files(ground: Ground, part: Path, promotion: Promotion) -> dict[str, str | None]:
+    found = network_files(ground.tree / ETC, part, promotion)
+    if promotion.network.keeps_own_files:
+        return found  # resolv.conf is this server's own
+    return {**resolver_files(ground.paths, part, ground.master.network), **found}
 
 
 def _claimed(paths: Paths) -> Promotion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hotsync.engine.slave.tunnel_ports import ports_of_tunnels
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts
 from hotsync.model.handmade import handmade_of
-from hotsync.model.machine_units import TUNNELS, base_reason
+from hotsync.model.machine_units import TUNNELS, base_reason, is_firewall, is_watcher
 from hotsync.model.mute import ALWAYS_MUTED, Kept, mutable, of_master
 from hotsync.profiles import catalog
 from hotsync.profiles.schema import PortCheck, Profile
@@ -50,9 +51,22 @@ def read_production(paths: Paths, mute: Mute, master: MasterFacts) -> Production
     holding = package_files.read_with_siblings(paths.root, packages | owners)
     files = package_files.read_files(paths.root, holding)
     units = mute.related({*seeds, *units_in(files)})
-    held = frozenset(unit for unit in units if not kept.reason(unit))
+    firewalls = _firewalls(mute, (unit for unit, owner in units_of if owner in brought))
+    held = frozenset(unit for unit in units | firewalls if not kept.reason(unit))
     asked = {check.port for profile in profiles for check in profile.checks if isinstance(check, PortCheck)}
     return Production(held, daemons_among(files), kept, ports_of_tunnels(paths) | asked)
+
+
+def _firewalls(mute: Mute, brought: Iterable[str]) -> frozenset[str]:
+    """Given the units that came with the MASTER's packages, return the firewalls among them that do not run.
+
+    At this SLAVE's next boot one would come up with its package's rules, and shut out the MASTER and the administrator.
+    One that runs was set up by somebody, or harms nobody: to end it would open this server.
+    """
+    ours = frozenset(filter(is_firewall, brought))
+    idle = ours - (mute.active() - mute.muted()) if ours else ours
+    mute.take_firewalls(idle)
+    return idle
 
 
 def no_longer_held(mute: Mute, production: Production) -> frozenset[str]:
@@ -82,6 +96,18 @@ def profiles_of(paths: Paths, master: MasterFacts) -> list[Profile]:
     names = frozenset(package.name for package in master.packages)
     units = frozenset(unit.name for unit in master.units)
     return catalog.matching(known.values(), names, units, paths.replica / "tree")
+
+
+def serving_applications(profiles: Iterable[Profile], master: MasterFacts) -> dict[str, frozenset[str]]:
+    """Given the profiles of its applications and what the MASTER told, return those that serve there, with the packages
+    by which they were found: what belongs to the machine, or watches it, serves nobody."""
+    active = {unit.name for unit in master.units if unit.active}
+    there = {package.name for package in master.packages}
+    return {
+        profile.profile.title: frozenset(profile.detect.all_packages) & there
+        for profile in profiles
+        if any(unit in active and not is_watcher(unit) for unit in mutable(profile.services.start))
+    }
 
 
 def _profiles_in(tree: Path) -> dict[str, Profile]:

@@ -99,9 +99,15 @@ def _streams(
 
 
 def read_package_checks(
-    standing: Standing, facts: SlaveFacts, outcome: SlaveOutcome, now: float, not_older: Collection[str] = ()
+    standing: Standing,
+    facts: SlaveFacts,
+    outcome: SlaveOutcome,
+    now: float,
+    not_older: Collection[str] = (),
+    applications: Mapping[str, Collection[str]] | None = None,
 ) -> Iterator[Check]:
-    """Given the facts and what came of the plan, return whether the packages are as they should be.
+    """Given the facts, what came of the plan, and the applications that serve on the MASTER with their packages there,
+    return whether the packages are as they should be.
 
     The lists are refreshed here unless the plan did, or it was done lately and nothing changed since.
     """
@@ -109,7 +115,7 @@ def read_package_checks(
     fresh = facts.settled and not _had(last, "packages.lists") and now - last.refreshed_at < REFRESH_AFTER
     if not fresh and not outcome.refreshed:
         outcome.lists_fault, outcome.refreshed = standing.manager.refresh(), True
-    checks = list(check_packages(facts, outcome, standing.manager.hints, only_permissions=False))
+    checks = list(check_packages(facts, outcome, standing.manager.hints, False, applications))
     if facts.settled and (fresh or standing.digest() == last.digest):
         yield from (each for each in checks if each.name not in _KEPT)
         yield from (each for each in last.checks if each.name in _KEPT)

@@ -15,6 +15,7 @@ from hotsync.engine.slave.local_packages import lay_ready
 from hotsync.engine.slave.package_facts import Standing
 from hotsync.errors import CommandFailed
 from hotsync.model.facts import StreamFact
+from hotsync.model.machine_units import is_firewall
 from hotsync.model.packages.family import identity
 from hotsync.model.packages.local import carried_here
 from hotsync.model.packages.values import (
@@ -176,6 +177,7 @@ class SlavePackages:
         # from the first moment: what a package starts when it is unpacked finds itself muted
         add_brought(self._paths, (name for name, _ in transaction.installs))
         brought = load_brought(self._paths)
+        self._mute.take_firewalls(filter(is_firewall, self._manager.units_of(transaction.installs)))
         self._mute.apply(self._manager.units_of([each for each in packages if each[0] in brought]))
         self._manager.install(requests)
         return ""

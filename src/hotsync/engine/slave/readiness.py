@@ -9,8 +9,9 @@ from functools import partial
 from hotsync.backends.account_processes import read_old_runners, strays
 from hotsync.backends.intruders import Intruder, find_intruders, find_listeners
 from hotsync.engine.drift import read_drift
+from hotsync.engine.promotion.resolver import read_resolver_check
 from hotsync.engine.slave.host import SlaveHost
-from hotsync.engine.slave.mute import profiles_of
+from hotsync.engine.slave.mute import profiles_of, serving_applications
 from hotsync.engine.slave.package_facts import read_package_checks, without_asking
 from hotsync.engine.slave.repositories import read_offer, unsettled
 from hotsync.engine.status import holdings
@@ -46,9 +47,11 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_per
     if only_permissions:
         yield from without_asking(facts, host.outcome, host.manager)
     else:
-        yield from read_package_checks(host.packages(), facts, host.outcome, clock.now(), not_older)
+        serving = serving_applications(profiles, host.master)
+        yield from read_package_checks(host.packages(), facts, host.outcome, clock.now(), not_older, serving)
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield _drift(host)
+    yield read_resolver_check(host.paths, host.master.network)
     yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
     newest = holdings(host.paths, Role.SLAVE)
     yield checks.check_fresh(newest.datasets if newest else ())

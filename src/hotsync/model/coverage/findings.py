@@ -23,6 +23,7 @@ class Kind(StrEnum):
     CONTAINER = "container"
     VOLUME = "volume"
     CERTIFICATE = "certificate"
+    FOLDER = "folder"
     MOUNT = "mount"
     DATABASE = "database"
 

@@ -19,6 +19,7 @@ from hotsync.model.coverage.findings import (
 from hotsync.model.coverage.groups import Group
 from hotsync.model.coverage.jobs import JobSeen, job_findings
 from hotsync.model.coverage.judge import Judge
+from hotsync.model.coverage.places import PlaceSeen, place_findings
 from hotsync.model.coverage.units import Listener, UnitSeen, other_services, port_findings, unit_findings
 from hotsync.model.explain import Mounted
 from hotsync.model.passing_ports import USUAL
@@ -56,6 +57,7 @@ class CoverageFacts:
     passing: range = USUAL
     containers: tuple[ContainerSeen, ...] = ()
     certificates: tuple[CertificateSeen, ...] = ()
+    places: tuple[PlaceSeen, ...] = ()
     faults: tuple[str, ...] = ()
 
 
@@ -66,6 +68,7 @@ def cover(facts: CoverageFacts, looked_at: float, days: int) -> Coverage:
     lost = {finding.name for finding in units}
     findings = (
         *data_findings(facts.groups, facts.opened, facts.judge),
+        *place_findings(facts.places, facts.judge),
         *mount_findings(facts.mounted, facts.judge),
         *_databases(facts),
         *units,

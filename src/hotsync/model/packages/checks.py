@@ -18,6 +18,10 @@ _DATABASE_SERVER = re.compile(
     r"^(mariadb-server(-core)?|mysql-server(-core-[0-9.]+)?|postgresql-[0-9]+|postgresql[0-9]*-server)\Z"
 )
 
+_REMOVES = re.compile(r"it would remove ([^\s;()]+)( \([^)]*\))?")
+"""An objection to a transaction: what would go, and why that must never go."""
+_MOST_TYPED = 20
+
 
 def is_database_server(package: str) -> bool:
     """Given a package's name, return whether it is a database server, which must not be older than the MASTER's."""
@@ -33,8 +37,15 @@ def told_here(master: Iterable[PackageFact], machine: Machine) -> dict[str, Pack
     }
 
 
-def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, hints: Hints, only_permissions: bool) -> Iterator[Check]:
-    """Given what was planned and what came of it, return whether the MASTER's packages are here, and as new."""
+def check_packages(
+    facts: SlaveFacts,
+    outcome: SlaveOutcome,
+    hints: Hints,
+    only_permissions: bool,
+    applications: Mapping[str, Collection[str]] | None = None,
+) -> Iterator[Check]:
+    """Given what was planned, what came of it, and the applications that serve on the MASTER with the packages there of
+    which one must be here, return whether the MASTER's packages are here, and as new."""
     missing, behind = missing_of(facts, outcome), behind_of(facts, outcome)
     broken = "" if outcome.repaired else facts.broken
     if broken or only_permissions:
@@ -42,7 +53,8 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, hints: Hints, only_
         missing |= {f"module {stream}": why for stream in facts.streams}
         missing |= {package.name: why for package in facts.wanted if not package.here}
         behind |= {package.name: why for package in facts.wanted if package.here}
-    yield _check_missing(facts.told, missing)
+    lacking = () if broken or only_permissions else _without(applications or {}, missing)
+    yield _check_missing(facts.told, missing, hints, lacking)
     hint = "A promotion runs the older version: update it by hand, or give this server the MASTER's repositories."
     title = "no package is older here than on the MASTER"
     yield judged("packages.behind", title, Verdict.AMBER, _with_reasons(behind), hint)
@@ -53,12 +65,34 @@ def check_packages(facts: SlaveFacts, outcome: SlaveOutcome, hints: Hints, only_
     yield judged("packages.lists", "the repositories answer", Verdict.AMBER, said, hint)
 
 
-def _check_missing(told: bool, missing: Mapping[str, str]) -> Check:
+def _without(applications: Mapping[str, Collection[str]], missing: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the applications of whose packages none is here."""
+    names = {name.partition(":")[0] for name in missing}
+    return tuple(sorted(title for title, packages in applications.items() if packages and names.issuperset(packages)))
+
+
+def _check_missing(told: bool, missing: Mapping[str, str], hints: Hints, lacking: Sequence[str]) -> Check:
     title = "the MASTER's packages are installed"
     if not told:
         return Check("packages.missing", title, Verdict.AMBER, "the MASTER has not told which packages it has")
-    hint = "What needs them will not run after a promotion. `hotsync-slave --json` lists all of them."
-    return judged("packages.missing", title, Verdict.AMBER, _with_reasons(missing), hint)
+    hint = f"{_in_the_way(missing, hints)}What needs them will not run after a promotion."
+    said = [*(f"without its packages here: {name}" for name in lacking), *_with_reasons(missing)]
+    verdict = Verdict.RED if lacking else Verdict.AMBER
+    return judged("packages.missing", title, verdict, said, f"{hint} `hotsync-slave --json` lists all of them.")
+
+
+def _in_the_way(missing: Mapping[str, str], hints: Hints) -> str:
+    """Return what a person types for packages that would remove others of this server, which HotSync never does; what
+    must not be removed is nothing to type."""
+    removed = {name: _REMOVES.findall(reason) for name, reason in missing.items()}
+    asked = {name: found for name, found in removed.items() if found and not any(why for _, why in found)}
+    if not asked:
+        return ""
+    goes = sorted({name for found in asked.values() for name, _ in found})
+    return (
+        f"HotSync removes nothing of this server. If nobody needs {_few(goes)} here: `{hints.install} "
+        f"{' '.join(sorted(asked)[:_MOST_TYPED])}` removes that and installs what is missing; then hotsync-slave. "
+    )
 
 
 def _with_reasons(packages: Mapping[str, str]) -> list[str]:
@@ -82,9 +116,12 @@ def check_updates(here: Sequence[str], there: Sequence[str]) -> Check:
 
 
 def _waiting(names: Sequence[str], where: str, most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
     verb = "waits" if len(names) == 1 else "wait"
-    return f"{len(names)} {verb} {where} ({', '.join(names[:most])}{more})"
+    return f"{len(names)} {verb} {where} ({_few(names, most)})"
+
+
+def _few(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def check_versions(

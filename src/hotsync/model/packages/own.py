@@ -16,6 +16,7 @@ _FIRMWARE = "firmware of this machine's devices"
 _MICROCODE = "microcode of this machine's processor"
 _GUEST = "the guest agent of this machine's hypervisor"
 _NETWORK = "brings this machine's network up"
+_NAMES = "decides whom this machine asks for names: as it is installed it takes /etc/resolv.conf over, unstarted"
 _CLOUD = "configures this machine, not the MASTER"
 
 OWN_PACKAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -38,6 +39,7 @@ OWN_PACKAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_MICROCODE, ("intel-microcode", "amd64-microcode", "iucode-tool", "microcode_ctl")),
     (_INITRAMFS, (
         "initramfs-tools*", "dracut*", "tiny-initramfs*", "busybox*", "klibc-utils", "libklibc", "cryptsetup-initramfs",
+        "dropbear-initramfs", "mandos-client",
     )),
     (_DISKS, (
         "mdadm", "lvm2*", "dmsetup", "dmeventd", "dmraid*", "device-mapper*", "kpartx", "cryptsetup*", "clevis*",
@@ -47,12 +49,13 @@ OWN_PACKAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_GUEST, (
         "open-vm-tools*", "qemu-guest-agent", "spice-vdagent", "hyperv-daemons*", "hypervkvpd", "hypervvssd",
         "hypervfcopyd", "virtualbox-guest-*", "xe-guest-utilities*", "walinuxagent", "WALinuxAgent*",
-        "google-guest-agent", "google-compute-engine*", "amazon-ssm-agent",
+        "google-guest-agent", "google-compute-engine*", "amazon-ssm-agent", "linux-cloud-tools-*",
     )),
     (_NETWORK, (
         "network-manager*", "NetworkManager*", "ifupdown*", "netplan*", "systemd-networkd", "network-scripts*",
         "wicked*", "connman*", "isc-dhcp-client*", "dhcp-client", "dhcpcd*",
     )),
+    (_NAMES, ("systemd-resolved", "libnss-resolve", "resolvconf", "openresolv")),
     (_CLOUD, ("cloud-init*", "cloud-guest-utils", "cloud-utils-growpart", "cloud-initramfs-*")),
     ("HotSync itself", ("hotsync", "hotsync-*", "nethserver-hotsync")),
 )  # fmt: skip
