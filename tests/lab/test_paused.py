@@ -7,7 +7,7 @@ import pytest
 from lab import Host, Lab
 from tests.lab.conftest import TREE, sync, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(600)]
 
 SERVER = """#!/usr/bin/python3
 import os, socket, time

@@ -136,15 +136,18 @@ def test_files_in_a_layer_are_a_containers_own_though_docker_mounts_it_on_the_ho
     assert (server.folders, server.fault) == ((f"{world.inside}/var/lib/mysql",), "")
 
 
-def test_a_redis_in_a_volume_without_a_name_is_copied_and_named(world: World) -> None:
+@pytest.mark.parametrize(("program", "is_lost"), [("mariadbd", True), ("postgres", True), ("redis-server", False)])
+def test_a_database_in_a_volume_without_a_name_is_copied_and_named_unless_it_is_a_cache(
+    world: World, program: str, is_lost: bool
+) -> None:
     volume = world.folder / "var/lib/docker/volumes" / NUMBER / "_data"
     volume.mkdir(parents=True)
     (world.inside / "data").symlink_to(volume)
     nameless = VOLUME.replace("volumes/shop", f"var/lib/docker/volumes/{NUMBER}/_data").replace("var/lib/mysql", "data")
-    world.process(10, "/data", LAYER + nameless, "redis-server")
+    world.process(10, "/data", LAYER + nameless, program)
     (server,) = world.servers()
     assert (server.folders, server.fault) == ((str(volume),), "")
-    assert "name it in the compose file" in server.lost
+    assert ("name it in the compose file" in server.lost) == is_lost
 
 
 def test_a_container_is_paused_no_longer_than_what_it_was_told_of_a_watchdog_bears(world: World) -> None:

@@ -23,6 +23,8 @@ _IN = " in container "
 """What stands in the name of a server in a container, and in no other's."""
 _INSIDE = "its files lie in the container itself, which is not carried: give it a volume"
 _SOME_INSIDE = "some of its files lie in the container itself, which is not carried: give them a volume"
+_CACHES = frozenset(("redis-server", "valkey-server"))
+"""In a volume that nobody named (that of its image) they hold what may be lost: whoever keeps data in one names it."""
 _NAMELESS = "its files lie in a volume without a name, which no container finds again: name it in the compose file"
 
 
@@ -102,7 +104,8 @@ def _server(
             note_kept(kept, program, process, mounts)
     if not kept.folders:
         return Server(name, group.place, (), _INSIDE) if kept.inside or kept.perhaps else None
-    lost = [_SOME_INSIDE] * kept.inside + [_NAMELESS] * kept.nameless
+    nameless = kept.nameless and program not in _CACHES
+    lost = [_SOME_INSIDE] * kept.inside + [_NAMELESS] * nameless
     seconds = min(seconds, patience_of(group.unit)) if group.unit else seconds
     return Server(
         name, group.place, outermost(kept.folders), seconds=seconds, lost="; ".join(lost), reach=tuple(kept.reach)
