@@ -29,6 +29,13 @@ def test_a_run_loads_nothing_that_only_other_commands_need() -> None:
     assert [name for name in NEVER_NEEDED if name in loaded] == []
 
 
+def test_the_status_loads_nothing_of_a_run_or_of_a_promotion() -> None:
+    loaded = loaded_with("hotsync.cli.main, hotsync.cli.look")
+    assert "hotsync.flows.status" in loaded
+    of_others = ("hotsync.engine.sync.host", "hotsync.engine.promotion.ground", "hotsync.engine.fence.tiers")
+    assert [name for name in of_others if name in loaded] == []
+
+
 def test_other_commands_and_the_shell_that_completes_them_load_nothing_of_a_run() -> None:
     loaded = loaded_with("hotsync.cli.main")
     assert "hotsync.cli.door" in loaded

@@ -15,7 +15,7 @@ from hotsync.cli.doctor import doctor_document
 from hotsync.cli.drill_documents import drill_document, fences_document
 from hotsync.cli.explain import explanation_document
 from hotsync.cli.look import status_document
-from hotsync.cli.sync import report_document
+from hotsync.cli.render import report_document
 from hotsync.config.schema import read_settings
 from hotsync.flows.coverage import Drift
 from hotsync.flows.explain import Explanation

@@ -14,10 +14,11 @@ from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, table
 from hotsync.engine.drill import facts as drill_facts
 from hotsync.engine.drill.client import ask_as_client, check_reached
 from hotsync.engine.drill.inside import look_inside
+from hotsync.engine.fence.known import check_fences, known_fences
 from hotsync.errors import ExitCode, Refused
 from hotsync.flows import drill as flow
 from hotsync.flows import drill_unit as unit
-from hotsync.flows.fences import check_fences, known_fences, rehearse_fences
+from hotsync.flows.fences import rehearse_fences
 from hotsync.model.drill import DrillPoint, DrillReport
 from hotsync.model.fence_rehearsal import WORDS, Rehearsed
 from hotsync.model.readable import readable

@@ -8,8 +8,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.drill_documents import fence_document, point_document
 from hotsync.cli.loss import loss_document, loss_sentence, show_paths
 from hotsync.cli.past import databases_as_of
-from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, say, utc
-from hotsync.cli.sync import report_document
+from hotsync.cli.render import VERDICT_STYLE, age, local, print_json, report_document, say, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.status import read_status
 from hotsync.flows.status_shown import Status

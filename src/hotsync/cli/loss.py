@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from hotsync.cli.render import local, size, utc
-from hotsync.flows.promote_look import Losses
 from hotsync.model.loss import MOST_PATHS, Fate, LossStatement, Lost
+from hotsync.model.losses import Losses
 from hotsync.model.readable import readable
 
 _FIRST = 20

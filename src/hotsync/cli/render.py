@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hotsync.model.readable import readable, readable_lines
-from hotsync.model.report import Check
+from hotsync.model.report import Check, Notice, RunReport
 
 if TYPE_CHECKING:
     from rich.console import Console  # a run that a timer started shows no table
@@ -121,3 +121,31 @@ def path_document(path: str) -> dict[str, Any]:
     raw = path.encode("utf-8", "surrogateescape")
     text = raw.decode("utf-8", "replace")
     return {"path": text} if text == path else {"path": text, "path_b64": base64.b64encode(raw).decode()}
+
+
+def report_document(report: RunReport) -> dict[str, object]:
+    """Return a run's record as `--json` prints it."""
+    document: dict[str, object] = {
+        "schema": 1,
+        "command": report.command,
+        "started_at": utc(report.started_at),
+        "ended_at": utc(report.ended_at),
+        "seconds": round(report.ended_at - report.started_at, 3),
+        "exit_code": report.exit_code,
+        "summary": report.summary,
+        "generation": report.generation,
+        "figures": report.figures,
+        "warnings": notice_documents(report.warnings),
+        "remarks": notice_documents(report.remarks),
+    }
+    if report.error_code:
+        document["error"] = {"code": report.error_code, "sentence": report.summary, "hint": report.hint}
+    return document
+
+
+def notice_documents(notices: Iterable[Notice]) -> list[dict[str, object]]:
+    """Return notices as `--json` prints them."""
+    return [
+        {"code": notice.code, "sentence": notice.sentence, **(path_document(notice.path) if notice.path else {})}
+        for notice in notices
+    ]

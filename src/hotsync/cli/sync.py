@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import click
 
 from hotsync.cli.progress import Progress
-from hotsync.cli.render import age, path_document, print_json, say, say_error, size, table, utc
+from hotsync.cli.render import age, notice_documents, print_json, report_document, say, say_error, size, table
 from hotsync.engine.sync.host import SyncHost
 from hotsync.engine.sync.preview import Preview
 from hotsync.errors import Busy, ExitCode
 from hotsync.flows.sync import SyncOptions, preview, run_sync
-from hotsync.model.report import Notice, RunReport
+from hotsync.model.report import RunReport
 from hotsync.system import log, paths
 from hotsync.system.clock import SystemClock
 
@@ -41,33 +39,6 @@ def sync(*, dry_run: bool, accept_changes: bool, full: bool, as_json: bool, time
     else:
         _show(report)
     return report.exit_code
-
-
-def report_document(report: RunReport) -> dict[str, object]:
-    """Return a run's record as `--json` prints it."""
-    document: dict[str, object] = {
-        "schema": 1,
-        "command": report.command,
-        "started_at": utc(report.started_at),
-        "ended_at": utc(report.ended_at),
-        "seconds": round(report.ended_at - report.started_at, 3),
-        "exit_code": report.exit_code,
-        "summary": report.summary,
-        "generation": report.generation,
-        "figures": report.figures,
-        "warnings": _documents(report.warnings),
-        "remarks": _documents(report.remarks),
-    }
-    if report.error_code:
-        document["error"] = {"code": report.error_code, "sentence": report.summary, "hint": report.hint}
-    return document
-
-
-def _documents(notices: Iterable[Notice]) -> list[dict[str, object]]:
-    return [
-        {"code": notice.code, "sentence": notice.sentence, **(path_document(notice.path) if notice.path else {})}
-        for notice in notices
-    ]
 
 
 def _show(report: RunReport) -> None:
@@ -100,8 +71,8 @@ def _show_preview(shown: Preview, as_json: bool) -> None:
                     for row in shown.rows
                 ],
                 "held": list(shown.held),
-                "warnings": _documents(shown.notices),
-                "remarks": _documents(shown.skipped),
+                "warnings": notice_documents(shown.notices),
+                "remarks": notice_documents(shown.skipped),
             }
         )
         return

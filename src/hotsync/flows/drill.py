@@ -13,12 +13,13 @@ from pydantic import TypeAdapter
 
 from hotsync.engine.drill import facts as drill_facts
 from hotsync.engine.drill.room import DrillRoom, RoomResult
+from hotsync.engine.fence.known import check_fences, known_fences
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion.ground import Ground
 from hotsync.errors import DrillFailed, ExitCode, HotSyncError, NotReady, WrongRole
 from hotsync.flows import promote
 from hotsync.flows.failure import named
-from hotsync.flows.fences import check_fences, known_fences, rehearse_if_due
+from hotsync.flows.fences import rehearse_if_due
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.model import drill as model
 from hotsync.model.drill import DrillReport, Stage

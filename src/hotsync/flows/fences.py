@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hotsync.engine.fence import rehearsal as engine
+from hotsync.engine.fence.known import ways
 from hotsync.errors import Busy, NotReady, WrongRole
 from hotsync.flows.notify import addressee_of, tell
 from hotsync.model.fence import Tier
-from hotsync.model.fence_rehearsal import HINT, WORDS, Outcome, Rehearsed, check_ways, is_due, still_of_use
+from hotsync.model.fence_rehearsal import HINT, WORDS, Outcome, Rehearsed, is_due, still_of_use
 from hotsync.model.identity import Role
-from hotsync.model.report import Check
 from hotsync.report.letters import Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.fences import load_fences, save_fences
@@ -37,21 +37,21 @@ def rehearse_fences(paths: Paths, clock: Clock, say: Say) -> tuple[Rehearsed, ..
         raise WrongRole(role=role.role.in_words, command=COMMAND, wanted="the SLAVE")
     if role.claim is not None:
         raise NotReady(reason="a promotion of it is unfinished", hint="Run hotsync-promote: it goes on.")
-    ways = engine.ways(paths)
-    if not ways:
+    here = ways(paths)
+    if not here:
         raise NotReady(reason="no MASTER is paired with it", hint="`hotsync status` says what pairing waits for.")
     with lock.held(paths.run / "fences.lock", "rehearsal of the fences"):
         say("Trying the fences, without stopping anything")
-        known = {each.tier: each for each in still_of_use(ways, load_fences(paths))}
+        known = {each.tier: each for each in still_of_use(here, load_fences(paths))}
         tried = set[Tier]()
         for result in engine.rehearse(paths, clock):
             known[result.tier] = result
             tried.add(result.tier)
             say(f"{result.tier}: {WORDS[result.outcome]}: {result.detail}")
-        for tier in ways:
+        for tier in here:
             if tier not in tried:
                 say(f"{tier}: not tried: the MASTER is not there now")
-        results = still_of_use(ways, known.values())
+        results = still_of_use(here, known.values())
         save_fences(paths, results)
     _tell(paths, results, clock.now())
     return results
@@ -60,22 +60,9 @@ def rehearse_fences(paths: Paths, clock: Clock, say: Say) -> tuple[Rehearsed, ..
 def rehearse_if_due(paths: Paths, clock: Clock, say: Say) -> None:
     """Try the fences if it is time again, unless somebody does so now."""
     settings, _ = read_settings(paths)
-    if is_due(engine.ways(paths), load_fences(paths), settings.fence_test_days, clock.now()):
+    if is_due(ways(paths), load_fences(paths), settings.fence_test_days, clock.now()):
         with suppress(Busy):
             rehearse_fences(paths, clock, say)
-
-
-def known_fences(paths: Paths) -> tuple[Rehearsed, ...]:
-    """Return what is known of the fences that are set up now."""
-    return still_of_use(engine.ways(paths), load_fences(paths))
-
-
-def check_fences(paths: Paths, now: float) -> tuple[Check, ...]:
-    """Return whether each fence that is set up is proven; where nothing is tried by itself, old results are no
-    fault."""
-    settings, _ = read_settings(paths)
-    days = settings.fence_test_days if settings.drill else 0
-    return check_ways(engine.ways(paths), load_fences(paths), days, load_role(paths).since, now)
 
 
 def _tell(paths: Paths, results: tuple[Rehearsed, ...], now: float) -> None:

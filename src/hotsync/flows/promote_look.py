@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
@@ -24,9 +24,10 @@ from hotsync.model.data_age import ServerAge, with_standbys
 from hotsync.model.entry import Kind, parent_of
 from hotsync.model.generation import Generation
 from hotsync.model.loss import LossStatement, against
+from hotsync.model.losses import Losses
 from hotsync.model.network.rename import names_after
 from hotsync.model.network.values import NetworkState
-from hotsync.model.promotion import ETC, Back, NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.promotion import ETC, NetworkPlan, Promotion, PromotionFacts
 from hotsync.model.rejoin import held_number
 from hotsync.state import store
 from hotsync.state.loss import load_loss
@@ -127,20 +128,6 @@ def ages_now(paths: Paths, facts: PromotionFacts, clock: Clock) -> tuple[ServerA
     waiting = standbys.shown(paths, facts.databases, clock.now()) if follow else ()
     # one that is no standby any more was taken over, or given up, and that is remembered
     return with_standbys(servers, waiting, load_presence(paths).clock_difference)
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """What a promotion loses, all of it by the MASTER's clock, which is `ahead` of ours.
-
-    `told` is what the MASTER told last that is newer than its newest generation here. Where an older one is promoted
-    (`back`), what is between the two is lost, too: `undone`, if that is known.
-    """
-
-    told: LossStatement
-    ahead: float
-    back: Back | None = None
-    undone: LossStatement | None = None
 
 
 def losses_of(paths: Paths, promotion: Promotion, undone: LossStatement | None = None) -> Losses:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.engine.execute import execute
+from hotsync.engine.fence.known import check_fences
 from hotsync.engine.slave.host import SlaveHost
 from hotsync.engine.slave.local_packages import LocalOffer, accept_local, read_local_offer
 from hotsync.engine.slave.readiness import read_readiness
@@ -15,7 +16,6 @@ from hotsync.engine.slave.repository_offer import Offer
 from hotsync.errors import ExitCode, HotSyncError, Refused
 from hotsync.flows import promote
 from hotsync.flows.failure import Terminated, named, noticing_the_end
-from hotsync.flows.fences import check_fences
 from hotsync.flows.notify import Addressee, addressee_of, prove_relay, tell
 from hotsync.flows.runbook import make_runbook
 from hotsync.model import slave_checks

@@ -11,11 +11,11 @@ from typing import TypeVar
 from hotsync.backends.mute import Mute
 from hotsync.backends.units import DAEMON, STREAM, WATCH, Units
 from hotsync.config.schema import Fault, Settings
+from hotsync.engine.fence.known import known_fences
 from hotsync.engine.promotion.master_facts import read_told
 from hotsync.engine.standby import standbys, streaming
 from hotsync.engine.status import holdings, next_run
 from hotsync.errors import HotSyncError
-from hotsync.flows.fences import known_fences
 from hotsync.flows.notify import has_no_way
 from hotsync.flows.status_shown import Status
 from hotsync.flows.status_warnings import warnings_of

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hotsync.backends import ssh
 from hotsync.backends.ssh import Login
 from hotsync.config.schema import Settings
+from hotsync.engine.fence import known
 from hotsync.engine.fence import rehearsal as engine
 from hotsync.engine.fence import tiers as real
 from hotsync.errors import CommandFailed, HotSyncError, PeerUnreachable, WrongPeer
@@ -69,7 +70,7 @@ class World:
     def rehearse(self) -> dict[Tier, Rehearsed]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(real, "load_identity", lambda _: None)
-            for module in (real, engine):
+            for module in (known, real, engine):
                 patch.setattr(module, "read_settings", lambda _: (self.settings, ()))
             patch.setattr(real, "_knock", lambda *_: not isinstance(self.trouble, PeerUnreachable))
             patch.setattr(real, "hail", self.hail)

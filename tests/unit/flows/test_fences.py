@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from hotsync.cli.drill import drill_command
 from hotsync.config.schema import Settings
+from hotsync.engine.fence import known
 from hotsync.engine.fence import rehearsal as engine
 from hotsync.errors import NotReady, WrongRole
 from hotsync.flows import fences as flow
@@ -51,7 +52,7 @@ class Slave:
 
     def set(self, **props: str) -> None:
         made = Settings.model_validate(props)
-        for module in (engine, flow):
+        for module in (engine, known, flow):
             self._patch.setattr(module, "read_settings", lambda _: (made, ()))
 
     def _rehearse(self, paths: Paths, clock: Clock) -> Iterator[Rehearsed]:
@@ -89,7 +90,7 @@ def test_what_came_of_each_is_kept_and_of_a_master_that_is_away_what_was_known(s
     assert slave.rehearse(said) == (AGENT, DONE)
     assert said[1:] == ["ssh: works: root is let in", "agent: not tried: the MASTER is not there now"]
     slave.set()
-    assert flow.known_fences(slave.paths) == (AGENT,), "what is not set up any more is forgotten"
+    assert known.known_fences(slave.paths) == (AGENT,), "what is not set up any more is forgotten"
     slave.found = ()
     assert slave.rehearse() == load_fences(slave.paths) == (AGENT,)
 
@@ -132,7 +133,7 @@ def test_they_are_tried_by_themselves_when_it_is_time_and_by_nobody_twice_at_onc
 
 def test_readiness_asks_for_no_rehearsal_where_no_drill_is_wanted(slave: Slave) -> None:
     def verdicts(now: float) -> list[Verdict]:
-        return [check.verdict for check in flow.check_fences(slave.paths, now)]
+        return [check.verdict for check in known.check_fences(slave.paths, now)]
 
     assert verdicts(20 * DAY) == [Verdict.AMBER] * 2
     slave.set(fence_ssh="old-master", drill="disabled")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from hotsync.backends import ssh
 from hotsync.config.schema import Settings
+from hotsync.engine.fence.known import ways
 from hotsync.engine.fence.tiers import call, fault_of
 from hotsync.errors import HotSyncError, PeerUnreachable
 from hotsync.model.fence import Tier
-from hotsync.model.fence_rehearsal import Outcome, Rehearsed, ways_of
+from hotsync.model.fence_rehearsal import Outcome, Rehearsed
 from hotsync.model.identity import Peer
 from hotsync.state import store
 from hotsync.state.settings import read_settings
@@ -28,13 +29,6 @@ say it would be the fence itself."""
 
 _log = logging.getLogger("hotsync.fence")
 _Answer = tuple[Outcome, str, str]
-
-
-def ways(paths: Paths) -> dict[Tier, str]:
-    """Return the fences that are set up on this server."""
-    settings, _ = read_settings(paths)
-    peer = store.load_peer(paths)
-    return ways_of(peer.fingerprint if peer else "", settings.fence_ssh, settings.fence_command, settings.fence_test)
 
 
 def rehearse(paths: Paths, clock: Clock) -> Iterator[Rehearsed]:
