@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotsync.backends.container_entry import gone, words_into
 from hotsync.errors import CommandFailed
 from hotsync.system import command
 from hotsync.system.clock import Clock
@@ -41,9 +42,11 @@ class Machine:
     init: int
 
     def inside(self, argv: Sequence[str]) -> list[str]:
-        """Return the command line that runs a command in it, ended together with whoever runs it."""
-        spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
-        return ["nsenter", f"--target={self.init}", *spaces, "--wd=/", "--", "setpriv", "--pdeathsig=KILL", *argv]
+        """Return the command line that runs a command in it, with what the machine itself may and no more; it ends
+        together with whoever runs it. Raise CommandFailed if the machine has ended."""
+        if _number_inside(self.init) != "1":
+            raise gone()
+        return [*words_into(self.init, SCOPE), *argv]
 
 
 def keep_apart() -> None:

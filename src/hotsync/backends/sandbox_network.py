@@ -12,10 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from hotsync.backends.container_entry import bounded
 from hotsync.backends.network.addresses import give
 from hotsync.model.drill_room import Card
 from hotsync.system import command
 
+_RIGHTS = ("net_admin", "net_raw", "dac_read_search")
+"""Of a client: to lay its end of a cable, to knock, and to read what this host knows of the MASTER's services."""
 _HAS_IPV6 = Path("/proc/sys/net/ipv6")
 
 
@@ -33,8 +36,11 @@ def client_seat() -> Iterator[int]:
 
 
 def as_client(seat: int, argv: Iterable[str]) -> list[str]:
-    """Given the process that holds the client's network, return the command line that runs a command there."""
-    return ["nsenter", f"--net=/proc/{seat}/ns/net", "--", *argv]
+    """Given the process that holds the client's network, return the command line that runs a command there.
+
+    It asks services of the MASTER's: whatever they answer it with can change nothing but that network.
+    """
+    return ["nsenter", f"--net=/proc/{seat}/ns/net", "--", *bounded(_RIGHTS), *argv]
 
 
 def lay_cables(seat: int, cards: Iterable[Card]) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.drill.room import DrillRoom, is_taken, judged, not_promoted
+from hotsync.engine.drill.room import DrillRoom, is_taken, judged, not_promoted, take_password
 from hotsync.engine.promotion.facts import UNITS_CHECK
 from hotsync.model.drill_room import RoomPlan
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
+from hotsync.state.configdb import ConfigDb
+from hotsync.state.settings import read_settings
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
 
@@ -29,7 +31,7 @@ def test_of_hotsyncs_folder_only_documents_and_settings_come_into_the_sandbox(tm
     for name in (*documents, *left):
         (tmp_path / name).touch()
     (tmp_path / "larger").symlink_to("/mnt/disk")
-    assert {item.name for item in tmp_path.iterdir() if is_taken(item)} == {"db", "tls", *documents}
+    assert {item.name for item in tmp_path.iterdir() if is_taken(item)} == {"db", *documents}, "no key of the pair"
 
 
 def test_what_is_left_of_a_drills_time_is_that_of_all_its_parts_together(tmp_path: Path) -> None:
@@ -76,3 +78,14 @@ def test_a_promotion_that_did_not_end_says_where_and_why() -> None:
 @pytest.mark.parametrize(("said", "detail"), [("", "it said nothing"), ("Killed\n", "Killed"), ("{}", "{}")])
 def test_whatever_it_said_is_shown(said: str, detail: str) -> None:
     assert not_promoted(said, None).detail == detail
+
+
+def test_a_sandbox_does_not_know_the_password_of_the_pair(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.configuration.parent.mkdir(parents=True)
+    paths.configuration.write_text("hotsync=service|role|slave\nrsyncd=service|password|of the pair|port|22\n")
+    take_password(paths)
+    assert "of the pair" not in paths.configuration.read_text()
+    settings, _ = read_settings(paths)
+    assert settings.password, "settings without one are faulty"
+    assert ConfigDb(paths.configuration).props(["rsyncd"])["rsyncd"]["port"] == "22"

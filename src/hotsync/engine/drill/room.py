@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -55,7 +56,7 @@ PIN = "drill"
 _PROGRAM = "/usr/bin/hotsync"
 _PROMOTE = "/usr/bin/hotsync-promote"
 # all that a promotion reads of HotSync's own folders; what else is one holds data, a vault or what was undone
-_FOLDERS = frozenset({"db", "tls"})
+_FOLDERS = frozenset({"db"})
 # large, of no use to a promotion, or (the peer) the way to somebody outside
 _NOT_TAKEN = frozenset({
     "peer.json", "promotion.json", "runs.db", "runs.db-wal", "runs.db-shm", "runs.db.damaged", "drill.json",
@@ -162,6 +163,7 @@ class DrillRoom:
         # not by the way that writes each change to this host's system log
         ConfigDb(inside.configuration).set_props("hotsync", dict.fromkeys(_REACHES_OUT, ""))
         take_mounts(inside)
+        take_password(inside)
         journal = inside.at("/var/log/journal")
         if journal.is_dir():
             for folder in journal.iterdir():
@@ -241,6 +243,11 @@ def is_taken(item: Path) -> bool:
         return True
     is_document = item.is_file() and not item.is_symlink()
     return is_document and item.name not in _NOT_TAKEN and not item.name.startswith(".")
+
+
+def take_password(inside: Paths) -> None:
+    """Take from a sandbox's settings the password of the pair. Without a peer nobody asks for it, but it must be one."""
+    ConfigDb(inside.configuration).set_props("rsyncd", {"password": secrets.token_hex()})
 
 
 def machine_net(machine: Machine, name: str) -> Path:
