@@ -328,6 +328,27 @@ def test_what_hinders_a_load_is_said(world: World) -> None:
     assert {load.hindrance for load in world.wanted(odd).values()} == {"its name is no name of a unit"}
 
 
+def test_a_tablespace_of_a_generation_that_came_meanwhile_is_left_to_the_promotion(
+    world: World, direct: Direct
+) -> None:
+    wanted = world.wanted(world.generation())["postgresql/15-main"]
+    with servers.open_folder() as folder:
+        place = folder / "fast"
+        place.mkdir()
+        os.chown(place, pwd.getpwnam("postgres").pw_uid, -1)
+        world.pg.psql(f"CREATE TABLESPACE fast LOCATION '{place}'")
+        dumps = world.generation()
+        world.pg.psql("DROP TABLESPACE fast")
+        place.rmdir()
+        clock = SystemClock()
+        with pytest.raises(RestoreFailed, match="it has tablespaces"):
+            warm_load.WarmDatabases(world.slave, clock, clock.now() + 3600).load(wanted)
+        assert not place.exists(), "root made no folder that the MASTER named"
+    assert direct.started == []
+    assert load_warm(world.slave) == {}
+    assert world.wanted(dumps)["postgresql/15-main"].hindrance == "it has tablespaces"
+
+
 @pytest.mark.parametrize(
     "setting",
     [

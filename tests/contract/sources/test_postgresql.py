@@ -16,10 +16,11 @@ from hotsync.model.report import Notice, Verdict
 from hotsync.sources import stream
 from hotsync.sources.documents import PostgresqlCluster, load
 from hotsync.sources.postgresql import cluster as postgresql_cluster
+from hotsync.sources.postgresql import load as postgresql_load
 from hotsync.sources.postgresql import source
 from hotsync.sources.postgresql.cluster import ask, inspect_clusters, login_of, make_cluster
 from hotsync.sources.postgresql.newer import installed_versions, serving, take_over
-from hotsync.sources.source import Context
+from hotsync.sources.source import Context, Dataset
 from hotsync.system import command
 from tests.contract.sources.observe import changed, seen
 from tests.contract.sources.servers import Postgresql, open_folder
@@ -470,3 +471,53 @@ def test_a_cluster_that_begins_to_hang_while_it_is_dumped_is_given_up_by_name_an
                 signal_all(cluster, signal.SIGCONT)
         assert changed(before, seen(context.paths.spool)) == set()
     assert len(looks) > 10
+
+
+@pytest.fixture
+def confined(other_postgresql: Postgresql, tmp_path: Path) -> Dataset:
+    """A cluster as before a promotion: what is run for it comes after words that confine it, which are noted."""
+    enter = (
+        'echo "$@" >>"$0"; exec setpriv --reuid=postgres --regid=postgres --clear-groups --inh-caps=+dac_read_search \
+        --ambient-caps=+dac_read_search -- "$@"'
+    )
+    return replace(other_postgresql.dataset(), confined=("sh", "-c", enter, str(tmp_path / "confined")))
+
+
+def test_before_a_promotion_all_that_reads_what_came_from_the_master_is_confined(
+    world: Postgresql, other_postgresql: Postgresql, context: Context, confined: Dataset, tmp_path: Path
+) -> None:
+    source.collect(context, world.dataset())
+    source.restore(folder_of(context), confined)
+    assert other_postgresql.globals() == world.globals()
+    programs = [Path(line.split()[0]).name for line in (tmp_path / "confined").read_text().splitlines()]
+    assert set(programs) == {"psql", "pg_restore"}
+    assert programs.count("psql") == 1
+
+
+def test_a_psql_that_would_obey_the_roles_file_reads_none_with_a_command_before_a_promotion(
+    world: Postgresql, context: Context, confined: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_load, "_is_restricted", lambda login: False)
+    source.collect(context, world.dataset())
+    path = folder_of(context) / "globals.sql"
+    path.write_bytes(path.read_bytes().replace(b"\\", b""))
+    postgresql_load.check_confined(
+        folder_of(context), confined, load(folder_of(context) / "cluster.json", PostgresqlCluster)
+    )
+    path.write_bytes(path.read_bytes() + b"SELECT 1 \\! touch /tmp/hotsync-hacked\n")
+    with pytest.raises(RestoreFailed, match=r"globals\.sql has a backslash"):
+        source.restore(folder_of(context), confined)
+    assert not (tmp_path / "confined").exists(), "nothing of it was read"
+    assert not Path("/tmp/hotsync-hacked").exists()
+
+
+def test_before_a_promotion_no_folder_is_made_for_a_tablespace(
+    world: Postgresql, context: Context, confined: Dataset, tmp_path: Path
+) -> None:
+    source.collect(context, world.dataset())
+    told = json.loads((folder_of(context) / "cluster.json").read_text())
+    told["spaces"] = [["fast", str(tmp_path / "etc/fast")]]
+    (folder_of(context) / "cluster.json").write_text(json.dumps(told))
+    with pytest.raises(RestoreFailed, match="it has tablespaces"):
+        source.restore(folder_of(context), confined)
+    assert sorted(item.name for item in tmp_path.iterdir() if item.name in ("etc", "confined")) == []

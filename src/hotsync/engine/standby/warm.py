@@ -88,8 +88,13 @@ def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, bud
         document = document_of(spool_of_tree(paths) / dump.engine / dump.instance, dump.engine)
     except RestoreFailed as error:
         return error.sentence
+    return hindrance_of(paths, document, dump.instance, directory)
+
+
+def hindrance_of(paths: Paths, document: Collected, instance: str, directory: Path) -> str:
+    """Return in words why what was collected of a server cannot be loaded beforehand, "" if it can."""
     if isinstance(document, MariadbInstance):
-        said = mariadb_waiting.hindrance(document, dump.instance)
+        said = mariadb_waiting.hindrance(document, instance)
         empty = mariadb_waiting.empty_places(document, paths.root)
         if empty:
             said += f"; {', '.join(empty)} holds nothing here: let MariaDB start here once with the MASTER's settings"

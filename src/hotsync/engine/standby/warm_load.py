@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine.standby.warm import Collected, document_of
+from hotsync.engine.standby.warm import Collected, document_of, hindrance_of
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.warm import WarmLoad, WarmServer
 from hotsync.replica.layout import Layout
@@ -76,6 +76,9 @@ class WarmDatabases:
         with pinned(Layout(self.paths.replica), self.paths.replica_lock, path, name) as dumps:
             document = document_of(dumps, wanted.engine)
             directory = Path(os.path.realpath(wanted.directory))
+            # it may be of a newer generation than the one that was looked at before
+            if said := hindrance_of(self.paths, document, wanted.instance, directory):
+                raise RestoreFailed(dataset=wanted.name, reason=said, hint="The next run of hotsync-slave looks again.")
             before = load_warm(self.paths).get(wanted.name)
             good = before is not None and before.settings == document.settings and untouched(before, directory)
             holds = dict(before.databases) if before is not None and good else {}
@@ -127,6 +130,7 @@ class WarmDatabases:
             return _Work(server, dataset, mariadb_load.restore, own, mariadb_waiting.is_fresh)
         server = postgresql_waiting.server_of(wanted.instance, directory, user, folder)
         dataset = postgresql_waiting.dataset_of(wanted.instance, user, folder, dumps)
+        postgresql_load.check_confined(dumps, dataset, document)
         own = partial(postgresql_waiting.own_databases, dataset, document)
         return _Work(server, dataset, postgresql_load.restore, own, postgresql_waiting.is_fresh)
 

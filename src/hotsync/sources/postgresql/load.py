@@ -28,6 +28,7 @@ from hotsync.system.files import sync_filesystem
 
 _DAY = 24 * 3600.0
 _EXISTS = "42710"  # duplicate_object: a role or tablespace that is there already
+_BY_PROMOTION = "A promotion loads it, which takes it longer."
 _FAULT = re.compile(r"\b(?:ERROR|FATAL|PANIC):|backslash command|invalid command")
 
 # what the MASTER took away must not live on here: memberships, settings and passwords are set anew by globals.sql
@@ -53,6 +54,7 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
     document = loadable(folder, dataset)
     login = login_of(dataset)
     try:
+        check_confined(folder, dataset, document)
         load = _Load(folder, dataset, document, loaded)
         _check_contents(folder, dataset, (document.globals, *load.files))
         ask(login, _STRIP_ROLES, timeout=LONGEST)
@@ -81,6 +83,18 @@ def loadable(folder: Path, dataset: Dataset) -> PostgresqlCluster:
     if ours < int(document.version) // 10_000:
         raise OlderServer(dataset=dataset.name, theirs=f"PostgreSQL {int(document.version) // 10_000}", ours=ours)
     return document
+
+
+def check_confined(folder: Path, dataset: Dataset, document: PostgresqlCluster) -> None:
+    """Before a promotion: raise RestoreFailed if a collected cluster needs more of this host than a confined server
+    has, or could ask for it. Root makes no folder for it then, and no psql reads what it could take for a command."""
+    if not dataset.confined:
+        return
+    if document.spaces:
+        raise RestoreFailed(dataset=dataset.name, reason="it has tablespaces", hint=_BY_PROMOTION)
+    if not _is_restricted(login_of(dataset)) and b"\\" in _globals(folder):
+        said = f"{GLOBALS} has a backslash, and psql here is too old to read it as nothing but data"
+        raise RestoreFailed(dataset=dataset.name, reason=said, hint=_BY_PROMOTION)
 
 
 class _Load:
@@ -186,23 +200,34 @@ def _check_contents(folder: Path, dataset: Dataset, files: Iterable[FileRecord])
 
 def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:
     """Make the roles what they were; those that exist are altered. Names in the file can run no command of psql's."""
-    with open_plain(folder / GLOBALS) as file:
-        sql = file.read()
+    sql = _globals(folder)
     key = secrets.token_hex(32)
-    if "restrict" in run([login.tool("psql"), "--help=commands"]).text:
+    if _is_restricted(login):
         sql = f"\\restrict {key}\n".encode() + sql + f"\n\\unrestrict {key}\n".encode()
     argv = [
+        *dataset.confined,
         login.tool("psql"),
         "--no-psqlrc",
         "--quiet",
         "--set=VERBOSITY=verbose",
         *login.connection(pgdatabase.other_than(login, "")),
     ]
+    user = None if dataset.confined else login.user
     # it says of each role that it is there already
-    completed = run(argv, input=sql, user=login.user, env=login.session, cwd="/", timeout=_DAY, limit=LARGE_OUTPUT)
+    completed = run(argv, input=sql, user=user, env=login.session, cwd="/", timeout=_DAY, limit=LARGE_OUTPUT)
     faults = [line for line in completed.errors.splitlines() if _FAULT.search(line)]
     if bad := [line for line in faults if f"ERROR:  {_EXISTS}:" not in line]:
         raise RestoreFailed(dataset=dataset.name, reason=f"{GLOBALS}: {bad[0]}")
+
+
+def _globals(folder: Path) -> bytes:
+    with open_plain(folder / GLOBALS) as file:
+        return file.read()
+
+
+def _is_restricted(login: Login) -> bool:
+    """Return whether psql here can be kept from taking anything that it reads for a command of its own."""
+    return "restrict" in run([login.tool("psql"), "--help=commands"]).text
 
 
 def _answers(login: Login) -> bool:
