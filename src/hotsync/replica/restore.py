@@ -23,7 +23,7 @@ from hotsync.replica.history import History, Was
 from hotsync.replica.layout import Layout
 from hotsync.replica.metadata import as_it_lies, attributes_at, copy_object, kind_of, set_metadata
 from hotsync.system.attributes import Attributes
-from hotsync.system.files import rename_noreplace
+from hotsync.system.files import rename_noreplace, sync_filesystem
 
 _NOT_OF_THE_TARGET = (errno.EIO, errno.EUCLEAN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _SOURCES = 8
@@ -58,12 +58,13 @@ class Restoring:
         self._links: dict[tuple[int, int], str] = {}
         self._parents: list[tuple[str, Entry, Attributes]] = []
         self._finish: list[tuple[str, Entry, Attributes]] = []
+        self._written: dict[int, str] = {}  # a folder of each file system, by that one's number
 
     def run(self, path: str, to: Path) -> RestoreReport:
         """Write the path as it was below `to`; raise UsageError if it did not exist, Refused if it exists there.
 
         Raise TargetRefused if nothing can be written there. Only where `to` is the root itself may things be replaced,
-        one by one; nothing is removed there.
+        one by one; nothing is removed there. What was written is on the disk then, also if the power fails.
         """
         try:
             return self._run(path, to)
@@ -105,6 +106,9 @@ class Restoring:
             else:
                 self._write_beside(path, target, report)
             _set_folders(target, self._parents)
+            self._written[target.device] = ""
+            for folder in self._written.values():
+                sync_filesystem(_open_path(target.folder(folder)))
         return report
 
     def _refuse(self, was: Was, to: Path) -> None:
@@ -141,7 +145,9 @@ class Restoring:
                 why = report.notices[0].sentence if report.notices else "nothing is left of it"
                 raise ReplicaError(reason=f"generation {self._number}, {why}")
             directory, name = target.at(temporary)
+            sync_filesystem(_open_path(directory))
             rename_noreplace(name, target.at(path)[1], old_dir=directory, new_dir=directory)
+            self._written = {os.fstat(directory).st_dev: folder}
         except BaseException:
             target.forget()
             target.remove(temporary, Effects())
@@ -175,7 +181,7 @@ class Restoring:
         if status is None or kind_of(status) is not was.entry.kind:
             report.notices.append(_notice("missing", was.path, "the replica has lost it"))
             return
-        self._write_object(was, status, goal, target, report)
+        self._write_object(was, status, goal, target, report, over=present is not None)
 
     def _write_folder(
         self, was: Was, goal: str, target: Folders, report: RestoreReport, present: os.stat_result | None
@@ -184,11 +190,12 @@ class Restoring:
             report.notices.append(_notice("in_the_way", was.path, "what is there is no folder"))
             return
         target.make(goal, Effects())
+        self._written.setdefault(os.fstat(target.folder(goal)).st_dev, goal)
         self._finish.append((goal, was.entry, self._attributes(was)))
         report.folders += 1
 
     def _write_object(
-        self, was: Was, status: os.stat_result, goal: str, target: Folders, report: RestoreReport
+        self, was: Was, status: os.stat_result, goal: str, target: Folders, report: RestoreReport, *, over: bool
     ) -> None:
         try:
             folder, name = target.at(goal)
@@ -209,7 +216,10 @@ class Restoring:
             actual = was.entry if was.attributes is not None else as_it_lies(was.entry, status)
             set_metadata((folder, temporary), actual, self._attributes(was))
             report.bytes += status.st_size if was.entry.kind is Kind.FILE else 0
+        if over and stat.S_ISREG(status.st_mode):
+            _sync((folder, temporary))  # else a power cut could leave neither the old file nor this one
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        self._written.setdefault(os.fstat(folder).st_dev, parent_of(goal))
         if status.st_nlink > 1:
             self._links[key] = goal
         report.files += 1
@@ -235,6 +245,21 @@ class Restoring:
     def _close_sources(self) -> None:
         while self._sources:
             self._sources.popitem()[1].close()
+
+
+def _open_path(descriptor: int) -> str:
+    """Return a path to what is open, whatever has become of its name."""
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _sync(at: tuple[int, str]) -> None:
+    """Given an open folder and the name of a file in it, make its content and metadata durable; raise OSError."""
+    folder, name = at
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _notice(code: str, path: str, why: str) -> Notice:

@@ -11,8 +11,12 @@ import pytest
 
 from hotsync.errors import Refused, ReplicaError, TargetRefused, UsageError
 from hotsync.model.generation import Retention
+from hotsync.replica import restore
 from hotsync.replica.history import Change, Difference
+from hotsync.system import files
 from tests.support.replica_world import World, grouped, look
+
+ORDER = ("link", "one", "pipe", "two")
 
 
 @pytest.fixture
@@ -134,6 +138,75 @@ def test_into_the_root_things_are_replaced_one_by_one(lived: World, monkeypatch:
     assert [(notice.code, notice.path) for notice in report.notices] == [("restore.in_the_way", "etc/site/pipe")]
     assert oct((live / "etc/site").stat().st_mode)[-3:] == "750"
     assert not [*live.rglob(".hotsync*")]
+
+
+class Seen:
+    """What is done to the disk, in its order; each call is made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        fsync, rename, noreplace, syncfs = os.fsync, os.rename, files.rename_noreplace, files.sync_filesystem
+
+        def note_fsync(descriptor: int) -> None:
+            fsync(descriptor)
+            self.calls.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').read_bytes()!r}")
+
+        def note_rename(old: str, new: str, **folders: int) -> None:
+            rename(old, new, src_dir_fd=folders["src_dir_fd"], dst_dir_fd=folders["dst_dir_fd"])
+            self.calls.append(f"rename {new}")
+
+        def note_noreplace(old: str, new: str, **folders: int) -> None:
+            noreplace(old, new, old_dir=folders["old_dir"], new_dir=folders["new_dir"])
+            self.calls.append(f"whole {new}")
+
+        def note_syncfs(path: str) -> None:
+            syncfs(path)
+            self.calls.append(f"syncfs {Path(path).resolve().name}")
+
+        monkeypatch.setattr(os, "fsync", note_fsync)
+        monkeypatch.setattr(os, "rename", note_rename)
+        monkeypatch.setattr(restore, "rename_noreplace", note_noreplace)
+        monkeypatch.setattr(restore, "sync_filesystem", note_syncfs)
+
+
+def test_what_is_replaced_and_what_is_reported_is_on_the_disk(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = lived.base / "live"
+    (live / "etc/site").mkdir(parents=True)
+    (live / "etc/site/one").write_text("of today")
+    (live / "etc/site/link").write_text("of today")
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/") if path == live else resolve(path))
+    replica = lived.replica()
+    seen = Seen(monkeypatch)
+    replica.restore("etc/site", live, 1)
+    first = seen.calls.index("fsync b'first'")
+    assert seen.calls[first + 1] == "rename one", "content first: the old file is gone by that"
+    assert [call for call in seen.calls if call.startswith("rename")] == [f"rename {name}" for name in ORDER]
+    assert seen.calls[-1].startswith("syncfs ")
+
+
+def test_what_appears_whole_is_on_the_disk_before_it_appears(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    replica = lived.replica()
+    seen = Seen(monkeypatch)
+    replica.restore("etc/site", lived.base / "out", 1)
+    whole = seen.calls.index("whole site")
+    assert (seen.calls[whole - 1], seen.calls[-1]) == ("syncfs etc", "syncfs out")
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_disk_that_fails_at_last_is_no_success(lived: World, monkeypatch: pytest.MonkeyPatch, which: int) -> None:
+    left = which
+
+    def full(_path: str) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(restore, "sync_filesystem", full)
+    with pytest.raises(TargetRefused, match="No space left on device"):
+        lived.replica().restore("etc/site", lived.base / "out", 1)
+    assert not [*(lived.base / "out").rglob(".hotsync*")]
 
 
 def test_after_a_promotion_history_answers_for_what_it_holds(lived: World) -> None:
