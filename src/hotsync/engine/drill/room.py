@@ -246,7 +246,7 @@ def is_taken(item: Path) -> bool:
 
 
 def take_password(inside: Paths) -> None:
-    """Take from a sandbox's settings the password of the pair. Without a peer nobody asks for it, but it must be one."""
+    """Give a sandbox's settings another password than that of the pair: nobody asks for it, but there must be one."""
     ConfigDb(inside.configuration).set_props("rsyncd", {"password": secrets.token_hex()})
 
 
