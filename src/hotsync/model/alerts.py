@@ -7,6 +7,7 @@ from enum import StrEnum
 
 DAY = 24 * 3600.0
 REMIND_AFTER = DAY
+RETRY_AFTER = 6 * 3600.0
 HOLD = 12 * 3600.0  # a second recovery within a day is believed when it has lasted for so long
 KINDS_A_DAY = 3
 
@@ -25,7 +26,8 @@ class Alert:
 
     `since`: when it began to fail; `mailed_at`: the last mail; `told`: each kind of failure (`code`) of this outage, or
     of the last day, with the moment of its mail. `open`: he believes that it fails; `better_since`: since when it works
-    again (told or not); `recovered_at`: when he was last told that it works again.
+    again (told or not); `recovered_at`: when he was last told that it works again. `unsure`: when the mail
+    went out first of which nobody knows whether it was taken (0: it is known of the last one).
     """
 
     since: float
@@ -34,6 +36,15 @@ class Alert:
     open: bool = True
     better_since: float = 0.0
     recovered_at: float = 0.0
+    unsure: float = 0.0
+
+
+def unanswered(alert: Alert, first: float, now: float) -> Alert:
+    """Given an alert whose mail was handed over and not answered for, return it so that it is mailed again in hours.
+
+    At once it might come twice, and over and over; never would be silence.
+    """
+    return replace(alert, mailed_at=now - REMIND_AFTER + RETRY_AFTER, unsure=first)
 
 
 def next_alert(known: Alert | None, failing: bool, code: str, now: float) -> tuple[Alert | None, Occasion | None]:
@@ -51,9 +62,9 @@ def next_alert(known: Alert | None, failing: bool, code: str, now: float) -> tup
         return Alert(now, now, _with(told, code, now), recovered_at=recovered_at), Occasion.FAILURE
     alert = replace(known, better_since=0.0)
     if _is_due(known, now):
-        return replace(alert, mailed_at=now, told=_with(known.told, code, now)), Occasion.REMINDER
+        return replace(alert, mailed_at=now, told=_with(known.told, code, now), unsure=0.0), Occasion.REMINDER
     if code not in dict(known.told) and len(_of_today(known, now)) < KINDS_A_DAY:
-        return replace(alert, mailed_at=now, told=_with(known.told, code, now)), Occasion.FAILURE
+        return replace(alert, mailed_at=now, told=_with(known.told, code, now), unsure=0.0), Occasion.FAILURE
     return alert, None
 
 
@@ -62,7 +73,8 @@ def _better(known: Alert, now: float) -> tuple[Alert, Occasion | None]:
     recent = 0 <= now - known.recovered_at < DAY if known.recovered_at else False
     if recent and now - since < HOLD:
         return replace(known, better_since=since), None
-    return replace(known, open=False, better_since=since, mailed_at=now, recovered_at=now), Occasion.RECOVERY
+    over = replace(known, open=False, better_since=since, mailed_at=now, recovered_at=now, unsure=0.0)
+    return over, Occasion.RECOVERY
 
 
 def _is_due(known: Alert, now: float) -> bool:

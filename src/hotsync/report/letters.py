@@ -9,22 +9,45 @@ from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import RunReport
 from hotsync.report.mail import local_time
 
+NEXT = "The next mail about this comes in a day if it goes on, or when it is over."
+ONCE = "It is over already: no other mail about this comes."
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a mail is about: in a subject's words, one sentence, one thing to do, what it means, and a stable code."""
+    """What a mail is about: in a subject's words, one sentence, one thing to do, what it means, and a stable code.
+
+    `then` says which mails about it come later; `over`: it failed, and does not go on.
+    """
 
     about: str
     sentence: str
     hint: str
     meaning: str
     code: str
+    then: str = NEXT
+    over: bool = False
 
 
 _SHOWN = 20
 SYNC = "synchronization"
 SILENCE = "contact with the MASTER"
 STALE = "arrival of new data"
+READINESS = "readiness of this SLAVE"
+FENCES = "the rehearsal of the fences"
+DRILL = "the rehearsal of a promotion"
+PROMOTION = "promotion of this server"
+UNDO = "undo of the promotion of this server"
+HELD = "production on this server"
+HELD_BY_WAY = (f"{HELD} (own mail server)", f"{HELD} (relay)")
+"""A hold is told by each kind of way by itself: its own mail server is production's, and stops."""
+SWITCHOVER = "the switchover"
+EXCHANGE = "the exchange of roles"
+
+
+def in_words(matter: str) -> str:
+    """Return what people call a matter."""
+    return HELD if matter in HELD_BY_WAY else matter
 
 
 def trouble_of_sync(report: RunReport, last_good: float) -> Trouble:
@@ -74,8 +97,9 @@ def letter(
             f"It had failed since {local_time(since)}. Nothing needs to be done.\n"
         )
     first = "fails" if occasion is Occasion.FAILURE else "still fails"
+    when = f"failed at {local_time(since)}" if trouble.over else f"{first} since {local_time(since)}"
     parts = [
-        f"HotSync on {host}: {trouble.about} {first} since {local_time(since)}.",
+        f"HotSync on {host}: {trouble.about} {when}.",
         f"What happened: {readable_lines(trouble.sentence)}",
         f"What to do:    {readable_lines(trouble.hint)}",
         f"What it means: {readable_lines(trouble.meaning)}",
@@ -83,9 +107,7 @@ def letter(
     if notices:
         more = [f"  and {len(notices) - _SHOWN} more: hotsync status --json"] if len(notices) > _SHOWN else []
         parts.append("\n".join(["Also noticed:", *(f"  - {readable(notice)}" for notice in notices[:_SHOWN]), *more]))
-    parts.append(
-        "Look closer:   hotsync status\n\nThe next mail about this comes in a day if it goes on, or when it is over."
-    )
+    parts += ["Look closer:   hotsync status", trouble.then]
     return "\n\n".join(parts) + "\n"
 
 

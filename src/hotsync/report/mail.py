@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import smtplib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 from typing import Protocol
 
 from hotsync.errors import CommandFailed
 from hotsync.model.alerts import Occasion
 from hotsync.model.readable import readable
+from hotsync.report.smtp import Session, Unanswered, session
 from hotsync.system import command
 
 SENDMAIL = "/usr/sbin/sendmail"
-RELAY_TIMEOUT = 20.0
+_SMTP_FAULT = 400
 
 
 class MailNotSent(Exception):
     """The mail could not be handed over."""
 
 
+class MailUnanswered(Exception):
+    """All of the mail was handed over, and nobody said whether it is taken: sent again at once it may come twice."""
+
+
+class MailPartlySent(Exception):
+    """The mail was taken, but not for all addressees."""
+
+
 class Carrier(Protocol):
     """A way for a mail to leave this host."""
 
     def send(self, message: EmailMessage) -> None:
-        """Hand the mail over; raise MailNotSent if it was not taken."""
+        """Hand the mail over; raise MailNotSent if it was not taken, MailPartlySent, or MailUnanswered."""
         ...
 
     def probe(self, sender: str, to: str) -> None:
-        """Find out whether a mail would be taken, without one; raise MailNotSent if not."""
+        """Find out whether a mail would be taken, without one; raise MailNotSent or MailPartlySent if not."""
         ...
 
 
@@ -64,36 +74,54 @@ class Relay:
     port: int = 25
 
     def send(self, message: EmailMessage) -> None:
-        """Hand the mail to the relay; raise MailNotSent unless it says that it took it."""
+        """Hand the mail to the relay; raise MailNotSent, MailPartlySent or MailUnanswered unless it says that it took
+        it."""
         to = self._known_there(str(message["To"]))
         del message["To"]
         message["To"] = to
         with self._session() as smtp:
-            smtp.send_message(message)
+            refused = smtp.send_message(message)
+        if refused:
+            raise MailPartlySent(self._of(refused))
 
     def probe(self, sender: str, to: str) -> None:
-        """Ask the relay whether it would take mail for these addressees; raise MailNotSent if not."""
+        """Ask the relay whether it would take mail for these addressees; raise MailNotSent or MailPartlySent if not."""
+        every = self._known_there(to).split(", ")
         with self._session() as smtp:
-            answers = [smtp.mail(sender), *(smtp.rcpt(one) for one in self._known_there(to).split(", "))]
-            for code, text in answers:
-                if code >= 400:
-                    raise MailNotSent(f"{self.host} port {self.port}: {code} {text.decode('utf-8', 'replace')}")
+            code, text = smtp.mail(sender)
+            if code >= _SMTP_FAULT:
+                raise MailNotSent(f"{self.host} port {self.port}: {_answer(code, text)}")
+            answers = {one: smtp.rcpt(one) for one in every}
             smtp.rset()
+        refused = {one: answer for one, answer in answers.items() if answer[0] >= _SMTP_FAULT}
+        if refused:
+            raise (MailNotSent if len(refused) == len(answers) else MailPartlySent)(self._of(refused))
 
     def _known_there(self, to: str) -> str:
         return full_addresses(to, self.host, socket.getfqdn())
 
+    def _of(self, refused: Mapping[str, tuple[int, bytes]]) -> str:
+        said = "; ".join(f"{one}: {_answer(*answer)}" for one, answer in refused.items())
+        return f"{self.host} port {self.port}: {said}"
+
     @contextmanager
-    def _session(self) -> Iterator[smtplib.SMTP]:
+    def _session(self) -> Iterator[Session]:
         try:
-            with smtplib.SMTP(self.host, self.port, timeout=RELAY_TIMEOUT) as smtp:
-                smtp.ehlo()
-                if smtp.has_extn("starttls"):
-                    smtp.starttls()  # opportunistic, as mail servers do between themselves
-                    smtp.ehlo()
+            with session(self.host, self.port) as smtp:
                 yield smtp
+        except Unanswered as error:
+            raise MailUnanswered(f"{self.host} port {self.port}: {error}") from error
+        except smtplib.SMTPRecipientsRefused as error:
+            raise MailNotSent(self._of(error.recipients)) from error
+        except smtplib.SMTPResponseException as error:
+            said = _answer(error.smtp_code, error.smtp_error)
+            raise MailNotSent(f"{self.host} port {self.port}: {said}") from error
         except (OSError, smtplib.SMTPException) as error:
             raise MailNotSent(f"{self.host} port {self.port}: {error}") from error
+
+
+def _answer(code: int, text: bytes | str) -> str:
+    return readable(f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}")
 
 
 def full_addresses(to: str, host: str, own_name: str) -> str:
@@ -112,14 +140,20 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def compose(to: str, sender: str, subject: str, body: str, now: float) -> EmailMessage:
-    """Given the parts, return a mail that filters and people can read."""
+def message_id(sender: str, *parts: object) -> str:
+    """Given what makes a mail this one, return its Message-ID: sent twice, a mailbox can tell that it is the same."""
+    known = hashlib.sha256("\0".join((sender, *map(str, parts))).encode("utf-8", "surrogateescape")).hexdigest()
+    return f"<{known[:32]}@{sender.partition('@')[2] or 'localhost'}>"
+
+
+def compose(to: str, sender: str, subject: str, body: str, now: float, known_as: str = "") -> EmailMessage:
+    """Given the parts, and its Message-ID if it has one, return a mail that filters and people can read."""
     message = EmailMessage()
     message["From"] = f"HotSync <{sender}>"
     message["To"] = to
     message["Subject"] = subject
     message["Date"] = formatdate(now)
-    message["Message-ID"] = make_msgid(domain=sender.partition("@")[2] or "localhost")
+    message["Message-ID"] = known_as or message_id(sender, socket.gethostname(), subject, now)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body)
     return message

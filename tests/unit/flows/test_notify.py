@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
-from hotsync.flows.notify import Addressee, addressee, mail_fault, prove_relay, tell
+from hotsync.flows.notify import Addressee, addressee, mail_fault, prove_relay, remind, tell
 from hotsync.model.alerts import Occasion
 from hotsync.model.identity import Role
 from hotsync.report.letters import Trouble
@@ -77,6 +78,17 @@ def test_a_mail_that_was_not_taken_takes_the_proof_away(book: AlertBook) -> None
     line.away = False
     assert prove_relay(book, who(line), NOW + 3) == ""
     assert tell(book, who(line), "sync", TROUBLE, NOW + 4) is Occasion.FAILURE
+
+
+def test_a_reminder_comes_once_a_day_of_what_was_mailed_whatever_its_kind_and_of_nothing_else(book: AlertBook) -> None:
+    line = Line()
+    assert remind(book, who(line), "sync", TROUBLE, NOW) is None
+    tell(book, who(line), "sync", TROUBLE, NOW)
+    other = replace(TROUBLE, code="y")
+    told = [remind(book, who(line), "sync", other, NOW + hour * 3600) for hour in range(49)]
+    assert [hour for hour, each in enumerate(told) if each] == [24, 48]
+    tell(book, who(line), "sync", None, NOW + 3 * DAY)
+    assert remind(book, who(line), "sync", other, NOW + 5 * DAY) is None
 
 
 def test_another_addressee_is_proven_anew(book: AlertBook) -> None:

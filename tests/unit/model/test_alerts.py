@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotsync.model.alerts import HOLD, Alert, Occasion, next_alert
+from hotsync.model.alerts import HOLD, RETRY_AFTER, Alert, Occasion, next_alert, unanswered
 
 HOUR = 3600.0
 
@@ -45,6 +45,17 @@ def test_what_comes_and_goes_is_one_failure_until_it_stays_away() -> None:
         Occasion.FAILURE, Occasion.RECOVERY, Occasion.FAILURE, Occasion.RECOVERY,
     ]  # fmt: skip
     assert occasions.index(Occasion.RECOVERY, 5) == 4 * 10 - 1 + HOLD / HOUR * 4
+
+
+def test_a_mail_that_may_have_been_taken_is_due_again_in_hours_not_at_once() -> None:
+    known, _ = next_alert(None, True, "a", 1e9)
+    assert known is not None
+    known = unanswered(known, 1e9, 1e9)
+    assert next_alert(known, True, "a", 1e9 + RETRY_AFTER - 1) == (known, None)
+    again, occasion = next_alert(known, True, "a", 1e9 + RETRY_AFTER)
+    assert occasion is Occasion.REMINDER
+    assert again is not None
+    assert again.unsure == 0.0, "of this mail nothing is known yet"
 
 
 def test_success_without_a_failure_before_is_no_news() -> None:
