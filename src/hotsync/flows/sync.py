@@ -26,7 +26,8 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 COMMAND = "hotsync"
-_NEVER_MAILED = frozenset(("usage", "refused.role"))  # told to the person who typed it; a timer has no such run
+# told to the person who typed it, a timer has no such run; that this server is held has mails of its own
+_NEVER_MAILED = frozenset(("usage", "refused.role", "refused.epoch", "refused.hold"))
 _SEEN_BY_A_PERSON = frozenset(("config", "ended"))
 _log = logging.getLogger("hotsync.sync")
 
