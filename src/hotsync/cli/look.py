@@ -151,11 +151,7 @@ def _show(status: Status) -> None:
         _readiness(status)
         _row("drill", _drill(status))
         _row("fences", _fences(status))
-        shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
-        _row(
-            "muted",
-            f"{len(status.muted)} units: {shown}" if status.muted else "nothing yet (hotsync-slave has not run)",
-        )
+        _row("muted", _muted(status))
     for warning in status.warnings:
         say(warning, mark=click.style("Warning:", fg="yellow"), lines=True)
 
@@ -215,6 +211,15 @@ def _fences(status: Status) -> str:
     said = f"{summary_of_fences(status.fences)}; tried {age(status.now - min(each.at for each in status.fences))} ago"
     failed = [each for each in status.fences if each.outcome is Outcome.FAILED]
     return f"{said}: {readable('; '.join(each.detail for each in failed))}" if failed else said
+
+
+def _muted(status: Status) -> str:
+    if status.muted:
+        shown = readable(", ".join(status.muted[:6])) + (" ..." if len(status.muted) > 6 else "")
+        return f"{len(status.muted)} units: {shown}"
+    if status.slave_run is None:
+        return "nothing yet (hotsync-slave has not run)"
+    return "nothing: no unit of production is known here"
 
 
 def _readiness(status: Status) -> None:

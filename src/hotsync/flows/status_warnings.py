@@ -93,9 +93,10 @@ def _of_work(status: Status) -> Iterator[str]:
 def _of_peer(status: Status) -> Iterator[str]:
     presence, peer = status.presence, status.peer
     if presence.trouble is not None and not _alone(status):
-        yield presence.trouble.sentence
+        yield _with(presence.trouble.sentence, presence.trouble.hint)
     if presence.refusal is not None:
-        yield f"Last refused: {presence.refusal.sentence} ({presence.refusal.address})"
+        refusal = presence.refusal
+        yield _with(f"Last refused: {refusal.sentence} ({refusal.address})", refusal.hint)
     quiet = status.now - presence.last_seen > status.settings.quiet_minutes * 60
     if status.role.role is Role.SLAVE and peer is not None and not presence.connected and quiet:
         seen = local_time(presence.last_seen) if presence.last_seen else "never"
@@ -123,9 +124,15 @@ def _of_age(status: Status) -> Iterator[str]:
         yield f"The readiness was last looked at {old / 3600:.0f} hours ago, and may be another now: run hotsync-slave."
 
 
+def _with(sentence: str, hint: str) -> str:
+    """Return what is wrong and what to do about it; the sentence of an error may end without a stop."""
+    stop = "" if sentence.endswith((".", "!", "?")) else "."
+    return f"{sentence}{stop} {hint}" if hint else sentence
+
+
 def _of_run(last: RunReport) -> Iterator[str]:
     if last.error_code:
-        yield last.summary
+        yield _with(last.summary, last.hint)
     for notice in last.warnings[:_SHOWN_NOTICES]:
         yield notice.sentence
     more = len(last.warnings) - _SHOWN_NOTICES

@@ -18,7 +18,9 @@ class DoctorFacts:
     """What was read of this server; texts are what is wrong ("" if nothing), None that it could not be found out.
 
     `faults` are those of the settings, each with its hint; `listening`: something listens on our port; `guarded`: the
-    port is open for the peer only, by nftables; `hints` are what a person types on this platform.
+    port is open for the peer only, by nftables; `hints` are what a person types on this platform. `unfinished`: why
+    this server waits (it is held, or in the middle of a change of roles), with what to do; HotSync's timers stand still
+    then. `passes`: that is over soon by itself.
     """
 
     role: Role
@@ -40,11 +42,14 @@ class DoctorFacts:
     clock: bool | None = True
     guarded: bool | None = True
     package_faults: tuple[str, ...] = ()
+    unfinished: str = ""
+    unfinished_hint: str = ""
+    passes: bool = False
 
 
 def examine(facts: DoctorFacts) -> tuple[Check, ...]:
     """Given what was read, return every check; what a server without a role does not need is not asked."""
-    checks = [*_settings(facts), *_disk(facts), *_programs(facts)]
+    checks = [*_unfinished(facts), *_settings(facts), *_disk(facts), *_programs(facts)]
     if facts.role is not Role.NONE and facts.enabled:
         checks += [*_work(facts), *_surroundings(facts)]
     return tuple(checks)
@@ -52,6 +57,12 @@ def examine(facts: DoctorFacts) -> tuple[Check, ...]:
 
 def _check(name: str, title: str, verdict: Verdict, fault: str, hint: str) -> Check:
     return Check(name, title, verdict, fault, hint) if fault else Check(name, title, Verdict.GREEN)
+
+
+def _unfinished(facts: DoctorFacts) -> Iterator[Check]:
+    if facts.role is not Role.NONE:
+        verdict = Verdict.AMBER if facts.passes else Verdict.RED
+        yield _check("unfinished", "nothing is unfinished here", verdict, facts.unfinished, facts.unfinished_hint)
 
 
 def _settings(facts: DoctorFacts) -> Iterator[Check]:
@@ -89,7 +100,7 @@ def _work(facts: DoctorFacts) -> Iterator[Check]:
     fault = "" if facts.listening else f"nothing listens on TCP port {facts.port}"
     hint = f"`{_SERVICES} hotsyncd` says why; `ss -ltnp` shows who has the port."
     yield _check("daemon.port", "hotsyncd listens", Verdict.RED, fault, hint)
-    if not facts.alone:
+    if not facts.alone and not facts.unfinished:
         fault = "" if facts.timer_runs else f"{facts.timer} does not run"
         hint = f"systemctl enable --now {facts.timer}, or signal-event nethserver-hotsync-save."
         yield _check("timer", "runs come by themselves", Verdict.RED, fault, hint)
@@ -98,7 +109,7 @@ def _work(facts: DoctorFacts) -> Iterator[Check]:
 def _surroundings(facts: DoctorFacts) -> Iterator[Check]:
     hint = (
         "Install a mail server here (default-mta), or config setprop hotsync NotifyRelay HOST."
-        if facts.role is Role.MASTER
+        if facts.role is Role.MASTER and not facts.unfinished
         else "config setprop hotsync NotifyRelay HOST; its own mail server is muted."
     )
     yield _check("mail", "a mail can leave this server", Verdict.AMBER, facts.mail_fault, hint)

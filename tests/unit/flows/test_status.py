@@ -30,7 +30,7 @@ from hotsync.state.slave_run import SlaveRun
 from hotsync.system.clock import SystemClock
 from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
-from hotsync.transport.presence import Presence
+from hotsync.transport.presence import Presence, Refusal
 
 NOW = 1e9
 MINUTE = 60.0
@@ -270,3 +270,22 @@ def test_a_boot_that_found_productions_addresses_with_somebody_else_says_so_and_
     assert "02:00:00:00:00:02 has 192.0.2.10" in shown
     assert "hotsync-promote fences" in shown
     assert "hotsync-promote --undo" in shown
+
+
+def test_what_failed_is_said_with_what_to_do() -> None:
+    hint = "Run `hotsync --accept-changes`."
+    run = RunReport("hotsync", 1.0, 2.0, 3, "The run is held: half is gone", "refused.held", hint)
+    assert "The run is held: half is gone. Run `hotsync --accept-changes`." in told(replace(MASTER, last_run=run))
+    trouble = Refusal(NOW, "192.0.2.2", "peer.unpaired", "This server is not paired with it yet.", "Set the password.")
+    shown = told(replace(MASTER, presence=replace(MASTER.presence, trouble=trouble, refusal=trouble)))
+    assert "This server is not paired with it yet. Set the password." in shown
+    assert "Last refused: This server is not paired with it yet. (192.0.2.2). Set the password." in shown
+
+
+def test_that_nothing_is_muted_has_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    look._show(replace(GOOD, slave_run=None))
+    assert "muted       nothing yet (hotsync-slave has not run)" in capsys.readouterr().out
+    look._show(GOOD)
+    shown = capsys.readouterr().out
+    assert "muted       nothing: no unit of production is known here" in shown
+    assert "has not run" not in shown

@@ -31,6 +31,8 @@ def test_a_server_that_lacks_nothing_is_green(role: Role) -> None:
         (replace(WELL, daemon=False), "daemon", Verdict.RED),
         (replace(WELL, listening=False), "daemon.port", Verdict.RED),
         (replace(WELL, timer_runs=False), "timer", Verdict.RED),
+        (replace(WELL, unfinished="HELD", unfinished_hint="rejoin", timer_runs=False), "unfinished", Verdict.RED),
+        (replace(WELL, unfinished="It hands over", unfinished_hint="wait", passes=True), "unfinished", Verdict.AMBER),
         (replace(WELL, state_fault="read-only"), "state.writable", Verdict.RED),
         (replace(WELL, free=1), "replica.room", Verdict.RED),
         (replace(WELL, rsync_fault="it is 3.1.3"), "rsync", Verdict.RED),
