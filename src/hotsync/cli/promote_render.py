@@ -25,7 +25,7 @@ from hotsync.model.readable import readable
 from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import masters_part
 from hotsync.model.undo import Undo
-from hotsync.report.runbook import COMPLETE, ONLY_A_PERSON
+from hotsync.report.runbook import COMPLETE, only_a_person
 from hotsync.state.promotion import load_promotion
 from hotsync.state.undo import kept_folder
 from hotsync.system.paths import Paths
@@ -170,7 +170,7 @@ def show_outcome(paths: Paths, ended: Ended, promotion: Promotion | None = None,
     if promotion is not None and promotion.finished_at and undone is None:
         click.echo()
         say("Only a person can check:")
-        for line in ONLY_A_PERSON:
+        for line in only_a_person(planned=promotion.planned):
             say(f"  - {line}")
         say(f"When all is well: {COMPLETE}, then reboot once and look again.")
         click.echo()

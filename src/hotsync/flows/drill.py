@@ -27,7 +27,7 @@ from hotsync.model.drill_room import RoomPlan
 from hotsync.model.identity import Role
 from hotsync.model.report import Check, RunReport, Verdict
 from hotsync.planning.drill import RoomFacts, check_wires, left_out, plan_room
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import DRILL, Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import save_drill
 from hotsync.state.runs import Runs
@@ -41,7 +41,6 @@ COMMAND = "hotsync drill"
 SAMPLE = 500
 """So many files of the replica are read before each drill; all paths are looked at."""
 
-_ABOUT = "the rehearsal of a promotion"
 _MEANING = "A promotion now would probably fail in the same way."
 _ALIVE = "master.silent"  # a drill runs while the MASTER is alive
 _PLAN = TypeAdapter(RoomPlan)
@@ -212,8 +211,8 @@ def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
     settings, _ = read_settings(paths)
     bad = [check for check in report.checks if check.verdict is Verdict.RED]
     trouble = (
-        Trouble(_ABOUT, report.reason, bad[0].hint or model.HINT, _MEANING, ",".join(sorted({c.name for c in bad})))
+        Trouble(DRILL, report.reason, bad[0].hint or model.HINT, _MEANING, ",".join(sorted({c.name for c in bad})))
         if bad
         else None
     )
-    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), _ABOUT, trouble, clock.now())
+    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), DRILL, trouble, clock.now())

@@ -12,7 +12,7 @@ from hotsync.flows.notify import addressee_of, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.model.hold import hint_of, sentence_of
 from hotsync.model.identity import Role
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import EXCHANGE, Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.hold import held, save_hold
 from hotsync.state.rejoin import unfinished_rejoin
@@ -26,7 +26,6 @@ PATIENCE_SECONDS = 1800.0
 _REJOIN_SECONDS = 24 * 3600.0
 AGAIN_SECONDS, LONGEST_SECONDS = 20.0, 1800.0
 """After how long it is tried again: soon while the other server is not ready, else doubled each time."""
-_ABOUT = "the exchange of roles"
 _log = logging.getLogger("hotsync.handover")
 
 
@@ -72,6 +71,8 @@ def exchange(paths: Paths, clock: Clock, run: Run = rejoin) -> None:
 def _tried(paths: Paths, clock: Clock, run: Run) -> Fault | None:
     hold = held(paths)
     if (hold is None and unfinished_rejoin(paths) is None) or (hold is not None and not hold.planned):
+        if hold is None:
+            _tell(paths, clock, None)  # a person did it meanwhile
         return None  # without a hold it is the SLAVE; what it has begun it may still have to end
     fault = run()
     if fault is None:
@@ -86,13 +87,13 @@ def _tried(paths: Paths, clock: Clock, run: Run) -> Fault | None:
         announce(paths, f"{sentence_of(hold)} {hint_of(hold)}")
     if clock.now() - hold.since >= PATIENCE_SECONDS:
         meaning = "The other server serves, and has no SLAVE until this one is."
-        _tell(paths, clock, Trouble(_ABOUT, sentence_of(hold), hint_of(hold), meaning, "exchange"))
+        _tell(paths, clock, Trouble(EXCHANGE, sentence_of(hold), hint_of(hold), meaning, "exchange"))
     return fault
 
 
 def _tell(paths: Paths, clock: Clock, trouble: Trouble | None) -> None:
     settings, _ = read_settings(paths)
     try:
-        tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), _ABOUT, trouble, clock.now())
+        tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), EXCHANGE, trouble, clock.now())
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)

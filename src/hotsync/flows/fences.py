@@ -12,7 +12,7 @@ from hotsync.flows.notify import addressee_of, tell
 from hotsync.model.fence import Tier
 from hotsync.model.fence_rehearsal import HINT, WORDS, Outcome, Rehearsed, is_due, still_of_use
 from hotsync.model.identity import Role
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import FENCES, Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.fences import load_fences, save_fences
 from hotsync.state.settings import read_settings
@@ -22,7 +22,6 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 COMMAND = "hotsync drill --fences"
-_ABOUT = "the rehearsal of the fences"
 _MEANING = "After a promotion a MASTER that is only cut off from this server might serve on."
 Say = Callable[[str], None]
 
@@ -69,6 +68,6 @@ def _tell(paths: Paths, results: tuple[Rehearsed, ...], now: float) -> None:
     failed = [each for each in results if each.outcome is Outcome.FAILED]
     said = "; ".join(f"{each.tier}: {each.detail}" for each in failed)
     code = ",".join(each.tier.value for each in failed)
-    trouble = Trouble(_ABOUT, said, failed[0].hint or HINT, _MEANING, code) if failed else None
+    trouble = Trouble(FENCES, said, failed[0].hint or HINT, _MEANING, code) if failed else None
     settings, _ = read_settings(paths)
-    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), _ABOUT, trouble, now)
+    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), FENCES, trouble, now)

@@ -24,7 +24,7 @@ from hotsync.flows.promote_notice import announce
 from hotsync.flows.rejoin_live import room_lacking
 from hotsync.model.handover import HandOver, Stage, sentence_of
 from hotsync.model.identity import Role
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import ONCE, SWITCHOVER, Trouble
 from hotsync.state import handover as state
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
@@ -39,7 +39,6 @@ LOOK_SECONDS = 0.1
 _BUSY_SECONDS = 1.0
 _BUSY_LOOKS = 3600
 _LAST_BUSY_LOOKS = 30
-_ABOUT = "the switchover"
 _log = logging.getLogger("hotsync.handover")
 
 
@@ -160,7 +159,7 @@ class _Work:
         except (HotSyncError, OSError) as error:
             _log.warning("The addresses are left to %s: %s", HOLD, error)
         _log.warning("The SLAVE has taken over.")
-        AlertBook(self.paths).set(_ABOUT, None)
+        AlertBook(self.paths).set(SWITCHOVER, None)
         return True
 
     def is_over(self) -> bool:
@@ -213,11 +212,17 @@ class _Work:
     def _mail(self, known: HandOver) -> None:
         settings, _ = read_settings(self.paths)
         meaning = "Nothing was lost: this server is the MASTER, and production runs here."
-        trouble = Trouble(_ABOUT, sentence_of(known), HandOverFailed.hint, meaning, "refused.handover")
+        trouble = Trouble(
+            SWITCHOVER, sentence_of(known), HandOverFailed.hint, meaning, "refused.handover", ONCE, over=True
+        )
+        book = AlertBook(self.paths)
         try:
-            tell(AlertBook(self.paths), addressee_of(settings, Role.MASTER), _ABOUT, trouble, self.clock.now())
+            book.set(SWITCHOVER, None)  # each one is news: it is over with this mail
+            tell(book, addressee_of(settings, Role.MASTER), SWITCHOVER, trouble, self.clock.now())
         except (HotSyncError, OSError) as error:
             _log.warning("nobody was told by mail: %s", error)
+        finally:
+            book.set(SWITCHOVER, None)
 
     def _known(self) -> HandOver:
         known = state.load_handover(self.paths)

@@ -14,6 +14,7 @@ from hotsync.engine.one_master.hold import Holding
 from hotsync.engine.one_master.still_served import signs_on_the_wire, word_of_peer
 from hotsync.engine.rejoin.files import forget_attempt
 from hotsync.errors import CommandFailed, HotSyncError, NotReady, StillServed, UsageError, WrongRole
+from hotsync.flows.alarms import forget, forget_of_other_role
 from hotsync.flows.boot_guard import own_addresses
 from hotsync.flows.notify import Addressee, addressee_of, is_due, tell
 from hotsync.flows.promote_notice import announce
@@ -21,7 +22,7 @@ from hotsync.flows.save import Surroundings, save
 from hotsync.flows.undoing import refuse_if_undoing, undo_sentence
 from hotsync.model.hold import Hold, hint_of, next_after_release, sentence_of
 from hotsync.model.identity import Role
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import EXCHANGE, HELD, HELD_BY_WAY, NEXT, Trouble
 from hotsync.report.mail import LocalMailServer
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -36,7 +37,11 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 EXCHANGE_UNIT = "hotsync-exchange.service"
-_ABOUT = "production on this server"
+_THEN_BY_RELAY = "Its own mail server stops now: the next mails about this come through the relay (NotifyRelay)."
+_THEN_NOTHING = (
+    "Its own mail server stops now, and no relay is set (config setprop hotsync NotifyRelay HOST): no other mail about "
+    "this comes before it serves again."
+)
 _log = logging.getLogger("hotsync.hold")
 Wire = Callable[[Hold, Iterable[str], int], tuple[str, ...]]
 """Returns who answers for the addresses of production, in words."""
@@ -77,16 +82,20 @@ def _has_production(paths: Paths) -> bool:
     return store.load_role(paths).role is Role.MASTER and not undone
 
 
-def _trouble(hold: Hold) -> Trouble:
-    meaning = "The other server serves. What was written here since its promotion is on this server alone."
-    return Trouble(_ABOUT, sentence_of(hold), hint_of(hold), meaning, "superseded")
+def trouble_of(hold: Hold) -> Trouble:
+    """Return what a mail says of a hold."""
+    meaning, code = "The other server serves. What was written here since its promotion is on this server alone.", ""
+    if not hold.is_certain:
+        meaning, code = "Perhaps nobody serves now: look at once.", "boot.hold"
+    return Trouble(HELD, sentence_of(hold), hint_of(hold), meaning, code or "superseded")
 
 
 def _tell_by_own_mail_server(paths: Paths, clock: Clock, hold: Hold) -> None:
     settings, _ = read_settings(paths)
     who = addressee_of(settings, Role.MASTER)
     local = tuple(carrier for carrier in who.carriers if isinstance(carrier, LocalMailServer))
-    _tell(paths, clock, hold, Addressee(who.to, who.sender, local))
+    then = _THEN_NOTHING if settings.notify_relay is None else _THEN_BY_RELAY
+    _tell(paths, clock, hold, Addressee(who.to, who.sender, local), then)
 
 
 def mail_held(paths: Paths, clock: Clock) -> bool:
@@ -99,11 +108,11 @@ def mail_held(paths: Paths, clock: Clock) -> bool:
     return _tell(paths, clock, seen, addressee_of(settings, Role.SLAVE))
 
 
-def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee) -> bool:
+def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee, then: str = NEXT) -> bool:
     """Write the mail once by each kind of way; return False if one is due that nobody took."""
     book, now = AlertBook(paths), clock.now()
     about = _about(who)
-    trouble = replace(_trouble(hold), about=_ABOUT)
+    trouble = replace(trouble_of(hold), then=then)
     try:
         if who.carriers:
             tell(book, who, about, trouble, now)
@@ -114,7 +123,8 @@ def _tell(paths: Paths, clock: Clock, hold: Hold, who: Addressee) -> bool:
 
 
 def _about(who: Addressee) -> str:
-    return f"{_ABOUT} ({'own mail server' if _is_local(who) else 'relay'})"
+    own, relay = HELD_BY_WAY
+    return own if _is_local(who) else relay
 
 
 def _is_local(who: Addressee) -> bool:
@@ -182,6 +192,7 @@ def rejoin_as_master(
         # from here on it is decided: if this command is ended, hotsync-released.service does the rest
         save_released(paths, epoch - 1)
         _release(paths, clock, epoch, why, say, holding)
+    forget(AlertBook(paths), *HELD_BY_WAY, EXCHANGE)
     _arrange(paths, say)
     drop_released(paths)
     return epoch
@@ -199,7 +210,9 @@ def _release(
 
 
 def end_of_hold(paths: Paths) -> None:
-    """This server is the SLAVE now: let units and console forget that it was held."""
+    """This server is the SLAVE now: let units, console and mails forget that it was held, and was the MASTER."""
+    forget(AlertBook(paths), *HELD_BY_WAY)
+    forget_of_other_role(paths)
     command.run(["systemctl", "stop", HELD_MAIL, HOLD], ok=range(256))
     announce(paths, "")
 
@@ -237,20 +250,21 @@ def serve_again(paths: Paths, clock: Clock, holding: Holding | None = None) -> b
             _release(paths, clock, epoch, why, _log.warning, holding)
     if hold is not None:
         _arrange(paths, _log.warning)
-        _tell_that_it_serves(paths, clock)
+        tell_that_it_serves(paths, clock)
     drop_released(paths)
     return True
 
 
-def _tell_that_it_serves(paths: Paths, clock: Clock) -> None:
+def tell_that_it_serves(paths: Paths, clock: Clock, book: AlertBook | None = None) -> None:
     """Mail that what was mailed of the hold is over, by the ways that were used."""
+    book = book or AlertBook(paths)
     settings, _ = read_settings(paths)
     every, relay = addressee_of(settings, Role.MASTER), addressee_of(settings, Role.SLAVE)
     local = tuple(carrier for carrier in every.carriers if isinstance(carrier, LocalMailServer))
     for who in (Addressee(every.to, every.sender, local), relay):
         try:
             if who.carriers:
-                tell(AlertBook(paths), who, _about(who), None, clock.now())
+                tell(book, who, _about(who), None, clock.now())
         except (HotSyncError, OSError) as error:
             _log.warning("nobody was told by mail: %s", error)
 

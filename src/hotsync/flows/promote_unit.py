@@ -15,7 +15,15 @@ from typing import Any
 from hotsync.errors import ExitCode, HandOverFailed, HotSyncError, NotHandedOver, Refused, StepFailed
 from hotsync.flows import promote, undo, unit_events
 from hotsync.flows.promote_answers import Answers
-from hotsync.flows.promote_notice import announce, failed, interrupted, mail_promoted, tell_by_mail
+from hotsync.flows.promote_notice import (
+    announce,
+    failed,
+    interrupted,
+    mail_promoted,
+    mail_undone,
+    tell_by_mail,
+    was_told_of,
+)
 from hotsync.flows.undoing import undo_sentence
 from hotsync.flows.unit_events import Ended
 from hotsync.model.plan import Progress, Step
@@ -100,17 +108,16 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
         def say(text: str) -> None:
             tell({"said": text})
 
-        undoes, promoted = answers.undo or is_undoing(paths), None
+        undoes = answers.undo or is_undoing(paths)
+        ended: undo.UndoOutcome | promote.Outcome
         try:
             if undoes:
                 ended = undo.run(paths, clock, answers.force, progress, say)
-                code, sentence = ended.exit_code, ended.sentence
             else:
-                outcome = _promote(paths, answers, progress, clock, say)
-                code, sentence, promoted = outcome.exit_code, outcome.sentence, outcome.promotion
+                ended = _promote(paths, answers, progress, clock, say)
         except HotSyncError as error:
             tell({"ended": int(error.exit_code), "sentence": error.sentence, "error": error.to_json()})
-            tell_by_mail(paths, clock, failed(error))
+            tell_by_mail(paths, clock, failed(error, undoes=undoes))
             return int(error.exit_code)
         except BaseException as error:
             sentence = f"a bug in HotSync: {type(error).__name__}: {error}"
@@ -120,11 +127,12 @@ def run_in_unit(paths: Paths, clock: Clock) -> int:
             raise
         finally:
             announce(paths, promote.unfinished_sentence(paths))
-        tell({"ended": int(code), "sentence": sentence})
-        tell_by_mail(paths, clock, None)
-        if promoted is not None:
-            mail_promoted(paths, clock, promoted)
-        return int(code)
+        tell({"ended": int(ended.exit_code), "sentence": ended.sentence})
+        if isinstance(ended, undo.UndoOutcome):
+            mail_undone(paths, clock, ended.undo, ended.sentence)
+        else:
+            mail_promoted(paths, clock, ended.promotion)
+        return int(ended.exit_code)
 
 
 def _promote(paths: Paths, answers: Answers, progress: Progress, clock: Clock, say: promote.Say) -> promote.Outcome:
@@ -136,7 +144,9 @@ def _promote(paths: Paths, answers: Answers, progress: Progress, clock: Clock, s
         if not isinstance(cause, NotHandedOver):
             raise
         say(f"{cause.sentence} So the claim is given up.")
-        undo.run(paths, clock, False, progress, say)
+        ended = undo.run(paths, clock, False, progress, say)
+        if was_told_of(paths):
+            mail_undone(paths, clock, ended.undo, ended.sentence)
         reason = f"{cause.facts.get('reason')}; the claim was given up, and nothing was changed here"
         raise HandOverFailed(reason=reason, hint=_AFTER_GIVING_UP) from error
 

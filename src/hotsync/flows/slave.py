@@ -25,7 +25,7 @@ from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
 from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, missing_of
 from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
-from hotsync.report.letters import Trouble
+from hotsync.report.letters import READINESS, Trouble
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import load_trend
 from hotsync.state.runs import Runs
@@ -41,7 +41,6 @@ Say = Callable[[str], None]
 _ALIVE = "master.silent"  # while it waits, a SLAVE's MASTER is alive, and that is well
 # told to the person who typed it; a SLAVE without a generation is new, or its MASTER's silence is mailed
 _NOT_MAILED = frozenset(("usage", "refused.role", "refused.ready"))
-_ABOUT = "readiness of this SLAVE"
 _MEANING = "A promotion now may fail, or bring up less than the MASTER had."
 
 
@@ -246,16 +245,16 @@ def _conclude(paths: Paths, clock: Clock, who: Addressee, done: Done) -> None:
     Runs(paths.runs).add(report)
     if report.error_code not in _NOT_MAILED:
         notices = tuple(notice.sentence for notice in report.warnings)
-        tell(AlertBook(paths), who, _ABOUT, _trouble(done), clock.now(), notices)
+        tell(AlertBook(paths), who, READINESS, _trouble(done), clock.now(), notices)
 
 
 def _trouble(done: Done) -> Trouble | None:
     """Return what the administrator must hear of: a run that failed, or a SLAVE that is not ready."""
     report = done.report
     if report.error_code:
-        return Trouble(_ABOUT, report.summary, report.hint, _MEANING, report.error_code)
+        return Trouble(READINESS, report.summary, report.hint, _MEANING, report.error_code)
     red = [check for check in (done.run.checks if done.run else ()) if check.verdict is Verdict.RED]
     if not red:
         return None
     sentence = "; ".join(f"{check.title}: {check.detail}" for check in red)
-    return Trouble(_ABOUT, sentence, red[0].hint, _MEANING, ",".join(check.name for check in red))
+    return Trouble(READINESS, sentence, red[0].hint, _MEANING, ",".join(check.name for check in red))

@@ -20,6 +20,16 @@ ONLY_A_PERSON = (
     "The old MASTER stays off until somebody has time for it: `hotsync rejoin` makes it the SLAVE of this server.",
 )
 """What no program can see after a promotion."""
+_STAYS_ON = (
+    "The old MASTER stays on: it becomes the SLAVE of this server by itself, and `hotsync status` there shows how far "
+    "that is."
+)
+
+
+def only_a_person(*, planned: bool) -> tuple[str, ...]:
+    """Return what no program can see after a promotion, or (`planned`) a switchover, whose old MASTER is no danger."""
+    return (*ONLY_A_PERSON[:-1], _STAYS_ON) if planned else ONLY_A_PERSON
+
 
 COMPLETE = "signal-event post-restore-data"
 """The command that completes a promotion: the manual's sixth step."""

@@ -46,7 +46,7 @@ def test_only_a_server_that_handed_over_exchanges_its_role_by_itself(paths: Path
     exchange(paths, TickingClock(), tries())
     save_hold(paths, replace(HOLD, planned=False))
     exchange(paths, TickingClock(), tries())
-    assert told == []
+    assert told == [None], "a person may have done it, after a mail that it failed"
 
 
 def test_one_that_is_refused_says_why_tries_again_and_mails_after_a_while(

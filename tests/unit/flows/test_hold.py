@@ -34,6 +34,7 @@ from hotsync.flows import hold as flow
 from hotsync.flows.notify import Addressee
 from hotsync.flows.save import Surroundings, save
 from hotsync.flows.status import read_status
+from hotsync.model.alerts import Alert
 from hotsync.model.hold import HeardBy, Hold, hint_of
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network.values import Address
@@ -41,9 +42,11 @@ from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.rejoin import REPLICA, Rejoin, Terms
 from hotsync.model.undo import Undo
+from hotsync.report.letters import HELD_BY_WAY, SILENCE, SYNC
 from hotsync.report.mail import LocalMailServer, MailNotSent
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.alerts import AlertBook
 from hotsync.state.configdb import configuration, ensure_records
 from hotsync.state.hold import held, load_released, note_released, save_hold
 from hotsync.state.rejoin import load_rejoin, save_rejoin
@@ -79,6 +82,7 @@ class Held:
     done: list[str] = field(default_factory=list[str])
 
     up: tuple[Address, ...] = ()
+    bodies: list[str] = field(default_factory=list[str])
 
     def apply(self) -> None:
         self.done.append("held")
@@ -111,6 +115,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Held:
 
     def send(_: LocalMailServer, message: EmailMessage) -> None:
         machine.done.append(f"sendmail: {message['Subject']}")
+        machine.bodies.append(message.get_content())
 
     monkeypatch.setattr("hotsync.flows.hold.command.run", run)
     monkeypatch.setattr(LocalMailServer, "send", send)
@@ -125,6 +130,9 @@ def test_a_held_server_says_so_at_every_login_and_its_own_mail_server_is_used_wh
     subject, *then = machine.done
     assert subject.startswith("sendmail: [HotSync] ")
     assert "production on this server failed" in subject
+    (body,) = machine.bodies
+    assert "no relay is set" in body
+    assert "The next mail about this comes in a day" not in body, "that mail server stops in a moment"
     assert then == ["held", "systemctl start --no-block hotsync-held-mail.service"]
     for place in ("/run/issue.d/hotsync.issue", "/run/motd.d/hotsync"):
         said = paths.at(place).read_text()
@@ -362,8 +370,11 @@ def test_it_comes_back_above_the_epoch_that_held_it(
             return [f"epoch {epoch}"]
 
     said: list[str] = []
+    for about in HELD_BY_WAY:
+        AlertBook(paths).set(about, Alert(1.0, 1.0))
     assert flow.rejoin_as_master(paths, TickingClock(), said.append, Back()) == 5  # type: ignore[arg-type]
     assert said == ["epoch 5", "saved True"], "HotSync's own timers are started again"
+    assert [AlertBook(paths).get(about) for about in HELD_BY_WAY] == [None, None], "the next hold is a first one"
     assert not paths.released_file.exists()
     store.save_role(paths, RoleRecord(Role.MASTER, 5))
     save_hold(paths, replace(HOLD, released=True))  # it was cut in the middle
@@ -454,6 +465,17 @@ def test_a_master_that_never_heard_of_the_promotion_takes_the_next_epoch_and_goe
     assert machine.done == []
     assert not flow.serve_again(paths, TickingClock()), "once"
     assert store.load_role(paths) == role
+
+
+def test_a_server_that_is_the_slave_now_forgets_what_was_mailed_of_the_master_it_was(
+    paths: Paths, machine: Held
+) -> None:
+    for about in (*HELD_BY_WAY, SYNC, SILENCE):
+        AlertBook(paths).set(about, Alert(1.0, 1.0))
+    store.save_role(paths, RoleRecord(Role.SLAVE, 4))
+    flow.end_of_hold(paths)
+    assert [AlertBook(paths).get(about) for about in (*HELD_BY_WAY, SYNC)] == [None] * 3
+    assert AlertBook(paths).get(SILENCE)
 
 
 def test_a_server_whose_data_moves_cannot_serve_again_and_nothing_asks_for_it_again_and_again(

@@ -1,7 +1,8 @@
-"""The mails of a promotion: one when it failed in the middle or was cut, one when it went on to its end."""
+"""The mails of a promotion and its undo: one when it failed in the middle or was cut, one when it came to its end."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -12,14 +13,21 @@ from hotsync.cli.promote import promote
 from hotsync.errors import PeerStillAlive, StepFailed
 from hotsync.flows import promote_boot, promote_notice
 from hotsync.flows.notify import Addressee
-from hotsync.flows.promote_notice import failed, mail_promoted, tell_by_mail
+from hotsync.flows.promote_notice import failed, mail_promoted, mail_undone, tell_by_mail, was_told_of
+from hotsync.model.alerts import Alert
+from hotsync.model.fence import FenceResult, Tier
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.plan import Outcome, Phase, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
+from hotsync.model.undo import Undo
+from hotsync.report.letters import PROMOTION, SILENCE
 from hotsync.report.mail import MailNotSent
+from hotsync.report.promoted import promoted_letter
 from hotsync.state import promotion as document
 from hotsync.state import store
+from hotsync.state.alerts import AlertBook
+from hotsync.state.undo import save_undo
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
 
@@ -59,7 +67,7 @@ def paths(tmp_path: Path) -> Paths:
     return paths
 
 
-def test_a_promotion_that_fails_is_mailed_once_and_its_end_too(box: Box, paths: Paths) -> None:
+def test_a_promotion_that_fails_is_mailed_once_and_its_end_says_only_what_to_do_now(box: Box, paths: Paths) -> None:
     clock = TickingClock()
     tell_by_mail(paths, clock, failed(FAILED))
     tell_by_mail(paths, clock, failed(FAILED))
@@ -67,11 +75,57 @@ def test_a_promotion_that_fails_is_mailed_once_and_its_end_too(box: Box, paths: 
     text = box.mails[0].get_content()
     assert "no server" in text
     assert "Start it" in text
+    AlertBook(paths).set(SILENCE, Alert(1.0, 1.0))
     store.save_role(paths, RoleRecord(Role.MASTER, 1))
-    tell_by_mail(paths, clock, None)
-    tell_by_mail(paths, clock, None)
-    assert len(box.mails) == 2
-    assert "works again" in box.mails[1].get_content()
+    mail_promoted(paths, clock, DONE)
+    assert [mail["Subject"].partition(": ")[2] for mail in box.mails] == [
+        "promotion of this server failed",
+        "this server is MASTER now",
+    ]
+    assert "othing needs to be done" not in box.mails[1].get_content()
+    assert AlertBook(paths).get(PROMOTION) is None, "the next one that fails is a first one"
+    assert AlertBook(paths).get(SILENCE) is None, "it has no MASTER any more"
+
+
+def test_an_undo_that_fails_says_so_and_its_end_says_what_this_server_is(box: Box, paths: Paths) -> None:
+    clock, undo = TickingClock(), Undo(1, 7, 5.0, was_master=False, notes=("The quota of /home is not set.",))
+    save_undo(paths, undo)
+    tell_by_mail(paths, clock, failed(FAILED))
+    assert box.mails[0]["Subject"].endswith(": promotion of this server failed")
+    tell_by_mail(paths, clock, failed(FAILED, undoes=True))
+    assert len(box.mails) == 2, "of the same kind of error, but of the undo"
+    assert box.mails[1]["Subject"].endswith(": undo of the promotion of this server failed")
+    assert "Perhaps nobody serves" in box.mails[1].get_content()
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0))
+    save_undo(paths, replace(undo, finished_at=9.0))
+    assert was_told_of(paths)
+    mail_undone(paths, clock, undo, "This server is a SLAVE again, and epoch 1 is released.")
+    assert not was_told_of(paths)
+    text = box.mails[2].get_content()
+    assert box.mails[2]["Subject"].endswith(": this server is a SLAVE again")
+    assert "to epoch 1 was given up before its end" in text
+    assert "The quota of /home" in text
+    assert "works again" not in "".join(mail.get_content() for mail in box.mails)
+
+
+def test_whoever_reads_of_a_promotion_reads_whether_the_old_master_was_fenced() -> None:
+    assert "fenced" not in promoted_letter("slave", DONE)
+    fences = (FenceResult(Tier.AGENT, False, "no route"), FenceResult(Tier.SSH, True, "powered off"))
+    text = promoted_letter("s", replace(DONE, fences=fences))
+    assert "The old MASTER was fenced: it was switched off by ssh." in text
+    none = promoted_letter("s", replace(DONE, fences=fences[:1]))
+    assert "The old MASTER was not fenced by anything (agent: no route): keep it off." in none
+
+
+def test_after_a_switchover_nobody_is_told_to_keep_the_old_master_off() -> None:
+    fences = (FenceResult(Tier.AGENT, True, "it holds itself"),)
+    text = promoted_letter("slave", replace(DONE, planned=True, fences=fences))
+    assert "nothing was lost" in text
+    assert "is not here" not in text
+    assert "stays off" not in text
+    assert "The old MASTER stays on: it becomes the SLAVE" in text
+    assert "stays off" in promoted_letter("slave", DONE)
+    assert "is not here" in promoted_letter("slave", DONE)
 
 
 def test_one_that_was_refused_is_no_news(box: Box, paths: Paths) -> None:

@@ -13,6 +13,7 @@ from hotsync.flows import promote, promote_unit, undo
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.unit_events import Ended
 from hotsync.model.promotion import NetworkChoice
+from hotsync.model.undo import Undo
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
@@ -115,6 +116,26 @@ def test_a_switchover_that_the_master_does_not_confirm_is_given_up_and_no_other_
         assert "the claim was given up, and nothing was changed here" in ended["sentence"]
     else:
         assert (code, undone) == (ExitCode.STEP, [])
+
+
+def test_the_end_of_an_undo_is_no_promotion_that_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    ended = undo.UndoOutcome(Undo(4, 7, 1.0, was_master=True), ExitCode.DONE, "This server is a SLAVE again.")
+    mailed: list[str] = []
+    monkeypatch.setattr(promote_unit, "asked_for", lambda _: Answers(undo=True))
+    monkeypatch.setattr(undo, "run", lambda *_: ended)
+    monkeypatch.setattr(promote_unit, "mail_promoted", lambda *_: mailed.append("promoted"))
+    monkeypatch.setattr(promote_unit, "mail_undone", lambda *words: mailed.append(words[3]))
+    assert promote_unit.run_in_unit(paths, Scene(Paths(tmp_path / "other"), [])) == ExitCode.DONE
+    assert mailed == ["This server is a SLAVE again."]
+
+    def fail(*_: object) -> None:
+        raise StepFailed(step="stop", reason="it hangs")
+
+    monkeypatch.setattr(undo, "run", fail)
+    monkeypatch.setattr(promote_unit, "tell_by_mail", lambda *words: mailed.append(words[2].about))
+    assert promote_unit.run_in_unit(paths, Scene(Paths(tmp_path / "third"), [])) == ExitCode.STEP
+    assert mailed[1:] == ["undo of the promotion of this server"]
 
 
 def test_a_line_that_is_half_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
