@@ -171,3 +171,15 @@ def test_every_field_of_an_entry_is_described() -> None:
 def test_every_place_of_the_program_is_on_the_page(name: str) -> None:
     place = str(getattr(Paths(), name))
     assert place in section("What lies where") or place.startswith(("/run/hotsync/", "/var/lib/hotsync/spool/"))
+
+
+def test_the_contents_name_every_part_once_and_in_order() -> None:
+    entries = re.findall(r"^(\d+)\. (\[.*)$", PAGE, re.MULTILINE)
+    assert [int(number) for number, _ in entries] == list(range(1, len(entries) + 1))
+    named = [title for _, links in entries for title in re.findall(r"\[(.+?)\]\(#", links)]
+    assert named == re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+
+
+def test_no_key_of_the_status_is_described_twice() -> None:
+    keys = re.findall(r"^\| (`.+?) \|", section("`hotsync status --json`"), re.MULTILINE)
+    assert len(keys) == len(set(keys)) > 20
