@@ -93,7 +93,8 @@ def tell(
     told = trouble or Trouble(in_words(about), "", "", "", "")
     host = socket.gethostname()
     body = letter(told, occasion, host, alert, now, notices)
-    first = known.unsure if known is not None and known.unsure and occasion is not Occasion.RECOVERY else now
+    again = known is not None and known.unsure and occasion is Occasion.REMINDER and told.code in dict(known.told)
+    first = known.unsure if known is not None and again else now
     posted = post(who, subject_of(host, occasion, told.about), body, now, message_id(who.sender, host, about, first))
     if posted.taken:
         if posted.unsure and occasion is not Occasion.RECOVERY:

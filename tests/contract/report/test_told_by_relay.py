@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_a_mail_that_may_have_been_taken_is_sent_again_in_hours_and_as_the_same(
         assert [each for each in told if each] == []
         assert tell(book, who, "sync", None, NOW + 2 * DAY) is Occasion.RECOVERY
     assert len(set(seen.ids)) == 2, "another mail is another one"
+
+
+def test_news_is_no_second_try_of_a_mail_that_may_have_been_taken(book: AlertBook) -> None:
+    """A mailbox that has the first would throw the second away."""
+    with relay(Answers(mute=True)) as seen:
+        who = Addressee("a@example.org", "hotsync@slave", (Relay("127.0.0.1", seen.port),))
+        tell(book, who, "sync", TROUBLE, NOW)
+        tell(book, who, "sync", replace(TROUBLE, code="y"), NOW + 60)
+        tell(book, who, "sync", replace(TROUBLE, code="z"), NOW + 7 * 3600)
+    assert len(set(seen.ids)) == len(seen.mails) == 3
 
 
 def test_a_test_mail_that_may_have_been_taken_is_not_sent_again_each_hour(book: AlertBook) -> None:
