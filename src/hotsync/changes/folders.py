@@ -26,6 +26,9 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_FLAGS = (errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 LONGEST = MAX_PATH - 96
 """Bytes of the longest path that is carried: the kernel and rsync take 4096, with the folder that it is sent into."""
+DEEPEST = 500
+"""The level of the deepest folder that is carried: rsync makes none below some thousand. Whoever may write anywhere can
+make such a tree; nobody's data is one."""
 _LARGE_FOLDER = 8 * 1024 * 1024
 _RUN = 50_000
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from hotsync.changes.folders import GONE, LONGEST, Frame, entry_at, fold, open_folder, sorted_names, too_long
+from hotsync.changes.folders import DEEPEST, GONE, LONGEST, Frame, entry_at, fold, open_folder, sorted_names, too_long
 from hotsync.changes.sealing import Sealing
 from hotsync.changes.seen import HEAD, Gap, Remark, Same, SoundCopies
 from hotsync.manifest.store import Stamp
@@ -179,6 +179,8 @@ class Walk:
         frame.sealable = False
         if len(name) > MAX_NAME or len(key) > LONGEST:
             yield from self._missing(Gap(key, key, key + b"\1", False, "its name or path is too long"))
+        elif kind == "d" and len(self._stack) > DEEPEST:
+            yield from self._missing(Gap(key, key, key + b"\1", False, f"it lies more than {DEEPEST} folders deep"))
         elif not kind:
             if scope.carried:
                 self._remark(Remark("skipped.socket", path_of_key(key), "is a socket"))

@@ -86,12 +86,14 @@ class Folders:
 
     def make(self, path: str, effects: Effects) -> None:
         """Make a folder and those above it where they are missing (0700)."""
-        if not path or self.stat(path) is not None:
-            return
-        self.make(parent_of(path), effects)
-        folder, name = self.at(path)
-        with effects("mkdir"), suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=folder)
+        missing: list[str] = []
+        while path and self.stat(path) is None:
+            missing.append(path)
+            path = parent_of(path)
+        for each in reversed(missing):
+            folder, name = self.at(each)
+            with effects("mkdir"), suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=folder)
 
     def remove(self, path: str, effects: Effects) -> None:
         """Remove what lies at a path, with everything in it; nothing there is fine."""

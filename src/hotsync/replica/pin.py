@@ -100,11 +100,14 @@ def _pin(source: Path, target: Path, lock_file: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    target.mkdir(mode=0o700)
-    with os.scandir(source) as found:
-        for item in found:
-            mode = item.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                _link(Path(item.path), target / item.name)
-            elif stat.S_ISREG(mode):
-                os.link(item.path, target / item.name, follow_symlinks=False)
+    waiting = [(source, target)]
+    while waiting:
+        here, there = waiting.pop()
+        there.mkdir(mode=0o700)
+        with os.scandir(here) as found:
+            for item in found:
+                mode = item.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    waiting.append((Path(item.path), there / item.name))
+                elif stat.S_ISREG(mode):
+                    os.link(item.path, there / item.name, follow_symlinks=False)

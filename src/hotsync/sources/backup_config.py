@@ -207,14 +207,17 @@ def find_members(paths: Paths, notice: Callable[[Notice], None]) -> Iterator[Mem
 
 def _walk(top: Path, name: str, selection: Selection) -> Iterator[str]:
     """Return what is chosen at and below a path."""
-    chosen = selection.decide(name).action is Action.INCLUDE
-    path = top / name
-    if path.is_dir() and not path.is_symlink():
-        if chosen or selection.wanted_below(name):
-            for child in sorted(os.listdir(path), key=os.fsencode):
-                yield from _walk(top, f"{name}/{child}", selection)
-    elif chosen:
-        yield name
+    waiting = [name]
+    while waiting:
+        name = waiting.pop()
+        chosen = selection.decide(name).action is Action.INCLUDE
+        path = top / name
+        if path.is_dir() and not path.is_symlink():
+            if chosen or selection.wanted_below(name):
+                children = sorted(os.listdir(path), key=os.fsencode, reverse=True)
+                waiting += [f"{name}/{child}" for child in children]
+        elif chosen:
+            yield name
 
 
 def _databases(paths: Paths) -> Iterator[Member]:

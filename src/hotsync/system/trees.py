@@ -6,14 +6,15 @@ import errno
 import fnmatch
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hotsync.errors import ReplicaError
 from hotsync.system import attributes, command, files
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_exactly(source: Path, target: Path) -> None:
@@ -36,11 +37,75 @@ def make_folder_like(name: str, parent: int, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove what lies at a path, if anything does; a link is removed, not followed."""
+    """Remove what lies at a path, if anything does; a link is removed, not followed. Raise OSError.
+
+    However deep it is: no path but the first one is ever said to the kernel, and one folder is open at a time.
+    """
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path)
+        return
+    parent = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        _remove_folder(parent, path.name)
+    finally:
+        os.close(parent)
+
+
+def _remove_folder(parent: int, name: str) -> None:
+    """Remove a folder in an open one with all it holds; raise OSError, also if it is moved meanwhile."""
+    above = [(name, _identity(parent))]
+    here = os.open(name, _FOLDER, dir_fd=parent)
+    inner = [_unlink_all(here)]
+    try:
+        while above:
+            if inner[-1]:
+                deeper = inner[-1].pop()
+                above.append((deeper, _identity(here)))
+                here = _instead(here, os.open(deeper, _FOLDER, dir_fd=here))
+                inner.append(_unlink_all(here))
+                continue
+            inner.pop()
+            folder, holder = above.pop()
+            here = _instead(here, os.open("..", _FOLDER, dir_fd=here))
+            if _identity(here) != holder:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), folder)  # it hangs somewhere else now
+            os.rmdir(folder, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _unlink_all(folder: int) -> list[str]:
+    """Remove what an open folder holds, but for folders; return their names."""
+    folders: list[str] = []
+    for name in os.listdir(folder):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except IsADirectoryError:
+            folders.append(name)
+        except FileNotFoundError:
+            continue
+    return folders
+
+
+def _identity(folder: int) -> tuple[int, int]:
+    status = os.fstat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _instead(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Return a folder and all below it, each before what it holds, without following links; what cannot be read is
+    passed over. `os.walk` of Python 3.11 ends in a RecursionError where somebody made a thousand levels."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        yield here
+        with suppress(OSError), os.scandir(here) as found:
+            waiting += [Path(item.path) for item in found if item.is_dir(follow_symlinks=False)]
 
 
 def matching(folder: Path, patterns: Iterable[str]) -> set[str]:

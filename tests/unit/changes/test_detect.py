@@ -13,6 +13,7 @@ import pytest
 from hotsync.changes import folders
 from hotsync.manifest.changeset_file import read_changes
 from hotsync.model.entry import Kind, Verb
+from tests.support.deep import dig
 from tests.unit.changes.support import Server, selection
 
 
@@ -241,6 +242,36 @@ def test_a_path_too_deep_to_be_carried_is_reported_and_the_rest_goes_on(server: 
     assert server.manifest.get("data/z") is not None
     assert max(len(os.fsencode(entry.path)) for entry in server.entries()) > 3700
     assert server.detect().empty
+
+
+def test_a_tree_of_very_many_levels_is_carried_as_far_as_can_be_and_told_once(server: Server) -> None:
+    server.write("data/z")
+    dig(Path(os.fsdecode(server.path("data/deep"))), 520, files=1)
+    found = server.commit()
+    assert [(note.code, note.sentence.endswith("it is not protected")) for note in found.problems] == [
+        ("path.unreadable", True)
+    ]
+    assert "more than 500 folders deep" in found.problems[0].sentence
+    levels = [entry.path.count("/") + 1 for entry in server.entries()]
+    assert (
+        max(level for level, entry in zip(levels, server.entries(), strict=True) if entry.kind is Kind.DIRECTORY) == 500
+    )
+    assert max(levels) == 501, "a file in the deepest folder"
+    assert server.manifest.get("data/z") is not None
+    assert server.detect().empty
+
+
+def test_what_lies_too_deep_keeps_its_previous_version_if_it_has_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dig(Path(os.fsdecode(server.path("data/deep"))), 20, files=1)
+    server.commit()
+    before = server.entries()
+    monkeypatch.setattr("hotsync.changes.walk.DEEPEST", 10)
+    found = server.detect()
+    assert found.empty
+    assert [note.sentence.endswith("its previous version stays") for note in found.problems] == [True]
+    assert server.entries() == before
 
 
 def test_a_tree_deeper_than_the_handles_that_are_kept_open_is_walked_whole(server: Server) -> None:

@@ -168,15 +168,18 @@ class RejoinFiles:
 
     def _strip(self, path: str, target: Path) -> None:
         """Remove from a copy what is not carried: it stays this machine's own."""
-        if target.is_symlink() or not target.is_dir():
-            return
         selection = self.selection()
-        for child in sorted(target.iterdir()):
-            inner = f"{path}/{child.name}"
-            if selection.decide(inner).action is Action.INCLUDE or selection.wanted_below(inner):
-                self._strip(inner, child)
-            else:
-                remove(child)
+        waiting = [(path, target)]
+        while waiting:
+            outer, folder = waiting.pop()
+            if folder.is_symlink() or not folder.is_dir():
+                continue
+            for child in folder.iterdir():
+                inner = f"{outer}/{child.name}"
+                if selection.decide(inner).action is Action.INCLUDE or selection.wanted_below(inner):
+                    waiting.append((inner, child))
+                else:
+                    remove(child)
 
     def _make_empty(self, path: str, target: Path) -> None:
         """Make the empty folder that will stay live in the place of one that moves."""

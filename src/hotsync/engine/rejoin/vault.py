@@ -32,7 +32,7 @@ from hotsync.sources.shadows.watch import LiveFiles
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, make_folder_like, opened, remove
+from hotsync.system.trees import copy_exactly, folders_below, make_folder_like, opened, remove
 
 FILES, DATABASES, LIST, DOCUMENT = "files", "databases", "LIST.txt", "list.json"
 _OWN = "var/lib/hotsync"
@@ -63,7 +63,9 @@ class Vault:
         Raise ReplicaError if there is no room for it.
         """
         for place in (place for place in places if self._paths.at(place).is_dir()):
-            self._check_free(sum(_size_of(path) for path in self._paths.at(place).rglob("*")))
+            self._check_free(
+                sum(_size_of(path) for each in folders_below(self._paths.at(place)) for path in each.iterdir())
+            )
             target = self._part / DATABASES / name / "server" / place.strip("/")
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_exactly(self._paths.at(place), target)
@@ -147,16 +149,16 @@ class Vault:
 
     def _make_folders(self, folder: str) -> None:
         """Make a folder and those above it, with the attributes of the live ones."""
-        target = self._part / FILES / folder
-        if target.is_dir():
-            return
-        if not folder:
-            target.mkdir(mode=0o700)
-            return
-        parent, _, name = folder.rpartition("/")
-        self._make_folders(parent)
-        with opened(self._paths.root, parent) as source:
-            make_folder_like(name, source, target)
+        top = self._part / FILES
+        missing: list[str] = []
+        while folder and not (top / folder).is_dir():
+            missing.append(folder)
+            folder = folder.rpartition("/")[0]
+        top.mkdir(mode=0o700, exist_ok=True)
+        for each in reversed(missing):
+            parent, _, name = each.rpartition("/")
+            with opened(self._paths.root, parent) as source:
+                make_folder_like(name, source, top / each)
 
     def _write(self, name: str, pieces: Iterator[str]) -> None:
         with (self._part / name).open("w", encoding="utf-8") as file:

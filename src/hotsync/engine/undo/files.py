@@ -22,7 +22,7 @@ from hotsync.model.promotion import ETC, OURS, ExchangeUnit, How, Promotion
 from hotsync.model.undo import Place
 from hotsync.system import files, flags
 from hotsync.system.paths import Paths
-from hotsync.system.trees import inode, make_folder_like, move_aside, opened, remove
+from hotsync.system.trees import folders_below, inode, make_folder_like, move_aside, opened, remove
 
 MOVED = "moved"
 """Where production's files go that do not belong into the tree, until what is kept of them is copied."""
@@ -243,9 +243,9 @@ class UndoFiles:
     def _drop(self, aside: Path) -> None:
         """Remove the folders of what was set aside; what still lies in them is somebody's, and stays."""
         if aside.is_dir():
-            for folder, _, _ in os.walk(aside, topdown=False):
+            for folder in reversed([*folders_below(aside)]):
                 with suppress(OSError):
-                    os.rmdir(folder)
+                    folder.rmdir()
 
 
 def _meets(path: str, others: Iterable[str]) -> bool:
@@ -256,4 +256,4 @@ def _meets(path: str, others: Iterable[str]) -> bool:
 def _holds_something(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return any(names for _, _, names in os.walk(folder))
+    return any(not path.is_dir() for each in folders_below(folder) for path in each.iterdir())

@@ -24,7 +24,7 @@ from hotsync.sources.frozen.scan import Look, Seen
 from hotsync.sources.frozen.staging import Staged
 from hotsync.system.attributes import Attributes, read_attributes, write_attributes
 from hotsync.system.files import sync_directory, sync_file, write_atomic
-from hotsync.system.trees import opened, remove
+from hotsync.system.trees import folders_below, opened, remove
 
 SCHEMA = 1
 
@@ -157,9 +157,8 @@ class FolderCopy:
 
     def _remove_others(self, plan: _Plan) -> None:
         """Remove what will not be there, or is another kind of thing."""
-        for folder, names, files in os.walk(self.tree, topdown=False):
-            for name in (*names, *files):
-                found = Path(folder, name)
+        for folder in reversed([*folders_below(self.tree)]):
+            for found in [*folder.iterdir()]:
                 path = os.path.relpath(found, self.tree)
                 if found.is_symlink():
                     stays = path in plan.links and os.readlink(found) == plan.links[path][0]
