@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 from hotsync.errors import ReplicaError
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import parent_of, sort_key
+from hotsync.model.readable import readable, shown_path
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.journal import Commit, remove_journal
@@ -20,11 +22,14 @@ from hotsync.replica.ledger import Ledger
 from hotsync.replica.metadata import set_metadata, set_time
 from hotsync.replica.rebuild import is_lost
 from hotsync.replica.record import Kept, Old, read_record
-from hotsync.replica.space import with_room
+from hotsync.replica.space import is_short, with_room
 from hotsync.replica.work import Operation, Work
 from hotsync.system.files import rename_exchange, rename_noreplace, sync_directory, sync_filesystem
 
 log = logging.getLogger(__name__)
+_DOES_NOT_FIT = (errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+"""What a file system says of one attribute. ENOSPC is ext4's word also where there is room: for all that an inode has,
+there is one block."""
 
 
 class Applying:
@@ -125,7 +130,17 @@ class Applying:
                 set_time(tree.at(path), mtime_ns)
         for line in self._work.metadata():
             with self._effects("metadata"):
-                set_metadata(tree.at(line.entry.path), line.entry, line.attributes)
+                refused = partial(self._refuse, line.entry.path)
+                set_metadata(tree.at(line.entry.path), line.entry, line.attributes, refused)
+
+    def _refuse(self, path: str, attribute: str, error: OSError) -> None:
+        """Go on without an attribute that does not fit: here the generation exists, and would never be finished.
+
+        Raise the error if it is the disk that is full, or does not do its work.
+        """
+        if error.errno not in _DOES_NOT_FIT or (error.errno == errno.ENOSPC and is_short(self._layout)):
+            raise error
+        log.warning("%s: its attribute %s cannot be set (%s)", shown_path(path), readable(attribute), error.strerror)
 
     def _into_history(self) -> None:
         number = self._entry.number

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -51,14 +51,20 @@ def differences(entry: Entry, status: os.stat_result, folders: Folders) -> list[
     return [name for name, equal in found if not equal]
 
 
-def set_metadata(at: tuple[int, str], entry: Entry, attributes: Mapping[str, bytes]) -> None:
+def set_metadata(
+    at: tuple[int, str],
+    entry: Entry,
+    attributes: Mapping[str, bytes],
+    refused: Callable[[str, OSError], None] | None = None,
+) -> None:
     """Given an open folder and a name in it, make owner, attributes, mode and time those given; raise OSError.
 
-    Owner first (it drops capabilities), then ACL and attributes, then the mode (an ACL alters it), the time last.
+    `refused` is asked of an attribute that cannot be set. Owner first (it drops capabilities), then ACL and attributes,
+    then the mode (an ACL alters it), the time last.
     """
     folder, name = at
     os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
-    write_attributes(name, folder, attributes)
+    write_attributes(name, folder, attributes, refused)
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         status = os.fstat(descriptor)

@@ -85,6 +85,11 @@ def _release_ballast(layout: Layout) -> bool:
     return True
 
 
+def is_short(layout: Layout) -> bool:
+    """Return whether "no space left" may be meant as it is said: the disk is full, or ballast can be let go yet."""
+    return layout.ballast.exists() or free_bytes(layout.root) < _NOTHING
+
+
 def is_full(error: BaseException, root: Path) -> bool:
     """Return whether an error says that the disk below `root` is full."""
     if isinstance(error, OSError):

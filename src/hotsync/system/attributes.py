@@ -49,9 +49,12 @@ def _read(target: str | int, list_names: Callable[[], list[str]], *, follow: boo
     return found
 
 
-def write_attributes(name: str, folder: int, wanted: Mapping[str, bytes]) -> None:
+def write_attributes(
+    name: str, folder: int, wanted: Mapping[str, bytes], refused: Callable[[str, OSError], None] | None = None
+) -> None:
     """Given the attributes that an object shall have, set what differs and remove the rest but a label; raise OSError.
 
+    `refused` is called with one that cannot be set, and may raise; the others are set then.
     Do this after a change of owner (which drops file capabilities) and before setting the mode (an ACL alters it).
     """
     path = _through(name, folder)
@@ -59,8 +62,14 @@ def write_attributes(name: str, folder: int, wanted: Mapping[str, bytes]) -> Non
     for attribute in present.keys() - wanted.keys():
         os.removexattr(path, attribute, follow_symlinks=False)
     for attribute, value in wanted.items():
-        if attribute != _LABEL and present.get(attribute) != value:
+        if attribute == _LABEL or present.get(attribute) == value:
+            continue
+        try:
             os.setxattr(path, attribute, value, follow_symlinks=False)
+        except OSError as error:
+            if refused is None:
+                raise
+            refused(attribute, error)
 
 
 def hash_attributes(attributes: Mapping[str, bytes]) -> str:

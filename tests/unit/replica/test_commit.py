@@ -304,3 +304,54 @@ def test_the_first_generation_is_not_taken_for_a_lost_manifest(world: World) -> 
     world.remember(1, changes)
     world.check_tree()
     assert world.replica().state().digest == world.replica().generations()[0].digest
+
+
+def refuse_in_the_tree(world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let no attribute be set in the tree; staging takes any."""
+    real = os.setxattr
+
+    def setxattr(path: str, name: str, value: bytes, flags: int = 0, *, follow_symlinks: bool = True) -> None:
+        if Path(os.path.realpath(path)).is_relative_to(world.root / "tree"):
+            raise OSError(number, os.strerror(number))
+        real(path, name, value, flags, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(os, "setxattr", setxattr)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.E2BIG, errno.EOPNOTSUPP])
+def test_an_attribute_that_the_tree_does_not_take_does_not_keep_a_generation_from_being_finished(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    world.write("folder/file", "one")
+    world.generation()
+    os.setxattr(world.master / "folder", "trusted.large", b"x")
+    (world.master / "folder").chmod(0o2750)
+    with monkeypatch.context() as patched:
+        refuse_in_the_tree(world, patched, number)
+        assert world.generation() == 2
+    assert "/folder: its attribute trusted.large cannot be set" in caplog.text
+    folder = world.root / "tree/folder"
+    assert (os.listxattr(folder), folder.stat().st_mode & 0o7777) == ([], 0o2750), "all else was set"
+    assert [(fault.path, fault.what) for fault in world.replica().verify().faults] == [
+        ("folder", "ACL or extended attributes")
+    ]
+    world.write("folder/file", "two")
+    assert world.generation() == 3
+    assert (folder / "file").read_text() == "two"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_is_full_or_broken_stops_a_commit_until_it_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    world.write("folder/file", "one")
+    world.generation()
+    os.setxattr(world.master / "folder", "trusted.small", b"x")
+    changes = world.plan()
+    with monkeypatch.context() as patched:
+        refuse_in_the_tree(world, patched, number)
+        patched.setattr("hotsync.replica.space.free_bytes", lambda _: 4096)
+        with pytest.raises(ReplicaError):
+            world.sync(changes)
+    world.remember(world.replica().state().generation, changes)
+    world.check_tree()
