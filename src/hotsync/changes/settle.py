@@ -4,7 +4,7 @@
     for _ in range(3):
         sent_at = clock.now_ns()
         result = send(settling.send_list)
-        if not settling.settle(sent_at, result.vanished, dict(result.unreadable), result.changed):
+        if not settling.settle(sent_at, result.vanished, dict(result.unreadable), result.changed, result.unstored):
             break
     final = settling.finalize(out)
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from hotsync.changes.folders import GONE, Reach, entry_at, words_of
+from hotsync.changes.left_out import LeftOut
 from hotsync.changes.notes import Notes
 from hotsync.changes.seen import SoundCopies
 from hotsync.changes.verbs import in_range, is_coarse
@@ -30,6 +31,7 @@ from hotsync.manifest.changeset_file import ChangesetSummary, ChangesetWriter, r
 from hotsync.model.changeset import recall_change
 from hotsync.model.entry import KIND_OF_MODE, Change, Entry, Kind, Verb, as_implied, is_implied, sort_key
 from hotsync.model.report import Notice
+from hotsync.model.unstored import Unstored
 from hotsync.system.files import sync_directory
 
 _RESTLESS = "would not hold still; its previous version stays"
@@ -64,6 +66,7 @@ class Settling:
         self._current = planned
         self._base = planned
         self._round = 0
+        self._looked = False
         self._problems = Notes()
         self._missing: frozenset[str] = frozenset()
         self._unsteady: set[bytes] = set()
@@ -79,12 +82,18 @@ class Settling:
         vanished: Collection[str] = (),
         unreadable: Mapping[str, str] | None = None,
         changed: Collection[str] = (),
+        unstored: Sequence[Unstored] = (),
+        *,
+        cut: bool = False,
     ) -> int:
         """Given when the last sending began and what rsync said of it, look again; return how many must be sent again.
 
         `vanished`, `unreadable` (with the reason) and `changed` are paths that did not arrive. What vanished or cannot
-        be read leaves the changeset; what changed stays in it, unsettled, and is in the new `send_list`.
+        be read leaves the changeset, as does what is `unstored`; what changed stays in it, unsettled, and is in the new
+        `send_list`. `cut`: nobody knows how much arrived, so nothing is looked at yet, and all else must be sent again.
+        Raise ReplicaError if what is unstored is not a matter of single paths.
         """
+        left_out = LeftOut(unstored, recall_changes(self._current))
         self._round += 1
         sent, self.send_list = self.send_list, self._beside(f"send.{self._round}")
         target = self._beside(f"settled.{self._round}")
@@ -98,8 +107,13 @@ class Settling:
             reach = stack.enter_context(Reach(self._root))
             listed = stack.enter_context(self.send_list.open("wb"))
             writer = stack.enter_context(ChangesetWriter(target, self._previous))
-            for change, line, was_sent in _with_sent(self._current, sent, first=self._round == 1):
-                seen = look.at(reach, change) if was_sent else look.past(change)
+            for change, line, was_sent in _with_sent(self._current, sent, first=not self._looked and not cut):
+                if (reason := left_out.reason(change)) is not None:
+                    seen = look.refused(change, reason)
+                elif cut:
+                    seen = replace(look.past(change), again=was_sent)
+                else:
+                    seen = look.at(reach, change) if was_sent else look.past(change)
                 if seen.change is None:
                     self._unsteady.update(self._required_of(change.path))
                     continue
@@ -112,6 +126,7 @@ class Settling:
                     _list(listed, change)
                     if seen.missing:
                         missing.add(change.path)
+        self._looked = self._looked or not cut
         self._missing = frozenset(missing)
         self._take(target, sent)
         self._summary = writer.summary()
@@ -225,6 +240,11 @@ class _Look:
     def past(self, change: Change) -> _Seen:
         """Given a change that was settled before, return it, unless what it lies in has left the changeset."""
         return _Seen(None if self._below.holds(sort_key(change.path)) else change)
+
+    def refused(self, change: Change, reason: str) -> _Seen:
+        """Given a change that the SLAVE cannot store, with the reason, return that it leaves."""
+        key = sort_key(change.path)
+        return _Seen(None) if self._below.holds(key) else self._left_out(change, key, "path.unstored", reason)
 
     def _deleted(self, reach: Reach, change: Change, key: bytes) -> _Seen:
         if self._gone is not None and key.startswith(self._gone):

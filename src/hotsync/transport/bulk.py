@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from hotsync.errors import CommandFailed, HotSyncError, OtherRsync, PeerSilent, TransferError
+from hotsync.model.unstored import Unstored
 from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.transport import rsh
@@ -28,7 +29,7 @@ from hotsync.transport.rsync import (
     same_server,
     sender_argv,
 )
-from hotsync.transport.rsync_words import Circumstances, Messages, Trouble, judge, parse_progress, parse_stats
+from hotsync.transport.rsync_words import Circumstances, Messages, Trouble, is_cut, judge, parse_progress, parse_stats
 
 FIRST_REPLY_SECONDS = 30.0
 _HANDOVER_SECONDS = 30.0
@@ -41,6 +42,7 @@ _ENVIRONMENT = {"HOME": "/nonexistent"}
 class TransferResult:
     """What a transfer did; `vanished`, `unreadable` (with the reason) and `changed` paths did not arrive as they are.
 
+    `unstored` is what the SLAVE says that it cannot store; `cut`: it ended with that, and what came behind is missing.
     `files` and `bytes` count what rsync sent as content; `wire_sent` and `wire_received` what went over the line.
     """
 
@@ -51,6 +53,8 @@ class TransferResult:
     vanished: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     changed: tuple[str, ...] = ()
+    unstored: tuple[Unstored, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ def _result(talk: _Talk, stopped: HotSyncError | None) -> TransferResult:
         raise stopped
     if error is not None:
         raise stopped if stopped is not None and type(error) is TransferError else error
-    if stopped is not None:
+    cut = is_cut(status, talk.messages)
+    if stopped is not None and not cut:
         raise stopped
     figures = parse_stats(talk.last_lines)
     problems = talk.messages.problems
@@ -131,6 +136,8 @@ def _result(talk: _Talk, stopped: HotSyncError | None) -> TransferResult:
             (problem.path, problem.reason) for problem in problems if problem.trouble is Trouble.UNREADABLE
         ),
         changed=tuple(problem.path for problem in problems if problem.trouble is Trouble.CHANGED),
+        unstored=tuple(talk.messages.unstored.values()),
+        cut=cut,
     )
 
 

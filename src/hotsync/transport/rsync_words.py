@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hotsync.errors import ConnectionEnded, HotSyncError, NoSpace, OtherRsync, ReplicaError, TransferError
+from hotsync.model.readable import readable
+from hotsync.model.unstored import Unstored
 
 MAX_PROBLEMS = 100_000
+MAX_UNSTORED = 10_000
+"""More paths that the SLAVE cannot store are no matter of these paths."""
 
 
 class Trouble(StrEnum):
@@ -31,9 +37,11 @@ class Problem:
 
 @dataclass(slots=True)
 class Messages:
-    """What an rsync said on stderr: trouble with source paths, trouble of the receiver, and what fits neither."""
+    """What an rsync said on stderr: trouble with source paths, what the receiver could not store (by the first path
+    that it can mean), other trouble of the receiver, and what fits none of them."""
 
     problems: list[Problem] = field(default_factory=list[Problem])
+    unstored: dict[str, Unstored] = field(default_factory=dict[str, Unstored])
     receiver: list[str] = field(default_factory=list[str])
     other: list[str] = field(default_factory=list[str])
     overflow: bool = False
@@ -48,6 +56,11 @@ class Messages:
             self.overflow = self.overflow or len(self.problems) >= MAX_PROBLEMS
             if not self.overflow:
                 self.problems.append(problem)
+        elif (unstored := parse_unstored(line)) is not None:
+            self.unstored.setdefault(unstored.paths[0], unstored)
+            if len(self.unstored) > MAX_UNSTORED:
+                _keep(self.receiver, f"more than {MAX_UNSTORED} paths; the last was {line}")
+                del self.unstored[unstored.paths[0]]
         elif _RECEIVER.match(line):
             _keep(self.receiver, line)
         else:
@@ -63,10 +76,31 @@ _CONSEQUENCE = re.compile(
     r"rsync (?:error|warning): (?!.*\(code (?:2|4)\))|rsync: \[\w+\] write error: Broken pipe|IO error encountered"
     r"|rsync: connection unexpectedly closed|rsync: \[\w+\] safe_read failed|rsync: read error: Connection reset"
     r"|WARNING: .* failed verification -- update (?:discarded|retained|put into partial-dir) \(will try again\)"
+    r"|\*\*\* Skipping any contents from this failed directory \*\*\*"
     r"|\(see the rsync man ?page|(?:rsync: )?\[\w+\] io timeout after",
     re.DOTALL,
 )
-_RECEIVER = re.compile(r"rsync: \[(?:[Rr]eceiver|[Gg]enerator)\]|could not make way for|cannot delete non-empty")
+_RECEIVER = re.compile(
+    r"rsync: \[(?:[Rr]eceiver|[Gg]enerator)\]|could not make way for|cannot delete non-empty"
+    # before 3.2 no line says who speaks
+    r"|rsync: (?:recv_generator|rsync_xal_set|set_acl|delete_file): "
+    r"|rsync: (?:mkstemp|mknod|symlink|link|rename|chown|chgrp|failed to set|(?:write|ftruncate) failed on) "
+)
+_WHOSE = re.compile(r"rsync: (?:\[\w+\] )?")
+_QUOTED = re.compile(r'(?P<what>[^"]*)"(?P<path>.*)"(?P<more>[^"]*): [^":]* \((?P<errno>\d{1,4})\)\Z', re.DOTALL)
+_SET_ACL = re.compile(r"set_acl: \w+\((?P<path>.*), ACL_TYPE_\w+\): [^:]* \((?P<errno>\d{1,4})\)\Z", re.DOTALL)
+_ATTRIBUTE = re.compile(r"\w*xattr\w*(?:: \w*setxattr| ?\()|rsync_xal_set: ")
+_STAGING = re.compile(r"\A/.*?/staging/\d{1,20}(?:/|\Z)", re.DOTALL)
+_AMBIGUOUS = ('","', '" -> "', '" => ')
+_MEANINGS = 16
+_FULL = re.compile(r"\((?:28|122)\)\Z")
+"""ENOSPC, EDQUOT."""
+_OF_THE_DISK = frozenset((
+    errno.EIO, errno.ENXIO, errno.EBADF, errno.EACCES, errno.ENODEV, errno.ENFILE, errno.EMFILE, errno.EROFS,
+    errno.ESTALE, errno.EUCLEAN,
+))  # fmt: skip
+"""What says that nothing can be stored there, not that this cannot."""
+_TOO_LARGE = (errno.EFBIG, errno.EINVAL)
 _VANISHED = re.compile(
     r'(?:file|directory|symlink|device|special file|special) has vanished: "(?P<path>.*)"(?: \(in .*\))?\Z'
 )
@@ -101,6 +135,51 @@ def parse_problem(line: str, root: str) -> Problem | None:
     return Problem(trouble, _relative(path, root), found["reason"])
 
 
+def parse_unstored(line: str) -> Unstored | None:
+    """Given one line of the receiver, return what it could not store, None if it speaks of no path, or of the disk."""
+    if not _RECEIVER.match(line):
+        return None
+    said = line[found.end() :] if (found := _WHOSE.match(line)) else line
+    acl = _SET_ACL.match(said)
+    found = acl or _QUOTED.match(said)
+    if found is None:
+        return None
+    number, what = int(found["errno"]), "its ACL" if acl else found["what"]
+    attribute = not acl and _ATTRIBUTE.match(what) is not None
+    over = what.startswith("write failed")
+    if number in _OF_THE_DISK or (not acl and not attribute and number in (errno.ENOSPC, errno.EDQUOT)):
+        return None
+    if over and number not in _TOO_LARGE:
+        return None
+    part = "its ACL" if acl else "an extended attribute of it" if attribute else "it"
+    cause = os.strerror(errno.EFBIG if over else number)
+    paths = _meanings(found["path"]) if not acl else (found["path"],)
+    return Unstored(
+        tuple(dict.fromkeys(_staged(path) for path in paths)),
+        f"the SLAVE cannot store {part} ({cause})",
+        unmade="mkdir" in what,
+        over=over,
+    )
+
+
+def _meanings(quoted: str) -> tuple[str, ...]:
+    """Given what stands between the first and the last quotation mark of a line, return what may be its path in it: any
+    sign may be part of a name, or of what follows it (an attribute's name, a link's target)."""
+    paths = [quoted]
+    for sign in _AMBIGUOUS:
+        place = quoted.find(sign)
+        while place >= 0 and len(paths) < _MEANINGS:
+            paths.append(quoted[:place])
+            if sign == '" -> "':
+                paths.append(quoted[place + len(sign) :])
+            place = quoted.find(sign, place + 1)
+    return tuple(paths)
+
+
+def _staged(shown: str) -> str:
+    return _STAGING.sub("", unescape(shown)).removeprefix("./").rstrip("/")
+
+
 def _relative(shown: str, root: str) -> str:
     path = unescape(shown)
     prefix = root.rstrip("/") + "/"
@@ -127,21 +206,32 @@ class Circumstances:
 
 
 def judge(status: int, messages: Messages, around: Circumstances) -> HotSyncError | None:
-    """Given how the sending rsync ended, return the error that it means; None if at most source paths had trouble."""
-    if any("(28)" in line or "(122)" in line for line in messages.receiver):  # ENOSPC, EDQUOT
+    """Given how the sending rsync ended, return the error that it means; None if at most single paths had trouble."""
+    if any(_FULL.search(line) and not _is_of_attributes(line) for line in messages.receiver):
         return NoSpace(needed=around.needed, free=around.free)
     if messages.receiver:
-        return ReplicaError(reason=f"the SLAVE could not store what was sent: {messages.receiver[0]}")
+        return ReplicaError(reason=f"the SLAVE could not store what was sent: {readable(messages.receiver[0])}")
     if status in (2, 4) or (around.received == 0 and status in (1, 12)):
         return OtherRsync(ours=around.ours, theirs=around.theirs)
     if messages.overflow:
         return TransferError(reason=f"more than {MAX_PROBLEMS} files could not be read")
-    if status == 0 or (status in (23, 24) and messages.problems and not messages.other):
+    if status == 0 or (status in (23, 24) and (messages.problems or messages.unstored) and not messages.other):
+        return None
+    if is_cut(status, messages):
         return None
     if status < 0 or (status in _LOST and not messages.other):
         return ConnectionEnded(reason=f"it ended while files were sent ({_LOST.get(status, 'rsync was killed')})")
     said = messages.other[0] if messages.other else _MEANING.get(status, "it said nothing of use")
     return TransferError(reason=f"rsync ended with {status}: {said}", status=status)
+
+
+def is_cut(status: int, messages: Messages) -> bool:
+    """Return whether the receiver ended because of a file that is too large there: what came behind it is missing."""
+    return status in (11, 12) and any(word.over for word in messages.unstored.values()) and not messages.other
+
+
+def _is_of_attributes(line: str) -> bool:
+    return "xattr" in line or "set_acl" in line or "rsync_xal_set" in line
 
 
 _MEANING = {11: "a file could not be read or written", 22: "memory ran out"}

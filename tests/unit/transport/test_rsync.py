@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hotsync.errors import OtherRsync, TransferError
+from hotsync.errors import NoSpace, OtherRsync, ReplicaError, TransferError
 from hotsync.transport.rsync import (
     RsyncTerms,
     RsyncVersion,
@@ -20,6 +20,7 @@ from hotsync.transport.rsync import (
 from hotsync.transport.rsync_words import (
     Circumstances,
     Messages,
+    is_cut,
     judge,
     parse_problem,
     parse_progress,
@@ -38,7 +39,7 @@ def terms(**changes: object) -> RsyncTerms:
 
 def shown(path: str) -> str:
     raw = path.replace("\\", "\\x5c").encode("utf-8", "surrogateescape")
-    return "".join(chr(byte) if byte < 128 else f"\\x{byte:02x}" for byte in raw)
+    return "".join(chr(byte) if 32 <= byte < 128 else f"\\x{byte:02x}" for byte in raw)
 
 
 @pytest.mark.parametrize("table", sorted(TABLES.glob("*.txt")), ids=lambda path: path.stem)
@@ -57,7 +58,12 @@ def test_what_rsync_said_means_what_the_table_says(table: Path) -> None:
     if error is not None:
         assert f"error {error.code}\n" == expected
     else:
-        assert "".join(f"{problem.trouble} {shown(problem.path)}\n" for problem in messages.problems) == expected
+        said = [f"{problem.trouble} {shown(problem.path)}\n" for problem in messages.problems]
+        for word in messages.unstored.values():
+            more = ", nor what is in it" * word.unmade + ", and what comes behind it is missing" * word.over
+            said.append(f"unstored {' | '.join(shown(path) for path in word.paths)}: {word.reason}{more}\n")
+        assert "".join(said) == expected
+        assert is_cut(int(facts["exit"]), messages) is any(word.over for word in messages.unstored.values())
 
 
 def escaped(raw: bytes) -> str:
@@ -104,6 +110,41 @@ def test_more_problems_than_anybody_reads_fail_the_transfer(monkeypatch: pytest.
         messages.add(f'file has vanished: "/{number}"', "/")
     assert len(messages.problems) == 3
     assert isinstance(judge(24, messages, Circumstances("3.5.0", "3.5.0", 1)), TransferError)
+
+
+def test_more_paths_than_anybody_reads_that_cannot_be_stored_fail_the_transfer_and_not_for_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hotsync.transport.rsync_words.MAX_UNSTORED", 3)
+    messages = Messages()
+    for number in range(5):
+        for name in ("user.a", "user.b"):
+            said = "failed: No space left on device (28)"
+            messages.add(f'rsync: [receiver] rsync_xal_set: fsetxattr("/staging/1/{number}","{name}") {said}', "/")
+    assert len(messages.unstored) == 3
+    error = judge(23, messages, Circumstances("3.5.0", "3.5.0", 1))
+    assert isinstance(error, ReplicaError)
+    assert not isinstance(error, NoSpace)
+    assert "more than 3 paths" in error.sentence
+
+
+@pytest.mark.parametrize("number", [5, 13, 23, 24, 30, 117])
+def test_what_says_that_nothing_can_be_stored_is_a_failure_of_the_run(number: int) -> None:
+    messages = Messages()
+    messages.add(f'rsync: [receiver] mkstemp "/replica/staging/1/.a.ABCDEF" failed: whatever ({number})', "/")
+    error = judge(23, messages, Circumstances("3.5.0", "3.5.0", 1))
+    assert isinstance(error, ReplicaError)
+
+
+@given(names, names)
+@settings(max_examples=examples(60))
+def test_every_name_is_among_the_meanings_of_a_line_whatever_its_attribute_is_called(raw: bytes, other: bytes) -> None:
+    line = f'rsync: [receiver] rsync_xal_set: fsetxattr("/r/staging/7/srv/{escaped(raw)}","user.{escaped(other)}")'
+    messages = Messages()
+    messages.add(f"{line} failed: No space left on device (28)", "/")
+    (word,) = messages.unstored.values()
+    path = ("srv/" + raw.decode("utf-8", "surrogateescape")).rstrip("/")
+    assert path in word.paths or line.count('","') > 15
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hotsync.changes.detect import Detection
 from hotsync.changes.seen import SoundCopies
 from hotsync.changes.settle import Settling
 from hotsync.engine.sync.collect import Collected
+from hotsync.errors import ReplicaError
 from hotsync.manifest.changeset_file import ChangesetSummary, recall_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.generation import Generation
@@ -21,6 +22,7 @@ from hotsync.transport.client import PeerLink
 from hotsync.transport.rsync import TransferProgress
 
 ROUNDS = 3  # once, and at most twice more what changed meanwhile
+CUTS = 20  # so many files may be too large for the SLAVE's disk: each ends a sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,22 @@ def _send(
     progress: Callable[[TransferProgress], None],
 ) -> dict[str, float]:
     totals = {"sent_files": 0.0, "sent_bytes": 0.0, "received_bytes": 0.0, "rounds": 0.0}
-    for attempt in range(ROUNDS):
+    attempt = cuts = 0
+    while attempt < ROUNDS:
         sent_at = clock.now_ns()
         result = link.send(number, root, settling.send_list, progress, again=attempt > 0)
         totals["sent_files"] += result.files
         totals["sent_bytes"] += result.wire_sent
         totals["received_bytes"] += result.wire_received
         totals["rounds"] += 1
-        if not settling.settle(sent_at, result.vanished, dict(result.unreadable), result.changed):
+        reasons = dict(result.unreadable)
+        left = settling.settle(sent_at, result.vanished, reasons, result.changed, result.unstored, cut=result.cut)
+        if result.cut:
+            cuts += 1
+            if cuts > CUTS:
+                raise ReplicaError(reason=f"the SLAVE could not store {cuts} files: {result.unstored[-1].reason}")
+            continue  # without that file, what comes behind it can be sent
+        attempt += 1
+        if not left:
             break
     return totals
