@@ -8,7 +8,7 @@ import secrets
 import stat
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -202,27 +202,39 @@ class Restoring:
         except OSError:
             report.notices.append(_notice("in_the_way", was.path, "its folder is in the way"))
             return
-        source = self._source(was.number)
         temporary = f".hotsync-{secrets.token_hex(6)}"
+        try:
+            self._write_new(was, status, (folder, temporary), target, report)
+            if over and stat.S_ISREG(status.st_mode):
+                _sync((folder, temporary))  # else a power cut could leave neither the old file nor this one
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        self._written.setdefault(os.fstat(folder).st_dev, parent_of(goal))
+        if status.st_nlink > 1:
+            self._links[status.st_dev, status.st_ino] = goal
+        report.files += 1
+
+    def _write_new(
+        self, was: Was, status: os.stat_result, new: tuple[int, str], target: Folders, report: RestoreReport
+    ) -> None:
+        """Write an object, or another name of one that was written, under a name that nothing has."""
+        source = self._source(was.number)
+        folder, temporary = new
         key = (status.st_dev, status.st_ino)
         other = self._links.get(key) if status.st_nlink > 1 else None
         if other is not None:
             other_folder, other_name = target.at(other)
             os.link(other_name, temporary, src_dir_fd=other_folder, dst_dir_fd=folder, follow_symlinks=False)
         else:
-            found = copy_object(source.at(was.path), (folder, temporary))
+            found = copy_object(source.at(was.path), new)
             if was.sum and found and found != was.sum:
                 report.notices.append(_notice("damaged", was.path, "its content is not what once arrived"))
             actual = was.entry if was.attributes is not None else as_it_lies(was.entry, status)
-            set_metadata((folder, temporary), actual, self._attributes(was))
+            set_metadata(new, actual, self._attributes(was))
             report.bytes += status.st_size if was.entry.kind is Kind.FILE else 0
-        if over and stat.S_ISREG(status.st_mode):
-            _sync((folder, temporary))  # else a power cut could leave neither the old file nor this one
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-        self._written.setdefault(os.fstat(folder).st_dev, parent_of(goal))
-        if status.st_nlink > 1:
-            self._links[key] = goal
-        report.files += 1
 
     def _attributes(self, was: Was) -> Attributes:
         if was.attributes is not None:

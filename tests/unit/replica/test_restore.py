@@ -140,6 +140,25 @@ def test_into_the_root_things_are_replaced_one_by_one(lived: World, monkeypatch:
     assert not [*live.rglob(".hotsync*")]
 
 
+def test_a_restore_into_the_root_that_fails_leaves_nothing_half_written_in_production(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails is the file system, which does not take an attribute; the content was copied by then."""
+    live = lived.base / "live"
+    shutil.copytree(lived.root / "tree", live, symlinks=True)
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/") if path == live else resolve(path))
+
+    def refused(at: tuple[int, str], *_: object) -> None:
+        os.setxattr(f"/proc/self/fd/{at[0]}/{at[1]}", "nonsense.name", b"x", follow_symlinks=False)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hotsync.replica.restore.set_metadata", refused)
+        with pytest.raises(TargetRefused, match="not supported"):
+            lived.replica().restore("etc/site", live, 1)
+    assert not [*live.rglob(".hotsync*")]
+
+
 class Seen:
     """What is done to the disk, in its order; each call is made."""
 
