@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -83,9 +83,19 @@ def dump_moments(generation: Generation) -> dict[str, float]:
     return found
 
 
+_BELIEVED = 2 * 86400.0
+"""So much of the time between two generations counts: a clock that jumped, on both servers perhaps, says nothing true.
+
+The newest ones of two days can lie nearly two days apart.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long generations are kept, by the SLAVE's clock; the floor is never undercut, not even for room."""
+    """How long generations are kept, by the SLAVE's clock; the floor is never undercut, not even for room.
+
+    Of the time between two generations, two days count at most.
+    """
 
     all_hours: float = 2
     quarter_hours: float = 24
@@ -102,8 +112,8 @@ def to_forget(generations: Sequence[tuple[int, float]], now: float, rule: Retent
     """
     kept: set[int] = floor(generations, now, rule)
     taken: set[tuple[str, int]] = set()
-    for number, committed_at in reversed(generations):
-        slot = _slot(committed_at, now, rule)
+    for (number, committed_at), age in _with_ages(generations, now):
+        slot = _slot(committed_at, age, rule)
         if slot is None:
             continue
         if slot not in taken:
@@ -116,16 +126,24 @@ def floor(generations: Sequence[tuple[int, float]], now: float, rule: Retention)
     """Return the generations that must stay: the last few, and the newest of each of the last days."""
     kept = {number for number, _ in generations[-max(1, rule.floor_generations) :]}
     days: set[int] = set()
-    for number, committed_at in reversed(generations):
+    for (number, committed_at), age in _with_ages(generations, now):
         day = int(committed_at // 86400)
-        if now - committed_at <= rule.floor_days * 86400 and day not in days:
+        if age <= rule.floor_days * 86400 and day not in days:
             days.add(day)
             kept.add(number)
     return kept
 
 
-def _slot(committed_at: float, now: float, rule: Retention) -> tuple[str, int] | None:
-    age = now - committed_at
+def _with_ages(generations: Sequence[tuple[int, float]], now: float) -> Iterator[tuple[tuple[int, float], float]]:
+    """Return generations and their ages, the newest first; of the time between two of them, so much as is believed."""
+    age, later = 0.0, now
+    for generation in reversed(generations):
+        age += min(max(0.0, later - generation[1]), _BELIEVED)
+        later = generation[1]
+        yield generation, age
+
+
+def _slot(committed_at: float, age: float, rule: Retention) -> tuple[str, int] | None:
     if age <= rule.all_hours * 3600:
         return ("exact", round(committed_at * 1e9))
     if age <= rule.quarter_hours * 3600:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,40 @@ def test_each_period_keeps_what_the_rule_says() -> None:
 def test_after_a_long_silence_the_last_three_are_still_there() -> None:
     old = [(number, NOW - 400 * DAY + number) for number in range(1, 10)]
     assert [number for number, _ in old if number not in to_forget(old, NOW, Retention())] == [7, 8, 9]
+
+
+def daily(days: int, last: float = NOW) -> list[tuple[int, float]]:
+    return [(number, last - (days - number) * DAY) for number in range(1, days + 1)]
+
+
+@pytest.mark.parametrize("jump", [400 * DAY, 20 * 365 * DAY])
+def test_a_clock_that_jumps_ahead_costs_two_days_of_history_at_most(jump: float) -> None:
+    month = daily(30)
+    assert to_forget(month, NOW, Retention()) == []
+    assert to_forget(month, NOW + jump, Retention()) == [1]
+    assert len(floor(month, NOW + jump, Retention())) == 6  # the floor is of seven days
+    after = [*month, (31, NOW + jump)]
+    assert to_forget(after, NOW + jump, Retention()) == [1]
+    # the clock is right again, and what was made meanwhile bears a time to come
+    back = [*after, *((31 + day, NOW + day * DAY) for day in range(1, 11))]
+    assert to_forget(back, NOW + 10 * DAY, Retention()) == [*range(1, 11)]  # nine without the jump
+
+
+def test_what_was_made_while_the_clock_was_ahead_goes_in_its_turn() -> None:
+    ahead = [(number, NOW + 400 * DAY + number * 3600) for number in range(1, 49)]
+    right = [(48 + day, NOW + day * DAY) for day in range(1, 41)]
+    gone = to_forget([*ahead, *right], NOW + 40 * DAY, Retention())
+    assert {number for number, _ in ahead} <= {*gone}
+
+
+def test_a_clock_that_jumps_back_forgets_nothing() -> None:
+    assert to_forget(daily(30), NOW - 10 * 365 * DAY, Retention()) == []
+
+
+def test_days_on_which_nothing_was_made_count_up_to_two_in_a_row() -> None:
+    weekly = [(number, NOW - (60 - number) * 7 * DAY) for number in range(1, 61)]
+    kept = {number for number, _ in weekly} - {*to_forget(weekly, NOW, Retention())}
+    assert kept == {*range(45, 61)}
 
 
 def test_the_data_of_a_generation_is_as_old_as_its_collection_by_our_clock() -> None:
