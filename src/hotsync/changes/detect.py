@@ -34,6 +34,7 @@ class Detection:
     `entries` counts what the selection carries; `problems` are paths that keep their previous version (a warning
     each), `remarks` paths that are left out on purpose; `places` are the roots and mounts as they were met. A file that
     only got another name is not among the deleted ones, one with other attributes not among the rewritten ones.
+    `holes` are bytes of content that take no room.
     """
 
     planned: Path
@@ -44,6 +45,7 @@ class Detection:
     places: Mapping[str, Place]
     problems: tuple[Notice, ...]
     remarks: tuple[Notice, ...]
+    holes: int = 0
 
     @property
     def empty(self) -> bool:
@@ -103,6 +105,7 @@ def detect(
         places={**walk.places, **hidden},
         problems=problems.notices(),
         remarks=remarks.notices(),
+        holes=join.holes,
     )
 
 
@@ -142,7 +145,7 @@ class _Join:
         self._walk, self._manifest, self._writer = walk, manifest, writer
         self._scratch, self._problems, self._clock, self._proofs = scratch, problems, clock, proofs
         self._first = manifest.generation == 0
-        self.deleted = self.rewritten = self.linked = 0
+        self.deleted = self.rewritten = self.linked = self.holes = 0
 
     def run(self) -> None:
         """Compare all of both."""
@@ -202,7 +205,10 @@ class _Join:
         if is_coarse(entry.mtime_ns, entry.ctime_ns, self._clock.now_ns()):
             entry = replace(entry, unsettled=True)
         proven = self._proofs is not None and may_be_proven(old, new) and self._proofs.holds(entry, self._manifest)
-        self._writer.write(Change(verb_for(old, new, proven=proven), entry.path, entry))
+        verb = verb_for(old, new, proven=proven)
+        self._writer.write(Change(verb, entry.path, entry))
+        if verb is Verb.CONTENT:
+            self.holes += self._walk.holes // max(1, entry.links)
         self.linked += new[9] > 1
         if new[1] == "f" and not self._first:
             if old is None:

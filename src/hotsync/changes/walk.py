@@ -24,6 +24,7 @@ from hotsync.model.guard import Place
 from hotsync.model.scope import Scope, scope_of
 from hotsync.model.selection import Selection
 from hotsync.system.files import open_beneath
+from hotsync.system.holes import holes_in
 
 __all__ = ["Gap", "Remark", "Same", "Walk"]
 
@@ -44,7 +45,7 @@ class Walk:
     `mounts` are mount points that may be entered although no rule names them, `table` is what is mounted (path to
     type, the root's as ""); a folder that is as `sealing` has it comes out as one `Same`. Afterwards `places` tells of
     the roots and mounts, `count` the number of entries. `copies` may put a sound copy in the place of a file that is
-    being completed: then `stamp` is of that one.
+    being completed: then `stamp` is of that one. `holes` is how many bytes of it are none that a disk holds.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Walk:
         self._refused = False
         self._head = b""
         self.stamp: Stamp | None = None
-        self.count = 0
+        self.holes = self.count = 0
         self.places: dict[str, Place] = {}
 
     def complete(self, stamp: Stamp) -> Entry:
@@ -89,10 +90,10 @@ class Walk:
         if frame.descriptor < 0 and (gap := self._reopen(frame)) is not None:
             raise FileNotFoundError(gap.reason)
         numbered = frame.kind not in _WITHOUT_INODES
-        self.stamp = stamp
+        self.stamp, self.holes = stamp, 0
         if self._copies is not None and stamp[1] == "f" and stamp[5] >= HEAD:
             return self._sound(self._copies, frame, stamp, status, numbered=numbered)
-        entry = entry_at(frame.descriptor, stamp[0], Kind(stamp[1]), status, numbered=numbered)
+        entry = entry_at(frame.descriptor, stamp[0], Kind(stamp[1]), status, numbered=numbered, peek=self._measure)
         return as_implied(entry) if stamp[6:9] == (0, 0, 0) else entry
 
     def _sound(
@@ -106,12 +107,16 @@ class Walk:
             status = self._status_of(key.rpartition(b"\0")[2], dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISREG(status.st_mode):
                 raise FileNotFoundError(errno.ENOENT, "it was replaced meanwhile")
-            entry = entry_at(folder, key, Kind.FILE, status, numbered=numbered)
+            entry = entry_at(folder, key, Kind.FILE, status, numbered=numbered, peek=self._measure)
             self.stamp = _stamp_of(entry, stamp)
         return entry
 
     def _peek(self, descriptor: int) -> None:
         self._head = os.pread(descriptor, HEAD, 0)
+        self._measure(descriptor)
+
+    def _measure(self, descriptor: int) -> None:
+        self.holes = holes_in(descriptor)
 
     def refuse(self) -> None:
         """Do not go into the folder of the last stamp: its entry could not be completed."""

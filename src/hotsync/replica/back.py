@@ -19,6 +19,7 @@ from hotsync.replica.history import History, Was
 from hotsync.replica.layout import Layout
 from hotsync.replica.restore import Restoring
 from hotsync.replica.space import free_bytes, needed_for
+from hotsync.system.holes import holes_at
 
 _HELD = 512
 
@@ -35,7 +36,7 @@ class Back:
     notices: list[Notice] = field(default_factory=list[Notice])
 
 
-def count_back(history: History, number: int) -> Back:
+def count_back(layout: Layout, history: History, number: int) -> Back:
     """Given a generation, return how many paths differ from it now, and the bytes that are copied; changes nothing."""
     found = Back()
     for was, now in history.since(number):
@@ -45,7 +46,9 @@ def count_back(history: History, number: int) -> Back:
         if was is not None and was.lost:
             found.lost += 1
         elif was is not None and was.entry.kind is Kind.FILE:
-            found.bytes += was.entry.size // max(1, was.entry.links)
+            place = layout.files(was.number) if was.number else layout.tree
+            holes = holes_at(place, was.path, was.entry.size)
+            found.bytes += (was.entry.size - holes) // max(1, was.entry.links)
     return found
 
 
@@ -54,7 +57,7 @@ def stage_back(layout: Layout, history: History, number: int, base: tuple[int, s
 
     What the replica has lost of it stays as it is now, and is told. Raise NoSpace, nothing staged, or OSError.
     """
-    coming = count_back(history, number)
+    coming = count_back(layout, history, number)
     needed, free = needed_for(coming.bytes, coming.changes), free_bytes(layout.root)
     if needed > free:
         raise NoSpace(needed=needed, free=free)  # nothing is forgotten for it: that could be what is gone back to

@@ -213,7 +213,7 @@ class Replica:
     def count_back(self, to: int) -> Back:
         """Given a generation, return what going back to it would amount to; raise ReplicaError if it is not held."""
         with self.hold() as opened:
-            return count_back(History(self.layout, opened.manifest, opened.ledger), to)
+            return count_back(self.layout, History(self.layout, opened.manifest, opened.ledger), to)
 
     def go_back(self, to: int) -> tuple[Generation, list[Notice]]:
         """Make a generation that is what an older one was; return it, and what of that one the replica has lost.

@@ -140,22 +140,32 @@ class PeerLink:
             self._heart.join()
         hang_up(self._channel)
 
-    def begin(self, number: int, base_digest: str, planned: Path, expected_bytes: int, expected_files: int) -> Ready:
+    def begin(
+        self,
+        number: int,
+        base_digest: str,
+        planned: Path,
+        expected_bytes: int,
+        expected_files: int,
+        *,
+        holes: int = 0,
+    ) -> Ready:
         """Given the planned changeset (a file of canonical lines), have the SLAVE prepare staging for it.
 
-        Raise NoSpace, PeerBusy, OtherRsync, or ReplicaError if the base is not what the SLAVE holds.
+        `holes` of the bytes take no room there. Raise NoSpace, PeerBusy, OtherRsync, or ReplicaError if the base is not
+        what the SLAVE holds.
         """
         terms = self._agree()
         message = Begin(
             epoch=self._callee.ours.epoch,
             generation=number,
             base_digest=base_digest,
-            expected_bytes=expected_bytes,
+            expected_bytes=max(0, expected_bytes - holes),
             expected_files=expected_files,
             terms=terms,
         )
         ready = self._ask(message, Ready, "staging was prepared", upload=planned)
-        self._terms, self._expected = terms, (expected_files, expected_bytes)
+        self._terms, self._expected, self._needed = terms, (expected_files, expected_bytes), message.expected_bytes
         return ready
 
     def send(
@@ -177,7 +187,7 @@ class PeerLink:
         if self._terms is None or self._versions is None:
             raise TransferError(reason="nothing was begun")
         ours, theirs = self._versions
-        around = Circumstances(ours.version, theirs.version, needed=self._expected[1], free=self.welcome.free_bytes)
+        around = Circumstances(ours.version, theirs.version, needed=self._needed, free=self.welcome.free_bytes)
         terms = self._terms.model_copy(update={"transfer": "again" if again else "files"})
         job = Job(terms, root, files_from, around, *self._expected)
         channel = dial(self._callee, self._clock, self._limits.stall_seconds)

@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from hotsync.agent.daemon import open_store
 from hotsync.engine.open_replica import open_replica
+from hotsync.errors import NoSpace
 from hotsync.model.changeset import EMPTY_DIGEST, chain_digest, render_change
 from hotsync.model.entry import Entry
 from hotsync.system import command
@@ -286,3 +288,17 @@ def test_bytes_that_a_master_merely_claims_cost_no_generation(real: Pair, tmp_pa
         link.begin(6, master.digest, planned, 2**52, 1)
     held = open_replica(real.slave.paths, SystemClock()).generations()
     assert [generation.number for generation in held] == [1, 2, 3, 4, 5]
+
+
+def test_a_thin_image_is_not_refused_for_its_holes(real: Pair, tmp_path: Path) -> None:
+    master = tmp_path / "thin"
+    master.mkdir()
+    (master / "image").write_bytes(b"x" * 5000)
+    (change,) = changeset({}, scan(master))
+    assert change.entry is not None
+    planned = tmp_path / "planned"
+    planned.write_bytes(render_change(replace(change, entry=replace(change.entry, size=2**50))))
+    with real.link() as link, pytest.raises(NoSpace):
+        link.begin(1, EMPTY_DIGEST, planned, 2**50, 1)
+    with real.link() as link:
+        link.begin(1, EMPTY_DIGEST, planned, 2**50, 1, holes=2**50 - 5000)

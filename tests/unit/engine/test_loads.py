@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from hotsync.engine.promotion.loads import (
 )
 from hotsync.engine.promotion.room import room_missing
 from hotsync.manifest.store import Manifest
-from hotsync.model.promotion import DatabaseDump, Promotion
+from hotsync.model.entry import Entry, Kind
+from hotsync.model.promotion import DatabaseDump, ExchangeUnit, How, Promotion
 from hotsync.system.paths import Paths
 from tests.fakes.host import World
 
@@ -71,6 +73,22 @@ def test_databases_that_do_not_fit_are_said_before_a_promotion_begins(tmp_path: 
     promotion: Promotion = World(units=()).offered()
     assert room_missing(paths, promotion, [("var/lib/mysql", 1000)]) == ""
     assert "lacks" in room_missing(paths, promotion, [("var/lib/mysql", 2**60)])
+
+
+def test_holes_of_a_thin_image_need_no_room_where_it_is_copied_to(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    image = paths.replica / "tree/srv/images/thin"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"x" * 10000)
+    promotion = replace(World(units=()).offered(), units=(ExchangeUnit("srv/images", How.COPY, Kind.DIRECTORY, 1, 1),))
+    with Manifest(paths.manifest) as manifest:
+        entry = Entry("srv/images/thin", Kind.FILE, 0o600, 0, 0, 2**60, 1, 1, 1, 1, 1)
+        manifest.replace([entry], 1, "0" * 64)
+    assert "lacks" in room_missing(paths, promotion)  # the tree has no such file: all of it may be content
+    os.truncate(image, 2**43)
+    with Manifest(paths.manifest) as manifest:
+        manifest.replace([replace(entry, size=2**43)], 1, "0" * 64)
+    assert room_missing(paths, promotion) == ""
 
 
 def test_a_cluster_that_a_newer_server_will_hold_is_told_and_has_its_room_there(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -99,6 +100,19 @@ def test_what_it_would_amount_to_is_told_beforehand(world: World) -> None:
     found = world.replica().count_back(1)
     assert (found.changes, found.bytes) == (3, 3)
     assert world.replica().state().generation == 2
+
+
+def test_holes_take_no_room_on_the_way_back(world: World) -> None:
+    file = world.write("srv/image", os.urandom(5000))
+    os.truncate(file, 2**26)
+    world.generation()
+    file.write_text("new words")
+    world.generation()
+    kept = world.root / "history/2/files/srv/image"  # arrived by the means of this test, which know no holes
+    os.truncate(kept, 5000)
+    os.truncate(kept, 2**26)
+    found = world.replica().count_back(1)
+    assert 5000 <= found.bytes < 2**20
 
 
 def test_a_generation_that_is_not_held_and_a_closed_replica_refuse(world: World) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
+from hotsync.model.entry import Entry
 from hotsync.model.promotion import ETC, How, Promotion
+from hotsync.system.holes import holes_at
 from hotsync.system.paths import Paths
 
 SPARE = 64 * 1024 * 1024
@@ -24,13 +26,14 @@ def room_missing(paths: Paths, promotion: Promotion, loads: Iterable[tuple[str, 
     """
     needed: dict[int, int] = defaultdict(int)
     places: dict[int, Path] = {}
+    tree = paths.replica / "tree"
     copied = [unit.path for unit in promotion.units if unit.how is How.COPY]
     with Manifest(paths.manifest) as manifest:
         for path in (ETC, *copied):
             place = _nearest(paths.root, path)
             device = os.lstat(place).st_dev
             places[device] = place
-            needed[device] += sum(entry.size + _BLOCK for entry in manifest.entries(path))
+            needed[device] += sum(_bytes_of(tree, entry) for entry in manifest.entries(path))
     for folder, size in loads:
         place = _nearest(paths.root, f"{folder}/x")
         device = os.stat(place).st_dev  # a data directory may be a link to another disk
@@ -49,6 +52,10 @@ def free_at(place: Path) -> int:
     """Return how many bytes may still be written below a folder."""
     status = os.statvfs(place)
     return status.f_bavail * status.f_frsize
+
+
+def _bytes_of(tree: Path, entry: Entry) -> int:
+    return entry.size - holes_at(tree, entry.path, entry.size) + _BLOCK
 
 
 def _nearest(root: Path, path: str) -> Path:

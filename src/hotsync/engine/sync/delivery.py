@@ -52,7 +52,9 @@ def deliver(
     """
     number = manifest.generation + 1
     planned, figures = detection.planned, detection.summary
-    link.begin(number, manifest.digest, planned, figures.content_bytes, figures.content + figures.meta)
+    link.begin(
+        number, manifest.digest, planned, figures.content_bytes, figures.content + figures.meta, holes=detection.holes
+    )
     settling = Settling(paths.root, planned, manifest.digest, required, copies)
     sent = _send(link, number, paths.root, settling, clock, lambda progress: say("Sending", progress))
     final_file = planned.with_name(f"{number}.final")
