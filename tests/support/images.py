@@ -10,6 +10,7 @@ from pathlib import Path
 MIB = 1024 * 1024
 _MAKE = {
     "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0"],
+    "ext3": ["mkfs.ext3", "-q", "-F", "-m", "0", "-I", "128"],  # it keeps whole seconds
     "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
     "btrfs": ["mkfs.btrfs", "-q", "-f"],
 }

@@ -19,7 +19,7 @@ from hotsync.model.changeset import MAX_NAME, MAX_PATH
 from hotsync.model.entry import Entry, Kind, path_of_key
 from hotsync.model.scope import Scope
 from hotsync.system.attributes import attributes_of, hash_attributes, read_attributes
-from hotsync.system.files import open_beneath
+from hotsync.system.files import open_beneath, write_out
 from hotsync.system.flags import read_flags
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -227,8 +227,10 @@ def _attributes_and_flags(name: bytes, folder: int, kind: Kind, peek: Callable[[
     except PermissionError:
         descriptor = os.open(name, flags, dir_fd=folder)
     try:
-        if peek is not None and kind is Kind.FILE:
-            peek(descriptor)
+        if kind is Kind.FILE:
+            write_out(descriptor)  # the content is read after this: what is written later is seen by its time
+            if peek is not None:
+                peek(descriptor)
         attributes = hash_attributes(attributes_of(descriptor))
         try:
             return attributes, read_flags(descriptor)

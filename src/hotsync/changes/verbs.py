@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from hotsync.manifest.store import Stamp
 from hotsync.model.entry import Verb
-
-COARSE_NS = 20_000_000
-"""Twice the longest tick of a kernel: two changes within one tick can bear the same time stamp."""
+from hotsync.model.stamps import doubt_ns
 
 LATEST_NS = 2**63 - 1
 OLDEST_NS = -(2**31) * 10**9
@@ -46,7 +44,7 @@ def is_coarse(mtime_ns: int, ctime_ns: int, read_ns: int) -> bool:
 
     Or so old that not every file system can hold it.
     """
-    return max(mtime_ns, ctime_ns) > read_ns - COARSE_NS or mtime_ns < OLDEST_NS
+    return max(mtime_ns, ctime_ns) > read_ns - doubt_ns(mtime_ns, ctime_ns) or mtime_ns < OLDEST_NS
 
 
 def in_range(stamp_ns: int) -> int:

@@ -15,6 +15,7 @@ from hotsync.errors import ProtocolError
 from hotsync.manifest.changeset_file import read_lines
 from hotsync.model.changeset import parse_change
 from hotsync.model.entry import sort_key
+from hotsync.model.stamps import doubt_ns
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout, numbers_in
@@ -22,7 +23,7 @@ from hotsync.replica.metadata import differences, set_time
 from hotsync.system.files import open_atomic, sync_filesystem, write_atomic
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_COARSE_NS = 100_000_000
+_MARGIN_NS = 100_000_000
 _BLOCK = 128 * 1024
 _SIZE = re.compile(rb'"size":([0-9]{1,20})')
 _LINKS = re.compile(rb'"links":([0-9]{1,20})')
@@ -63,7 +64,7 @@ def make_ready(layout: Layout, number: int, planned: Path, effects: Effects) -> 
 def mark_durable(layout: Layout, number: int, now_ns: int, effects: Effects) -> None:
     """Make what has arrived durable, and note the moment: after a power cut nothing younger is trusted."""
     sync_filesystem(layout.root)
-    mark = {"boot": _boot(), "durable_ns": now_ns - _COARSE_NS}
+    mark = {"boot": _boot(), "durable_ns": now_ns - _MARGIN_NS}
     with effects("mark"):
         write_atomic(layout.work(number) / "mark", json.dumps(mark).encode(), mode=0o600)
 
@@ -150,7 +151,7 @@ def _prune(staging: Path, work: Path, planned: Path, effects: Effects) -> Presen
                     folders.remove(path, effects)
                 continue
             same = line is not None and line == sent_for
-            durable = durable_ns is None or status.st_ctime_ns < durable_ns
+            durable = durable_ns is None or status.st_ctime_ns + doubt_ns(status.st_ctime_ns) < durable_ns
             if same and durable and _complete(line or b"", status, folders):
                 present.files += 1
                 present.bytes += status.st_blocks * 512 // status.st_nlink

@@ -20,7 +20,7 @@ from hotsync.replica.metadata import attributes_at, differences, kind_of
 from hotsync.system.attributes import hash_attributes
 from hotsync.system.sums import sum_of_file
 
-MARGIN_NS = 1_000_000_000
+MARGIN_NS = 1_020_000_000
 """Time stamps of files are coarse: what was changed so shortly before production began is looked at, too."""
 
 

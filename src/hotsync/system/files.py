@@ -17,6 +17,7 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _SYS_OPENAT2 = 437
 _AT_FDCWD = -100
+_ALL_OF_IT = 1 | 2 | 4  # wait for what is on its way, write out the rest, wait for that
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -93,6 +94,15 @@ def sync_filesystem(path: Path | str) -> None:
             _raise_errno(str(path))
     finally:
         os.close(descriptor)
+
+
+def write_out(descriptor: int) -> None:
+    """Have the kernel write out what a file has in memory, so that the next write to it moves its time stamps.
+
+    A program that writes through a shared mapping moves them with its first write to a page only, until that page has
+    been written out. Durability is not the aim: what cannot be written out is its program's to hear of.
+    """
+    _libc.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _ALL_OF_IT)
 
 
 def open_beneath(root: int, path: str | bytes, flags: int, mode: int = 0) -> int:

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from hotsync.system.namespace import PrivateMounts
 from hotsync.system.trees import opened
 from tests.contract.sources.shadow_world import World
 from tests.support.bank import busy, fault_of, held, make_bank, moved, open_bank
+from tests.support.images import MIB, make_disk, mounted
 from tests.support.sizes import examples
 
 pytestmark = [pytest.mark.contract]
@@ -629,3 +631,16 @@ def test_sqlite_itself_agrees_with_what_is_a_copy(world: World) -> None:
         command.run(["sqlite3", str(one), ".dump"], timeout=120).stdout for one in (path, run.arrived / "srv/data.db")
     ]
     assert dumps[0] == dumps[1]
+
+
+def test_a_file_without_its_log_is_copied_once_its_whole_second_is_over(tmp_path: Path) -> None:
+    make_disk(tmp_path / "disk.img", 16 * MIB, "ext3")
+    with mounted(tmp_path / "disk.img", tmp_path / "disk") as disk:
+        path, out = disk / "data.db", tmp_path / "out"
+        out.mkdir()
+        write_rows(path, 3, journal="WAL")
+        status = path.stat()
+        assert status.st_ctime_ns % 10**9 == 0
+        sqlite_child.copy(os.fsencode(disk), b"data.db", (status.st_dev, status.st_ino), os.fsencode(out))
+        assert time.time() > path.stat().st_ctime + 2
+        assert (out / "copy").exists()

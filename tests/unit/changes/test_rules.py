@@ -51,8 +51,13 @@ def test_a_file_is_rewritten_when_its_size_or_time_is_another() -> None:
 @pytest.mark.parametrize(
     ("mtime", "ctime", "coarse"),
     [
-        (0, 10**18 - 20_000_000, False),
+        (0, 10**18 - 20_000_001, False),
         (0, 10**18 - 19_999_999, True),
+        (5, 10**18 - 10**9, False),  # somebody set one of them, or it came so by chance
+        (10**18 - 10**9, 10**18 - 10**9 + 1, False),
+        (0, 10**18 - 10**9, True),  # whole seconds: nothing finer is kept there
+        (0, 10**18 - 2 * 10**9, True),
+        (0, 10**18 - 3 * 10**9, False),
         (10**18 - 19_999_999, 0, True),
         (10**18 + 1, 0, True),
         (0, 2 * 10**18, True),
@@ -60,7 +65,7 @@ def test_a_file_is_rewritten_when_its_size_or_time_is_another() -> None:
         (-(2**31) * 10**9 - 1, 0, True),
     ],
 )
-def test_a_stamp_is_trusted_when_it_is_20_ms_old_and_every_file_system_can_hold_it(
+def test_a_stamp_is_trusted_when_no_later_change_can_bear_it_and_every_file_system_can_hold_it(
     mtime: int, ctime: int, coarse: bool
 ) -> None:
     assert is_coarse(mtime, ctime, 10**18) is coarse

@@ -34,6 +34,7 @@ from hotsync.model.hold import HeardBy
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.report import Notice
 from hotsync.model.selection import Selection
+from hotsync.model.stamps import doubt_ns
 from hotsync.model.sync_rules import Standing, Start, check_may_sync, where_to_start
 from hotsync.sources.followed import Pace, is_followed
 from hotsync.sources.shadows.shadows import Shadows
@@ -55,8 +56,8 @@ _log = logging.getLogger("hotsync.sync")
 Say = Callable[[str, "TransferProgress | None"], None]
 """Called with the phase, and with figures while content travels."""
 
-# what was collected just now must not look as if it were still being written (the coarse-clock rule asks for 20 ms)
-SETTLED_SECONDS = 0.05
+# what was collected just now must not look as if it were still being written: beyond what the coarse-clock rule asks
+_SETTLED_NS = 30_000_000
 _ROW = 200  # bytes that an entry takes on the disk besides its path, roughly
 _TAKEN = "taken"  # in the manifest: the digest of the generation whose entries are those that the SLAVE told
 # longer than an attempt at pairing can take: nobody should have to start a run again because the daemon was pairing
@@ -241,7 +242,7 @@ class SyncHost:
         # what is mounted is read before shadows are: they are nobody's mounts
         table = mount_table(self.paths.root)
         frozen = show_copies(self.paths, self.clock, self.settings, selected, shadows, lambda phase: say(phase, None))
-        self.clock.sleep(SETTLED_SECONDS)
+        self.clock.sleep(self._until_settled())
         say("Looking for changes", None)
         with self.manifest() as manifest:
             taken = manifest.meta(_TAKEN) == manifest.digest
@@ -254,6 +255,11 @@ class SyncHost:
             _log.info("The SLAVE has %d bytes already: they need not be sent.", proofs.proven_bytes)
         shadows.finish()
         return detection, selected, completed(collected, frozen, shadows)
+
+    def _until_settled(self) -> float:
+        """Return for how many seconds what was collected just now looks as if it were still being written."""
+        status = self.paths.state.stat()
+        return (doubt_ns(status.st_mtime_ns, status.st_ctime_ns) + _SETTLED_NS) / 1e9
 
     def lacking(self, selected: Selected) -> list[Notice]:
         """Return what an application needs and these settings leave out."""

@@ -29,6 +29,7 @@ TRIES = 8
 PAUSE_SECONDS = 0.15
 QUICK_FROM = 1 << 30
 YOUNG_NS = 20_000_000
+WHOLE_NS = 2_020_000_000  # as in hotsync.model.stamps, of which this program knows nothing
 _NO_NEW_PRIVILEGES = 38
 _WAL_VERSION = 2
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -143,10 +144,13 @@ def by_hand(source: bytes, before: list[Look | None], target: bytes, inode: tupl
 
 
 def still(source: bytes, before: list[Look | None]) -> None:
-    """Raise Moved if a file is so young that a change could bear the same time."""
-    latest = max(max(found[3], found[4]) for found in (before[0], before[1], before[3]) if found is not None)
-    if latest > time.time_ns() - YOUNG_NS:
+    """Raise Moved if a file is so young that a change could bear the same time; where that takes seconds, wait."""
+    stamps = [stamp for found in (before[0], before[1], before[3]) if found is not None for stamp in found[3:5]]
+    is_whole = not any(stamp % 10**9 for stamp in stamps)
+    left = max(stamps) + (WHOLE_NS if is_whole else YOUNG_NS) - time.time_ns()
+    if left > WHOLE_NS or (left > 0 and not is_whole):
         raise Moved
+    time.sleep(max(0, left) / 1e9)
 
 
 def backup(uri: str, out: bytes, inode: tuple[int, int] | None, source: bytes) -> None:
