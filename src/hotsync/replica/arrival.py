@@ -15,7 +15,7 @@ from hotsync.errors import ProtocolError
 from hotsync.manifest.changeset_file import read_lines
 from hotsync.model.changeset import parse_change
 from hotsync.model.entry import sort_key
-from hotsync.model.stamps import doubt_ns
+from hotsync.model.stamps import COARSE_NS, doubt_ns
 from hotsync.replica.effects import Effects
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout, numbers_in
@@ -76,6 +76,11 @@ def _durable_ns(work: Path) -> int | None:
         return None if mark["boot"] == _boot() else int(mark["durable_ns"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def _latest(ctime_ns: int) -> int:
+    """Return when a change at the latest was made that bears this time, but for the tick of a kernel."""
+    return ctime_ns + doubt_ns(ctime_ns) - COARSE_NS
 
 
 def _boot() -> str:
@@ -151,7 +156,7 @@ def _prune(staging: Path, work: Path, planned: Path, effects: Effects) -> Presen
                     folders.remove(path, effects)
                 continue
             same = line is not None and line == sent_for
-            durable = durable_ns is None or status.st_ctime_ns + doubt_ns(status.st_ctime_ns) < durable_ns
+            durable = durable_ns is None or _latest(status.st_ctime_ns) < durable_ns
             if same and durable and _complete(line or b"", status, folders):
                 present.files += 1
                 present.bytes += status.st_blocks * 512 // status.st_nlink

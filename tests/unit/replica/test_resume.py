@@ -125,6 +125,12 @@ def test_after_a_power_cut_only_what_was_known_to_be_on_the_disk_is_kept(
     assert (staged / "late").stat().st_mtime_ns == 0
 
 
+def test_a_change_within_a_whole_second_may_be_younger_than_it_says() -> None:
+    second = 1_800_000_000 * 10**9
+    assert arrival._latest(second + 1) == second + 1
+    assert arrival._latest(second) == second + 2 * 10**9
+
+
 def test_a_plan_that_is_none_is_refused(world: World) -> None:
     replica = world.replica()
     (world.root).mkdir(exist_ok=True)
