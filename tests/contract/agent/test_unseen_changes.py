@@ -55,15 +55,20 @@ def test_what_was_collected_is_settled_where_whole_seconds_are_kept(hosts: Pair,
         assert unsettled(hosts) == []
 
 
-def test_a_program_that_writes_through_a_mapping_and_ends_has_all_of_it_on_the_slave(hosts: Pair) -> None:
-    live = hosts.master.paths.at("/srv/table")
-    live.parent.mkdir(parents=True, exist_ok=True)
-    live.write_bytes(bytes(2 * mmap.PAGESIZE))
-    with live.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
-        mapped[:5] = b"first"
+def test_a_program_that_writes_through_a_mapping_and_ends_has_all_of_it_on_the_slave(
+    hosts: Pair, tmp_path: Path
+) -> None:
+    image, share = tmp_path / "disk.img", hosts.master.paths.at("/srv")
+    make_disk(image, 32 * MIB)
+    share.mkdir(parents=True, exist_ok=True)
+    with mounted(image, share):  # a disk of its own: the SLAVE's commit makes all of its disk durable
+        live = share / "table"
+        live.write_bytes(bytes(2 * mmap.PAGESIZE))
+        with live.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+            mapped[:5] = b"first"
+            time.sleep(0.1)
+            run(hosts)
+            mapped[:5] = b"final"
         time.sleep(0.1)
         run(hosts)
-        mapped[:5] = b"final"
-    time.sleep(0.1)
-    run(hosts)
-    assert (hosts.slave.paths.replica / "tree/srv/table").read_bytes()[:5] == b"final"
+        assert (hosts.slave.paths.replica / "tree/srv/table").read_bytes()[:5] == b"final"
