@@ -141,7 +141,7 @@ def test_pairing_is_not_called_open_where_nothing_listens(paths: Paths) -> None:
     done = call("hotsync", "pair")
     assert (done.exit_code, "has HotSync disabled" in done.output) == (2, True)
     configuration(paths).set_props("hotsync", {"status": "enabled"})
-    assert "Pairing is open for 15 minutes." in call("hotsync", "pair").output
+    assert "Failed attempts from before do not count for 15 minutes." in call("hotsync", "pair").output
 
 
 @pytest.mark.parametrize("words", [("drill",), ("drill", "--fences"), ("rejoin",), ("rejoin", "--as-master")])
