@@ -129,7 +129,7 @@ class Daemon:
             self._gate.close_all()
         self._listen_as(here, before)
         self._beat_as(here)
-        self._watch_as(here, before)
+        self._watch_as(here)
 
     def _listen_as(self, here: Here, before: Here | None) -> None:
         moved = before is not None and before.settings.slave_port != here.settings.slave_port
@@ -168,15 +168,14 @@ class Daemon:
             self._heartbeat.stop()
             self._heartbeat = None
 
-    def _watch_as(self, here: Here, before: Here | None) -> None:
-        wanted = here.role is not Role.NONE and here.settings.enabled
-        other = before is not None and before.role is not here.role  # since when it listens as SLAVE counts
-        if self._quiet is not None and (other or not wanted):
-            self._quiet.stop()
-            self._quiet = None
+    def _watch_as(self, here: Here) -> None:
+        wanted = here.role is Role.SLAVE and here.settings.enabled
         if wanted and self._quiet is None:
             self._quiet = QuietWatch(self._around)
             self._quiet.start()
+        elif not wanted and self._quiet is not None:
+            self._quiet.stop()
+            self._quiet = None
 
     def _close_listener(self) -> None:
         if self._listener is not None:

@@ -44,6 +44,13 @@ def _mail(places: Paths, clock: Clock) -> int:
     return 0 if mail_held(places, clock) else 1
 
 
+def _remind(places: Paths, clock: Clock) -> int:
+    from hotsync.flows.reminders import look
+
+    look(places, clock)
+    return 0
+
+
 def _handover(places: Paths, clock: Clock) -> int:
     # no boot waits for what knows every database
     from hotsync.flows.handover import hand_over
@@ -78,6 +85,7 @@ _VERBS: Mapping[str, Callable[[Paths, Clock], int]] = {
     "boot": _boot,
     "hold": _hold,
     "mail": _mail,
+    "remind": _remind,
     "released": _released,
     "handover": _handover,
     "settle": _settle,

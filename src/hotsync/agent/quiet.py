@@ -1,5 +1,4 @@
-"""Looks once a minute whether the MASTER of this SLAVE still sends, and raises the alarm by a way of its own; and, on
-both servers, whether something that was mailed is to be mailed again, or is over."""
+"""On the SLAVE: looks once a minute whether its MASTER still sends, and raises the alarm by a way of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ import threading
 
 from hotsync.agent.here import Surroundings
 from hotsync.errors import HotSyncError
-from hotsync.flows import reminders
 from hotsync.flows.quiet import watch
 from hotsync.state.alerts import AlertBook
 from hotsync.state.settings import read_settings
@@ -21,7 +19,7 @@ STOP_SECONDS = 2.0
 
 
 class QuietWatch:
-    """A thread that runs while this server has the same role."""
+    """A thread that runs while this server is SLAVE."""
 
     def __init__(self, around: Surroundings, look_seconds: float = LOOK_SECONDS) -> None:
         self._around = around
@@ -48,7 +46,6 @@ class QuietWatch:
         if peer is not None and settings.enabled:
             presence = load_presence(paths)
             watch(paths, settings, load_role(paths), peer, presence, self._since, now, self._book)
-        reminders.look(paths, settings, self._around.clock, self._book)  # last: no fault of it may end the alarm
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
@@ -57,4 +54,4 @@ class QuietWatch:
             except HotSyncError as error:
                 _log.warning("%s", error.sentence)
             except Exception:
-                _log.exception("a bug in HotSync, while it was looked at what to mail")
+                _log.exception("a bug in HotSync, while the MASTER's silence was looked at")

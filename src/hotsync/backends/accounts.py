@@ -126,8 +126,8 @@ class LocalAccounts:
         special = special_of(self._paths)
         repair(self._paths.root, special)
 
-        def below(place: Path, maps: Renumbering) -> bool:
-            return renumber_below(self._paths, place, maps)
+        def below(place: Path, maps: Renumbering, itself: bool) -> bool:
+            return renumber_below(self._paths, place, maps, itself=itself)
 
         left_of(self._paths).retry(self._paths.root, special, self.users(), self.groups(), below)
         special.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ _DROPPED = (
 )  # fmt: skip
 _MASKED = (
     "hotsync-slave.timer", "hotsync-drill.timer", "hotsync-guard.service", "hotsync-standby.service",
-    "hotsync-drill-clean.service",
+    "hotsync-drill-clean.service", "hotsync-reminders.timer",
 )  # fmt: skip
 """What a SLAVE does by itself, and would be in the way of a promotion."""
 

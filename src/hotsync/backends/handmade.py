@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from hotsync.backends.package_files import owners_of
@@ -35,13 +36,19 @@ def handmade_units(root: Path) -> frozenset[str]:
                 if place and not comes_early(_text(top, place, name)):
                     found.setdefault(name, place)
     places = {name: {place, *(f"{folder}/{name}" for folder in _HIS)} for name, place in found.items()}
+    owned = _owned(root, frozenset(place for several in places.values() for place in several))
+    return frozenset(name for name, several in places.items() if owned.isdisjoint(several))
+
+
+@cache
+def _owned(root: Path, places: frozenset[str]) -> frozenset[str]:
+    """Return which of these paths packages brought: asked once by each program, as it reads all that packages own."""
     try:
-        owned = owners_of(root, {place for several in places.values() for place in several})
-    except CommandFailed as error:
+        return frozenset(owners_of(root, places))
+    except (CommandFailed, OSError) as error:
         # packages bring units into these folders hardly ever; what is his must not run on two servers for that
-        _log.warning("which packages own units is not known: %s", error.sentence)
-        owned = {}
-    return frozenset(name for name, several in places.items() if owned.keys().isdisjoint(several))
+        _log.warning("which packages own units is not known: %s", error)
+        return frozenset()
 
 
 def is_here(root: Path, unit: str) -> bool:

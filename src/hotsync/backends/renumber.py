@@ -57,25 +57,30 @@ def renumber(paths: Paths, maps: Renumbering) -> list[str]:
     walk = _Walk(maps, special, left, _skipped(paths), mounts)
     for place in _own_places(paths.root, mounts, walk.skipped):
         walk.below(place)
-    for path in walk.unread:
-        left.note_unread(path, maps)
+    walk.note_unread()
     special.unlink(missing_ok=True)
     for path in (*walk.unread, *walk.failed)[:_SHOWN]:
         _log.warning("%s keeps its old number: it cannot be changed", path)
-    return walk.unread
+    return list(walk.unread)
 
 
-def renumber_below(paths: Paths, place: Path, maps: Renumbering) -> bool:
-    """Do the same below a folder (or file) that could not be looked at before; return whether that went well."""
+def renumber_below(paths: Paths, place: Path, maps: Renumbering, *, itself: bool) -> bool:
+    """Do the same for what could not be looked at before, `itself` too or only what it holds; return whether it could.
+
+    What could not be looked at in there is remembered by itself.
+    """
     walk = _Walk(maps, special_of(paths), left_of(paths), _skipped(paths), read_mounts())
     try:
         if stat.S_ISDIR(os.lstat(place).st_mode):
-            walk.below(place)
-        else:
+            walk.below(place, itself=itself)
+        elif itself:
             walk.file(place)
     except OSError:
         return False
-    return not walk.unread
+    if os.fspath(place) in walk.unread:
+        return False
+    walk.note_unread()
+    return True
 
 
 def _skipped(paths: Paths) -> set[str]:
@@ -124,14 +129,21 @@ class _Walk:
         self._left = left
         self._known = {(each.path, each.inode) for each in left.read()}
         self.failed: list[str] = []
-        self.unread: list[str] = []
+        self.unread: dict[str, bool] = {}
+        """What could not be looked at, and whether that is so of it itself, not only of what it holds."""
 
-    def below(self, place: Path) -> None:
+    def note_unread(self) -> None:
+        """Remember it."""
+        for path, itself in self.unread.items():
+            self._left.note_unread(path, self._maps, itself=itself)
+
+    def below(self, place: Path, *, itself: bool = True) -> None:
         """Walk one file system, staying on it; its subvolumes are part of it. Raise OSError."""
         divided = self._kind_of(place) in _WITH_SUBVOLUMES
         base = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            self._one(base, ".", os.fspath(place), os.fstat(base))
+            if itself:
+                self._one(base, ".", os.fspath(place), os.fstat(base))
             waiting = [""]
             while waiting:
                 folder = waiting.pop()
@@ -168,7 +180,7 @@ class _Walk:
             descriptor = files.open_beneath(base, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # changed meanwhile
-                self.unread.append(inside)
+                self.unread.setdefault(inside, False)
             return []
         below: list[str] = []
         try:
@@ -186,7 +198,7 @@ class _Walk:
                     continue
                 except OSError as error:
                     _log.debug("%s: %s", name, error)
-                    self.unread.append(os.path.join(inside, name))
+                    self.unread[os.path.join(inside, name)] = True
         finally:
             os.close(descriptor)
         return below

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,20 @@ from hotsync.backends.renumber_file import (
     read_change,
     read_lines,
 )
-from hotsync.model.accounts.moves import Account
+from hotsync.model.accounts.moves import Account, Move, rounds
 from hotsync.system.files import write_atomic
 
-Below = Callable[[Path, Renumbering], bool]
+Below = Callable[[Path, Renumbering, bool], bool]
+"""Renumbers what could not be looked at before: itself too, or only what it holds; says whether it could."""
+_CONTENT, _ITSELF = 0, -1
 
 
 @dataclass(frozen=True, slots=True)
 class LeftFile:
     """A file with numbers that mean somebody else now, and by the old numbers whom they meant.
 
-    Without an inode it is what could not be looked at when these accounts moved; nobody knows what is in there.
+    Without an inode it is what could not be looked at when these accounts moved (0: a folder that has its number, but
+    for what it holds; -1: itself, too); nobody knows what is in there.
     """
 
     path: str
@@ -45,7 +47,7 @@ class LeftFile:
         """Return it in a person's words."""
         whose = [f"user {name} ({number})" for number, name in self.users.items()]
         whose += [f"group {name} ({number})" for number, name in self.groups.items()]
-        if not self.inode:
+        if self.inode in (_CONTENT, _ITSELF):
             return f"{self.path} could not be looked at; it may have numbers of before: {', '.join(whose)}"
         return f"{self.path} has numbers of before: {', '.join(whose)}"
 
@@ -80,9 +82,9 @@ class LeftFiles:
         )
         append_line(self._file, _document(LeftFile(path, status.st_ino, *named)))
 
-    def note_unread(self, path: str, maps: Renumbering) -> None:
-        """Remember what could not be looked at."""
-        append_line(self._file, _document(LeftFile(path, 0, maps.users, maps.groups)))
+    def note_unread(self, path: str, maps: Renumbering, *, itself: bool) -> None:
+        """Remember what could not be looked at: itself, or only what it holds."""
+        append_line(self._file, _document(LeftFile(path, _ITSELF if itself else _CONTENT, maps.users, maps.groups)))
 
     def retry(
         self, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account], below: Below
@@ -91,23 +93,68 @@ class LeftFiles:
 
         `below` does it for what could not be looked at before, and says whether it could now.
         """
+        for left in self.read():
+            if left.inode in (_CONTENT, _ITSELF):
+                self._look_again(left, root, users, groups, below)
         before = self.read()
-        after = [left for left in before if not _follows(left, root, special, users, groups, below)]
-        noted = [left for left in self.read() if left not in before]  # while those were looked at that are no files
-        after += noted
+        of_folders = [left for left in before if left.inode in (_CONTENT, _ITSELF)]
+        of_files = [left for left in before if left not in of_folders]
+        stay = [left for left in of_files if not _follows(left, root, special, users, groups)]
+        self._keep([*of_folders, *stay], before)
+
+    def _look_again(
+        self, left: LeftFile, root: Path, users: Mapping[str, Account], groups: Mapping[str, Account], below: Below
+    ) -> None:
+        """Renumber what could not be looked at, in the rounds of a move; what is done of it is written down.
+
+        A second walk with the same map would change what has its number already, where accounts have swapped theirs.
+        """
+        while True:
+            maps, then = _next_round(left, users, groups)
+            try:
+                with parent(root, left.path) as (folder, name):
+                    os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if not below(Path(left.path), maps, left.inode == _ITSELF):
+                    return
+            except (FileNotFoundError, NotADirectoryError):
+                if _is_unmounted(root, left.path):
+                    return
+                then = None
+            except OSError:
+                return
+            now = self.read()
+            self._keep([*(each for each in now if each != left), *([then] if then else ())], now)
+            if then is None:
+                return
+            left = then
+
+    def _keep(self, after: list[LeftFile], before: list[LeftFile]) -> None:
         if not after:
             self._file.unlink(missing_ok=True)
         elif after != before:
             write_atomic(self._file, b"".join(map(_line, after)), mode=0o600)
 
 
+def _next_round(
+    left: LeftFile, users: Mapping[str, Account], groups: Mapping[str, Account]
+) -> tuple[Renumbering, LeftFile | None]:
+    """Return the maps of the next walk over what could not be looked at, and what is left of it then."""
+    (uids, parked_users), (gids, parked_groups) = _round(left.users, users), _round(left.groups, groups)
+    then = LeftFile(left.path, left.inode, parked_users, parked_groups) if parked_users or parked_groups else None
+    return Renumbering(uids, gids, left.users, left.groups), then
+
+
+def _round(named: Mapping[int, str], accounts: Mapping[str, Account]) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the map of the next round, and by the numbers that are parked then whom they mean."""
+    known = {number: new for number, name in named.items() if (new := _number_of(name, accounts)) is not None}
+    maps = rounds(Move(named[number], number, new) for number, new in known.items() if number != new)
+    if len(maps) < 2:
+        return (maps[0] if maps else {}), {}
+    return maps[0], {parked: named[number] for number, parked in maps[0].items()}
+
+
 def _follows(
-    left: LeftFile,
-    root: Path,
-    special: Path,
-    users: Mapping[str, Account],
-    groups: Mapping[str, Account],
-    below: Below,
+    left: LeftFile, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account]
 ) -> bool:
     maps = Renumbering(
         {number: new for number, name in left.users.items() if (new := _number_of(name, users)) is not None},
@@ -116,8 +163,6 @@ def _follows(
     try:
         with parent(root, left.path) as (folder, name):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if not left.inode:
-                return stat.S_ISLNK(status.st_mode) or below(Path(left.path), maps)
             if status.st_ino == left.inode:
                 change = read_change(folder, name, status, maps)
                 if not change.empty:

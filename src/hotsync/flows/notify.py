@@ -25,6 +25,7 @@ from hotsync.report.mail import (
     message_id,
     subject_of,
 )
+from hotsync.report.smtp import TAKEN_SECONDS
 from hotsync.state.alerts import AlertBook
 
 _log = logging.getLogger("hotsync.notify")
@@ -49,9 +50,10 @@ class Posted:
     fault: str = ""
 
 
-def addressee_of(settings: Settings, role: Role) -> Addressee:
-    """Given the settings, return who is told and how."""
-    relay = Relay(settings.notify_relay.host, settings.notify_relay.port) if settings.notify_relay else None
+def addressee_of(settings: Settings, role: Role, patience: float = TAKEN_SECONDS) -> Addressee:
+    """Given the settings, return who is told and how; `patience` is how long a relay may look at a mail."""
+    known = settings.notify_relay
+    relay = Relay(known.host, known.port, patience) if known else None
     return addressee(role, settings.notify_to, settings.notify_from, relay, _mail_accounts())
 
 

@@ -22,6 +22,8 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.promote")
+_PATIENCE = 30.0
+"""Seconds: while the unit of a promotion waits for a relay, the same command only shows how that ended."""
 _PLACES = ("/run/issue.d/hotsync.issue", "/run/motd.d/hotsync")
 _MEANING = "The MASTER may be down, and this server serves nothing, or not everything, until the promotion has ended."
 _MEANING_OF_UNDO = (
@@ -71,7 +73,7 @@ def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble) -> bool:
         if unfinished_promotion(paths, role) is None and not is_undoing(paths):
             return True
         settings, _ = read_settings(paths)
-        book, who, now = AlertBook(paths), addressee_of(settings, role.role), clock.now()
+        book, who, now = AlertBook(paths), addressee_of(settings, role.role, _PATIENCE), clock.now()
         tell(book, who, PROMOTION, trouble, now)
         return not who.carriers or not is_due(book, PROMOTION, trouble, now)
     except (HotSyncError, OSError) as error:
@@ -106,6 +108,6 @@ def _mail_the_end(paths: Paths, clock: Clock, subject: str, body: str) -> None:
         forget(AlertBook(paths), PROMOTION)
         forget_of_other_role(paths)
         settings, _ = read_settings(paths)
-        post(addressee_of(settings, store.load_role(paths).role), subject, body, clock.now())
+        post(addressee_of(settings, store.load_role(paths).role, _PATIENCE), subject, body, clock.now())
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)

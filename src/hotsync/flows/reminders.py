@@ -1,26 +1,34 @@
-"""What hotsyncd mails again each day: that this server is held, or a promotion of it unfinished; perhaps nobody serves.
+"""What is mailed again each day: that this server is held, or a promotion of it unfinished; perhaps nobody serves.
 
-What began it told once. Where it is over and nobody said so (a boot found that this server may serve, a command was
-ended), that is made up for.
+What began it told once; hotsync-reminders.timer looks each hour. Where it is over and nobody said so (a boot found that
+this server may serve, a command was ended), that is made up for.
 """
 
 from __future__ import annotations
 
 from hotsync.config.schema import Settings
 from hotsync.flows.alarms import forget, forget_of_other_role
+from hotsync.flows.hold import tell_that_it_serves, trouble_of
 from hotsync.flows.notify import addressee_of, remind
+from hotsync.flows.promote import unfinished_sentence
+from hotsync.flows.promote_notice import interrupted
+from hotsync.flows.promote_unit import is_running
 from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
 from hotsync.report.letters import EXCHANGE, HELD_BY_WAY, PROMOTION
 from hotsync.state.alerts import AlertBook
 from hotsync.state.hold import held, load_hold
+from hotsync.state.settings import read_settings
 from hotsync.state.store import load_role
+from hotsync.state.undo import is_undoing
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 
-def look(paths: Paths, settings: Settings, clock: Clock, book: AlertBook) -> None:
+def look(paths: Paths, clock: Clock, book: AlertBook | None = None) -> None:
     """Write the reminders that are due, and close what is over; raise HotSyncError or OSError."""
+    book = book or AlertBook(paths)
+    settings, _ = read_settings(paths)
     forget_of_other_role(paths, book)
     hold = held(paths)
     if hold is not None:
@@ -41,9 +49,6 @@ def _remind_of_hold(settings: Settings, hold: Hold, now: float, book: AlertBook)
     _, by_relay = HELD_BY_WAY
     if hold.planned or not _is_open(book, by_relay):
         return
-    # what knows each command is not what a daemon that waits has in its memory
-    from hotsync.flows.hold import trouble_of
-
     remind(book, addressee_of(settings, Role.SLAVE), by_relay, trouble_of(hold), now)
 
 
@@ -51,17 +56,10 @@ def _close_hold(paths: Paths, clock: Clock, book: AlertBook) -> None:
     """A boot that found nobody else lets this server serve, before there is a network by which it could say so."""
     forget(book, EXCHANGE)
     if any(_is_open(book, about) for about in HELD_BY_WAY):
-        from hotsync.flows.hold import tell_that_it_serves
-
         tell_that_it_serves(paths, clock, book)
 
 
 def _remind_of_promotion(paths: Paths, settings: Settings, clock: Clock, book: AlertBook) -> None:
-    from hotsync.flows.promote import unfinished_sentence
-    from hotsync.flows.promote_notice import interrupted
-    from hotsync.flows.promote_unit import is_running
-    from hotsync.state.undo import is_undoing
-
     if is_running():
         return  # its end says how it went
     sentence = unfinished_sentence(paths)

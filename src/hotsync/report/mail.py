@@ -18,7 +18,7 @@ from typing import Protocol
 from hotsync.errors import CommandFailed
 from hotsync.model.alerts import Occasion
 from hotsync.model.readable import readable
-from hotsync.report.smtp import Session, Unanswered, session
+from hotsync.report.smtp import TAKEN_SECONDS, Session, Unanswered, session
 from hotsync.system import command
 
 SENDMAIL = "/usr/sbin/sendmail"
@@ -72,6 +72,7 @@ class Relay:
 
     host: str
     port: int = 25
+    patience: float = TAKEN_SECONDS
 
     def send(self, message: EmailMessage) -> None:
         """Hand the mail to the relay; raise MailNotSent, MailPartlySent or MailUnanswered unless it says that it took
@@ -107,7 +108,7 @@ class Relay:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         try:
-            with session(self.host, self.port) as smtp:
+            with session(self.host, self.port, self.patience) as smtp:
                 yield smtp
         except Unanswered as error:
             raise MailUnanswered(f"{self.host} port {self.port}: {error}") from error

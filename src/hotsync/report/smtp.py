@@ -19,15 +19,20 @@ class Unanswered(Exception):
 
 
 class Session(smtplib.SMTP):
-    """A session that waits for the word on a mail as long as the standard wants, and tells when that does not come."""
+    """A session that waits for the word on a mail as long as the standard wants, and tells when that does not come.
+
+    `patience` is less where somebody waits for whoever sends it: the mail is not sent again for hours then.
+    """
+
+    patience = TAKEN_SECONDS
 
     def data(self, msg: bytes | str) -> tuple[int, bytes]:  # type: ignore[override]
         """Send a mail; return what the relay says of it. Raise SMTPDataError if it wants none, Unanswered."""
-        self._wait_for(DATA_SECONDS)
+        self._wait_for(min(DATA_SECONDS, self.patience))
         code, text = self.docmd("DATA")
         if code != 354:
             raise smtplib.SMTPDataError(code, text)
-        self._wait_for(TAKEN_SECONDS)
+        self._wait_for(self.patience)
         body = msg.encode("ascii") if isinstance(msg, str) else msg
         self.send(_dotted(body))
         try:
@@ -49,9 +54,10 @@ def _dotted(body: bytes) -> bytes:
 
 
 @contextmanager
-def session(host: str, port: int) -> Iterator[Session]:
+def session(host: str, port: int, patience: float = TAKEN_SECONDS) -> Iterator[Session]:
     """Be connected with a relay; raise OSError or SMTPException. What it says at the end changes nothing any more."""
     smtp = Session(host, port, timeout=ANSWER_SECONDS)
+    smtp.patience = patience
     try:
         smtp.ehlo()
         if smtp.has_extn("starttls"):

@@ -124,13 +124,13 @@ def _places(root: Path, path: str) -> list[str]:
         here = os.path.normpath(f"{here}/{name}") if name != ".." else os.path.dirname(here).rstrip("/")
         try:
             status = os.lstat(root / here.lstrip("/"))
-        except OSError:
+            target = os.readlink(root / here.lstrip("/")) if stat.S_ISLNK(status.st_mode) else ""
+        except (OSError, ValueError):  # a table that was damaged may name what no path can be
             return []
         if stat.S_ISLNK(status.st_mode):
             if len(found) == _MOST_LINKS:
                 return []
             found.append(here)
-            target = os.readlink(root / here.lstrip("/"))
             left = [each for each in target.split("/") if each not in ("", ".")] + left
             here = "" if target.startswith("/") else os.path.dirname(here).rstrip("/")
         elif not left and not stat.S_ISREG(status.st_mode):

@@ -98,14 +98,24 @@ def _instead(old: int, new: int) -> int:
 
 
 def folders_below(folder: Path) -> Iterator[Path]:
-    """Return a folder and all below it, each before what it holds, without following links; what cannot be read is
-    passed over. `os.walk` of Python 3.11 ends in a RecursionError where somebody made a thousand levels."""
+    """Return a folder and all below it, each before what it holds, without following links.
+
+    What cannot be read comes, too, and nothing below it (see `items_of`). `os.walk` of Python 3.11 ends in a
+    RecursionError where somebody made a thousand levels.
+    """
     waiting = [folder]
     while waiting:
         here = waiting.pop()
         yield here
         with suppress(OSError), os.scandir(here) as found:
             waiting += [Path(item.path) for item in found if item.is_dir(follow_symlinks=False)]
+
+
+def items_of(folder: Path) -> list[Path]:
+    """Return what lies in a folder, nothing where it cannot be read, or is gone."""
+    with suppress(OSError):
+        return [*folder.iterdir()]
+    return []
 
 
 def matching(folder: Path, patterns: Iterable[str]) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.backends import sandbox_network
+from hotsync.backends import container_entry, sandbox_network
 from hotsync.backends.container import SCOPE, Machine
 from hotsync.errors import CommandFailed
 from hotsync.system import command
@@ -51,6 +51,23 @@ exec sleep infinity
 SHOW = "import json, os, pathlib; print(json.dumps({'status': pathlib.Path('/proc/self/status').read_text(), 'cgroup': \
 pathlib.Path('/proc/self/cgroup').read_text(), 'path': os.environ['PATH'], 'host': os.uname().nodename, \
 'folder': os.getcwd()}))"
+
+
+READ = (
+    "from hotsync.sources.postgresql.database import _reading_as; from hotsync.system.command import run; import sys; \
+print(run([*_reading_as('nobody'), 'cat', sys.argv[1]]).text)"
+)
+
+
+@pytest.mark.parametrize("words", [[], container_entry.bounded(container_entry.CAPABILITIES)], ids=["host", "sandbox"])
+def test_what_loads_a_dump_reads_what_is_roots_also_with_the_rights_of_a_sandbox(
+    words: list[str], tmp_path: Path
+) -> None:
+    dump = tmp_path / "dump"
+    dump.write_text("rows")
+    dump.chmod(0o600)
+    tmp_path.chmod(0o700)
+    assert command.run([*words, sys.executable, "-c", READ, str(dump)]).text == "rows\n"
 
 
 def tops() -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends import renumber as room
+from hotsync.backends import renumber_left
 from hotsync.backends.account_processes import Owners
 from hotsync.backends.accounts import LocalAccounts
 from hotsync.backends.renumber import CONTAINERS, renumber
@@ -209,7 +210,7 @@ def test_a_remembered_file_is_forgotten_when_it_is_gone_but_not_while_its_disk_i
     assert left.read() == []
 
 
-def nothing_below(place: Path, _: Renumbering) -> bool:
+def nothing_below(place: Path, *_: object) -> bool:
     raise AssertionError(f"{place} could be looked at from the first")
 
 
@@ -240,13 +241,75 @@ def test_a_folder_that_cannot_be_read_is_named_until_it_can_and_follows_then(
     assert os.stat(paths.root / "srv/data/other").st_uid == OLD
 
 
+def test_two_that_swapped_have_what_is_theirs_when_a_folder_of_both_can_be_read_bit_by_bit(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (paths.root / "etc/passwd").write_text(f"a:x:{OLD}:{OTHER}::/:/bin/sh\nb:x:{NEW}:{OTHER}::/:/bin/sh\n")
+    deep = paths.root / "srv/data/deep"
+    (deep / "inner").mkdir()
+    os.chown(deep, OLD, 0)
+    os.chown(deep / "inner", NEW, 0)
+    owned = {make(deep / "of a", OLD, 0): NEW, make(deep / "inner/of b", NEW, 0): OLD, deep: NEW, deep / "inner": OLD}
+    accounts, real, broken = LocalAccounts(paths, Manager()), files.open_beneath, {str(deep), str(deep / "inner")}
+
+    def opening(base: int, path: str, flags: int) -> int:
+        if os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{base}"), path)) in broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(base, path, flags)
+
+    monkeypatch.setattr(files, "open_beneath", opening)
+    accounts.apply(NumberPlan((Move("a", OLD, NEW), Move("b", NEW, OLD))))
+    assert [os.stat(path).st_uid for path in (deep, deep / "of a")] == [NEW, OLD]
+    for _ in range(3):
+        accounts.apply(NumberPlan())
+        assert os.stat(deep).st_uid == NEW
+    assert len(accounts.left) == 1
+    broken.discard(str(deep))
+    for _ in range(3):
+        accounts.apply(NumberPlan())
+        assert [os.stat(path).st_uid for path in (deep, deep / "of a", deep / "inner")] == [NEW, NEW, OLD]
+        assert os.stat(deep / "inner/of b").st_uid == NEW
+        assert [left.partition(" could")[0] for left in accounts.left] == [str(deep / "inner")]
+    broken.clear()
+    for _ in range(3):
+        accounts.apply(NumberPlan())
+        assert {path: os.stat(path).st_uid for path in owned} == owned
+        assert list(accounts.left) == []
+    assert not list(paths.state.glob("accounts-*"))
+
+
+def test_what_cannot_be_changed_in_a_folder_that_can_be_read_again_is_named_by_its_owner(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (paths.root / "etc/passwd").write_text(f"a:x:{OLD}:{OLD}::/:/bin/sh\n")
+    deep = paths.root / "srv/data/deep"
+    file = make(deep / "file", OLD, 0)
+    accounts = LocalAccounts(paths, Manager())
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "make_change", refuse)
+        LeftFiles(paths.state / "accounts-left.jsonl").note_unread(
+            str(deep), Renumbering({}, {}, {OLD: "a"}, {}), itself=False
+        )
+        (paths.root / "etc/passwd").write_text(f"a:x:{NEW}:{OLD}::/:/bin/sh\n")
+        patch.setattr(renumber_left, "make_change", refuse)
+        for _ in range(2):
+            accounts.apply(NumberPlan())
+            assert list(accounts.left) == [f"{file} has numbers of before: user a ({OLD})"]
+    accounts.apply(NumberPlan())
+    assert (os.stat(file).st_uid, list(accounts.left)) == (NEW, [])
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 def test_a_line_that_was_cut_takes_no_other_one_along(paths: Paths) -> None:
     left = LeftFiles(paths.state / "accounts-left.jsonl")
     maps = Renumbering({}, {}, {OLD: "a"}, {})
-    left.note_unread("/one", maps)
+    left.note_unread("/one", maps, itself=False)
     with (paths.state / "accounts-left.jsonl").open("ab") as stream:
         stream.write(b'{"path": "2f')
-    left.note_unread("/two", maps)
+    left.note_unread("/two", maps, itself=True)
     assert [each.path for each in left.read()] == ["/one", "/two"]
 
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -478,8 +479,13 @@ def test_a_standby_that_still_applies_what_it_has_received_is_waited_for(
     def shown(*_: object) -> StandbyShown:
         return StandbyShown(NAME, position=places.pop(0) if places else "0/FF")
 
+    monkeypatch.setattr(standbys, "_CATCH_UP_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(standbys, "_CATCH_UP_SECONDS", 0.0)
+        patch.setattr(standby_postgresql, "read_control", lambda _: SimpleNamespace(system_identifier="another"))
+        follower = standbys.follower_of(following.paths, following.dump)
+        assert follower is not None
+        assert not follower.can_hold(), "of another cluster it never holds anything"
+    with monkeypatch.context() as patch:
         patch.setattr(standby_postgresql.PostgresqlFollower, "holds_all", holds_all)
         patch.setattr(standbys, "_shown", shown)
         assert following.take_over()

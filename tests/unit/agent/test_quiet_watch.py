@@ -11,8 +11,6 @@ import pytest
 
 from hotsync.agent import quiet
 from hotsync.agent.quiet import QuietWatch
-from hotsync.errors import PeerSilent
-from hotsync.flows import reminders
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state.store import save_peer, save_role
 from hotsync.system.clock import SystemClock
@@ -30,29 +28,6 @@ def test_a_wrong_setting_does_not_end_the_alarm(tmp_path: Path, monkeypatch: pyt
     around: Any = SimpleNamespace(paths=paths, clock=SystemClock())
     QuietWatch(around).look()
     assert looked[0].quiet_minutes == 30
-
-
-@pytest.mark.parametrize("role", [Role.MASTER, Role.SLAVE])
-def test_both_servers_look_what_is_to_be_mailed_again_and_no_fault_of_that_ends_the_alarm(
-    role: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = Paths(tmp_path)
-    paths.databases.mkdir(parents=True)
-    paths.configuration.write_text("hotsync=configuration\nrsyncd=service\n")
-    save_role(paths, RoleRecord(role, 1))
-    save_peer(paths, Peer("boss", "192.0.2.1", "0" * 64, ""))
-    done: list[str] = []
-
-    def fail(*_: object) -> None:
-        done.append("reminders")
-        raise PeerSilent(seconds=5, phase="it was asked")
-
-    monkeypatch.setattr(quiet, "watch", lambda *_: done.append("watch"))
-    monkeypatch.setattr(reminders, "look", fail)
-    around: Any = SimpleNamespace(paths=paths, clock=SystemClock())
-    with pytest.raises(PeerSilent):
-        QuietWatch(around).look()
-    assert done == ["watch", "reminders"]
 
 
 def test_whoever_stops_it_waits_for_no_relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

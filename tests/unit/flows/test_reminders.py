@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.config.schema import Settings
-from hotsync.flows import hold, promote_notice, promote_unit, reminders
+from hotsync.flows import hold, promote_notice, reminders
 from hotsync.flows.notify import Addressee
 from hotsync.flows.promote_notice import failed, tell_by_mail
 from hotsync.model.alerts import Alert
@@ -49,7 +48,7 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Box:
     box = Box()
     for module in (hold, promote_notice, reminders):
         monkeypatch.setattr(module, "addressee_of", lambda *_: Addressee("root", "hotsync@host", (box,)))
-    monkeypatch.setattr(promote_unit, "is_running", lambda: False)
+    monkeypatch.setattr(reminders, "is_running", lambda: False)
     return box
 
 
@@ -63,7 +62,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def look(paths: Paths, now: float) -> None:
-    reminders.look(paths, Settings(), TickingClock(now), AlertBook(paths))
+    reminders.look(paths, TickingClock(now), AlertBook(paths))
 
 
 def open_alarms(paths: Paths, *abouts: str) -> None:
@@ -120,10 +119,10 @@ def test_a_promotion_that_is_unfinished_is_mailed_each_day_but_not_while_it_goes
         look(paths, 1010.0 + hour * HOUR)
     assert len(box.mails) == 2
     assert "UNFINISHED" in box.mails[1].get_content()
-    monkeypatch.setattr(promote_unit, "is_running", lambda: True)
+    monkeypatch.setattr(reminders, "is_running", lambda: True)
     look(paths, 1010.0 + 60 * HOUR)
     assert len(box.mails) == 2
-    monkeypatch.setattr(promote_unit, "is_running", lambda: False)
+    monkeypatch.setattr(reminders, "is_running", lambda: False)
     store.save_role(paths, RoleRecord(Role.MASTER, 1))
     document.save_promotion(paths, Promotion(1, 7, "d", 1.0, 1.0, 1.0, NetworkPlan(), (), finished_at=9.0))
     look(paths, 1010.0 + 90 * HOUR)

@@ -20,7 +20,8 @@ from hotsync.system import command
 
 _log = logging.getLogger("hotsync.network")
 PROMOTE = Path("/proc/sys/net/ipv4/conf")
-MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service", "dhcpcd.service")
+MANAGERS = ("NetworkManager.service", "systemd-networkd.socket", "systemd-networkd.service", "dhcpcd.service",
+            "connman.service", "wicked.service", "wickedd.service")  # fmt: skip
 """What would give an interface its addresses back, for instance when its cable is pulled and put in again."""
 
 

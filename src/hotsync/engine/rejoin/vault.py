@@ -32,7 +32,7 @@ from hotsync.sources.shadows.watch import LiveFiles
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, folders_below, make_folder_like, opened, remove
+from hotsync.system.trees import copy_exactly, folders_below, items_of, make_folder_like, opened, remove
 
 FILES, DATABASES, LIST, DOCUMENT = "files", "databases", "LIST.txt", "list.json"
 _OWN = "var/lib/hotsync"
@@ -64,7 +64,7 @@ class Vault:
         """
         for place in (place for place in places if self._paths.at(place).is_dir()):
             self._check_free(
-                sum(_size_of(path) for each in folders_below(self._paths.at(place)) for path in each.iterdir())
+                sum(_size_of(path) for each in folders_below(self._paths.at(place)) for path in items_of(each))
             )
             target = self._part / DATABASES / name / "server" / place.strip("/")
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -117,6 +117,19 @@ class MariadbFollower(OfStandby[Standby]):
             return False
         return not standing.lost and not standing.apply_error and covers(standing.applied, position.gtids)
 
+    def can_hold(self) -> bool:
+        """Return whether the dump is of the server that this follows, and what it lacks has come, or may still."""
+        try:
+            position, made_from = parse_position(self._document().position), self.standby.made_from
+            standing = replicas.read_standing(self.standby)
+        except (CommandFailed, ValueError, RestoreFailed):
+            return False
+        if position is None or made_from is None or made_from.server_id != position.server_id:
+            return False
+        if standing.lost or standing.apply_error:
+            return False
+        return standing.connected or covers(standing.received, position.gtids)
+
     def copy(self, load: Callable[[], None]) -> None:
         """Make the copy from the last dump: `load` loads it beforehand, as far as it can now."""
         if self.is_ours:

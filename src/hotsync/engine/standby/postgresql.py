@@ -111,6 +111,14 @@ class PostgresqlFollower(OfStandby[Standby]):
         except (CommandFailed, ValueError, RestoreFailed):
             return False
 
+    def can_hold(self) -> bool:
+        """Return whether the dump is of the cluster that this is a copy of, and says where in its log it ends."""
+        try:
+            of, _, lsn = self._document().position.partition(" ")
+            return bool(lsn) and of == read_control(self.standby).system_identifier
+        except (CommandFailed, ValueError, RestoreFailed):
+            return False
+
     def copy(self, load: Callable[[], None]) -> None:
         """Copy the cluster through the stream; nothing is loaded."""
         del load

@@ -56,6 +56,10 @@ class Follower(Place, Protocol):
         """Return whether a standby that runs holds everything that the last dump holds; False if nobody can tell."""
         ...
 
+    def can_hold(self) -> bool:
+        """Return whether it may come to hold all of that by applying what it has received, or still receives."""
+        ...
+
     def copy(self, load: Callable[[], None]) -> None:
         """Make the copy, in the place of an older one; `load` loads the dump beforehand, if it is made from that."""
         ...
@@ -264,6 +268,8 @@ def _catch_up(paths: Paths, follower: Follower, clock: Clock) -> str:
     while idle < _CATCH_UP_LOOKS:
         if follower.holds_all():
             return ""
+        if not follower.can_hold():
+            return _LACKS
         before, place = place, _shown(follower, clock.now(), 0.0).position
         idle = 0 if place != before else idle + 1
         if idle == 0:

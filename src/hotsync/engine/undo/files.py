@@ -22,7 +22,7 @@ from hotsync.model.promotion import ETC, OURS, ExchangeUnit, How, Promotion
 from hotsync.model.undo import Place
 from hotsync.system import files, flags
 from hotsync.system.paths import Paths
-from hotsync.system.trees import folders_below, inode, make_folder_like, move_aside, opened, remove
+from hotsync.system.trees import folders_below, inode, items_of, make_folder_like, move_aside, opened, remove
 
 MOVED = "moved"
 """Where production's files go that do not belong into the tree, until what is kept of them is copied."""
@@ -116,9 +116,14 @@ class UndoFiles:
         """Return the folders of mail queues that no promotion has brought, and in which something waits: production
         took that mail, and here nobody delivers it any more."""
         brought = (*(unit.path for unit in self._promotion.units), *self.new(mounts))
-        found = (path for queue in QUEUES for path in queue.paths if not _meets(path, brought))
+        # one behind a link is where the link leads, which is somebody's own arrangement
+        own = (path for queue in QUEUES for path in queue.paths if not self._is_behind_a_link(path))
+        found = (path for path in own if not _meets(path, brought))
         apart = (path for path in found if not any(f"{mount}/".startswith(f"{path}/") for mount in mounts))
         return tuple(path for path in apart if _holds_something(self._root / path))
+
+    def _is_behind_a_link(self, path: str) -> bool:
+        return any((self._root / folder).is_symlink() for folder in folders_of(path))
 
     def _of_queues(self, mounts: frozenset[str]) -> Iterator[Place]:
         """An empty folder with the same owner and mode takes the place of each: its mail server wants it so."""
@@ -256,4 +261,4 @@ def _meets(path: str, others: Iterable[str]) -> bool:
 def _holds_something(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return any(not path.is_dir() for each in folders_below(folder) for path in each.iterdir())
+    return any(not path.is_dir() for each in folders_below(folder) for path in items_of(each))

@@ -95,6 +95,7 @@ def copy_frozen(
         for server in servers:
             run.refused(server, refused)
         return run.frozen
+    run.known = [(one.path, one.server) for one in load_copies(paths.frozen)]
     run.running = {path for server in servers for path in map(run.below, server.folders) if path}
     for place in dict.fromkeys(server.place for server in servers):
         run.copy(place, [server for server in servers if server.place == place])
@@ -110,6 +111,8 @@ class _Run:
     carried: Carried
     seconds: float
     frozen: Frozen = field(default_factory=Frozen)
+    known: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """What was copied before: the folder, and whose it is."""
     running: set[str] = field(default_factory=set[str])
     """The folders of all servers that run, and those which one of them has kept before."""
 
@@ -151,15 +154,16 @@ class _Run:
     def _and_kept_before(self, server: Server, folders: list[str]) -> list[str]:
         """Given the folders of a server, return them with those that were copied as its own before and still may be,
         though nothing in them is open: they are paused with it, as it may write there at any moment."""
-        for known in load_copies(self.paths.frozen) if server.place is not None and not server.fault else ():
-            path = os.path.realpath(self.paths.root).rstrip("/") + known.path
-            if known.server != server.name or not self._is_there(known.path):
+        mine = [path for path, name in self.known if name == server.name and server.place is not None]
+        for known in mine if not server.fault else ():
+            path = os.path.realpath(self.paths.root).rstrip("/") + known
+            if not self._is_there(known):
                 continue
             within = any(f"{path}/".startswith(f"{reach.rstrip('/')}/") for reach in server.reach)
-            inner = {other for other in folders if other != known.path and other.startswith(f"{known.path}/")}
-            if within and not any(_overlap(known.path, other) for other in self.running - inner):
-                self.running = self.running - inner | {known.path}
-                folders = [*(other for other in folders if other not in inner), known.path]
+            inner = {other for other in folders if other != known and other.startswith(f"{known}/")}
+            if within and not any(_overlap(known, other) for other in self.running - inner):
+                self.running = self.running - inner | {known}
+                folders = [*(other for other in folders if other not in inner), known]
         return folders
 
     def copy_what_rests(self, servers: Sequence[Server], elsewhere: Collection[str]) -> None:

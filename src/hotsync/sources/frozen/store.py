@@ -24,7 +24,7 @@ from hotsync.sources.frozen.scan import Look, Seen
 from hotsync.sources.frozen.staging import Staged
 from hotsync.system.attributes import Attributes, read_attributes, write_attributes
 from hotsync.system.files import sync_directory, sync_file, write_atomic
-from hotsync.system.trees import folders_below, opened, remove
+from hotsync.system.trees import folders_below, items_of, opened, remove
 
 SCHEMA = 1
 
@@ -158,7 +158,7 @@ class FolderCopy:
     def _remove_others(self, plan: _Plan) -> None:
         """Remove what will not be there, or is another kind of thing."""
         for folder in reversed([*folders_below(self.tree)]):
-            for found in [*folder.iterdir()]:
+            for found in items_of(folder):
                 path = os.path.relpath(found, self.tree)
                 if found.is_symlink():
                     stays = path in plan.links and os.readlink(found) == plan.links[path][0]
