@@ -55,7 +55,7 @@ pathlib.Path('/proc/self/cgroup').read_text(), 'path': os.environ['PATH'], 'host
 
 READ = (
     "from hotsync.sources.postgresql.database import _reading_as; from hotsync.system.command import run; import sys; \
-print(run([*_reading_as('nobody'), 'cat', sys.argv[1]]).text)"
+print(run([*_reading_as('daemon'), 'cat', sys.argv[1]]).text)"
 )
 
 
