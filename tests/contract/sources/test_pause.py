@@ -74,20 +74,22 @@ pause.CHILD = Path(sys.argv[3])
 go = pause.Freezer.go
 def slow(freezer):
     go(freezer)
+    open(sys.argv[4], "w").close()
     time.sleep(2)
 pause.Freezer.go = slow
 with pause.paused(Paths(Path(sys.argv[1])), Path(sys.argv[2]), 60.0):
     raise AssertionError("it was not ended in time")
 """
 SLOW_GUARD = """
-import importlib.util, sys, time
+import importlib.util, os, sys, time
 spec = importlib.util.spec_from_file_location("guard", {guard!r})
 guard = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(guard)
 stop = guard.Freezer.stop
 def late(freezer):
     open({begun!r}, "w").close()
-    time.sleep(1)
+    while not os.path.exists({gone_on!r}):  # as late as it can be
+        time.sleep(0.01)
     stop(freezer)
 guard.Freezer.stop = late
 guard.main(*sys.argv[1:])
@@ -97,9 +99,9 @@ guard.main(*sys.argv[1:])
 def test_it_goes_on_when_a_run_is_ended_right_before_its_guard_pauses_it(
     paths: Paths, run: Service, tmp_path: Path
 ) -> None:
-    begun, guard = tmp_path / "begun", tmp_path / "guard.py"
-    guard.write_text(SLOW_GUARD.format(guard=str(pause.CHILD), begun=str(begun)))
-    argv = [sys.executable, "-c", SLOW_RUN, str(paths.root), str(run.group), str(guard)]
+    begun, gone_on, guard = tmp_path / "begun", tmp_path / "gone on", tmp_path / "guard.py"
+    guard.write_text(SLOW_GUARD.format(guard=str(pause.CHILD), begun=str(begun), gone_on=str(gone_on)))
+    argv = [sys.executable, "-c", SLOW_RUN, str(paths.root), str(run.group), str(guard), str(gone_on)]
     environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
     with command.spawn(argv, stdout=command.DEVNULL, stderr=command.PIPE, env=environment) as ended:
         while not begun.exists():
