@@ -217,7 +217,7 @@ def test_ended_at_any_stage_nothing_is_left_and_the_next_one_holds(
     alive: Lab, how: str, dice: random.Random, full_size: bool
 ) -> None:
     for stage in STAGES if full_size else dice.sample(STAGES, 1):
-        # systemd takes so many starts in a row for a loop, unless it is told that they are meant (as `hotsync drill` does)
+        # so many starts in a row are a loop to systemd, unless it is told that they are meant (`hotsync drill` does so)
         start = "systemctl reset-failed hotsync-drill; systemctl start --no-block hotsync-drill"
         alive.slave.run(f"rm -f /run/hotsync/drill-events; {start}", check=False)
         wait_for(alive.slave, f'grep -q \'"said": "{stage}\' /run/hotsync/drill-events', 300)
