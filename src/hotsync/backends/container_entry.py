@@ -7,11 +7,11 @@ do is given up out here, by programs of this host, before the first program in t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
-from hotsync.system.mounts import Mount, read_mounts
+from hotsync.system.mounts import cgroup_hierarchies, read_mounts
 
 CAPABILITIES = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "linux_immutable",
@@ -68,7 +68,7 @@ def _groups(init: int, scope: str) -> list[str]:
     mounts = read_mounts()
     for _, controllers, path in (line.split(":", 2) for line in lines):
         parts = path.split("/")
-        top = _mounted(mounts, controllers)
+        top = next(cgroup_hierarchies(mounts, controllers.split(",") if controllers else ()), None)
         if scope not in parts or top is None:
             continue
         group = top.joinpath(*parts[1 : parts.index(scope) + 1])
@@ -79,13 +79,3 @@ def _groups(init: int, scope: str) -> list[str]:
     if not found:
         raise gone()
     return found
-
-
-def _mounted(mounts: Sequence[Mount], controllers: str) -> Path | None:
-    """Return where a hierarchy of cgroups is mounted as a whole, given what stands for it in /proc/PID/cgroup."""
-    wanted = set(controllers.split(","))
-    for mount in mounts:
-        whole = mount.subtree == "/"
-        if whole and (mount.kind == "cgroup2" if not controllers else wanted <= set(mount.options.split(","))):
-            return Path(mount.point)
-    return None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from hotsync.model.coverage.jobs import JobSeen, Named, named_in
+from hotsync.system.files import read_small
+from hotsync.system.trees import names_in
 
 _OF_THE_SYSTEM = ("/etc/cron.d",)
 _OF_USERS = ("/var/spool/cron/crontabs", "/var/spool/cron")
 _STARTED_WHOLE = ("/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly")
-_LARGEST = 1024 * 1024
 
 
 def read_jobs(root: Path) -> list[JobSeen]:
@@ -29,7 +28,8 @@ def _named(top: str) -> Iterator[tuple[str, Named]]:
     users = [path for folder in _OF_USERS for path in _files(top, folder)]
     for paths, with_users in ((system, True), (users, False)):
         for path in paths:
-            for named in named_in(_read(f"{top}{path}"), users=with_users):
+            text = read_small(f"{top}{path}", whole=False).decode("utf-8", "replace")
+            for named in named_in(text, users=with_users):
                 yield path, named
     for folder in _STARTED_WHOLE:
         yield from ((path, Named(path, starts=True)) for path in _files(top, folder))
@@ -37,13 +37,9 @@ def _named(top: str) -> Iterator[tuple[str, Named]]:
 
 def _files(top: str, folder: str) -> list[str]:
     """Return what lies in a folder, without folders, and without what cron leaves out (NAME.dpkg-old, .placeholder)."""
-    try:
-        names = sorted(os.listdir(f"{top}{folder}"))
-    except OSError:
-        return []
     return [
         f"{folder}/{name}"
-        for name in names
+        for name in names_in(f"{top}{folder}")
         if not name.startswith(".") and ".dpkg-" not in name and not os.path.isdir(f"{top}{folder}/{name}")
     ]
 
@@ -53,14 +49,3 @@ def _located(top: str, named: Named) -> Named | None:
     real = os.path.realpath(f"{top}{named.path}")
     is_there = real.startswith(f"{top}/") and (os.path.isfile(real) or os.path.isdir(real))
     return replace(named, path=real[len(top) :]) if is_there else None
-
-
-def _read(path: str) -> str:
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return os.pread(descriptor, _LARGEST, 0).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
-    return ""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from hotsync.model.coverage.places import PlaceSeen, Setting, homes_in, paths_in
-
-_LARGEST = 1024 * 1024
+from hotsync.system.files import read_small
 
 
 def read_places(root: Path, settings: Iterable[Setting], expand: Callable[[str], Iterable[str]]) -> list[PlaceSeen]:
@@ -40,12 +37,4 @@ def _folder(root: Path, path: str) -> str:
 
 def _read(root: Path, path: str) -> str:
     """Return the text of a regular file, "" if it cannot be read or is larger than settings are."""
-    with suppress(OSError):
-        descriptor = os.open(f"{os.fspath(root).rstrip('/')}{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            status = os.fstat(descriptor)
-            if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
-                return os.pread(descriptor, _LARGEST, 0).decode("utf-8", "surrogateescape")
-        finally:
-            os.close(descriptor)
-    return ""
+    return read_small(f"{os.fspath(root).rstrip('/')}{path}").decode("utf-8", "surrogateescape")

@@ -13,11 +13,12 @@ from hotsync.errors import CommandFailed
 from hotsync.model.handmade import comes_early, may_be_handmade
 from hotsync.model.mute import KINDS
 from hotsync.model.unit_names import template_of
+from hotsync.system.files import read_small
+from hotsync.system.trees import names_in
 
 _HIS = ("/etc/systemd/system", "/usr/local/lib/systemd/system")
 _VENDORS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
 _NOT_HIS = ("/usr/lib/", "/lib/", "/run/", "/dev/")
-_LARGEST = 1024 * 1024
 _log = logging.getLogger("hotsync.handmade")
 
 
@@ -30,7 +31,7 @@ def handmade_units(root: Path) -> frozenset[str]:
     top = os.fspath(root).rstrip("/")
     found: dict[str, str] = {}
     for folder in _HIS:
-        for name in _names(f"{top}{folder}"):
+        for name in names_in(f"{top}{folder}"):
             if name.endswith(KINDS) and may_be_handmade(name) and not _is_brought(top, name):
                 place = _place(top, f"{folder}/{name}")
                 if place and not comes_early(_text(top, place, name)):
@@ -58,13 +59,6 @@ def is_here(root: Path, unit: str) -> bool:
     return any(os.path.lexists(f"{top}{folder}/{name}") for folder in (*_HIS, *_VENDORS) for name in names)
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
 def _is_brought(top: str, name: str) -> bool:
     """Return whether something that a package brings, or a generator makes, has this name: then he changed that."""
     return any(os.path.lexists(f"{top}{folder}/{each}") for folder in _VENDORS for each in (name, template_of(name)))
@@ -81,24 +75,17 @@ def _place(top: str, path: str) -> str:
 
 def _text(top: str, place: str, name: str) -> str:
     """Return what a unit's file and the drop-ins beside it say, and what wants it by a link."""
-    drop_ins = [f"{folder}/{name}.d/{each}" for folder in _HIS for each in _names(f"{top}{folder}/{name}.d")]
-    parts = [_read(f"{top}{path}") for path in (place, *(path for path in drop_ins if path.endswith(".conf")))]
-    return "\n".join([*parts, *(f"WantedBy={unit}" for unit in _wanting(top, name))])
+    drop_ins = [f"{folder}/{name}.d/{each}" for folder in _HIS for each in names_in(f"{top}{folder}/{name}.d")]
+    places = [place, *(path for path in drop_ins if path.endswith(".conf"))]
+    texts = [read_small(f"{top}{path}", whole=False).decode("utf-8", "replace") for path in places]
+    return "\n".join([*texts, *(f"WantedBy={unit}" for unit in _wanting(top, name))])
 
 
 def _wanting(top: str, name: str) -> Iterator[str]:
     """Return what wants a unit or an instance of it, by links."""
     for folder in (f"{top}{each}" for each in _HIS):
-        for wants in _names(folder):
+        for wants in names_in(folder):
             unit, _, kind = wants.rpartition(".")
-            links = _names(f"{folder}/{wants}") if kind in ("wants", "requires", "upholds") else []
+            links = names_in(f"{folder}/{wants}") if kind in ("wants", "requires", "upholds") else []
             if any(name in (link, template_of(link)) for link in links):
                 yield unit
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_LARGEST)
-    except OSError:
-        return ""

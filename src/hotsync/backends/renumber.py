@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hotsync.backends.renumber_file import Renumbering, make_change, read_change, repair
 from hotsync.backends.renumber_left import LeftFiles
+from hotsync.model.nesting import lies_in
 from hotsync.system import files
 from hotsync.system.mounts import Mount, read_mounts
 from hotsync.system.paths import Paths
@@ -99,7 +100,7 @@ def _own_places(root: Path, mounts: list[Mount], skipped: set[str]) -> list[Path
         inside = mount.point.startswith(prefix) and f"/{mount.point[len(prefix) :]}/"
         if not inside or not _is_walked(mount.kind, inside):
             continue
-        if any(mount.point == store or mount.point.startswith(f"{store}/") for store in skipped):
+        if any(lies_in(mount.point, store) for store in skipped):
             continue
         try:
             status = os.lstat(mount.point)

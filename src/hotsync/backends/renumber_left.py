@@ -43,11 +43,16 @@ class LeftFile:
     users: Mapping[int, str]
     groups: Mapping[int, str]
 
+    @property
+    def is_unread(self) -> bool:
+        """Return whether it is what could not be looked at."""
+        return self.inode in (_CONTENT, _ITSELF)
+
     def __str__(self) -> str:
         """Return it in a person's words."""
         whose = [f"user {name} ({number})" for number, name in self.users.items()]
         whose += [f"group {name} ({number})" for number, name in self.groups.items()]
-        if self.inode in (_CONTENT, _ITSELF):
+        if self.is_unread:
             return f"{self.path} could not be looked at; it may have numbers of before: {', '.join(whose)}"
         return f"{self.path} has numbers of before: {', '.join(whose)}"
 
@@ -94,13 +99,11 @@ class LeftFiles:
         `below` does it for what could not be looked at before, and says whether it could now.
         """
         for left in self.read():
-            if left.inode in (_CONTENT, _ITSELF):
+            if left.is_unread:
                 self._look_again(left, root, users, groups, below)
         before = self.read()
-        of_folders = [left for left in before if left.inode in (_CONTENT, _ITSELF)]
-        of_files = [left for left in before if left not in of_folders]
-        stay = [left for left in of_files if not _follows(left, root, special, users, groups)]
-        self._keep([*of_folders, *stay], before)
+        stay = [left for left in before if left.is_unread or not _follows(left, root, special, users, groups)]
+        self._keep(stay, before)
 
     def _look_again(
         self, left: LeftFile, root: Path, users: Mapping[str, Account], groups: Mapping[str, Account], below: Below
@@ -146,7 +149,7 @@ def _next_round(
 
 def _round(named: Mapping[int, str], accounts: Mapping[str, Account]) -> tuple[dict[int, int], dict[int, str]]:
     """Return the map of the next round, and by the numbers that are parked then whom they mean."""
-    known = {number: new for number, name in named.items() if (new := _number_of(name, accounts)) is not None}
+    known = _numbers_now(named, accounts)
     maps = rounds(Move(named[number], number, new) for number, new in known.items() if number != new)
     if len(maps) < 2:
         return (maps[0] if maps else {}), {}
@@ -156,10 +159,7 @@ def _round(named: Mapping[int, str], accounts: Mapping[str, Account]) -> tuple[d
 def _follows(
     left: LeftFile, root: Path, special: Path, users: Mapping[str, Account], groups: Mapping[str, Account]
 ) -> bool:
-    maps = Renumbering(
-        {number: new for number, name in left.users.items() if (new := _number_of(name, users)) is not None},
-        {number: new for number, name in left.groups.items() if (new := _number_of(name, groups)) is not None},
-    )
+    maps = Renumbering(_numbers_now(left.users, users), _numbers_now(left.groups, groups))
     try:
         with parent(root, left.path) as (folder, name):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -172,6 +172,11 @@ def _follows(
     except OSError:
         return False
     return True
+
+
+def _numbers_now(named: Mapping[int, str], accounts: Mapping[str, Account]) -> dict[int, int]:
+    """Given whom numbers meant, return by each number the one that its account has now, if there is that account."""
+    return {number: new for number, name in named.items() if (new := _number_of(name, accounts)) is not None}
 
 
 def _number_of(name: str, accounts: Mapping[str, Account]) -> int | None:

@@ -16,7 +16,8 @@ from hotsync.model.coverage.findings import summary_of
 from hotsync.model.drill import trend_words
 from hotsync.model.fence_rehearsal import Outcome
 from hotsync.model.fence_rehearsal import summary_of as summary_of_fences
-from hotsync.model.generation import database_moment, dump_moments
+from hotsync.model.generation import Generation, database_moment, dump_moments
+from hotsync.model.hold import Hold
 from hotsync.model.identity import Role
 from hotsync.model.readable import readable, readable_lines
 from hotsync.model.report import Verdict, worst
@@ -48,14 +49,7 @@ def status_document(status: Status) -> dict[str, object]:
         "role": status.role.role.value,
         "epoch": status.role.epoch,
         "claim": status.role.claim,
-        "held": None
-        if status.hold is None
-        else {
-            "epoch": status.hold.epoch,
-            "since": utc(status.hold.since),
-            "heard_by": status.hold.heard_by.value,
-            "planned": status.hold.planned,
-        },
+        "held": None if status.hold is None else _hold_document(status.hold),
         "handover": None
         if status.handover is None
         else {"stage": status.handover.stage.value, "since": utc(status.handover.began_at)},
@@ -69,37 +63,12 @@ def status_document(status: Status) -> dict[str, object]:
             "connected": status.presence.connected,
             "last_seen": utc(status.presence.last_seen),
         },
-        "generation": None
-        if newest is None
-        else {
-            "number": newest.number,
-            "digest": newest.digest,
-            "collected_at": utc(newest.collected_at),
-            "committed_at": utc(newest.committed_at),
-            "confirmed_at": utc(newest.confirmed_at),
-            "age_seconds": round(status.age, 1),
-            "datasets": [
-                {
-                    "name": point.name,
-                    "taken_at": utc(point.taken_at),
-                    "stale_since": utc(point.stale_since),
-                    "streamed": point.streamed,
-                }
-                for point in newest.datasets
-            ],
-        },
+        "generation": None if newest is None else _generation_document(newest, status.age),
         "last_run": None if last is None else report_document(last),
         "running": None if status.running is None else {"pid": status.running.pid, "since": utc(status.running.since)},
         "serving": status.serving,
         "next_run": utc(status.next_run),
-        "readiness": {
-            "verdict": worst(status.checks).value if status.slave_run else None,
-            "checked_at": utc(status.slave_run.ended_at) if status.slave_run else None,
-            "checks": [
-                {"name": c.name, "title": c.title, "verdict": c.verdict.value, "detail": c.detail, "hint": c.hint}
-                for c in status.checks
-            ],
-        },
+        "readiness": _readiness_document(status),
         "streamed": [
             {"name": each.name, "as_of": utc(each.as_of), "lag_seconds": round(each.lag, 1), "fault": each.fault}
             for each in status.standbys
@@ -118,6 +87,46 @@ def status_document(status: Status) -> dict[str, object]:
         "fences": [fence_document(each) for each in status.fences],
         "muted": list(status.muted),
         "warnings": list(status.warnings),
+    }
+
+
+def _hold_document(hold: Hold) -> dict[str, object]:
+    return {
+        "epoch": hold.epoch,
+        "since": utc(hold.since),
+        "heard_by": hold.heard_by.value,
+        "planned": hold.planned,
+    }
+
+
+def _generation_document(newest: Generation, age_seconds: float) -> dict[str, object]:
+    return {
+        "number": newest.number,
+        "digest": newest.digest,
+        "collected_at": utc(newest.collected_at),
+        "committed_at": utc(newest.committed_at),
+        "confirmed_at": utc(newest.confirmed_at),
+        "age_seconds": round(age_seconds, 1),
+        "datasets": [
+            {
+                "name": point.name,
+                "taken_at": utc(point.taken_at),
+                "stale_since": utc(point.stale_since),
+                "streamed": point.streamed,
+            }
+            for point in newest.datasets
+        ],
+    }
+
+
+def _readiness_document(status: Status) -> dict[str, object]:
+    return {
+        "verdict": worst(status.checks).value if status.slave_run else None,
+        "checked_at": utc(status.slave_run.ended_at) if status.slave_run else None,
+        "checks": [
+            {"name": c.name, "title": c.title, "verdict": c.verdict.value, "detail": c.detail, "hint": c.hint}
+            for c in status.checks
+        ],
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from hotsync.engine.slave.mute import profiles_of
@@ -14,6 +13,7 @@ from hotsync.sources.facts import read_facts
 from hotsync.sources.system_facts import available_modules, read_sysctl
 from hotsync.sources.unit_files import FOLDERS
 from hotsync.system.paths import Paths
+from hotsync.system.trees import names_in
 
 _CARRIED = ("etc/systemd/system", "usr/local/lib/systemd/system")
 _ZONES = "/usr/share/zoneinfo"
@@ -39,19 +39,13 @@ def read_drift(paths: Paths, tree: Path, master: MasterFacts) -> tuple[Differenc
 def _unit_files(paths: Paths, tree: Path) -> Iterator[str]:
     """Return the units of which this server, or the generation, has a file."""
     for folder in (*(paths.at(folder) for folder in FOLDERS), *(tree / folder for folder in _CARRIED)):
-        yield from _names(folder)
+        yield from names_in(folder)
     # Podman's generator makes a service of each when systemd reads its units anew
-    for name in _names(tree / "etc/containers/systemd"):
+    for name in names_in(tree / "etc/containers/systemd"):
         stem, _, kind = name.rpartition(".")
         yield f"{stem}.service" if kind in ("container", "kube") else f"{stem}-{kind}.service"
     for folder in (paths.at("/etc/init.d"), tree / "etc/init.d"):
-        yield from (f"{name}.service" for name in _names(folder))
-
-
-def _names(folder: Path) -> list[str]:
-    with suppress(OSError):
-        return os.listdir(folder)
-    return []
+        yield from (f"{name}.service" for name in names_in(folder))
 
 
 def _zones(paths: Paths) -> Iterator[str]:

@@ -25,6 +25,7 @@ from hotsync.model.explain import Known, Mounted, PathAnswer, UnitFacts, dataset
 from hotsync.model.facts import UnitFact
 from hotsync.model.handmade import handmade_of
 from hotsync.model.identity import Role
+from hotsync.model.nesting import lies_in
 from hotsync.model.production import is_handmade
 from hotsync.model.selection import Selection
 from hotsync.model.unit_names import template_of
@@ -124,7 +125,7 @@ class MasterSide:
         if copy is not None:
             known = replace(known, copy=copy.format, copied_at=copy.taken_at, trouble=copy.trouble)
         for whole in self._frozen:
-            if f"{answer.path}/".startswith(f"{whole.path}/"):
+            if lies_in(answer.path, whole.path):
                 kind = "container" if is_contained(whole.server) else "service"
                 known = replace(known, copy=kind, copied_at=whole.taken_at, trouble="")
         return replace(known, really=_really(self._root, relative), lies=_lies(self._root, relative))

@@ -13,6 +13,7 @@ from hotsync.manifest.changeset_file import read_changes
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, LossStatement, Tally, databases_of
+from hotsync.model.nesting import lies_in
 from hotsync.profiles.schema import Profile
 from hotsync.sources.shadows.watch import Live, LiveFiles
 from hotsync.state.sent import load_sent
@@ -86,7 +87,7 @@ def _tallied(paths: Paths, manifest: Manifest, detection: Detection, mail: tuple
         live = LiveFiles(paths, reach)
         for change in read_changes(detection.planned):
             # what HotSync keeps for itself says nothing of the server's own: of databases their moments are told
-            if change.path == _OWN or change.path.startswith(f"{_OWN}/"):
+            if lies_in(change.path, _OWN):
                 continue
             _count(tally, live, change, manifest.at(sort_key(change.path)))
     for notice in detection.problems:

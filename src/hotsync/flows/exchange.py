@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hotsync.errors import CommandFailed, ExitCode, HotSyncError
-from hotsync.flows.notify import addressee_of, tell
+from hotsync.flows.notify import RELAY_SECONDS, addressee_of, tell
 from hotsync.flows.promote_notice import announce
 from hotsync.model.hold import hint_of, sentence_of
 from hotsync.model.identity import Role
@@ -22,7 +22,6 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 PATIENCE_SECONDS = 1800.0
-_RELAY_SECONDS = 30.0
 """The other server is MASTER when its promotion has ended; until then nobody can become its SLAVE."""
 _REJOIN_SECONDS = 24 * 3600.0
 AGAIN_SECONDS, LONGEST_SECONDS = 20.0, 1800.0
@@ -95,6 +94,6 @@ def _tried(paths: Paths, clock: Clock, run: Run) -> Fault | None:
 def _tell(paths: Paths, clock: Clock, trouble: Trouble | None) -> None:
     settings, _ = read_settings(paths)
     try:
-        tell(AlertBook(paths), addressee_of(settings, Role.SLAVE, _RELAY_SECONDS), EXCHANGE, trouble, clock.now())
+        tell(AlertBook(paths), addressee_of(settings, Role.SLAVE, RELAY_SECONDS), EXCHANGE, trouble, clock.now())
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)

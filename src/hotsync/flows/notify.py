@@ -30,6 +30,8 @@ from hotsync.state.alerts import AlertBook
 
 _log = logging.getLogger("hotsync.notify")
 RELAY_ALERT = "relay"
+RELAY_SECONDS = 30.0
+"""How long a relay may look at a mail where somebody, or the next step, waits for what is mailed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import socket
 
 from hotsync.errors import HotSyncError, StepFailed
 from hotsync.flows.alarms import forget, forget_of_other_role
-from hotsync.flows.notify import addressee_of, is_due, post, tell
+from hotsync.flows.notify import RELAY_SECONDS, addressee_of, is_due, post, tell
 from hotsync.model.promotion import Promotion
 from hotsync.model.undo import Undo
 from hotsync.report.letters import PROMOTION, UNDO, Trouble
@@ -22,8 +22,6 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _log = logging.getLogger("hotsync.promote")
-_PATIENCE = 30.0
-"""Seconds: while the unit of a promotion waits for a relay, the same command only shows how that ended."""
 _PLACES = ("/run/issue.d/hotsync.issue", "/run/motd.d/hotsync")
 _MEANING = "The MASTER may be down, and this server serves nothing, or not everything, until the promotion has ended."
 _MEANING_OF_UNDO = (
@@ -73,7 +71,7 @@ def tell_by_mail(paths: Paths, clock: Clock, trouble: Trouble) -> bool:
         if unfinished_promotion(paths, role) is None and not is_undoing(paths):
             return True
         settings, _ = read_settings(paths)
-        book, who, now = AlertBook(paths), addressee_of(settings, role.role, _PATIENCE), clock.now()
+        book, who, now = AlertBook(paths), addressee_of(settings, role.role, RELAY_SECONDS), clock.now()
         tell(book, who, PROMOTION, trouble, now)
         return not who.carriers or not is_due(book, PROMOTION, trouble, now)
     except (HotSyncError, OSError) as error:
@@ -99,8 +97,7 @@ def mail_undone(paths: Paths, clock: Clock, undo: Undo, sentence: str) -> None:
 
 def was_told_of(paths: Paths) -> bool:
     """Return whether a mail has said that a promotion of this server is unfinished."""
-    known = AlertBook(paths).get(PROMOTION)
-    return known is not None and known.open
+    return AlertBook(paths).is_open(PROMOTION)
 
 
 def _mail_the_end(paths: Paths, clock: Clock, subject: str, body: str) -> None:
@@ -108,6 +105,6 @@ def _mail_the_end(paths: Paths, clock: Clock, subject: str, body: str) -> None:
         forget(AlertBook(paths), PROMOTION)
         forget_of_other_role(paths)
         settings, _ = read_settings(paths)
-        post(addressee_of(settings, store.load_role(paths).role, _PATIENCE), subject, body, clock.now())
+        post(addressee_of(settings, store.load_role(paths).role, RELAY_SECONDS), subject, body, clock.now())
     except (HotSyncError, OSError) as error:
         _log.warning("nobody was told by mail: %s", error)

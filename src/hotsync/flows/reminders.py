@@ -35,19 +35,14 @@ def look(paths: Paths, clock: Clock, book: AlertBook | None = None) -> None:
         _remind_of_hold(settings, hold, clock.now(), book)
     elif load_hold(paths) is None and load_role(paths).role is Role.MASTER:
         _close_hold(paths, clock, book)
-    if _is_open(book, PROMOTION):
+    if book.is_open(PROMOTION):
         _remind_of_promotion(paths, settings, clock, book)
-
-
-def _is_open(book: AlertBook, about: str) -> bool:
-    known = book.get(about)
-    return known is not None and known.open
 
 
 def _remind_of_hold(settings: Settings, hold: Hold, now: float, book: AlertBook) -> None:
     """By the relay only: what held this server stopped its own mail server."""
     _, by_relay = HELD_BY_WAY
-    if hold.planned or not _is_open(book, by_relay):
+    if hold.planned or not book.is_open(by_relay):
         return
     remind(book, addressee_of(settings, Role.SLAVE), by_relay, trouble_of(hold), now)
 
@@ -55,7 +50,7 @@ def _remind_of_hold(settings: Settings, hold: Hold, now: float, book: AlertBook)
 def _close_hold(paths: Paths, clock: Clock, book: AlertBook) -> None:
     """A boot that found nobody else lets this server serve, before there is a network by which it could say so."""
     forget(book, EXCHANGE)
-    if any(_is_open(book, about) for about in HELD_BY_WAY):
+    if any(book.is_open(about) for about in HELD_BY_WAY):
         tell_that_it_serves(paths, clock, book)
 
 

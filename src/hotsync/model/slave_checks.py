@@ -60,18 +60,17 @@ def check_loads(refused: Mapping[str, str], failed: Mapping[str, str], left: Map
     A dump that a server refuses today it refuses on the day.
     """
     name, title = "databases.beforehand", "databases are loaded beforehand"
+    others = [f"{each}: {reason}" for each, reason in sorted(failed.items())]
     if refused:
         said = [f"{each}: {reason}; a promotion would stop there" for each, reason in sorted(refused.items())]
         hint = (
             "Remove the cause that is named: on the MASTER (then run hotsync there), or here if this server lacks "
             "something; then run hotsync-slave. All else is loaded that can be. `journalctl -u hotsync-slave` has more."
         )
-        others = [f"{each}: {reason}" for each, reason in sorted(failed.items())]
         return judged(name, title, Verdict.RED, said + others, hint)
     hint = "A promotion loads them, which takes it longer. `journalctl -u hotsync-slave` has more."
-    said = [f"{each}: {reason}" for each, reason in sorted(failed.items())]
     good = listed([f"left to the promotion: {each} ({reason})" for each, reason in sorted(left.items())])
-    return judged(name, title, Verdict.AMBER, said, hint, good)
+    return judged(name, title, Verdict.AMBER, others, hint, good)
 
 
 def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) -> Iterator[Check]:

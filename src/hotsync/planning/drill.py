@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hotsync.errors import NotReady
 from hotsync.model.drill_room import Card, Cover, RoomPlan, free_neighbour
+from hotsync.model.nesting import lies_in
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan
 from hotsync.model.report import Check, Verdict
@@ -105,7 +106,7 @@ def _covers(mounts: Iterable[tuple[str, str]]) -> Iterator[Cover]:
 
 
 def _is_below(point: str, folders: Iterable[str]) -> bool:
-    return any(point == folder or point.startswith(f"{folder}/") for folder in folders)
+    return any(lies_in(point, folder) for folder in folders)
 
 
 def _wire(interface: str, facts: RoomFacts) -> str:

@@ -6,7 +6,6 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +23,11 @@ from hotsync.model.disk_tables import (
 )
 from hotsync.model.facts import ShareFact
 from hotsync.model.selection import Action, Rule, Voice
+from hotsync.system.files import read_small
 from hotsync.system.paths import Paths
+from hotsync.system.trees import names_in
 
 _MOST_LINKS = 40
-_LARGEST = 1024 * 1024
 
 
 def own_files(paths: Paths) -> tuple[Named, ...]:
@@ -79,9 +79,9 @@ def _mapped(paths: Paths) -> list[tuple[str, str]]:
 
 def _of_units(paths: Paths) -> Iterator[Mounted]:
     folder = paths.at(UNITS)
-    for name in sorted(_names(folder)):
+    for name in names_in(folder):
         if name.endswith((".mount", ".swap")) and not (folder / name).is_symlink():
-            more = (folder / f"{name}.d" / each for each in sorted(_names(folder / f"{name}.d")))
+            more = (folder / f"{name}.d" / each for each in names_in(folder / f"{name}.d"))
             text = "\n".join(_text(each) for each in (folder / name, *more))
             if (mounted := parse_unit(text, f"{UNITS}/{name}")) is not None:
                 yield mounted
@@ -94,7 +94,7 @@ def _mounts_by_itself(paths: Paths, mounted: Mounted) -> bool:
     folder = paths.at(UNITS)
     return any(
         os.path.lexists(folder / wanting / f"{stem}.{kind}")
-        for wanting in _names(folder)
+        for wanting in names_in(folder)
         if wanting.endswith((".wants", ".requires"))
         for kind in ("mount", "automount")
     )
@@ -138,14 +138,5 @@ def _places(root: Path, path: str) -> list[str]:
     return [*found, here] if here else []
 
 
-def _names(folder: Path) -> list[str]:
-    with suppress(OSError):
-        return os.listdir(folder)
-    return []
-
-
 def _text(path: Path) -> str:
-    with suppress(OSError):
-        if path.is_file() and path.stat().st_size <= _LARGEST:
-            return path.read_bytes().decode("utf-8", "surrogateescape")
-    return ""
+    return read_small(path).decode("utf-8", "surrogateescape")

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from hotsync.system.command import failure, run
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
+from hotsync.system.trees import names_in
 
 # of transient units nothing is told
 FOLDERS = (
@@ -91,11 +92,7 @@ def _stamp(folders: Sequence[str]) -> tuple[str, int]:
 def _objects(folder: str) -> Iterator[str]:
     """Return a folder, what is in it, and what is in its folders of links, each folder in the order of names."""
     yield folder
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return
-    for name in names:
+    for name in names_in(folder):
         if name.endswith((".wants", ".requires", ".upholds")):
             yield from _objects(f"{folder}/{name}")
         else:

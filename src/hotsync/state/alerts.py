@@ -36,6 +36,11 @@ class AlertBook:
         """Return what the administrator was told of a matter, or None if nothing is known."""
         return self._only_here[name] if name in self._only_here else self._load().get(name)
 
+    def is_open(self, name: str) -> bool:
+        """Return whether the administrator was told of a matter, and not yet that it is over."""
+        known = self.get(name)
+        return known is not None and known.open
+
     def set(self, name: str, alert: Alert | None) -> None:
         """Remember what the administrator was told of a matter (None: forget it)."""
         with self._alone():

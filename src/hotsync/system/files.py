@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _SYS_OPENAT2 = 437
 _AT_FDCWD = -100
+_SMALL = 1024 * 1024
 _ALL_OF_IT = 1 | 2 | 4  # wait for what is on its way, write out the rest, wait for that
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +54,22 @@ def open_atomic(path: Path | str, *, mode: int = 0o644, owner: tuple[int, int] |
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def read_small(path: Path | str, *, whole: bool = True) -> bytes:
+    """Return what a plain file of at most 1 MiB holds, nothing where it is none, is larger or cannot be read.
+
+    Not `whole`: of a larger one the beginning. No fifo is waited for, and no terminal is taken.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and (status.st_size <= _SMALL or not whole):
+                return os.pread(descriptor, _SMALL, 0)
+        finally:
+            os.close(descriptor)
+    return b""
 
 
 def make_folder(path: Path, mode: int) -> None:

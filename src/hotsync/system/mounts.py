@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def parse_mountinfo(text: str) -> list[Mount]:
 def read_mounts(process: Path = Path("/proc/self")) -> list[Mount]:
     """Return what is mounted on this host now, or what a process sees (given its folder in /proc); raise OSError."""
     return parse_mountinfo((process / "mountinfo").read_bytes().decode("utf-8", "surrogateescape"))
+
+
+def cgroup_hierarchies(mounts: Iterable[Mount], controllers: Collection[str]) -> Iterator[Path]:
+    """Given mounts, return where a hierarchy of cgroups is mounted as a whole: the one that has these controllers, or
+    without any the unified one."""
+    for mount in mounts:
+        is_it = set(controllers) <= set(mount.options.split(",")) if controllers else mount.kind == "cgroup2"
+        if mount.subtree == "/" and is_it and mount.kind in ("cgroup", "cgroup2"):
+            yield Path(mount.point)
 
 
 def _plain(field: str) -> str:

@@ -113,9 +113,15 @@ def folders_below(folder: Path) -> Iterator[Path]:
 
 def items_of(folder: Path) -> list[Path]:
     """Return what lies in a folder, nothing where it cannot be read, or is gone."""
-    with suppress(OSError):
-        return [*folder.iterdir()]
-    return []
+    return [folder / name for name in names_in(folder)]
+
+
+def names_in(folder: Path | str) -> list[str]:
+    """Return the names of what lies in a folder, in order, nothing where it cannot be read, or is gone."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def matching(folder: Path, patterns: Iterable[str]) -> set[str]:

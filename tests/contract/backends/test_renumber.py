@@ -214,21 +214,27 @@ def nothing_below(place: Path, *_: object) -> bool:
     raise AssertionError(f"{place} could be looked at from the first")
 
 
+def cannot_be_opened(patch: pytest.MonkeyPatch, broken: set[str]) -> None:
+    """Let the disk give errors for these folders, as long as they are in the set."""
+    real = files.open_beneath
+
+    def opening(base: int, path: str, flags: int) -> int:
+        if os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{base}"), path)) in broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(base, path, flags)
+
+    patch.setattr(files, "open_beneath", opening)
+
+
 def test_a_folder_that_cannot_be_read_is_named_until_it_can_and_follows_then(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (paths.root / "etc/passwd").write_text(f"a:x:{OLD}:{OLD}::/:/bin/sh\n")
     deep = paths.root / "srv/data/deep"
     file = make(deep / "file", OLD, 0)
-    accounts, real = LocalAccounts(paths, Manager()), files.open_beneath
-
-    def broken(base: int, path: str, flags: int) -> int:
-        if os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{base}"), path)) == str(deep):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(base, path, flags)
-
+    accounts = LocalAccounts(paths, Manager())
     with monkeypatch.context() as patch:
-        patch.setattr(files, "open_beneath", broken)
+        cannot_be_opened(patch, {str(deep)})
         assert accounts.apply(NumberPlan((Move("a", OLD, NEW),))) == (str(deep),)
     said = f"{deep} could not be looked at; it may have numbers of before: user a ({OLD})"
     assert list(accounts.left) == [said], "an hour later, too"
@@ -250,14 +256,8 @@ def test_two_that_swapped_have_what_is_theirs_when_a_folder_of_both_can_be_read_
     os.chown(deep, OLD, 0)
     os.chown(deep / "inner", NEW, 0)
     owned = {make(deep / "of a", OLD, 0): NEW, make(deep / "inner/of b", NEW, 0): OLD, deep: NEW, deep / "inner": OLD}
-    accounts, real, broken = LocalAccounts(paths, Manager()), files.open_beneath, {str(deep), str(deep / "inner")}
-
-    def opening(base: int, path: str, flags: int) -> int:
-        if os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{base}"), path)) in broken:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(base, path, flags)
-
-    monkeypatch.setattr(files, "open_beneath", opening)
+    accounts, broken = LocalAccounts(paths, Manager()), {str(deep), str(deep / "inner")}
+    cannot_be_opened(monkeypatch, broken)
     accounts.apply(NumberPlan((Move("a", OLD, NEW), Move("b", NEW, OLD))))
     assert [os.stat(path).st_uid for path in (deep, deep / "of a")] == [NEW, OLD]
     for _ in range(3):

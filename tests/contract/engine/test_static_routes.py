@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends.network import ifupdown
-from hotsync.backends.network.live_routes import missing_routes, other_mtus
+from hotsync.backends.network.live_routes import missing_routes, other_mtus, read_mtus
 from hotsync.backends.network.snapshot import read_before, restore
 from hotsync.engine.network.rollback import Rollback, put_back
 from hotsync.engine.promotion.network import PromotionNetwork
@@ -205,5 +205,5 @@ def test_where_no_timer_can_be_had_that_is_said_and_the_network_is_changed(paths
 def test_an_interface_that_is_not_here_is_no_fault(paths: Paths) -> None:
 
     state = ifupdown.parse({"x": INTERFACES.replace("eth7", "eth9")})
-    assert (missing_routes(state), other_mtus(state)) == ((), ())
+    assert (missing_routes(state, read_mtus()), other_mtus(state, read_mtus())) == ((), ())
     del paths

@@ -89,12 +89,17 @@ def results(paths: Paths) -> tuple[FenceResult, ...]:
     return promotion.fences
 
 
-def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
     program = tmp_path / "fence"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
+    return program
+
+
+def test_a_dead_master_is_switched_off_by_the_sites_program_and_each_way_is_kept(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
     settings(monkeypatch, fence_ssh="old-master", fence_command=str(program))
     monkeypatch.setattr(engine, "_knock", lambda *_: False)
     ran: list[list[str]] = []
@@ -209,12 +214,9 @@ def test_a_master_whose_hotsync_hears_and_does_not_hold_it_is_switched_off(
 
 
 def test_a_master_that_was_told_to_switch_off_and_answers_on_is_cut_off_by_the_next_way(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, program: Path
 ) -> None:
     """An order is none until it is carried out: before that no address of it is taken."""
-    program = tmp_path / "fence"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
     settings(monkeypatch, fence_ssh="old-master", fence_command=str(program))
     monkeypatch.setattr(engine, "_knock", lambda *_: False)
     ran: list[str] = []

@@ -43,7 +43,7 @@ from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.rejoin import REPLICA, Rejoin, Terms
 from hotsync.model.undo import Undo
 from hotsync.report.letters import HELD_BY_WAY, SILENCE, SYNC
-from hotsync.report.mail import LocalMailServer, MailNotSent
+from hotsync.report.mail import LocalMailServer
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
@@ -55,24 +55,11 @@ from hotsync.system.command import Completed
 from hotsync.system.paths import Paths
 from hotsync.transport.dial import Callee
 from tests.fakes.clock import TickingClock
+from tests.fakes.mail import Box
 from tests.support.system_log import KeptLog
 
 HOLD = Hold(4, 5.0)
 PEER = Peer("slave", "192.0.2.20", "f" * 64, "", "fe80::1%eth0")
-
-
-@dataclass
-class Box:
-    mails: list[EmailMessage] = field(default_factory=list[EmailMessage])
-    full: bool = False
-
-    def send(self, message: EmailMessage) -> None:
-        if self.full:
-            raise MailNotSent("no route to host")
-        self.mails.append(message)
-
-    def probe(self, sender: str, to: str) -> None:
-        """It would take any."""
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
 from hotsync.model.undo import Undo
 from hotsync.report.letters import PROMOTION, SILENCE
-from hotsync.report.mail import MailNotSent
 from hotsync.report.promoted import promoted_letter
 from hotsync.state import promotion as document
 from hotsync.state import store
@@ -30,25 +28,10 @@ from hotsync.state.alerts import AlertBook
 from hotsync.state.undo import save_undo
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
+from tests.fakes.mail import Box
 
 PROJECT = Path(__file__).resolve().parents[3]
 FAILED = StepFailed(step="load the databases", reason="no server", hint="Start it, then hotsync-promote.")
-
-
-class Box:
-    """A carrier that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.full = False
-
-    def send(self, message: EmailMessage) -> None:
-        if self.full:
-            raise MailNotSent("no route to host")
-        self.mails.append(message)
-
-    def probe(self, sender: str, to: str) -> None:
-        """It would take any."""
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from email.message import EmailMessage
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,31 +15,17 @@ from hotsync.model.hold import HeardBy, Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.report import letters
-from hotsync.report.mail import MailNotSent
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
 from hotsync.state.hold import drop_hold, save_hold
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
+from tests.fakes.mail import Box
 from tests.unit.flows.test_promote_notice import FAILED
 
 HOUR = 3600.0
 HOLD = Hold(4, 5.0, begun=True)
-
-
-@dataclass
-class Box:
-    mails: list[EmailMessage] = field(default_factory=list[EmailMessage])
-    full: bool = False
-
-    def send(self, message: EmailMessage) -> None:
-        if self.full:
-            raise MailNotSent("no route to host")
-        self.mails.append(message)
-
-    def probe(self, sender: str, to: str) -> None:
-        """It would take any."""
 
 
 @pytest.fixture

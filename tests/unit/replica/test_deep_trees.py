@@ -27,26 +27,27 @@ def test_folders_are_made_and_removed_as_deep_as_a_path_can_be(place: Path) -> N
     assert os.listdir(place) == []
 
 
+def goes(world: World) -> int:
+    """Make a generation of the world as it is, and check it; return its number."""
+    changes = world.plan()
+    with little_recursion():
+        made = world.sync(changes)
+    assert made is not None
+    world.remember(made.number, changes)
+    world.check_tree()
+    return made.number
+
+
 def test_a_deep_tree_comes_goes_and_is_forgotten(world: World) -> None:
     dig(world.master / "srv", LEVELS)
     world.write("srv/other", "stays")
-    changes = world.plan()
-    with little_recursion():
-        first = world.sync(changes)
-    assert first is not None
-    world.remember(first.number, changes)
-    world.check_tree()
+    goes(world)
     here = world.master / "srv" / "/".join(["d"] * 100) / "file"
     here.write_text("new")
     for _ in range(2):
         world.clock.time += 60
-        changes = world.plan()
-        with little_recursion():
-            made = world.sync(changes)
-        assert made is not None
-        world.remember(made.number, changes)
-        world.check_tree()
-        os.rename(world.master / "srv/d", world.base / f"gone{made.number}") if made.number == 2 else None
+        number = goes(world)
+        os.rename(world.master / "srv/d", world.base / f"gone{number}") if number == 2 else None
     with little_recursion():
         assert world.replica().verify().faults == ()
         report = world.replica().restore("srv", world.base / "out", 1)
@@ -56,12 +57,7 @@ def test_a_deep_tree_comes_goes_and_is_forgotten(world: World) -> None:
     for name in ("one", "two"):
         world.clock.time += 60
         world.write(f"srv/{name}", name)
-        changes = world.plan()
-        with little_recursion():
-            made = world.sync(changes)
-        assert made is not None
-        world.remember(made.number, changes)
-        world.check_tree()
+        goes(world)
     assert not any(folder.name == "d" for folder in trees.folders_below(world.root / "history"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hotsync.model.network.links import DEFAULT_ROUTES, Route, network_of
@@ -34,12 +35,11 @@ def _words(route: Route) -> list[str]:
     return [destination, *(["via", route.gateway] if route.gateway else [])]
 
 
-def missing_routes(state: NetworkState) -> tuple[tuple[str, Route], ...]:
-    """Given a network, return each static route of an interface that is here which the running system does not have.
+def missing_routes(state: NetworkState, here: Collection[str]) -> tuple[tuple[str, Route], ...]:
+    """Given a network, return each static route of the interfaces here which the running system does not have.
 
     A metric is not compared: network programs have one of their own where a file says none.
     """
-    here = read_mtus()
     wanted = [(each.name, route) for each in state.interfaces if each.name in here for route in each.routes]
     tables = {(route.version, route.table or "main") for _, route in wanted}
     there = {table: _read(*table) for table in tables}
@@ -79,9 +79,8 @@ def set_mtu(interface: str, mtu: int) -> None:
     command.run(["ip", "link", "set", "dev", interface, "mtu", str(mtu)])
 
 
-def other_mtus(state: NetworkState) -> tuple[Interface, ...]:
-    """Given a network, return each interface that is here with another MTU than it should, in the order to set them."""
-    here = read_mtus()
+def other_mtus(state: NetworkState, here: Mapping[str, int]) -> tuple[Interface, ...]:
+    """Given a network and `read_mtus`, return the interfaces with another MTU than they should, in the order to set."""
     wrong = [each for each in state.interfaces if each.mtu and here.get(each.name, each.mtu) != each.mtu]
     # none is larger than that of what it stands on, which was there before it
     place = {name: number for number, name in enumerate(here)}

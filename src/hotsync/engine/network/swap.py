@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hotsync.backends.network.files import access_for
 from hotsync.model.etc_files import OWN_NETWORK
+from hotsync.model.nesting import lies_in
 from hotsync.system import files
 from hotsync.system.trees import copy_exactly, matching, remove
 
@@ -52,7 +53,7 @@ def swap(etc: Path, source: Path, texts: Mapping[str, str]) -> None:
         remove(new)
         copy_exactly(source / path, new)
         for name, text in texts.items():
-            if name == path or name.startswith(f"{path}/"):
+            if lies_in(name, path):
                 _write(new / os.path.relpath(name, path) if name != path else new, name, text, etc)
         _exchange(new, etc / path)
     for path in _tops(etc):

@@ -21,7 +21,7 @@ Try = Callable[[str, Callable[[], None]], None]
 
 def take_mtus(state: NetworkState, attempt: Try) -> None:
     """Give the interfaces that are here the size of packets that their network says."""
-    for interface in live_routes.other_mtus(state):
+    for interface in live_routes.other_mtus(state, live_routes.read_mtus()):
         setting = partial(live_routes.set_mtu, interface.name, interface.mtu)
         attempt(f"MTU {interface.mtu} of {interface.name}", setting)
 
@@ -43,8 +43,8 @@ def take_routes(state: NetworkState, addresses: Iterable[Address], attempt: Try)
 def faults(state: NetworkState) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return in words which static routes are missing, and which interfaces have another MTU than the network says."""
     mtus = live_routes.read_mtus()
-    missing = tuple(live_routes.shown(name, route) for name, route in live_routes.missing_routes(state))
-    other = live_routes.other_mtus(state)
+    missing = tuple(live_routes.shown(name, route) for name, route in live_routes.missing_routes(state, mtus))
+    other = live_routes.other_mtus(state, mtus)
     return missing, tuple(f"{each.name} has {mtus[each.name]}, not {each.mtu}" for each in other)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hotsync.model.entry import Entry, Kind
 from hotsync.model.generation import Generation
 from hotsync.model.loss import Fate, LossStatement, Tally
+from hotsync.model.nesting import lies_in
 from hotsync.model.promotion import OURS
 from hotsync.replica.history import Change
 from hotsync.replica.store import Replica
@@ -29,7 +30,7 @@ def undone_by(replica: Replica, wanted: Generation, newest: Generation, mail_fol
     tally = Tally(tuple(mail_folders))
     for found in replica.diff(wanted.number, newest.number):
         # what HotSync keeps for itself says nothing of the server's own: of databases their moments are told
-        if found.path == OURS or found.path.startswith(f"{OURS}/"):
+        if lies_in(found.path, OURS):
             continue
         entry = found.after
         moment = entry.ctime_ns / 1e9 if entry is not None else 0.0

@@ -27,6 +27,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.entry import Change, Entry, Kind, sort_key
 from hotsync.model.loss import Fate, is_mail
 from hotsync.model.mail_queue import is_queued_mail, is_queues_folder
+from hotsync.model.nesting import lies_in
 from hotsync.model.vault import Kept, KeptDatabase, VaultSummary, render_json, render_list
 from hotsync.sources.shadows.watch import LiveFiles
 from hotsync.system import files
@@ -183,7 +184,7 @@ def _size_of(path: Path) -> int:
 
 def _is_ours(path: str) -> bool:
     """Return whether a path is HotSync's own: its state, or the mute of a server that holds itself."""
-    return path == _OWN or path.startswith(f"{_OWN}/") or path.endswith(f"/{MUTE_DROP_IN}")
+    return lies_in(path, _OWN) or path.endswith(f"/{MUTE_DROP_IN}")
 
 
 def _is_bare_queue(entry: Entry | None) -> bool:

@@ -109,26 +109,27 @@ class MariadbFollower(OfStandby[Standby]):
             return False
 
     def _holds(self, standing: Standing) -> bool:
-        try:
-            position, made_from = parse_position(self._document().position), self.standby.made_from
-        except RestoreFailed:
-            return False
-        if position is None or made_from is None or made_from.server_id != position.server_id:
-            return False
-        return not standing.lost and not standing.apply_error and covers(standing.applied, position.gtids)
+        wanted = self._wanted(standing)
+        return wanted is not None and covers(standing.applied, wanted.gtids)
 
     def can_hold(self) -> bool:
         """Return whether the dump is of the server that this follows, and what it lacks has come, or may still."""
         try:
-            position, made_from = parse_position(self._document().position), self.standby.made_from
             standing = replicas.read_standing(self.standby)
-        except (CommandFailed, ValueError, RestoreFailed):
+            wanted = self._wanted(standing)
+        except (CommandFailed, ValueError):
             return False
+        return wanted is not None and (standing.connected or covers(standing.received, wanted.gtids))
+
+    def _wanted(self, standing: Standing) -> Position | None:
+        """Return where the last dump was taken; None if it is of another server, or nothing of it can come any more."""
+        try:
+            position, made_from = parse_position(self._document().position), self.standby.made_from
+        except RestoreFailed:
+            return None
         if position is None or made_from is None or made_from.server_id != position.server_id:
-            return False
-        if standing.lost or standing.apply_error:
-            return False
-        return standing.connected or covers(standing.received, position.gtids)
+            return None
+        return None if standing.lost or standing.apply_error else position
 
     def copy(self, load: Callable[[], None]) -> None:
         """Make the copy from the last dump: `load` loads it beforehand, as far as it can now."""

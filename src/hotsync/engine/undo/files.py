@@ -18,6 +18,7 @@ from hotsync.manifest.store import Manifest
 from hotsync.model.changeset import folders_of
 from hotsync.model.entry import parent_of
 from hotsync.model.mail_queue import QUEUES
+from hotsync.model.nesting import lies_in, meet
 from hotsync.model.promotion import ETC, OURS, ExchangeUnit, How, Promotion
 from hotsync.model.undo import Place
 from hotsync.system import files, flags
@@ -119,7 +120,7 @@ class UndoFiles:
         # one behind a link is where the link leads, which is somebody's own arrangement
         own = (path for queue in QUEUES for path in queue.paths if not self._is_behind_a_link(path))
         found = (path for path in own if not _meets(path, brought))
-        apart = (path for path in found if not any(f"{mount}/".startswith(f"{path}/") for mount in mounts))
+        apart = (path for path in found if not any(lies_in(mount, path) for mount in mounts))
         return tuple(path for path in apart if _holds_something(self._root / path))
 
     def _is_behind_a_link(self, path: str) -> bool:
@@ -255,7 +256,7 @@ class UndoFiles:
 
 def _meets(path: str, others: Iterable[str]) -> bool:
     """Return whether a path is one of others, lies below one, or has one below it."""
-    return any(f"{path}/".startswith(f"{other}/") or other.startswith(f"{path}/") for other in others)
+    return any(meet(path, other) for other in others)
 
 
 def _holds_something(folder: Path) -> bool:

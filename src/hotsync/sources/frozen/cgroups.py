@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hotsync.system.mounts import Mount
+from hotsync.system.mounts import Mount, cgroup_hierarchies
 from hotsync.system.processes import sees_another_root, sees_our_root, user_of
 
 _CONTAINER = re.compile(
@@ -140,19 +140,11 @@ def _named(path: str) -> tuple[tuple[str, str, str], str] | None:
     return None
 
 
-def _hierarchies(mounts: Iterable[Mount], *, unified: bool) -> Iterator[Path]:
-    for mount in mounts:
-        if mount.subtree == "/" and (
-            mount.kind == "cgroup2" if unified else mount.kind == "cgroup" and "freezer" in mount.options.split(",")
-        ):
-            yield Path(mount.point)
-
-
 def _place(path: str, number: str, controllers: Iterable[str], mounts: Iterable[Mount]) -> Path | None:
     """Given the path of a cgroup in a hierarchy, return where it is paused; None if it is not by that hierarchy."""
     if number != "0" and "freezer" not in controllers:
         return None
-    for top in _hierarchies(mounts, unified=number == "0"):
+    for top in cgroup_hierarchies(mounts, () if number == "0" else ("freezer",)):
         place = top / path.lstrip("/")
         if any((place / name).exists() for name in ("cgroup.freeze", "freezer.state")):
             return place

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hotsync.errors import SourceError
 from hotsync.model.generation import DatasetPoint
+from hotsync.model.nesting import lies_in, meet
 from hotsync.model.readable import readable
 from hotsync.sources.frozen.find import Server, is_among
 from hotsync.sources.frozen.moment import copy_moment
@@ -159,9 +160,9 @@ class _Run:
             path = os.path.realpath(self.paths.root).rstrip("/") + known
             if not self._is_there(known):
                 continue
-            within = any(f"{path}/".startswith(f"{reach.rstrip('/')}/") for reach in server.reach)
+            within = any(lies_in(path, reach.rstrip("/")) for reach in server.reach)
             inner = {other for other in folders if other != known and other.startswith(f"{known}/")}
-            if within and not any(_overlap(known, other) for other in self.running - inner):
+            if within and not any(meet(known, other) for other in self.running - inner):
                 self.running = self.running - inner | {known}
                 folders = [*(other for other in folders if other not in inner), known]
         return folders
@@ -169,14 +170,14 @@ class _Run:
     def copy_what_rests(self, servers: Sequence[Server], elsewhere: Collection[str]) -> None:
         """Copy what was copied before and whose server does not run; forget what is gone."""
         faulty = {server.name for server in servers if server.fault}
-        for known in load_copies(self.paths.frozen):
-            if known.path in self.running or known.server in faulty:
+        for known, server in self.known:
+            if known in self.running or server in faulty:
                 continue
-            gone = not self._is_there(known.path) or is_among(known.server, elsewhere)
-            if gone or any(_overlap(known.path, path) for path in self.running):
-                copy_of(self.paths.frozen, known.path).forget()
+            gone = not self._is_there(known) or is_among(server, elsewhere)
+            if gone or any(meet(known, path) for path in self.running):
+                copy_of(self.paths.frozen, known).forget()
             else:
-                self._try({known.path: known.server}, None, self.seconds)
+                self._try({known: server}, None, self.seconds)
 
     def _is_there(self, path: str) -> bool:
         """Say whether there is such a folder, and it is carried."""
@@ -229,11 +230,6 @@ class _Run:
         if known is not None:
             self.frozen.covers.append(Cover(path.strip("/"), copy.tree))
         return known
-
-
-def _overlap(path: str, other: str) -> bool:
-    """Say whether one of two folders is the other, or lies in it."""
-    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _is_folder(paths: Paths, path: str) -> bool:

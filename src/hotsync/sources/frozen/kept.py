@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotsync.backends.coverage_processes import held_for_writing
+from hotsync.model.nesting import lies_in
 from hotsync.sources.frozen.places import mount_of, mounts_of, on_host, real_path
 from hotsync.system.mounts import Mount
 from hotsync.system.processes import user_of
@@ -118,8 +119,8 @@ class _View:
         home = self._home if self._home in paths else ""
         sure = bool(data) or (bool(home) and self._program in _WORK_IN_DATA)
         if mount.point != "/":
-            folder = home if home and all(_lies_in(path, home) for path in paths) else mount.point
-        elif home and (self._program in _WORK_IN_DATA or all(_lies_in(path, home) for path in data)):
+            folder = home if home and all(lies_in(path, home) for path in paths) else mount.point
+        elif home and (self._program in _WORK_IN_DATA or all(lies_in(path, home) for path in data)):
             folder = home
         elif data:
             above = os.path.commonpath([os.path.dirname(path) for path in data])
@@ -187,7 +188,3 @@ def outermost(folders: Iterable[str]) -> tuple[str, ...]:
     """Return those folders that lie in no other of them, in order."""
     every = sorted(folders)
     return tuple(path for path in every if not any(path.startswith(f"{other}/") for other in every))
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")

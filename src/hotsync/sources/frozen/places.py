@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from hotsync.model.nesting import lies_in
 from hotsync.system.mounts import Mount, read_mounts
 from hotsync.system.processes import PROC
 
@@ -53,7 +54,7 @@ def _all_on_host(process: Path, mount: Mount, path: str, host: Iterable[Mount]) 
     theirs = os.stat(f"{process}/root{path}")
     for other in host:
         above = other.subtree.rstrip("/")
-        if other.device == mount.device and (inside == above or inside.startswith(f"{above}/")):
+        if other.device == mount.device and lies_in(inside, above):
             here = _joined(other.point, inside.removeprefix(above))
             with suppress(OSError):
                 ours = os.lstat(here)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 
+from hotsync.model.nesting import lies_in
 from hotsync.model.production import is_own
 from hotsync.sources.documents import PostgresqlCluster
 
@@ -45,7 +46,7 @@ def place_fault(place: str) -> str:
     if not _PATH.fullmatch(place) or len(place) > _LONGEST or os.path.normpath(place) != place:
         return f"{place[:200]!r} is no path of a data directory that HotSync puts in place"
     below_local = place.startswith("/usr/local/")
-    if place in _SHARED or (not below_local and any(_is_in(place, folder) for folder in _SYSTEM)):
+    if place in _SHARED or (not below_local and any(lies_in(place, folder) for folder in _SYSTEM)):
         return f"{place} is a folder of the system, and no server's data directory"
     return ""
 
@@ -81,14 +82,10 @@ def is_unit(unit: str) -> bool:
 def may_hold_programs(folder: str) -> bool:
     """Return whether a folder of the MASTER's may be looked into for the programs of a server."""
     good = _PATH.fullmatch(folder) is not None and os.path.normpath(folder) == folder
-    return good and not any(_is_in(folder, each) for each in _NOT_KEPT)
+    return good and not any(lies_in(folder, each) for each in _NOT_KEPT)
 
 
 def major_of(version: str) -> str:
     """Given PostgreSQL's number of its version (150018, 90624), return the major version (15, 9.6)."""
     number = int(version)
     return str(number // 10_000) if number >= 100_000 else f"{number // 10_000}.{number // 100 % 100}"
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hotsync.changes.folders import Reach
 from hotsync.model.entry import Entry, sort_key
+from hotsync.model.nesting import lies_in
 from hotsync.sources.frozen.scan import look_of
 from hotsync.sources.frozen.store import copy_of, load_copies
 from hotsync.sources.shadows.index import SIDES, SQLITE, Known, load_index, must_copy
@@ -54,7 +55,7 @@ class LiveFiles:
         return self._covered(path) is not None
 
     def _covered(self, path: str) -> str | None:
-        return next((folder for folder in self._frozen if path == folder or path.startswith(f"{folder}/")), None)
+        return next((folder for folder in self._frozen if lies_in(path, folder)), None)
 
     def _in_copy(self, path: str, folder: str, carried: Entry | None) -> Live:
         known, inside = self._frozen[folder], path.removeprefix(folder).lstrip("/")
