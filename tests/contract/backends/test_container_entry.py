@@ -179,18 +179,11 @@ def test_what_is_run_in_a_machine_ends_with_whoever_ran_it(machine: Machine) -> 
 
 def test_nothing_is_run_where_a_machine_was(machine: Machine) -> None:
     os.kill(machine.init, 9)
-    while Path(f"/proc/{machine.init}").exists() and "State:\tZ" not in _status(machine.init):
+    while Path(f"/proc/{machine.init}").exists():  # nor as one that ended and is not taken note of yet
         time.sleep(0.02)
     for number in (machine.init, os.getpid(), 1):
         with pytest.raises(CommandFailed, match="the sandbox has ended"):
             Machine(number).inside(["true"])
-
-
-def _status(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return "State:\tZ"
 
 
 def test_a_machine_that_is_in_no_scope_has_no_limits_and_is_not_entered(tmp_path: Path) -> None:
