@@ -154,7 +154,7 @@ class Settings(BaseModel):
         "MailQueue",
         YES_NO,
         "no",
-        "on the MASTER: carry the queue of Postfix or Exim. `yes`: after a promotion mail that the MASTER delivered "
+        "on the MASTER: carry the mail server's queue. `yes`: after a promotion mail that the MASTER delivered "
         "since the last run is delivered a second time, and runs warn of mail that went while they looked; `no`: mail "
         "that the MASTER accepted and did not deliver yet stays on its disk",
         example="yes",

@@ -6,14 +6,16 @@ A queue is one folder. What holds mail in it is named, and what else lies there,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """One mail server's queue below `root` (no slash in front).
 
-    `folders` hold its mails and what is known of each; a path in `mails`, one of them, that ends in `ending` is one
-    mail. `own` is this host's: also mail that was given to the server and not taken into the queue yet.
+    `folders` hold its mails and what is known of each ("": the root itself); a file in `mails`, one of them, whose name
+    fits `one` is one mail. `own` is this host's: also mail that was given to the server and not taken into the queue
+    yet.
     """
 
     title: str
@@ -21,12 +23,20 @@ class Queue:
     folders: tuple[str, ...]
     own: tuple[str, ...]
     mails: tuple[str, ...]
-    ending: str = ""
+    one: str = "*"
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Return the folders that hold mail, each as a path."""
-        return tuple(f"{self.root}/{name}" for name in self.folders)
+        return tuple(self._at(name) for name in self.folders)
+
+    def is_mail(self, path: str) -> bool:
+        """Given the path of a file, return whether it is a mail of this queue."""
+        name = path.rpartition("/")[2]
+        return fnmatchcase(name, self.one) and any(path.startswith(f"{self._at(where)}/") for where in self.mails)
+
+    def _at(self, name: str) -> str:
+        return f"{self.root}/{name}" if name else self.root
 
 
 def _exim(root: str) -> Queue:
@@ -36,7 +46,7 @@ def _exim(root: str) -> Queue:
         ("input", "msglog"),
         ("db", "gnutls-params*", "*.pid", "exim-process.info", "exim_daemon_notify", "log", "scan"),
         ("input",),
-        "-H",
+        "*-H",
     )
 
 
@@ -51,17 +61,23 @@ QUEUES = (
     ),
     _exim("var/spool/exim4"),
     _exim("var/spool/exim"),
+    Queue("Sendmail", "var/spool/mqueue", ("",), (".hoststat",), ("",), "[qQh]f*"),
+    Queue(
+        "OpenSMTPD",
+        "var/spool/smtpd",
+        ("corrupt", "queue"),
+        ("incoming", "offline", "purge", "temporary"),
+        ("queue",),
+        "message",
+    ),
+    Queue("nullmailer", "var/spool/nullmailer", ("failed", "queue"), ("tmp", "trigger"), ("queue",)),
 )  # fmt: skip
-"""Those of Postfix and of Exim, as Debian and as Red Hat's family name it."""
+"""Those of the mail servers that Debian and Red Hat's family have; Exim's is named differently by each."""
 
 
 def is_queued_mail(path: str) -> bool:
     """Given the path of a file (no slash in front), return whether it is a mail that waits for being delivered."""
-    return any(
-        path.startswith(f"{queue.root}/{name}/") and path.endswith(queue.ending)
-        for queue in QUEUES
-        for name in queue.mails
-    )
+    return any(queue.is_mail(path) for queue in QUEUES)
 
 
 def is_queues_folder(path: str) -> bool:

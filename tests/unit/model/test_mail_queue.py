@@ -22,6 +22,16 @@ from hotsync.profiles.resolve import queue_rules, resolve
         ("var/spool/exim4/input/z/1t0Abc-000001-2z-H", True),
         ("var/spool/exim/input/1t0Abc-000001-2z-H", True),
         ("var/spool/exim4/msglog/1t0Abc-000001-2z", False),
+        ("var/spool/mqueue/qf4AUC0pBh012345", True),
+        ("var/spool/mqueue/Qf4AUC0pBh012345", True),  # it lost its way, and is somebody's nevertheless
+        ("var/spool/mqueue/df4AUC0pBh012345", False),  # what it says
+        ("var/spool/mqueue/q1/qf/qf4AUC0pBh012345", True),
+        ("var/spool/mqueue-client/qf4AUC0pBh012345", False),
+        ("var/spool/smtpd/queue/2e/2e13f24c/message", True),
+        ("var/spool/smtpd/queue/2e/2e13f24c/2e13f24c5f5d6b1a", False),  # to whom it goes
+        ("var/spool/smtpd/offline/1764504000.XXXX", False),
+        ("var/spool/nullmailer/queue/1764504000.123", True),
+        ("var/spool/nullmailer/failed/1764504000.123", False),
         ("home/anna/Maildir/new/1-H", False),
     ],
 )
