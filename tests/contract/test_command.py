@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+
 import pytest
 
 from hotsync.errors import CommandFailed
@@ -25,3 +27,14 @@ def test_output_that_nobody_reads_and_errors_are_cut_and_say_so() -> None:
 def test_a_program_that_fails_is_told_as_such_however_much_it_says() -> None:
     with pytest.raises(CommandFailed, match="exit 3"):
         run(["sh", "-c", "seq 5000; exit 3"], limit=10)
+
+
+def test_a_program_of_another_user_has_his_rights_and_his_first_group_alone() -> None:
+    account = pwd.getpwnam("www-data")
+    told = run(["sh", "-c", "id -u; id -G; grep CapEff /proc/self/status"], user="www-data", cwd="/").text.split()
+    assert told == [str(account.pw_uid), str(account.pw_gid), "CapEff:", "0" * 16]
+    with pytest.raises(CommandFailed, match=r"^nothing-there failed \(not started\)"):
+        run(["nothing-there"], user="www-data", cwd="/")
+    with pytest.raises(CommandFailed) as failed:
+        run(["sh", "-c", "exit 3"], user="www-data", cwd="/")
+    assert (failed.value.facts["program"], failed.value.facts["line"]) == ("sh", "sh -c 'exit 3'")

@@ -38,6 +38,11 @@ class Twin:
         """Its tree."""
         return self.replica / "tree"
 
+    @property
+    def journal(self) -> Path:
+        """What a commit says it does; there only while one goes on."""
+        return self.replica / "journal"
+
     def keep(self, generation: int) -> None:
         """Keep the MASTER's files as they are now as what a generation must be."""
         script = 'mkdir -p "$0" && cd / && cp -a --parents "$@" "$0"'
@@ -73,7 +78,7 @@ class Running:
     """A run of hotsync on the MASTER that is watched while it goes on."""
 
     def __init__(self, twin: Twin, *options: str) -> None:
-        self.journal = twin.replica / "journal"
+        self.journal = twin.journal
         self.started = time.monotonic()
         self.committing: float | None = None  # since when
         self.ended: float | None = None

@@ -66,7 +66,7 @@ def kill_all(paths: Paths, run: Service) -> Path:
 
 # the guard is slow before it pauses, the run after it let go: whatever is left of the one outlives the other
 SLOW_RUN = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from hotsync.sources.frozen import pause
 from hotsync.system.paths import Paths
@@ -77,6 +77,7 @@ def slow(freezer):
     open(sys.argv[4], "w").close()
     time.sleep(2)
 pause.Freezer.go = slow
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 with pause.paused(Paths(Path(sys.argv[1])), Path(sys.argv[2]), 60.0):
     raise AssertionError("it was not ended in time")
 """
