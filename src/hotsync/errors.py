@@ -369,6 +369,8 @@ class RestoreFailed(HotSyncError):
     code = "restore"
     exit_code = ExitCode.STEP
     hint = "Remove the cause, then run the same command again: the database is loaded anew from its dump."
+    databases: tuple[str, ...] = ()
+    """Which of the server's databases could not be, where it is not all of them."""
 
 
 class ReplicaError(HotSyncError):

@@ -86,6 +86,14 @@ _GOES_ON = "Only the showing ends here: the promotion goes on. hotsync-promote s
     " files, network and accounts. What was written meanwhile is kept aside, and told.",
 )
 @click.option(
+    "--without",
+    multiple=True,
+    type=Text(),
+    metavar="SERVER[/DATABASE]",
+    help="Leave out a database that cannot be loaded, or all of a database server, as the error calls it. Its dump is"
+    " kept. Once for each.",
+)
+@click.option(
     "--force",
     is_flag=True,
     help="Promote although the MASTER still answers; with --undo: also if a database server cannot be dumped.",
@@ -109,6 +117,7 @@ def promote(
     at: str | None,
     planned: bool,
     undo: bool,
+    without: tuple[str, ...],
     force: bool,
     confirm_network: bool,
     report: bool,
@@ -147,8 +156,8 @@ def promote(
     if report:
         return _show_last(paths, as_json)
     if undo or (unit.is_for_undo(paths) and unit.is_running()):
-        if network or maps or at or planned:
-            raise UsageError(reason="--undo takes none of --network, --map, --at and --planned")
+        if network or maps or at or planned or without:
+            raise UsageError(reason="--undo takes none of --network, --map, --at, --planned and --without")
         return undo_command(paths, dry_run=dry_run, yes=yes, force=force, as_json=as_json)
     if planned and (at or force):
         raise UsageError(
@@ -156,7 +165,7 @@ def promote(
             "belongs to a promotion without it",
             hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
         )
-    answers = replace(_answers(network, maps, force, at or ""), planned=planned)
+    answers = replace(_answers(network, maps, force, at or ""), planned=planned, without=without)
     return _promote(paths, answers, at or "", dry_run=dry_run, yes=yes, as_json=as_json)
 
 

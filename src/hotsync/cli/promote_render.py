@@ -68,6 +68,8 @@ def show_plan(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> None:
     table_of(title, ("", "phase", "step"), rows)
     if promotion.network.pairs:
         say(f"Network cards: {', '.join(f'{old} -> {new or NONE}' for old, new in promotion.network.pairs)}.")
+    if promotion.without:
+        say(f"Left out: {readable(', '.join(promotion.without))}.")
     for check in seen.checks:
         if check.verdict is not Verdict.GREEN:
             _show_check(check)
@@ -113,6 +115,7 @@ def plan_document(paths: Paths, seen: Prospect, ages: Sequence[ServerAge]) -> di
         "steps": [{"key": step.key, "phase": step.phase.value, "title": step.title} for step in seen.plan],
         "checks": [check_document(check) for check in seen.checks],
         "cards": dict(promotion.network.pairs),
+        "without": list(promotion.without),
         "copied": [unit.path for unit in promotion.units if unit.how is How.COPY],
     }
 

@@ -17,9 +17,10 @@ from hotsync.engine.promotion import host as promotion_host
 from hotsync.engine.promotion.clear_way import end_slave_run
 from hotsync.engine.promotion.facts import read_facts
 from hotsync.engine.promotion.host import PromotionParts
-from hotsync.engine.promotion.master_facts import check_spool
+from hotsync.engine.promotion.loads import names_of
+from hotsync.engine.promotion.master_facts import check_spool, spool_of_tree
 from hotsync.engine.status import holdings
-from hotsync.errors import ExitCode, NotPromotable, Refused
+from hotsync.errors import ExitCode, NotPromotable, Refused, UsageError
 from hotsync.flows import promote_look as look
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.promote_network import plan_for
@@ -35,6 +36,7 @@ from hotsync.model.mute import mutable
 from hotsync.model.network.trial import Why
 from hotsync.model.plan import Plan, Progress
 from hotsync.model.promotion import NetworkPlan, Promotion, PromotionFacts
+from hotsync.model.readable import readable
 from hotsync.model.report import Check, RunReport, Verdict, worst
 from hotsync.model.switchover import with_handed
 from hotsync.planning.estimate import estimate
@@ -124,6 +126,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
         if answers.force:
             claimed = replace(claimed, planned=False)  # a person's word instead of the MASTER's
         claimed = _with_answer(parts, claimed, answers)
+        claimed = replace(claimed, without=tuple(dict.fromkeys((*claimed.without, *_left_out(parts, answers)))))
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), _asked_again(parts, claimed, role, answers), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
@@ -170,8 +173,18 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) ->
     return replace(claimed, network=plan_for(parts, choice, pairs, asked=True).plan)
 
 
+def _left_out(parts: PromotionParts, answers: Answers) -> tuple[str, ...]:
+    """Return what is to be left out; raise UsageError if there is nothing of that name to be loaded."""
+    known = set(names_of(spool_of_tree(parts.paths), parts.ground.master.dumps)) if answers.without else set[str]()
+    if unknown := [name for name in answers.without if name not in known]:
+        listed = f"There are: {readable(', '.join(sorted(known)))}." if known else "There are none."
+        raise UsageError(reason=f"--without: no database is called {readable(', '.join(unknown))}", hint=listed)
+    return tuple(dict.fromkeys(answers.without))
+
+
 def _keep_answer(paths: Paths, seen: Prospect) -> None:
     """Write down the answers that a continued promotion goes on with."""
+    document.leave_out(paths, seen.promotion.without)
     before = document.load_promotion(paths)
     if before is not None and before.planned and not seen.promotion.planned:
         document.set_unplanned(paths)
@@ -226,6 +239,7 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
         planned=answers.planned,
         back=answers.back,
         notes=answers.notes,
+        without=_left_out(parts, answers),
     )
     if answers.handed is not None:
         promotion = with_handed(promotion, answers.handed)
@@ -311,7 +325,12 @@ def outcome_of(paths: Paths) -> Outcome:
     if verdict is Verdict.GREEN and not promotion.notes:
         return Outcome(promotion, ExitCode.DONE, sentence)
     bad = sum(1 for check in promotion.checks if check.verdict is not Verdict.GREEN)
-    return Outcome(promotion, ExitCode.WARNINGS, f"{sentence} Look at {bad} checks and {len(promotion.notes)} notes.")
+    found = [
+        f"{count} {what}{'s' if count > 1 else ''}"
+        for count, what in ((bad, "check"), (len(promotion.notes), "note"))
+        if count
+    ]
+    return Outcome(promotion, ExitCode.WARNINGS, f"{sentence} Look at {' and '.join(found)}.")
 
 
 def _run_report(outcome: Outcome, started: float, ended: float) -> RunReport:

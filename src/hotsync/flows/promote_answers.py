@@ -15,7 +15,8 @@ class Answers:
     fits. `pairs` map network cards; `undecided`: the question about the network is still to be asked. `generation`: it
     must be this one, which was made for the promotion (0: the newest), of an older one (`back`). `typed`: a person
     typed that the MASTER, which still answers, cannot serve. `planned`: the MASTER hands over first; `handed` is what
-    it handed over. `notes` are for the report. `undo`: the promotion is to be undone."""
+    it handed over. `notes` are for the report. `undo`: the promotion is to be undone. `without`: what cannot be loaded
+    and is left out, as in Promotion."""
 
     network: NetworkChoice | None = None
     force: bool = False
@@ -28,3 +29,4 @@ class Answers:
     undo: bool = False
     back: Back | None = None
     notes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()

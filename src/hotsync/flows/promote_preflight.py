@@ -37,6 +37,7 @@ def read_preflight(
     Whether the MASTER lives is not asked: that takes its time, in which this is read.
     """
     paths, ground, plan = parts.paths, parts.ground, promotion.network
+    dumps = tuple(dump for dump in ground.master.dumps if dump.name not in promotion.without)
     return PreflightFacts(
         store.load_role(paths),
         promotion.generation,
@@ -48,23 +49,19 @@ def read_preflight(
         etc_mounts=tuple(sorted(f"/{path}" for path in ground.mounts if path.startswith(f"{ETC}/"))),
         immutable=look.immutable_paths(paths, promotion),
         copied=tuple(f"/{unit.path}" for unit in layout.units if unit.how is How.COPY),
-        room_missing=room_missing(
-            paths, promotion, loads(ground.tree, ground.master.dumps, partial(bytes_left, paths))
-        ),
+        room_missing=room_missing(paths, promotion, loads(ground.tree, dumps, partial(bytes_left, paths))),
         network=network,
         dumps_fault=dumps_fault(paths),
         servers_lacking=(
-            *servers_lacking(ground.master.dumps),
-            *plain_lacking(paths, ground.tree, spool_of_tree(paths), ground.master.dumps),
+            *servers_lacking(dumps),
+            *plain_lacking(paths, ground.tree, spool_of_tree(paths), dumps),
         ),
-        servers_newer=servers_newer(ground.master.dumps),
+        servers_newer=servers_newer(dumps),
         nodes_differing=look.nodes_differing_here(ground, plan),
-        locales_lacking=locales_lacking(
-            paths, locales_of_databases(ground.tree, spool_of_tree(paths), ground.master.dumps)
-        ),
+        locales_lacking=locales_lacking(paths, locales_of_databases(ground.tree, spool_of_tree(paths), dumps)),
         extensions_lacking=(
-            *extensions_lacking(spool_of_tree(paths), ground.master.dumps),
-            *plain_extensions_lacking(spool_of_tree(paths), ground.master.dumps),
+            *extensions_lacking(spool_of_tree(paths), dumps, promotion.without),
+            *plain_extensions_lacking(spool_of_tree(paths), dumps),
         ),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),

@@ -79,6 +79,7 @@ def start(paths: Paths, answers: Answers) -> None:
         "planned": answers.planned,
         "undo": answers.undo,
         "back": None if answers.back is None else asdict(answers.back),
+        "without": answers.without,
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
@@ -167,6 +168,7 @@ def asked_for(paths: Paths) -> Answers:
         planned=bool(document.get("planned")),
         undo=bool(document.get("undo")),
         back=Back(**document["back"]) if document.get("back") else None,
+        without=tuple(map(str, document.get("without", ()))),
     )
 
 

@@ -123,7 +123,8 @@ class Promotion:
     prepared yet); `copies` are the COPY units whose copy is finished, each with its inode; `records` are the outcomes
     of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is;
     `fences` what was done to keep the old MASTER from serving. `planned`: a switchover, whose MASTER was alive and
-    stopped production at `stopped_at`. `back`: its generation was made of an older one.
+    stopped production at `stopped_at`. `back`: its generation was made of an older one. `without`: what a person wants
+    left out since it cannot be loaded: database servers by their names, or databases (SERVER/DATABASE).
     """
 
     epoch: int
@@ -147,6 +148,7 @@ class Promotion:
     planned: bool = False
     stopped_at: float = 0.0
     back: Back | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def data_of(self) -> int:
@@ -168,6 +170,10 @@ class Promotion:
     def done(self) -> frozenset[str]:
         """Return the keys of the steps that the journal proves done."""
         return frozenset(record.key for record in self.records if record.outcome is Outcome.DONE)
+
+    def databases_left(self, server: str) -> frozenset[str]:
+        """Given a database server's name, return the databases of it that are left out."""
+        return frozenset(name.removeprefix(f"{server}/") for name in self.without if name.startswith(f"{server}/"))
 
     def copy_of(self, path: str) -> int | None:
         """Given a path, return the inode of its finished copy, or None."""

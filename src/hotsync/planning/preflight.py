@@ -248,7 +248,8 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         "data.servers",
         "the MASTER's database servers are here, and not older",
         "; ".join(facts.servers_lacking),
-        "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded.",
+        "Run hotsync-slave, or install or update the server: without it its databases cannot be loaded. To have "
+        "production without them: hotsync-promote --without SERVER, as it is called here.",
     )
     yield _check(
         "data.versions",
@@ -270,7 +271,8 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         "data.extensions",
         "the extensions of the databases are here",
         _listed("missing", facts.extensions_lacking),
-        "Install the packages that bring them (postgresql-VERSION-NAME): their databases cannot be loaded without.",
+        "Install the packages that bring them (postgresql-VERSION-NAME): their databases cannot be loaded without. To "
+        "have production without one: hotsync-promote --without SERVER/DATABASE, as it is called here.",
     )
     yield _check(
         "data.locales",

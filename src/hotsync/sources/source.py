@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -110,7 +110,8 @@ class Loaded:
     on disk. After a load that came to its end, names that the MASTER has no more may be forgotten. `more` is asked
     before each database that would be loaded: False ends the load there with LoadPaused. `tell` takes a sentence of
     what could not be computed from what was loaded, and is left to a person. Without `accounts` those of MariaDB are
-    left for another load: the MASTER's root might have no login by socket.
+    left for another load: the MASTER's root might have no login by socket. The databases of `without` are not loaded;
+    what lies there of one goes, unless it is known to be whole.
     """
 
     databases: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -119,15 +120,25 @@ class Loaded:
     more: Callable[[], bool] = _always
     tell: Callable[[str], None] = _nothing
     accounts: bool = True
+    without: frozenset[str] = frozenset()
+
+    @property
+    def halves(self) -> frozenset[str]:
+        """Return those of `without` of which nobody knows that what is there is whole."""
+        return frozenset(name for name in self.without if not self.databases.get(name))
 
 
-def all_of(dataset: Dataset, failed: Sequence[RestoreFailed]) -> RestoreFailed:
-    """Given why each of a server's databases (at least one) could not be loaded, return the one error that says all."""
-    if len(failed) == 1:
-        return failed[0]
-    reason = "; ".join(str(error.facts["reason"]) for error in failed)
-    hint = failed[0].hint if len({error.hint for error in failed}) == 1 else None
-    return RestoreFailed(dataset=dataset.name, reason=reason, hint=hint)
+def all_of(dataset: Dataset, failed: Mapping[str, RestoreFailed]) -> RestoreFailed:
+    """Given why each of some databases of a server (at least one) could not be loaded, by name, return the one error
+    that says all."""
+    errors = list(failed.values())
+    said = errors[0]
+    if len(errors) > 1:
+        reason = "; ".join(str(error.facts["reason"]) for error in errors)
+        hint = said.hint if len({error.hint for error in errors}) == 1 else None
+        said = RestoreFailed(dataset=dataset.name, reason=reason, hint=hint)
+    said.databases = tuple(failed)
+    return said
 
 
 NOTHING_LOADED = Loaded()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from hotsync.errors import ReplicaError
 from hotsync.model.data_age import ServerAge
 from hotsync.model.fence import FenceResult
 from hotsync.model.identity import Role, RoleRecord
@@ -53,6 +54,14 @@ def unfinished_promotion(paths: Paths, role: RoleRecord) -> Promotion | None:
     """Return the promotion that waits for being continued, or None."""
     promotion = claimed_promotion(paths, role)
     return None if promotion is None or promotion.finished_at else promotion
+
+
+def at_work(paths: Paths) -> Promotion:
+    """Return the promotion that a step works on; raise ReplicaError if there is none."""
+    promotion = load_promotion(paths)
+    if promotion is None:
+        raise ReplicaError(reason="there is no promotion to work on", hint="Run hotsync-promote.")
+    return promotion
 
 
 def has_productions_etc(paths: Paths, promotion: Promotion) -> bool:
@@ -109,6 +118,13 @@ def set_unplanned(paths: Paths) -> None:
     promotion = load_promotion(paths)
     if promotion is not None and promotion.planned:
         save_promotion(paths, replace(promotion, planned=False))
+
+
+def leave_out(paths: Paths, names: Iterable[str]) -> None:
+    """Remember what else is to be left out (see Promotion.without)."""
+    promotion = load_promotion(paths)
+    if promotion is not None and (new := tuple(name for name in names if name not in promotion.without)):
+        save_promotion(paths, replace(promotion, without=(*promotion.without, *new)))
 
 
 def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]) -> None:

@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from hotsync.engine.standby import warm, warm_load
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad
+from hotsync.sources.documents import digests
 from hotsync.sources.mariadb import databases as mariadb_databases
 from hotsync.sources.mariadb import load as mariadb_load
 from hotsync.sources.mariadb import source as mariadb
@@ -218,11 +219,23 @@ def promote(world: World, direct: Direct, dumps: Iterable[DatabaseDump], epoch: 
     for dump in dumps:
         warm.hand_over(world.slave, dump.engine, dump.instance, epoch)
         with production(world, direct, dump.engine) as server:
-            holds = replace(warm.handed_over(world.slave, server, epoch), begin=loaded.append)
-            folder = world.slave.replica / "tree/var/lib/hotsync/spool" / dump.engine / dump.instance
+            folder = folder_of(world, dump)
+            holds = warm.handed_over(world.slave, server, epoch, digests(warm.document_of(folder, dump.engine)))
             source = mariadb if dump.engine == "mariadb" else postgresql
-            assert source.restore(folder, server, holds) == dump.digest
+            assert source.restore(folder, server, replace(holds, begin=told(holds.begin, loaded))) == dump.digest
     return sorted(loaded)
+
+
+def folder_of(world: World, dump: DatabaseDump) -> Path:
+    return world.slave.replica / "tree/var/lib/hotsync/spool" / dump.engine / dump.instance
+
+
+def told(begin: Callable[[str], None], names: list[str]) -> Callable[[str], None]:
+    def tell(name: str) -> None:
+        names.append(name)
+        begin(name)
+
+    return tell
 
 
 def fruits(server: Dataset) -> list[str]:
@@ -406,10 +419,29 @@ def test_a_server_of_production_that_keeps_files_elsewhere_is_loaded_whole(world
         log, moved = world.directory("mariadb") / "ib_logfile0", folder / "ib_logfile0"
         log.rename(moved)
         with production(world, direct, "mariadb", f"--innodb-log-group-home-dir={folder}") as dataset:
-            assert warm.handed_over(world.slave, dataset, 1).databases == {}
+            assert warm.handed_over(world.slave, dataset, 1, {}).databases == {}
         moved.rename(log)
         with production(world, direct, "mariadb") as dataset:
-            assert set(warm.handed_over(world.slave, dataset, 1).databases) == {"log", "shop"}
+            assert set(warm.handed_over(world.slave, dataset, 1, {}).databases) == {"log", "shop"}
+
+
+@pytest.mark.parametrize("beforehand", [False, True])
+def test_a_promotion_that_one_database_has_stopped_loads_only_that_one_when_it_goes_on(
+    world: World, direct: Direct, beforehand: bool
+) -> None:
+    dumps = tuple(dump for dump in world.generation() if dump.engine == "mariadb")
+    if beforehand:
+        world.load_all(dumps)
+        world.mysql.sql("INSERT INTO log.line VALUES (1); INSERT INTO shop.fruit VALUES (3, 'quince')")
+        dumps = tuple(dump for dump in world.generation() if dump.engine == "mariadb")
+    bad = folder_of(world, dumps[0]) / "shop.sql"
+    good = bad.read_bytes()
+    bad.write_bytes(good.replace(b"CREATE TABLE", b"CREATE NONSENSE", 1))
+    with pytest.raises(RestoreFailed, match="database shop"):
+        promote(world, direct, dumps)
+    bad.write_bytes(good)
+    assert promote(world, direct, dumps) == ["shop"]
+    assert promote(world, direct, dumps) == [], "a promotion that is cut after that loads nothing again"
 
 
 def test_dumps_that_are_damaged_are_an_error_and_what_was_good_stays(world: World, direct: Direct) -> None:

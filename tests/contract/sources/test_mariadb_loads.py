@@ -218,6 +218,37 @@ def test_one_that_cannot_be_loaded_keeps_no_other_from_it_and_all_of_them_are_na
     master.sql("DROP DATABASE zoo")
 
 
+def test_without_one_that_cannot_be_loaded_all_others_are_whole_and_nothing_half_is_left_of_it(
+    master: Mariadb, other_mariadb: Mariadb, context: Context, records: Records
+) -> None:
+    master.sql("GRANT SELECT ON stock.article TO reader@localhost; GRANT SELECT ON apart.t TO reader@localhost")
+    folder = collected(context, master)
+    good = (folder / "stock.sql").read_bytes()
+    (folder / "stock.sql").write_bytes(good.replace(b"INSERT INTO", b"INSERT NONSENSE", 1))
+    with pytest.raises(RestoreFailed, match="database stock: ") as failed:
+        source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+    assert failed.value.databases == ("stock",)
+    assert other_mariadb.sql("SHOW TABLES IN stock").split() == ["article"], "half of it is there"
+    document = documents.load(folder / documents.INSTANCE, MariadbInstance)
+    left = replace(records.loaded(folder), without=frozenset({"stock"}))
+    assert source.restore(folder, other_mariadb.dataset(), left) == document.digest
+    assert other_mariadb.sql("SHOW DATABASES LIKE 'stock'") == ""
+    assert other_mariadb.sql("SELECT id, article FROM shop.sold; SELECT a, apart.f() FROM apart.t").split() == [
+        "7", "1", "3", "4",
+    ]  # fmt: skip
+    grants = other_mariadb.sql("SHOW GRANTS FOR reader@localhost")
+    assert "`apart`.`t`" in grants
+    assert "`stock`" not in grants
+    # what is known to be whole stays, though it is older
+    (folder / "stock.sql").write_bytes(good)
+    source.restore(folder, other_mariadb.dataset(), records.loaded(folder))
+    master.sql("INSERT INTO stock.article VALUES (2, 'b')")
+    folder = collected(context, master)
+    left = replace(records.loaded(folder), without=frozenset({"stock"}))
+    source.restore(folder, other_mariadb.dataset(), left)
+    assert other_mariadb.sql("SELECT id FROM stock.article").split() == ["1"]
+
+
 def test_a_server_that_is_gone_is_said_once(
     master: Mariadb, mariadb_template: Path, context: Context, records: Records
 ) -> None:

@@ -215,6 +215,32 @@ def test_one_that_cannot_be_loaded_keeps_no_other_from_it_and_all_of_them_are_na
         source.restore(folder, server.dataset(), records.loaded(folder))
 
 
+def test_without_one_that_cannot_be_loaded_all_others_are_whole_and_nothing_half_is_left_of_it(
+    master: Postgresql, server: Postgresql, context: Context, records: Records
+) -> None:
+    folder = collected(context, master)
+    rows = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+    good = rows.read_bytes()
+    rows.write_bytes(good.replace(b"1", b"x"))
+    with pytest.raises(RestoreFailed, match="database two: pg_restore: ") as failed:
+        source.restore(folder, server.dataset(), records.loaded(folder))
+    assert failed.value.databases == ("two",)
+    assert "two" in names(server), "half of it is there"
+    rows.write_bytes(b"cut short")  # nobody reads it
+    left = replace(records.loaded(folder), without=frozenset({"two"}))
+    document = documents.load(folder / documents.CLUSTER, PostgresqlCluster)
+    assert source.restore(folder, server.dataset(), left) == document.digest
+    assert "two" not in names(server)
+    assert server.dump("one") == master.dump("one")
+    # what is known to be whole stays, though it is older
+    rows.write_bytes(good)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    master.psql("UPDATE t SET a = 9", "two")
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), replace(records.loaded(folder), without=frozenset({"two"})))
+    assert server.psql("SELECT a FROM t", "two").split() == ["1"]
+
+
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
 
 

@@ -76,6 +76,14 @@ def test_a_second_start_leaves_request_and_events_of_the_first_alone(
     assert sum(argv[1] == "start" for argv in started) == 1
 
 
+def test_what_was_said_to_be_left_out_reaches_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promote_unit, "is_running", lambda: False)
+    monkeypatch.setattr(command, "run", lambda argv, **_: None)
+    answers = Answers(NetworkChoice.MASTERS, without=("mariadb/default/shop", "openldap/slapd"))
+    promote_unit.start(Paths(tmp_path), answers)
+    assert promote_unit.asked_for(Paths(tmp_path)) == answers
+
+
 def test_the_unit_begins_its_events_anew_and_ends_them_with_its_own_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

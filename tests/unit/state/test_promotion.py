@@ -38,6 +38,8 @@ def test_it_comes_back_as_it_was_with_names_that_are_not_utf_8(tmp_path: Path) -
     document.set_etc_inode(paths, 99)
     document.set_server(paths, "mariadb/default", lambda age: replace(age, said="it was given up"))
     document.set_copy(paths, UNITS[0].path, 5)
+    document.leave_out(paths, ["mariadb/default/shop"])
+    document.leave_out(paths, ["mariadb/default/shop", "openldap/slapd"])
     found = document.load_promotion(paths)
     assert found is not None
     assert found.units == UNITS
@@ -48,6 +50,9 @@ def test_it_comes_back_as_it_was_with_names_that_are_not_utf_8(tmp_path: Path) -
     assert found.servers == (replace(servers[0], said="it was given up"), servers[1])
     assert found.etc_inode == 99
     assert found.copy_of(UNITS[0].path) == 5
+    assert found.without == ("mariadb/default/shop", "openldap/slapd")
+    assert set(found.databases_left("mariadb/default")) == {"shop"}
+    assert set(found.databases_left("openldap/slapd")) == set()
     assert found.done == {"role.claim:3"}
     assert document.document_path(paths).stat().st_mode & 0o777 == 0o600
 

@@ -3,56 +3,41 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hotsync.backends import production_units, selinux
+from hotsync.backends import production_units
 from hotsync.backends.checks import PostgresqlServer
 from hotsync.backends.production_units import ProductionUnits
 from hotsync.engine.checks import Asked, check_account, run_check
 from hotsync.engine.fence.switched_off import Say
 from hotsync.engine.promotion.accounts import PromotionAccounts
+from hotsync.engine.promotion.databases import PromotionDatabases
 from hotsync.engine.promotion.facts import UNITS_CHECK
 from hotsync.engine.promotion.files import PromotionFiles
 from hotsync.engine.promotion.ground import Ground
-from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit_of
 from hotsync.engine.promotion.network import PromotionNetwork, network_files
 from hotsync.engine.promotion.network_check import ADDRESSES_CHECK, check_network
 from hotsync.engine.promotion.prepared_etc import PreparedEtc
 from hotsync.engine.promotion.resolver import resolver_files
 from hotsync.engine.promotion.roles import PromotionRoles
-from hotsync.engine.promotion.served import server_of
-from hotsync.engine.standby.standbys import take_over, was_taken_over
-from hotsync.engine.standby.warm import hand_over, handed_over
-from hotsync.errors import HotSyncError, ReplicaError, RestoreFailed
-from hotsync.model.data_age import given_up, taken_over
+from hotsync.errors import HotSyncError
 from hotsync.model.facts import StreamFact
 from hotsync.model.ports import Host
-from hotsync.model.promotion import ETC, DatabaseDump, Promotion
+from hotsync.model.promotion import ETC, Promotion
 from hotsync.model.report import Check, Verdict
-from hotsync.model.standby import StandbyShown
-from hotsync.sources import documents
-from hotsync.sources.documents import MariadbInstance, PostgresqlCluster
 from hotsync.sources.ejabberd import source as ejabberd
-from hotsync.sources.mariadb import load as mariadb_load
-from hotsync.sources.mariadb import make as mariadb_make
 from hotsync.sources.mariadb import source as mariadb
-from hotsync.sources.postgresql import cluster as postgresql_cluster
-from hotsync.sources.postgresql import make as postgresql_make
-from hotsync.sources.postgresql import newer as postgresql_newer
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql.cluster import ask, login_of
 from hotsync.sources.redis import source as redis
-from hotsync.sources.registry import LOADED_AT_REST, source_named
 from hotsync.sources.source import Context, Dataset
 from hotsync.state import promotion as document
 from hotsync.state.settings import read_settings
 from hotsync.system.clock import Clock, SystemClock
 from hotsync.system.paths import Paths
-from hotsync.transport.presence import load_presence
 
 _log = logging.getLogger("hotsync.promotion")
 _ATTEMPTS = 4
@@ -79,7 +64,7 @@ def build(
     units = ProductionUnits(paths, partial(document.add_note, paths))
     host = Host(
         roles=PromotionRoles(paths, clock or SystemClock(), claim_until, say),
-        network=PromotionNetwork(paths, lambda: _claimed(paths), partial(document.add_note, paths)),
+        network=PromotionNetwork(paths, lambda: document.at_work(paths), partial(document.add_note, paths)),
         accounts=PromotionAccounts(paths),
         packages=_Packages(),
         files=PromotionFiles(paths, etc),
@@ -95,120 +80,6 @@ def _network_files(ground: Ground, part: Path, promotion: Promotion) -> dict[str
     if promotion.network.keeps_own_files:
         return found  # resolv.conf is this server's own
     return {**resolver_files(ground.paths, part, ground.master.network), **found}
-
-
-def _claimed(paths: Paths) -> Promotion:
-    promotion = document.load_promotion(paths)
-    if promotion is None:
-        raise ReplicaError(reason="there is no promotion to work on", hint="Run hotsync-promote.")
-    return promotion
-
-
-class PromotionDatabases:
-    """The dumps of the last generation and the servers that they belong to."""
-
-    def __init__(self, paths: Paths, units: ProductionUnits) -> None:
-        self._paths = paths
-        self._units = units
-
-    def start(self, engine: str, instance: str, unit: str) -> None:
-        """Start an instance's server; a cluster or server that has no data directory here yet is made first."""
-        folder = self._folder(engine, instance)
-        dump, epoch = self._dump(engine, instance), _claimed(self._paths).epoch
-        if take_over(self._paths, dump, epoch, SystemClock(), self._note_standby):
-            note = f"{engine}/{instance} was streamed: it has what was committed after the last generation, too."
-            document.add_note(self._paths, note)
-            self._start(dump, unit)
-            return
-        if engine == postgresql.NAME:
-            self._make_postgresql(dump, folder)
-        elif engine == mariadb.NAME:
-            mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
-        hand_over(self._paths, engine, instance, _claimed(self._paths).epoch)
-        self._start(dump, unit)
-
-    def _make_postgresql(self, dump: DatabaseDump, folder: Path) -> None:
-        collected = documents.load(folder / documents.CLUSTER, PostgresqlCluster)
-        if collected.place:
-            postgresql_make.make_server(folder, collected, dump.instance)
-            return
-        server = dump.served_by
-        if server != dump.instance and postgresql_newer.take_over(dump.instance, server):
-            note = f"The databases of PostgreSQL {dump.instance} are in {server} now: compare their settings (/etc)."
-            document.add_note(self._paths, note)
-        postgresql_cluster.make_cluster(collected, server)
-
-    def _start(self, dump: DatabaseDump, unit: str) -> None:
-        self._label(dump)
-        self._units.start(unit)
-
-    def _label(self, dump: DatabaseDump) -> None:
-        """Label what HotSync made where the server keeps its files."""
-        if not (dump.directory and selinux.is_enabled(self._paths)):
-            return
-        if fault := selinux.label(self._paths, [os.fspath(self._paths.at(dump.directory))], self._paths.root):
-            document.add_note(self._paths, f"The files of {dump.name} could not be labelled for SELinux: {fault}")
-
-    def _note_standby(self, shown: StandbyShown, why: str) -> None:
-        """Keep for the report of when the data of a streamed server is."""
-        difference = load_presence(self._paths).clock_difference
-        if why:
-            document.set_server(self._paths, shown.name, lambda age: given_up(age, why))
-            note = f"{shown.name} was streamed, but its standby was given up and its last dump loaded: {why}."
-            document.add_note(self._paths, note)
-        else:
-            document.set_server(self._paths, shown.name, lambda age: taken_over(age, shown, difference))
-
-    def load(self, engine: str, instance: str, digest: str) -> None:
-        """Load an instance's dumps into its server; raise RestoreFailed, also if they are not the ones planned."""
-        if engine in LOADED_AT_REST:
-            loaded = self._load_at_rest(engine, instance)
-        else:
-            loaded = self._load_into_server(engine, instance)
-        if loaded != digest:
-            raise RestoreFailed(dataset=f"{engine}/{instance}", reason="the dumps are not those that were planned with")
-
-    def _load_into_server(self, engine: str, instance: str) -> str:
-        """Load what the server does not hold already."""
-        epoch, folder = _claimed(self._paths).epoch, self._folder(engine, instance)
-        if was_taken_over(self._paths, self._dump(engine, instance), epoch):
-            if engine == mariadb.NAME:
-                # they are not streamed
-                return mariadb_load.restore_accounts(folder, self._server(engine, instance))
-            return documents.load(folder / documents.CLUSTER, PostgresqlCluster).digest
-        server = self._server(engine, instance)
-        tell = partial(document.add_note, self._paths)
-        holds = replace(handed_over(self._paths, server, epoch), tell=tell)
-        if engine == mariadb.NAME:
-            return mariadb.restore(folder, server, holds)
-        return postgresql.restore(folder, server, holds)
-
-    def load_beforehand(self, engine: str, instance: str) -> None:
-        """A promotion loads nothing beforehand."""
-        raise NotImplementedError
-
-    def tend_standby(self, engine: str, instance: str) -> None:
-        """A promotion copies nothing of the MASTER."""
-        raise NotImplementedError
-
-    def _load_at_rest(self, engine: str, instance: str) -> str:
-        """Put the data where the server finds it; one that somebody has started is stopped for that long."""
-        unit = self._dump(engine, instance).unit or unit_of(engine, instance)
-        with self._units.stopped(unit):
-            loaded = source_named(engine).restore(self._folder(engine, instance), Dataset(engine, instance, unit=unit))
-            self._label(self._dump(engine, instance))
-            return loaded
-
-    def _folder(self, engine: str, instance: str) -> Path:
-        return spool_of_tree(self._paths) / engine / instance
-
-    def _dump(self, engine: str, instance: str) -> DatabaseDump:
-        dumps = read_told(self._paths).dumps
-        found = (dump for dump in dumps if (dump.engine, dump.instance) == (engine, instance))
-        return next(found, DatabaseDump(engine, instance, "", ""))
-
-    def _server(self, engine: str, instance: str) -> Dataset:
-        return server_of(self._paths, self._dump(engine, instance))
 
 
 class PromotionChecks:
@@ -241,7 +112,7 @@ class PromotionChecks:
         if name == UNITS_CHECK:
             return self._check_units()
         if name == ADDRESSES_CHECK:
-            return check_network(self._paths, _claimed(self._paths).network)
+            return check_network(self._paths, document.at_work(self._paths).network)
         spec = self._ground.checks.get(name)
         if spec is None:
             return Check(name, name, Verdict.AMBER, "no profile of this host knows this check")

@@ -13,7 +13,7 @@ from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.locale_names import lacking, parse_locale_gen
 from hotsync.model.promotion import DatabaseDump
 from hotsync.sources import documents
-from hotsync.sources.documents import CLUSTER, PostgresqlCluster
+from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
 from hotsync.sources.ejabberd import server as ejabberd_server
 from hotsync.sources.ejabberd import source as ejabberd
 from hotsync.sources.mariadb import source as mariadb
@@ -141,8 +141,9 @@ def _flavour(version: str) -> str:
     return "MariaDB" if is_mariadb(version) else "MySQL"
 
 
-def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[str, ...]:
-    """Given the dumps, return in words which extensions of PostgreSQL's databases are not installed here."""
+def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump], without: Sequence[str] = ()) -> tuple[str, ...]:
+    """Given the dumps, and what is left out of them, return in words which extensions of PostgreSQL's databases are not
+    installed here."""
     said: list[str] = []
     for dump in dumps:
         version = dump.served_by.partition("-")[0]
@@ -152,8 +153,23 @@ def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[str,
             document = documents.load(spool / dump.engine / dump.instance / CLUSTER, PostgresqlCluster)
             here = extensions_here(version)
             for database in document.databases:
-                said += [f"{name} ({dump.name}/{database.name})" for name in database.extensions if name not in here]
+                full = f"{dump.name}/{database.name}"
+                said += [f"{name} ({full})" for name in database.extensions if name not in here and full not in without]
     return tuple(said)
+
+
+def names_of(spool: Path, dumps: Iterable[DatabaseDump]) -> Iterator[str]:
+    """Given the dumps, return the name of each server, and of each database of it that can be left out by itself."""
+    for dump in dumps:
+        yield dump.name
+        folder = spool / dump.engine / dump.instance
+        with suppress(RestoreFailed):
+            if dump.engine == postgresql.NAME:
+                clusters = documents.load(folder / CLUSTER, PostgresqlCluster)
+                yield from (f"{dump.name}/{database.name}" for database in clusters.databases)
+            if dump.engine == mariadb.NAME:
+                server = documents.load(folder / INSTANCE, MariadbInstance)
+                yield from (f"{dump.name}/{database.name}" for database in server.databases)
 
 
 def locales_of_databases(tree: Path, spool: Path, dumps: Iterable[DatabaseDump]) -> frozenset[str]:

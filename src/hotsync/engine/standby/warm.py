@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -164,11 +164,15 @@ def hand_over(paths: Paths, engine: str, instance: str, epoch: int) -> None:
         note_warm(paths, name, None)
 
 
-def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
-    """Given a server of production that runs, return what it held when this promotion started it."""
+def handed_over(paths: Paths, dataset: Dataset, epoch: int, digests: Mapping[str, str]) -> Loaded:
+    """Given a server of production that runs, and the digests of the dumps that are loaded into it, return what it
+    holds: from before this promotion started it, and what this promotion has loaded since, which is kept with that."""
     server = load_warm(paths).get(dataset.name)
     if server is None or server.handed_over != epoch:
-        return NOTHING_LOADED
+        if not dataset.directories:
+            return NOTHING_LOADED
+        fresh = WarmServer(os.path.realpath(dataset.directories[0]), handed_over=epoch)
+        return _kept(paths, dataset.name, fresh, digests)
     if server.directory not in {os.path.realpath(place) for place in dataset.directories}:
         _log.warning("%s keeps its files elsewhere than where they were loaded beforehand", dataset.name)
         return NOTHING_LOADED
@@ -176,4 +180,16 @@ def handed_over(paths: Paths, dataset: Dataset, epoch: int) -> Loaded:
         _log.warning("%s does not use what was loaded beforehand: %s", dataset.name, said)
         return NOTHING_LOADED
     _log.info("%s: loaded beforehand: %s", dataset.name, ", ".join(map(repr, sorted(server.databases))))
-    return Loaded(dict(server.databases))
+    return _kept(paths, dataset.name, server, digests)
+
+
+def _kept(paths: Paths, name: str, server: WarmServer, digests: Mapping[str, str]) -> Loaded:
+    """Return what a server holds, with what keeps that up to date: a promotion that is cut, or stopped by one database,
+    loads no other again."""
+    holds = dict(server.databases)
+
+    def note(database: str, digest: str) -> None:
+        holds[database] = digest
+        note_warm(paths, name, replace(server, databases=dict(holds)))
+
+    return Loaded(dict(holds), lambda database: note(database, ""), lambda database: note(database, digests[database]))

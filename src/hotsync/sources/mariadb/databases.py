@@ -47,11 +47,13 @@ def load_databases(folder: Path, dataset: Dataset, document: MariadbInstance, lo
     present = {row[0] for row in ask(dataset, "SHOW DATABASES;")}
     known = documents.digests(document)
     changed = [
-        _Dump(folder, dataset, database, document.older)
+        _Dump(folder, dataset, database, (*document.older, *sorted(loaded.without)))
         for database in document.databases
-        if database.name not in present or loaded.databases.get(database.name) != known[database.name]
+        if database.name not in loaded.without
+        and (database.name not in present or loaded.databases.get(database.name) != known[database.name])
     ]
-    _drop(dataset, sorted((present & loaded.databases.keys()) - known.keys() - EXCLUDED), loaded)
+    gone = loaded.databases.keys() - known.keys() - EXCLUDED
+    _drop(dataset, sorted(present & (gone | loaded.halves)), loaded)
     load = _Load(dataset, changed, loaded)
     try:
         load.run()
@@ -111,7 +113,7 @@ class _Load:
             self._without_views.append(dump)
             self._add_views()
         if self._failed:
-            raise all_of(self._dataset, list(self._failed.values()))
+            raise all_of(self._dataset, self._failed)
         self.confirm()
 
     def confirm(self) -> None:
@@ -145,7 +147,8 @@ class _Load:
             except RestoreFailed as error:
                 self._fail(dump, error)
                 continue
-            self._unconfirmed.append(dump.name)
+            if not dump.names_in_views(sorted(self._loaded.without)):  # else it may lack one, and is not whole
+                self._unconfirmed.append(dump.name)
             self._bytes += dump.size
             self._is_one_whole = True
         if self._bytes >= DURABLE_EVERY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -49,15 +49,16 @@ def restore(folder: Path, dataset: Dataset, loaded: Loaded = NOTHING_LOADED) -> 
         with may_do_all(dataset, document.accounts, are_made=loaded.accounts):
             load_databases(folder, dataset, document, loaded)
         if loaded.accounts:
-            _grant(dataset, document, accounts[document.accounts.grants_at :])
+            lacking = (*document.older, *sorted(loaded.without))
+            _grant(dataset, lacking, accounts[document.accounts.grants_at :])
             _drop_others(dataset, document)
     return document.digest
 
 
-def _grant(dataset: Dataset, document: MariadbInstance, grants: bytes) -> None:
+def _grant(dataset: Dataset, lacking: Sequence[str], grants: bytes) -> None:
     """Give the accounts their rights; on a table of a database that is an older copy (or missing) there may be none."""
-    if document.older:
-        feed_what_can_be(dataset, [grants], f"grants on what is not in the copies of {', '.join(document.older)}")
+    if lacking:
+        feed_what_can_be(dataset, [grants], f"grants on what is not in the copies of {', '.join(lacking)}")
     else:
         feed(client(dataset, loading=True), [grants])
 

@@ -108,9 +108,10 @@ class _Load:
         self._changed = [
             database
             for database in document.databases
-            if database.name not in self._present or loaded.databases.get(database.name) != known[database.name]
+            if database.name not in loaded.without
+            and (database.name not in self._present or loaded.databases.get(database.name) != known[database.name])
         ]
-        self._gone = sorted(loaded.databases.keys() - known.keys())
+        self._gone = sorted((loaded.databases.keys() - known.keys()) | loaded.halves)
         self._unconfirmed: list[str] = []
         self._bytes = 0
 
@@ -120,7 +121,8 @@ class _Load:
         return [file for database in self._changed for file in database.content]
 
     def drop_gone(self) -> None:
-        """Drop what an earlier load made and the MASTER has no more; one must stay that can be connected to."""
+        """Drop what an earlier load made and the MASTER has no more, and halves of what is left out; one must stay that
+        can be connected to."""
         for name in self._gone:
             other = pgdatabase.other_than(self._login, name)
             if other != name and other in self._present:
@@ -132,7 +134,7 @@ class _Load:
 
         Raise RestoreFailed, with all that cannot be, at the end.
         """
-        failed: list[RestoreFailed] = []
+        failed: dict[str, RestoreFailed] = {}
         loaded = 0
         for number, database in enumerate(self._changed):
             # a run that always ended after one that cannot be loaded would come to no other for ever
@@ -146,7 +148,7 @@ class _Load:
             try:
                 self._load(database)
             except RestoreFailed as error:
-                failed.append(error)
+                failed[database.name] = error
                 if not _answers(self._login):
                     break
                 continue
@@ -163,9 +165,9 @@ class _Load:
 
     def fill_held(self) -> None:
         """Fill what an earlier load of what is held already could not: it may have had no network."""
-        changed = {database.name for database in self._changed}
+        others = {database.name for database in self._changed} | self._loaded.without
         for database in self._document.databases:
-            if database.name not in changed:
+            if database.name not in others:
                 matviews.fill(self._login, self._dataset.name, self._folder, database, self._loaded.tell)
 
     def _load(self, database: PostgresqlDatabase) -> None:
