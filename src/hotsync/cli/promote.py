@@ -165,6 +165,12 @@ def promote(
             "belongs to a promotion without it",
             hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
         )
+    if planned and without:
+        raise UsageError(
+            reason="--planned loses nothing, and --without leaves something out: they do not go together",
+            hint="Mend that database on the MASTER, or drop it there. A switchover that has begun goes on with "
+            "hotsync-promote --without, without --planned.",
+        )
     answers = replace(_answers(network, maps, force, at or ""), planned=planned, without=without)
     return _promote(paths, answers, at or "", dry_run=dry_run, yes=yes, as_json=as_json)
 

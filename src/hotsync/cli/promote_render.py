@@ -241,7 +241,8 @@ def _show_report(paths: Paths, promotion: Promotion, *, undone: bool) -> None:
     if promotion.servers:
         table_of("How old the data was", COLUMNS, age_rows(promotion, promotion.servers, promotion.started_at))
     if promotion.planned:
-        say("Planned: the MASTER had stopped and sent everything before this server took over. Nothing was lost.")
+        lost = readable(promotion.lost_by_plan)
+        say(f"Planned: the MASTER had stopped and sent everything before this server took over, and {lost}.")
         if promotion.still_seconds:
             say(f"Production stood still for {promotion.still_seconds:.1f} s.")
         return

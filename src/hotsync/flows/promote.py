@@ -321,7 +321,7 @@ def outcome_of(paths: Paths) -> Outcome:
     took = sum(record.ended_at - record.started_at for record in promotion.records)
     sentence = f"This server is MASTER now, with the data of generation {promotion.data_of}; it took {took:.0f} s."
     if promotion.planned:
-        sentence += f" Nothing was lost; production stood still for {promotion.still_seconds:.0f} s."
+        sentence += f" Production stood still for {promotion.still_seconds:.0f} s, and {promotion.lost_by_plan}."
     if verdict is Verdict.GREEN and not promotion.notes:
         return Outcome(promotion, ExitCode.DONE, sentence)
     bad = sum(1 for check in promotion.checks if check.verdict is not Verdict.GREEN)

@@ -161,6 +161,12 @@ class Promotion:
         return self.planned and not any(fence.reached for fence in self.fences)
 
     @property
+    def lost_by_plan(self) -> str:
+        """Return as a clause what a switchover has lost: nothing, but for what a person had left out."""
+        left = f" but {', '.join(self.without)}, which was left out" if self.without else ""
+        return f"nothing was lost{left}"
+
+    @property
     def still_seconds(self) -> float:
         """Return how long a switchover left everybody without production, 0 if that is not known (yet)."""
         starts = [record.ended_at for record in self.records if record.key.startswith("services.start")]

@@ -51,8 +51,8 @@ def _data(promotion: Promotion) -> str:
         )
     still = f" Production stood still for {promotion.still_seconds:.0f} s." if promotion.still_seconds else ""
     return (
-        f"It was planned, and nothing was lost: the MASTER had stopped and sent everything (generation "
-        f"{promotion.data_of}) before this server took over.{still}"
+        f"It was planned, and {readable(promotion.lost_by_plan)}: the MASTER had stopped and sent everything "
+        f"(generation {promotion.data_of}) before this server took over.{still}"
     )
 
 

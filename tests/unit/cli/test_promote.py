@@ -35,6 +35,7 @@ from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import with_handed
 from hotsync.model.undo import Undo, UndoFacts, Written
 from hotsync.planning.undo import plan_undo
+from hotsync.report.promoted import promoted_letter
 from hotsync.state.loss import save_loss
 from hotsync.state.promotion import save_promotion
 from hotsync.state.store import save_role
@@ -211,7 +212,7 @@ def test_data_that_an_earlier_call_made_the_newest_is_never_promoted_unseen(
     assert older == []
 
 
-@pytest.mark.parametrize("other", [("--force",), ("--at", "41")])
+@pytest.mark.parametrize("other", [("--force",), ("--at", "41"), ("--without", "mariadb/default/shop")])
 def test_a_switchover_takes_what_the_master_has_now_and_needs_no_force(other: tuple[str, ...]) -> None:
     error = run("--planned", "--yes", *other)
     assert isinstance(error, UsageError)
@@ -326,6 +327,10 @@ def test_the_report_of_a_switchover_says_how_long_production_stood_still(
     assert "stop production on the MASTER" in out
     document = outcome_document(places, Ended(0, "done", None))
     assert (document["still_seconds"], document["loss"]) == (41.5, None)
+    assert " ".join(out.split()).count("and nothing was lost.") == 1
+    left = replace(promotion, without=("mariadb/default/shop",))
+    assert left.lost_by_plan == "nothing was lost but mariadb/default/shop, which was left out"
+    assert left.lost_by_plan in promoted_letter("slave", left)
     with pytest.raises(NotReady, match="generation 41, the MASTER handed over 42"):
         with_handed(PROMOTION, replace(handed, generation=42))
 
