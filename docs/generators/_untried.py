@@ -15,6 +15,7 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
         "gitea": NO_PACKAGE,
         "grafana": NO_PACKAGE,
         "jellyfin": NO_PACKAGE,
+        "mysql": "Debian 12 has no package of it; that of Debian's unstable is tried without a lab.",
         "nfs-server": "The lab's kernel has no NFS server, which is the program that would have to answer.",
         "ntopng": "Debian 12 has no package of it.",
         "plex": NO_PACKAGE,

@@ -20,6 +20,9 @@ from hotsync.profiles.catalog import shipped
 from hotsync.sources.frozen.frozen import Cover, Frozen, copy_frozen
 from hotsync.sources.frozen.services import PausedUnit, read_servers
 from hotsync.sources.frozen.store import load_copies
+from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.source import Context
+from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.sources import killed_runs, servers
@@ -409,3 +412,74 @@ def test_a_copy_of_a_part_of_what_is_copied_now_is_forgotten(paths: Paths, inner
         assert [cover.path for cover in copied(paths, part).covers] == ["var/lib/mongodb/inner"]
         assert [cover.path for cover in copied(paths).covers] == ["var/lib/mongodb"]
         assert [known.path for known in load_copies(paths.frozen)] == ["/var/lib/mongodb"]
+
+
+# --- MySQL, which no stable release of Debian has ---------------------------------------------------------------------
+
+INSIDE = 'mount --bind "$0/usr" /usr && exec "$@"'
+
+
+@pytest.fixture(scope="module")
+def unstable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with the MySQL of Debian's unstable; a mirror may be older than its own word says."""
+    tree = tmp_path_factory.mktemp("unstable") / "root"
+    programs = "--include=mysql-server-core,mysql-client-core"
+    old = '--aptopt=Acquire::Check-Valid-Until "false"'
+    command.run(["mmdebstrap", old, "--variant=apt", programs, "unstable", str(tree)], timeout=900, unread=True)
+    return tree
+
+
+class Mysql:
+    """A server on a folder, whose programs see the /usr of Debian's unstable in the place of this machine's."""
+
+    def __init__(self, tree: Path, folder: Path, run: Service) -> None:
+        self.inside = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", INSIDE, str(tree)]
+        self.beside = own_folder(folder.with_name(f"{folder.name}.run"), "mysql")
+        server = [*self.inside, "mysqld", "--no-defaults", "--user=mysql", "--secure-file-priv=NULL"]
+        server.append(f"--datadir={folder}")
+        if not any(folder.iterdir()):
+            command.run([*server, "--initialize-insecure"], timeout=600)
+        ways = [f"--socket={self.beside}/s", f"--pid-file={self.beside}/pid", "--mysqlx=OFF"]
+        port = free_port()
+        run.start([*server, *ways, "--bind-address=127.0.0.1", f"--port={port}"], self.beside)
+        wait_for_port(port, self.beside)
+
+    def ask(self, sql: str) -> list[str]:
+        words = ["mysql", "--no-defaults", "-N", "-B", "-u", "root", f"--socket={self.beside}/s", "-e", sql]
+        return command.run([*self.inside, *words], timeout=600).text.split()
+
+
+def said(lines: list[str]) -> None:
+    assert lines == []
+
+
+@pytest.mark.full
+def test_mysql_under_load_is_carried_as_of_one_moment_with_all_that_it_had_acknowledged(
+    paths: Paths, unstable: Path
+) -> None:
+    name = "mysql of mysql.service"
+    folder = own_folder(paths.root / "var/lib/mysql", "mysql")
+    with service("mysql.service", "root") as run:
+        server = Mysql(unstable, folder, run)
+        server.ask("CREATE DATABASE house; CREATE TABLE house.meter (n INT PRIMARY KEY); CREATE USER anna")
+        assert not [each for each in mariadb.inspect(Context(paths)) if str(folder) in each.directories]
+        with writing(lambda number: said(server.ask(f"INSERT INTO house.meter VALUES ({number})"))) as writer:
+            for count in range(2):
+                before = writer.acknowledged
+                frozen = copied(paths)
+                writer.wait_for(writer.acknowledged + 20)
+                assert [error for error in frozen.failed if name in error.sentence] == []
+                assert of(frozen, name)[1] == 0.0
+                assert [cover.path for cover in frozen.covers] == ["var/lib/mysql"]
+                place = promoted(paths, frozen.covers[0], f"mysql-{count}")
+                with service("mysql.service", "root") as other:
+                    started = Mysql(unstable, place, other)
+                    written, highest = map(int, started.ask("SELECT COUNT(*), MAX(n) FROM house.meter"))
+                    assert started.ask("SELECT User FROM mysql.user WHERE User = 'anna'") == ["anna"]
+                    assert started.ask("CHECK TABLE house.meter")[-1] == "OK"
+                assert written == highest + 1
+                assert before <= written <= writer.acknowledged + 1
+        assert not run.is_still()
+    # stopped, it is none of MariaDB's either, and is copied as its files lie
+    assert copied(paths).failed == []
+    assert not [each for each in mariadb.inspect(Context(paths)) if str(folder) in each.directories]

@@ -70,7 +70,7 @@ def test_the_files_of_a_live_database_are_never_carried() -> None:
 
 def test_a_profile_matches_by_package_path_or_unit(tmp_path: Path) -> None:
     (tmp_path / "etc/postgresql").mkdir(parents=True)
-    found = matching(PROFILES.values(), frozenset({"samba"}), frozenset({"mysqld.service"}), tmp_path)
+    found = matching(PROFILES.values(), frozenset({"samba"}), frozenset({"mariadb.service"}), tmp_path)
     assert [profile.name for profile in found] == ["base", "mariadb", "postgresql", "samba"]
 
 

@@ -17,7 +17,7 @@ from hotsync.system.mounts import Mount
 from hotsync.system.processes import user_of
 
 _SHALLOW = 2
-_WORK_IN_DATA = frozenset(("mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server"))
+_WORK_IN_DATA = frozenset(("mariadbd", "mysqld", "mysql", "postgres", "postmaster", "redis-server", "valkey-server"))
 """Servers that always work from where their files are."""
 _BESIDE = re.compile(
     r"/(?:tmp|run|dev|var/(?:tmp|run|lock))/.*|.*/logs?/.*|.*\.(?:err|out|pid|lock|sock)|.*/(?!\d+\.log)[^/]*\.log"

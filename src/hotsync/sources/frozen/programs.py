@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hotsync.system.processes import everyone
 
 NEVER_DUMPED = frozenset((
     "mongod", "influxd", "clickhouse-serv", "couchdb", "cockroach", "neo4j", "elasticsearch", "opensearch",
-    "rabbitmq",
+    "rabbitmq", "mysql",
 ))  # fmt: skip
 """Database servers that HotSync dumps nowhere (15 letters of each)."""
 SERVERS = NEVER_DUMPED | {"mariadbd", "mysqld", "postgres", "postmaster", "redis-server", "valkey-server", "slapd"}
@@ -29,6 +31,9 @@ _RUN_BY = {
     ),
 }
 """What tells in its command line which server a virtual machine runs."""
+_MYSQL, _DICTIONARY = "mysql", "/mysql.ibd"
+"""MySQL's dictionary (8.0 and newer), which it has open as long as it runs; MariaDB's servers have none, and some are
+called mysqld, too."""
 
 
 def running(proc: Path) -> Iterator[tuple[Path, str, str]]:
@@ -40,6 +45,8 @@ def running(proc: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def _server(folder: Path, program: str) -> str:
+    if program == "mysqld" and _has_open(folder, _DICTIONARY):
+        return _MYSQL
     for told, server in _RUN_BY.get(program, ()):
         try:
             line = b"\0" + (folder / "cmdline").read_bytes()
@@ -48,3 +55,13 @@ def _server(folder: Path, program: str) -> str:
         if told.search(line):
             return server
     return program
+
+
+def _has_open(folder: Path, ending: str) -> bool:
+    """Return whether a process has a file open whose path ends like that."""
+    with suppress(OSError):
+        for number in os.listdir(folder / "fd"):
+            with suppress(OSError):
+                if os.readlink(folder / "fd" / number).endswith(ending):
+                    return True
+    return False

@@ -1,7 +1,8 @@
-"""What kind of server answers: MariaDB, which is dumped, or MySQL (Oracle's, Percona's), which is named and refused.
+"""What kind of server answers: MariaDB, which is dumped, or MySQL (Oracle's, Percona's), whose dumps are others.
 
-MySQL's client and dump program are called the same, know other options, and its accounts are written in other words; no
-package of it is in Debian, so that nothing of a dump could be tried. Its files are never copied as they lie either.
+MySQL's client and dump program are called the same, know other options, and its accounts are written in other words.
+From 8.0 on its files are copied in a pause of its service (frozen/). An older one, or what only calls itself MySQL, is
+named and refused; its files are never copied as they lie.
 """
 
 from __future__ import annotations
@@ -9,18 +10,29 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.sources.mariadb.client import ask, is_mariadb, server_version
 from hotsync.sources.source import Dataset
+from hotsync.system.paths import Paths
 
 _GREETING = re.compile(rb"...\x00\x0a([\x20-\x7e]{1,60})\x00", re.DOTALL)
 """The first packet of a server: its length, number 0, protocol 10, and the version."""
 _SECONDS = 5.0
+_DICTIONARY = "mysql.ibd"
+"""What MySQL's data directory has from 8.0 on, and MariaDB's never."""
+_USUAL = "/var/lib/mysql"
 _HINT = (
     "Have it dumped by a plugin in /etc/hotsync.d (mysqldump --single-transaction --routines --events --triggers "
     "--set-gtid-purged=OFF --all-databases), then: config setprop hotsync DumpedByPlugin {name}"
 )
+
+
+def is_mysql(paths: Paths, dataset: Dataset) -> bool:
+    """Return whether a server, also one that does not run, is MySQL 8.0 or newer: another room has its files."""
+    folders = [Path(folder) for folder in dataset.directories] or [paths.at(_USUAL)]
+    return any((folder / _DICTIONARY).is_file() for folder in folders)
 
 
 def mariadb_version(dataset: Dataset) -> str:

@@ -39,7 +39,7 @@ from hotsync.sources.mariadb.client import (
 from hotsync.sources.mariadb.dump import TRANSIENT, dump_command, dump_options, in_order
 from hotsync.sources.mariadb.files import Files
 from hotsync.sources.mariadb.find import NAME as NAME
-from hotsync.sources.mariadb.kind import mariadb_version
+from hotsync.sources.mariadb.kind import is_mysql, mariadb_version
 from hotsync.sources.mariadb.load import loadable as loadable
 from hotsync.sources.mariadb.load import restore as restore
 from hotsync.sources.proofs import Proof
@@ -71,7 +71,7 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
     found = mariadb_find.inspect_servers(context, collected)
     for sentence in found.strangers:
         context.notice(Notice("source.mariadb.stranger", sentence))
-    return tuple(_with_directories(dataset) for dataset in found.datasets)
+    return tuple(_with_directories(dataset) for dataset in found.datasets if not is_mysql(context.paths, dataset))
 
 
 def _with_directories(dataset: Dataset) -> Dataset:
