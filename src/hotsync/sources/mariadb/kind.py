@@ -20,8 +20,8 @@ from hotsync.system.paths import Paths
 _GREETING = re.compile(rb"...\x00\x0a([\x20-\x7e]{1,60})\x00", re.DOTALL)
 """The first packet of a server: its length, number 0, protocol 10, and the version."""
 _SECONDS = 5.0
-_DICTIONARY = "mysql.ibd"
-"""What MySQL's data directory has from 8.0 on, and MariaDB's never."""
+_DICTIONARY, _ARIA = "mysql.ibd", "aria_log_control"
+"""What MySQL makes in a data directory from 8.0 on and MariaDB never, and what MariaDB makes and MySQL never."""
 _USUAL = "/var/lib/mysql"
 _HINT = (
     "Have it dumped by a plugin in /etc/hotsync.d (mysqldump --single-transaction --routines --events --triggers "
@@ -30,9 +30,12 @@ _HINT = (
 
 
 def is_mysql(paths: Paths, dataset: Dataset) -> bool:
-    """Return whether a server, also one that does not run, is MySQL 8.0 or newer: another room has its files."""
+    """Return whether a server, also one that does not run, is MySQL 8.0 or newer: another room has its files.
+
+    One in whose folder both have worked is asked what it is.
+    """
     folders = [Path(folder) for folder in dataset.directories] or [paths.at(_USUAL)]
-    return any((folder / _DICTIONARY).is_file() for folder in folders)
+    return any((folder / _DICTIONARY).is_file() and not (folder / _ARIA).exists() for folder in folders)
 
 
 def mariadb_version(dataset: Dataset) -> str:
