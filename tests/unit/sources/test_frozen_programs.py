@@ -39,6 +39,27 @@ def test_a_server_is_known_by_its_command_line_where_its_program_says_nothing(
     assert [name for _, name, _ in running(tmp_path)] == [server]
 
 
+@pytest.mark.parametrize(
+    ("program", "opened", "server"),
+    [
+        ("mysqld", ["/var/lib/mysql/ibdata1", "/var/lib/mysql/mysql.ibd"], "mysql"),
+        ("mysqld", ["/var/lib/mysql/ibdata1", "/var/lib/mysql/aria_log_control"], "mysqld"),
+        ("mariadbd", ["/var/lib/mysql/ibdata1"], "mariadbd"),
+        ("cp", ["/var/lib/mysql/mysql.ibd"], "cp"),
+    ],
+)
+def test_mysql_is_known_by_the_dictionary_that_it_has_open(
+    tmp_path: Path, program: str, opened: list[str], server: str
+) -> None:
+    folder = tmp_path / "10"
+    (folder / "fd").mkdir(parents=True)
+    (folder / "comm").write_text(f"{program}\n")
+    (folder / "cgroup").write_text("0::/system.slice/mysql.service\n")
+    for number, path in enumerate(opened):
+        (folder / "fd" / str(number)).symlink_to(path)
+    assert [name for _, name, _ in running(tmp_path)] == [server]
+
+
 def test_a_server_of_hotsyncs_own_is_none(tmp_path: Path) -> None:
     folder = tmp_path / "10"
     folder.mkdir()
