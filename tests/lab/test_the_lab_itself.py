@@ -159,7 +159,8 @@ def test_a_host_runs_a_container_of_its_own(lab: Lab) -> None:
         mount -t overlay overlay -o lowerdir=/,upperdir=/var/lib/c/u,workdir=/var/lib/c/w /var/lib/c/m
         : >/var/lib/c/m/etc/machine-id
         echo auto lo >/var/lib/c/m/etc/network/interfaces
-        systemd-run -q --unit=nested -p Delegate=yes systemd-nspawn -q -D /var/lib/c/m -b --register=no --keep-unit \\
+        systemd-run -q --unit=nested -p Delegate=yes -p TimeoutStopSec=10 \\
+            systemd-nspawn -q -D /var/lib/c/m -b --register=no --keep-unit \\
             --private-network --console=pipe --link-journal=no --machine=nested"""
     )
     inner = "timeout 2 nsenter -t $(pgrep -P $(systemctl show -P MainPID nested)) -a systemctl is-system-running"
