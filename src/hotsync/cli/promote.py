@@ -159,20 +159,26 @@ def promote(
         if network or maps or at or planned or without:
             raise UsageError(reason="--undo takes none of --network, --map, --at, --planned and --without")
         return undo_command(paths, dry_run=dry_run, yes=yes, force=force, as_json=as_json)
-    if planned and (at or force):
+    if planned:
+        _refuse_beside_planned(at, without, force=force)
+    answers = replace(_answers(network, maps, force, at or ""), planned=planned, without=without)
+    return _promote(paths, answers, at or "", dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _refuse_beside_planned(at: str | None, without: tuple[str, ...], *, force: bool) -> None:
+    """Raise UsageError for what does not go with a switchover."""
+    if at or force:
         raise UsageError(
             reason=f"--planned hands over what the MASTER has now, while it is alive: {'--at' if at else '--force'} "
             "belongs to a promotion without it",
             hint="hotsync-promote --planned; or switch the MASTER off, and promote without --planned.",
         )
-    if planned and without:
+    if without:
         raise UsageError(
             reason="--planned loses nothing, and --without leaves something out: they do not go together",
             hint="Mend that database on the MASTER, or drop it there. A switchover that has begun goes on with "
             "hotsync-promote --without, without --planned.",
         )
-    answers = replace(_answers(network, maps, force, at or ""), planned=planned, without=without)
-    return _promote(paths, answers, at or "", dry_run=dry_run, yes=yes, as_json=as_json)
 
 
 def _promote(paths: Paths, answers: Answers, at: str, *, dry_run: bool, yes: bool, as_json: bool) -> int:

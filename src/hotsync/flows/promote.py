@@ -126,7 +126,7 @@ def prospect(paths: Paths, answers: Answers, clock: Clock | None = None, past: P
         if answers.force:
             claimed = replace(claimed, planned=False)  # a person's word instead of the MASTER's
         claimed = _with_answer(parts, claimed, answers)
-        claimed = replace(claimed, without=tuple(dict.fromkeys((*claimed.without, *_left_out(parts, answers)))))
+        claimed = replace(claimed, without=_left_out(parts, answers, claimed.without))
         facts = read_facts(paths, claimed, parts.ground, parts.etc)
         return Prospect(facts, plan_promote(facts), _asked_again(parts, claimed, role, answers), resumed=True)
     refuse(PreflightFacts(role, generation=1, slave_ran=True), force=True)  # the wrong role, before anything is read
@@ -173,13 +173,13 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) ->
     return replace(claimed, network=plan_for(parts, choice, pairs, asked=True).plan)
 
 
-def _left_out(parts: PromotionParts, answers: Answers) -> tuple[str, ...]:
-    """Return what is to be left out; raise UsageError if there is nothing of that name to be loaded."""
+def _left_out(parts: PromotionParts, answers: Answers, before: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return all that is to be left out, with what was said before; raise UsageError if no dump has that name."""
     known = set(names_of(spool_of_tree(parts.paths), parts.ground.master.dumps)) if answers.without else set[str]()
     if unknown := [name for name in answers.without if name not in known]:
         listed = f"There are: {readable(', '.join(sorted(known)))}." if known else "There are none."
         raise UsageError(reason=f"--without: no database is called {readable(', '.join(unknown))}", hint=listed)
-    return tuple(dict.fromkeys(answers.without))
+    return tuple(dict.fromkeys((*before, *answers.without)))
 
 
 def _keep_answer(paths: Paths, seen: Prospect) -> None:

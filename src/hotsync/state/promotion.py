@@ -121,10 +121,10 @@ def set_unplanned(paths: Paths) -> None:
 
 
 def leave_out(paths: Paths, names: Iterable[str]) -> None:
-    """Remember what else is to be left out (see Promotion.without)."""
-    promotion = load_promotion(paths)
-    if promotion is not None and (new := tuple(name for name in names if name not in promotion.without)):
-        save_promotion(paths, replace(promotion, without=(*promotion.without, *new)))
+    """Remember all that is to be left out (see Promotion.without)."""
+    promotion, without = load_promotion(paths), tuple(names)
+    if promotion is not None and promotion.without != without:
+        save_promotion(paths, replace(promotion, without=without))
 
 
 def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]) -> None:

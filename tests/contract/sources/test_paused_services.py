@@ -107,6 +107,18 @@ def writing(write: Callable[[int], None]) -> Iterator[Writer]:
     assert writer.trouble == []
 
 
+def copied_under_load(
+    paths: Paths, writer: Writer, name: str, units: tuple[PausedUnit, ...] = ()
+) -> tuple[int, Frozen]:
+    """Copy while a server works, which it goes on doing; return how much it had acknowledged before, and the copies."""
+    before = writer.acknowledged
+    frozen = copied(paths, units)
+    writer.wait_for(writer.acknowledged + 20)
+    assert [error for error in frozen.failed if name in error.sentence] == []
+    assert of(frozen, name)[1] == 0.0
+    return before, frozen
+
+
 # --- InfluxDB, found by its process -----------------------------------------------------------------------------------
 
 INFLUX = """
@@ -150,11 +162,7 @@ def test_influxdb_under_load_is_carried_as_of_one_moment_with_all_that_it_had_ac
         server.ask("CREATE DATABASE house")
         with writing(server.write) as writer:
             for count in range(2):
-                before = writer.acknowledged
-                frozen = copied(paths)
-                writer.wait_for(writer.acknowledged + 20)
-                assert [error for error in frozen.failed if name in error.sentence] == []
-                assert of(frozen, name)[1] == 0.0
+                before, frozen = copied_under_load(paths, writer, name)
                 assert [cover.path for cover in frozen.covers] == ["var/lib/influxdb"]
                 place = promoted(paths, frozen.covers[0], f"influx-{count}")
                 with service("influxdb.service", "influxdb") as other:
@@ -248,11 +256,7 @@ def test_rabbitmq_under_load_is_carried_as_of_one_moment_with_all_that_it_had_ac
             while b"committed" not in (folder / "rabbit@localhost/LATEST.LOG").read_bytes()[-80:]:
                 CLOCK.sleep(0.1)
             for count in range(2):
-                before = writer.acknowledged
-                frozen = copied(paths, UNITS)
-                writer.wait_for(writer.acknowledged + 20)
-                assert [error for error in frozen.failed if name in error.sentence] == []
-                assert of(frozen, name)[1] == 0.0
+                before, frozen = copied_under_load(paths, writer, name, UNITS)
                 assert [cover.path for cover in frozen.covers] == ["var/lib/rabbitmq/mnesia"]
                 place = promoted(paths, frozen.covers[0], f"rabbit-{count}")
                 with (
@@ -465,11 +469,7 @@ def test_mysql_under_load_is_carried_as_of_one_moment_with_all_that_it_had_ackno
         assert not [each for each in mariadb.inspect(Context(paths)) if str(folder) in each.directories]
         with writing(lambda number: said(server.ask(f"INSERT INTO house.meter VALUES ({number})"))) as writer:
             for count in range(2):
-                before = writer.acknowledged
-                frozen = copied(paths)
-                writer.wait_for(writer.acknowledged + 20)
-                assert [error for error in frozen.failed if name in error.sentence] == []
-                assert of(frozen, name)[1] == 0.0
+                before, frozen = copied_under_load(paths, writer, name)
                 assert [cover.path for cover in frozen.covers] == ["var/lib/mysql"]
                 place = promoted(paths, frozen.covers[0], f"mysql-{count}")
                 with service("mysql.service", "root") as other:

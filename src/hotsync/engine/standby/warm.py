@@ -189,7 +189,8 @@ def _kept(paths: Paths, name: str, server: WarmServer, digests: Mapping[str, str
     holds = dict(server.databases)
 
     def note(database: str, digest: str) -> None:
-        holds[database] = digest
-        note_warm(paths, name, replace(server, databases=dict(holds)))
+        if holds.get(database, "") != digest:  # what nobody knew to be whole need not be written down as half
+            holds[database] = digest
+            note_warm(paths, name, replace(server, databases=dict(holds)))
 
     return Loaded(dict(holds), lambda database: note(database, ""), lambda database: note(database, digests[database]))
