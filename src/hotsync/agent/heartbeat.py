@@ -125,6 +125,16 @@ class Heartbeat:
                 here.limits,
                 heartbeat=False,
             )
+        try:
+            self._greeted(here, link)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    def _greeted(self, here: Here, link: PeerLink) -> None:
+        """Take down what the SLAVE said of itself."""
+        settings = here.settings
         self._here = here
         self._loss_told = None  # it may be another SLAVE, or one that was made anew
         welcome = link.welcome
@@ -142,7 +152,6 @@ class Heartbeat:
             clock_difference=round(welcome.clock - self._around.clock.now(), 3),
             trouble=None,
         )
-        return link
 
     def _pair(self, here: Here, fingerprint: str) -> Peer:
         around, settings = self._around, here.settings

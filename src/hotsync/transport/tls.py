@@ -6,7 +6,9 @@ that a wrong clock is named by a message instead of hiding behind "bad certifica
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import socket
 import ssl
 import time
@@ -14,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hotsync.errors import (
     ConfigError,
@@ -116,6 +119,7 @@ def _make_identity() -> bytes:
 
 def _context(*, server: bool, identity: Identity | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = _Secured
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if not server:
         context.check_hostname = False
@@ -184,14 +188,29 @@ def connect_tls(
     return secured, ssl.DER_cert_to_PEM_cert(shown)
 
 
+class _Secured(ssl.SSLSocket):
+    """A TLS side that closes where its other end turns out to be gone.
+
+    The library asks for the other end while it makes one: of what was reset by then it would leave one open that nobody
+    else can close.
+    """
+
+    def getpeername(self) -> Any:
+        """Return the other end's address; raise ConnectionResetError, and be closed, if there is none any more."""
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
+
+
 def _wrapped(context: ssl.SSLContext, raw: socket.socket, *, server: bool) -> ssl.SSLSocket:
-    """Return the TLS side of a socket; raise ConnectionResetError, with the socket closed, if it was reset already."""
+    """Return the TLS side of a socket; raise OSError, with the socket closed, if it was reset already."""
     try:
-        raw.getpeername()  # the library would take over what was reset, fail, and leave it open
         return context.wrap_socket(raw, server_side=server, do_handshake_on_connect=False)
-    except OSError as error:
+    except OSError:
         raw.close()
-        raise ConnectionResetError(error.errno, error.strerror) from error
+        raise
 
 
 def _handshake(secured: ssl.SSLSocket, timeout: float) -> None:

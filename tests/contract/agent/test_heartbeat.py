@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hotsync.agent.here import Surroundings
 from hotsync.engine.fence import agent as fence_agent
 from hotsync.engine.fence.rehearsal import rehearse
 from hotsync.engine.fence.tiers import fence, say_released
 from hotsync.engine.promotion import roles as engine_roles
 from hotsync.engine.promotion.roles import PromotionRoles
-from hotsync.errors import EpochReleased, ExitCode, StaleEpoch
+from hotsync.errors import ConfigError, EpochReleased, ExitCode, StaleEpoch
 from hotsync.flows.hold import serve_again
 from hotsync.manifest.store import Manifest
 from hotsync.model.fence import Tier
@@ -32,6 +34,7 @@ from hotsync.state.hold import held, load_released
 from hotsync.state.runbook import load_runbook, save_runbook
 from hotsync.state.store import forget_peer, load_role, save_peer, save_role
 from hotsync.system import command
+from hotsync.transport.client import PeerLink
 from hotsync.transport.dial import Callee, hail
 from hotsync.transport.presence import PresenceBook, load_presence
 from tests.contract.agent.pair import MASTER_ADDRESS, PORT, SLAVE_ADDRESS, STRANGER_ADDRESS, Host, Pair, until
@@ -78,6 +81,34 @@ def test_a_slave_says_what_its_replicas_have_applied_only_when_it_is_asked(hosts
         assert link.alive().applied == {}
         assert asked == []
         assert link.alive(asks=True).applied == {"mariadb/default": "77 0-77-5,1-77-2"}
+
+
+def test_settings_that_break_at_the_instant_of_a_connection_leave_none_behind(
+    hosts: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links: list[PeerLink] = []
+    closed: list[PeerLink] = []
+    connect, close, found_at = PeerLink.connect.__func__, PeerLink.close, Surroundings.found_at  # type: ignore[attr-defined]
+
+    def connected(*args: Any, **kwargs: Any) -> PeerLink:
+        links.append(connect(PeerLink, *args, **kwargs))
+        return links[-1]
+
+    def broken_once(around: Surroundings, address: str) -> None:
+        if around.paths == hosts.master.paths and len(links) == 1:
+            raise ConfigError(document="configuration", faults="one")
+        found_at(around, address)
+
+    def closes(link: PeerLink) -> None:
+        closed.append(link)
+        close(link)
+
+    monkeypatch.setattr(PeerLink, "connect", connected)
+    monkeypatch.setattr(PeerLink, "close", closes)
+    monkeypatch.setattr(Surroundings, "found_at", broken_once)
+    hosts.master.start()
+    until(lambda: load_presence(hosts.master.paths).connected, "the next attempt holds")
+    assert closed == links[:1]
 
 
 def test_the_runbook_that_the_slave_made_is_on_the_master_a_moment_later_and_so_is_the_next(hosts: Pair) -> None:
