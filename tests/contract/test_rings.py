@@ -99,13 +99,18 @@ def test_what_is_alone_comes_first_and_every_other_file_has_a_lane_of_its_own() 
     assert ordered == [*lanes.ALONE, "tests/unit/test_a.py", "tests/lab/test_demo.py", "tests/contract/test_b.py"]
 
 
-def test_the_seed_is_printed_and_may_be_given_again(project: Path) -> None:
-    write(project, "tests/unit/test_dice.py", "def test_it(dice) -> None:\n    print('thrown', dice.random())\n")
-    first = checked(project, "-s", "-v")
-    (seed,) = [line.split()[1] for line in first.stdout.splitlines() if line.startswith("seed: ")]
-    second = checked(project, "-s", "-v", f"--hypothesis-seed={seed}")
-    thrown = [[line for line in done.stdout.splitlines() if "thrown" in line] for done in (first, second)]
-    assert thrown[0] == thrown[1] != []
+@pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "two workers"])
+def test_the_seed_is_printed_and_may_be_given_again(project: Path, words: list[str]) -> None:
+    body = (
+        "def test_it(dice) -> None:\n    with open('thrown', 'a') as file:\n        print(dice.random(), file=file)\n"
+    )
+    write(project, "tests/unit/test_dice.py", body)
+    first = checked(project, "-v", *words)
+    (seed,) = {line.split()[1] for line in first.stdout.splitlines() if line.startswith("seed: ")}
+    checked(project, *words, f"--hypothesis-seed={seed}")
+    checked(project, *words)
+    once, again, other = (project / "thrown").read_text().split()
+    assert once == again != other
 
 
 def test_labs_and_full_size_wait_for_their_ring(project: Path) -> None:
@@ -262,3 +267,49 @@ def test_a_test_that_cannot_be_loaded_is_a_failure(project: Path) -> None:
     done = checked(project)
     assert last_line(done) == "0 passed, 1 failed, 0 skipped"
     assert done.returncode == 1
+
+
+ONCE = (
+    "from pathlib import Path\ndef test_it(dice) -> None:\n    file = Path('thrown')\n    thrown = str(dice.random())\n"
+    "    first = not file.exists()\n    file.write_text(thrown if first else file.read_text() + ' ' + thrown)\n"
+    "    assert not first\n"
+)
+
+
+@pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "two workers"])
+def test_a_test_of_real_systems_has_a_second_attempt_with_the_same_dice_that_is_told(
+    project: Path, words: list[str]
+) -> None:
+    write(project, "tests/lab/test_once.py", ONCE)
+    done = checked(project, "--ring=1", *words, ci=True)
+    assert "assert not first" in done.stdout, "the first failure is shown whole"
+    assert "passed only in a second attempt" in done.stdout
+    assert done.stdout.splitlines()[-2].endswith(": tests/lab/test_once.py::test_it")
+    assert last_line(done) == "1 passed, 0 failed, 0 skipped"
+    assert done.returncode == 0
+    first, second = (project / "thrown").read_text().split()
+    assert first == second
+
+
+def test_what_fails_twice_has_failed(project: Path) -> None:
+    write(project, "tests/lab/test_bad.py", "def test_it() -> None:\n    assert False\n")
+    done = checked(project, "--ring=1")
+    assert last_line(done) == "0 passed, 1 failed, 0 skipped"
+    assert done.returncode == 1
+    assert "passed only" not in done.stdout
+
+
+@pytest.mark.parametrize("where", ["unit", "many"])
+def test_what_needs_no_real_system_and_what_fails_in_many_places_has_one_attempt(project: Path, where: str) -> None:
+    for number in range(1 if where == "unit" else 4):
+        text = ONCE.replace("(dice)", "()").replace("dice.random()", "1").replace("'thrown'", f"'thrown{number}'")
+        write(project, f"tests/{'unit' if where == 'unit' else 'lab'}/test_{number}.py", text)
+    done = checked(project, "--ring=1")
+    assert "second attempt" not in done.stdout
+    assert done.returncode == 1
+
+
+def test_the_second_ring_has_one_attempt_too(project: Path) -> None:
+    write(project, "tests/lab/test_once.py", ONCE)
+    commit(project)
+    assert last_line(checked(project, "--ring=2")) == "0 passed, 1 failed, 0 skipped"

@@ -25,6 +25,10 @@ Outcomes = dict[str, str]
 
 TABLE = "docs/second-ring.md"
 RECORD = "build/ring2.json"
+REAL = ("tests/lab/", "tests/contract/")
+"""Folders of tests with real systems."""
+MOST_AGAIN = 3
+"""How many failures may be chance."""
 _SELECTING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise")
 """Options of pytest (their names inside) that leave tests out."""
 
@@ -55,6 +59,17 @@ def merge(earlier: str | None, now: str) -> str:
     """Given what a test's earlier phase and this one came to, return what the test came to."""
     order = ("passed", "skipped", "failed")
     return now if earlier is None else max(earlier, now, key=order.index)
+
+
+def worth_again(outcomes: Outcomes) -> list[str]:
+    """Given what became of the first ring, return what is tried a second time: a few tests of real systems.
+
+    They wait for machines, servers and disks, which a busy machine keeps waiting longer than anybody thought. What
+    needs none of that fails for a reason, and so does what fails in many places.
+    """
+    failed = sorted(name for name, outcome in outcomes.items() if outcome == "failed")
+    real = all(name.startswith(REAL) and "::" in name for name in failed)
+    return failed if real and len(failed) <= MOST_AGAIN else []
 
 
 def part_of(nodeid: str) -> str:
@@ -220,9 +235,10 @@ class Recorder:
                 self.save()
 
     def pytest_sessionfinish(self) -> None:
-        """Leave the counts for script/test, and in a second ring whether it was whole."""
+        """Leave what became of each test for script/test, and in a second ring whether it was whole."""
         if target := os.environ.get("HOTSYNC_COUNTS"):
-            Path(target).write_text(json.dumps(Counter(self.outcomes.values())))
+            seed = int(self.config.getoption("--hypothesis-seed"))
+            Path(target).write_text(json.dumps({"seed": seed, "outcomes": self.outcomes}))
         if self.second:
             self.save(self.whole())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import hypothesis
 import pytest
@@ -18,11 +19,19 @@ hypothesis.settings.register_profile(FULL, deadline=None, max_examples=2000, pri
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Throw the seed unless one is given, and choose the profile of hypothesis."""
+    if hasattr(config, "workerinput"):  # it has the command line, not what was thrown for the whole run
+        config.option.hypothesis_seed = config.workerinput["hotsync_seed"]
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
     if config.getoption("--hypothesis-profile") is None:
         full = config.getoption("--ring") == 2
         hypothesis.settings.load_profile(FULL if full else "ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist the seed of the run."""
+    node.workerinput["hotsync_seed"] = str(seed_of(node.config))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
