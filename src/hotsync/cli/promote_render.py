@@ -26,7 +26,8 @@ from hotsync.model.report import Check, Verdict
 from hotsync.model.switchover import masters_part
 from hotsync.model.undo import Undo
 from hotsync.report.runbook import COMPLETE, only_a_person
-from hotsync.state.promotion import load_promotion
+from hotsync.state.promotion import claimed_promotion
+from hotsync.state.store import load_role
 from hotsync.state.undo import kept_folder
 from hotsync.system.paths import Paths
 
@@ -161,9 +162,10 @@ def show_step(event: dict[str, Any]) -> None:
 def show_outcome(paths: Paths, ended: Ended, promotion: Promotion | None = None, undone: Undo | None = None) -> None:
     """Print the report: measured times, verdicts, what only a person can check, and the one sentence.
 
-    Without a `promotion`, of the one that this server is in. Of one that was `undone` nothing is left to be checked.
+    Without a `promotion`, of the one that this server has claimed: what ended before its claim has none, whatever an
+    earlier promotion has left. Of one that was `undone` nothing is left to be checked.
     """
-    promotion = promotion or load_promotion(paths)
+    promotion = promotion or claimed_promotion(paths, load_role(paths))
     if promotion is not None and promotion.records:
         _show_report(paths, promotion, undone=undone is not None)
     if ended.error:
@@ -184,7 +186,7 @@ def outcome_document(
     paths: Paths, ended: Ended, promotion: Promotion | None = None, undone: Undo | None = None
 ) -> dict[str, object]:
     """Return the report as `--json` prints it."""
-    promotion = promotion or load_promotion(paths)
+    promotion = promotion or claimed_promotion(paths, load_role(paths))
     document: dict[str, object] = {"schema": 1, "exit_code": ended.exit_code, "sentence": ended.sentence}
     if ended.error:
         document["error"] = ended.error

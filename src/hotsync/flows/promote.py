@@ -309,7 +309,8 @@ def _carry_out(
     paths: Paths, seen: Prospect, progress: Progress, clock: Clock, say: Say, claim_until: float | None = None
 ) -> None:
     parts = promotion_host.build(paths, clock, claim_until, say)
-    execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record), progress)
+    epoch = seen.promotion.epoch
+    execute(seen.plan, parts.host, clock, lambda record: document.add_record(paths, record, epoch), progress)
 
 
 def outcome_of(paths: Paths) -> Outcome:

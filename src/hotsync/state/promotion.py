@@ -69,9 +69,11 @@ def has_productions_etc(paths: Paths, promotion: Promotion) -> bool:
     return bool(promotion.etc_inode) and inode(paths.at("/etc")) == promotion.etc_inode
 
 
-def add_record(paths: Paths, record: StepRecord) -> None:
-    """Add the outcome of a step to the journal; nothing happens while there is no document."""
-    if promotion := load_promotion(paths):
+def add_record(paths: Paths, record: StepRecord, epoch: int) -> None:
+    """Add the outcome of a step to the journal of the promotion to this epoch; nothing happens while it has no
+    document: the one of an earlier promotion lies there until the claim."""
+    promotion = load_promotion(paths)
+    if promotion is not None and promotion.epoch == epoch:
         save_promotion(paths, replace(promotion, records=(*promotion.records, record)))
 
 

@@ -93,7 +93,7 @@ class Promoted(Stage):
         self.files().mark_live()
         self.go_on()
         record = StepRecord("services.start:1", "start", "services", time.time(), time.time(), Outcome.DONE)
-        document.add_record(self.paths, record)
+        document.add_record(self.paths, record, self.promotion.epoch)
 
     def begin(self) -> None:
         since = served_since(self.promotion)

@@ -274,6 +274,7 @@ def places(tmp_path: Path) -> Paths:
     save_loss(paths.loss_told, TOLD)
     seen = {"schema": 1, "last_seen": BEGAN, "clock_difference": 5.0}
     (paths.state / "last-seen.json").write_text(json.dumps(seen))
+    save_role(paths, RoleRecord(Role.SLAVE, 2, claim=PROMOTION.epoch))
     return paths
 
 
@@ -364,6 +365,26 @@ def test_the_report_is_shown_again_whenever_it_is_asked_for(places: Paths) -> No
     assert "Only a person can check:" in shown.output
     document = json.loads(CliRunner().invoke(promote, ["--report", "--json"], standalone_mode=False).output)
     assert [step["key"] for step in document["steps"]] == ["claim"]
+
+
+@pytest.mark.parametrize("record", [RoleRecord(Role.SLAVE, 5), RoleRecord(Role.SLAVE, 5, claim=6)])
+def test_one_that_ends_before_its_claim_shows_nothing_of_an_earlier_promotion(
+    places: Paths, record: RoleRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a round trip: what was done and checked then said MASTER and green above the error."""
+    done = StepRecord("role.master", "become MASTER at epoch 3", Phase.ROLE.value, BEGAN, BEGAN + 1, Outcome.DONE)
+    green = Check("imap", "people reach their mail", Verdict.GREEN)
+    save_promotion(places, replace(PROMOTION, records=(done,), checks=(green,), finished_at=BEGAN + 9))
+    save_role(places, record)
+    refused = Refused(reason="the MASTER did not hand over")
+    ended = Ended(3, refused.sentence, refused.to_json())
+    show_outcome(places, ended)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "the MASTER did not hand over" in shown.err
+    assert set(outcome_document(places, ended)) == {"schema", "exit_code", "sentence", "error"}
+    # asked for it is still there
+    assert "become MASTER at epoch 3" in CliRunner().invoke(promote, ["--report"], standalone_mode=False).output
 
 
 NEWEST = "cd" * 32
@@ -457,6 +478,7 @@ def test_the_report_says_how_the_old_master_was_fenced(tmp_path: Path, capsys: p
     fences = (FenceResult(Tier.AGENT, False, "nobody is there"), FenceResult(Tier.COMMAND, True, "0"))
     made = Promotion(3, 7, "d", BEGAN, BEGAN, BEGAN, NetworkPlan(), (), records=(done,), fences=fences)
     save_promotion(paths, made)
+    save_role(paths, RoleRecord(Role.MASTER, 3))
     ended = Ended(0, "done", None)
     assert outcome_document(paths, ended)["fences"] == [
         {"tier": "agent", "reached": False, "detail": "nobody is there"},
