@@ -14,6 +14,8 @@ from hotsync.engine.standby.streaming import set_up, tend_all
 from hotsync.errors import HotSyncError, Refused
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.state import store
+from hotsync.state.promotion import claimed_promotion
+from hotsync.state.returned import Returned, save_returned
 from hotsync.state.settings import read_settings
 from hotsync.system import lock
 from hotsync.system.clock import Clock, SystemClock
@@ -39,6 +41,8 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
         record = plan_role(settings, store.load_role(here.paths), store.load_peer(here.paths), here.clock.now())
         if record != store.load_role(here.paths):
             store.save_role_and_flag(here.paths, record)
+        if settings.enabled:
+            _let_standby_address_go(here, settings.slave_host, record, say)
         if switched := yum_plugin.follow(here.paths, record.role):
             say(switched)
         changed = write_intervals(here.paths, settings)
@@ -60,6 +64,21 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
             for sentence in here.tend_streams(here.paths, 0):
                 say(f"{sentence}.")
         say(describe(settings, record))
+
+
+def _let_standby_address_go(
+    here: Surroundings, slave_host: str, record: RoleRecord, say: Callable[[str], None]
+) -> None:
+    """Where a person says that the SLAVE is at the address that this MASTER had as SLAVE, let it go.
+
+    The SLAVE tells it itself when it comes back; one that found no MASTER then tells it nobody any more.
+    """
+    promotion = claimed_promotion(here.paths, record) if record.role is Role.MASTER else None
+    if promotion is None or not promotion.finished_at:
+        return  # until then the settings may still be those of the server whose place it takes
+    if slave_host in {address.address for address in promotion.network.standby}:
+        save_returned(here.paths, Returned(slave_host, here.clock.now()))
+        say(f"{slave_host} is the SLAVE's: this server lets it go (systemctl status hotsync-returned).")
 
 
 def _set_up(here: Surroundings, say: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,7 @@ from hotsync.errors import (
 )
 from hotsync.flows.rejoin import Rejoined, prospect, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
+from hotsync.flows.save import Surroundings, save
 from hotsync.flows.sync import COMMAND
 from hotsync.flows.undo import read_facts
 from hotsync.manifest.changeset_file import read_changes
@@ -634,6 +635,49 @@ def test_a_master_that_is_nowhere_does_not_keep_it_from_finishing(apart: Servers
     done = rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
     assert "SlaveHost 10.77.0.2" in done.rejoin.notes[0]
     assert load_role(apart.old.paths).role is Role.SLAVE
+
+
+def test_a_master_that_heard_nothing_lets_the_address_go_once_the_settings_name_the_slave_there(
+    apart: Servers,
+) -> None:
+    """It was off while the old one came back: its files had the standby address for ever, and nobody told it."""
+    paths = apart.new.paths
+    etc = paths.at("/etc")
+    (etc / "network").mkdir(parents=True, exist_ok=True)
+    (etc / "network/interfaces").write_text(INTERFACES)
+    for path, text in ifupdown.standby(etc, [STANDBY], {}).items():
+        (etc / path).write_text(text)
+    host = apart.host()
+    tell = host.tell_master
+
+    def after_a_power_cut_there() -> None:
+        apart.new.stop()
+        tell()
+
+    host.tell_master = after_a_power_cut_there  # type: ignore[method-assign]
+    done = rejoin_as_slave(apart.old.paths, apart.old.clock, apart.said.append, None, host)
+    (note,) = done.rejoin.notes
+    assert "Until then it has that address, too" in note
+    given_up: list[Address] = []
+
+    def put_into_force(around: Surroundings, say: Callable[[str], None]) -> None:
+        save(replace(around, units=NoUnits(), tend_streams=lambda *_: []), say)
+
+    # what the note says
+    assert f"config setprop hotsync SlaveHost {STANDBY.address}" in note
+    apart.new.set("hotsync", SlaveHost=STANDBY.address)
+    put_into_force(Surroundings(paths), apart.said.append)
+    assert f"{STANDBY.address} is the SLAVE's" in " ".join(apart.said)
+    # what hotsync-returned.service does then, with a save of its own
+    assert take_back(Machine(paths, given_up.extend, put_into_force), apart.said.append)
+    assert given_up == [STANDBY]
+    assert (etc / "network/interfaces").read_text() == INTERFACES
+    assert load_returned(paths) is None
+    put_into_force(Surroundings(paths), apart.said.append)
+    assert load_returned(paths) is None
+    assert apart.new.here.settings.slave_host == STANDBY.address
+    assert apart.new.here.peer is not None
+    assert apart.new.here.peer.address == STANDBY.address
 
 
 def test_while_somebody_keeps_its_address_neither_its_files_nor_its_role_change(apart: Servers) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,12 @@ from hotsync.config.schema import Settings
 from hotsync.errors import ConfigError, Refused, SourceError
 from hotsync.flows.save import Surroundings, plan_role, save
 from hotsync.model.identity import Peer, Role, RoleRecord
+from hotsync.model.network.values import Address
+from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
+from hotsync.state.promotion import save_promotion
+from hotsync.state.returned import Returned, load_returned
 from hotsync.system.paths import Paths
 from tests.support.system_log import KeptLog
 
@@ -246,6 +251,32 @@ def test_the_role_of_a_paired_server_is_refused_with_the_way_that_changes_it(
     assert f"config setprop hotsync role {role.value}" in caught.value.hint
     assert server.files() == before
     assert server.units.arranged == []
+
+
+@pytest.mark.parametrize(
+    ("role", "changed", "given_up"),
+    [
+        (RoleRecord(Role.MASTER, 3), {}, True),
+        (RoleRecord(Role.MASTER, 3), {"status": "disabled"}, False),
+        (RoleRecord(Role.MASTER, 3), {"SlaveHost": "10.77.0.9"}, False),
+        (RoleRecord(Role.MASTER, 4), {}, False),
+        (RoleRecord(Role.SLAVE, 3), {"role": "slave", "MasterHost": "10.77.0.1"}, False),
+    ],
+)
+def test_a_promoted_master_gives_its_standby_address_up_once_the_slave_is_said_to_be_there(
+    server: Server, role: RoleRecord, changed: dict[str, str], given_up: bool
+) -> None:
+    set_up_master(server)
+    server.set("hotsync", **changed)
+    store.save_role(server.paths, role)
+    plan = NetworkPlan(standby=(Address("eth0", "10.77.0.2", 24),))
+    promotion = Promotion(3, 7, "d", 1.0, 1.0, 1.0, plan, ())
+    save_promotion(server.paths, promotion)
+    server.save()
+    assert load_returned(server.paths) is None  # while it is unfinished, the settings may be the other server's
+    save_promotion(server.paths, replace(promotion, finished_at=2.0))
+    server.save()
+    assert load_returned(server.paths) == (Returned("10.77.0.2", 1000.0) if given_up else None)
 
 
 def test_the_replica_and_what_was_collected_are_never_touched(server: Server) -> None:

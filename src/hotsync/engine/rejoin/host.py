@@ -198,7 +198,7 @@ class RejoinHost:
         except PeerUnreachable:
             if self._network.holders(rejoin.own):
                 raise  # it lives, and has the address still
-            self._note_that_nobody_heard(address)
+            self._note_that_nobody_heard(rejoin, address)
         except PeerRefused as error:
             raise PeerRefused(
                 reason=f"{error.facts.get('reason')} (this server's data lies in its replica already)",
@@ -207,12 +207,17 @@ class RejoinHost:
             ) from error
         self._network.wait_until_free(rejoin.own)
 
-    def _note_that_nobody_heard(self, address: str) -> None:
+    def _note_that_nobody_heard(self, rejoin: Rejoin, address: str) -> None:
+        kept = address in {each.address for each in rejoin.terms.standby}
         note = (
             f"The MASTER answered nowhere, and nobody has {address}: when it is there, "
             f"`config setprop hotsync SlaveHost {address}` and `signal-event nethserver-hotsync-save` on it."
         )
-        document.add_note(self.paths, note)
+        clash = (
+            " Until then it has that address, too, as soon as it starts: do this at its console, or by an address of "
+            "production's."
+        )
+        document.add_note(self.paths, note + clash if kept else note)
 
     @property
     def _network(self) -> Network:
