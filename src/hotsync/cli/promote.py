@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
 
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.following import only_shown
 from hotsync.cli.promote_ask import ages_shown, agreed, checked, left_by_another
 from hotsync.cli.promote_render import (
     outcome_document,
@@ -257,16 +257,8 @@ def _show_prospect(paths: Paths, seen: Prospect, as_json: bool, past: Past | Non
 
 
 def _follow(paths: Paths, as_json: bool) -> int:
-    clock = SystemClock()
-
-    def show(event: dict[str, Any]) -> None:
-        show_step(event)
-
-    try:
-        ended = unit.follow(paths, show, clock)
-    except KeyboardInterrupt:
-        say(_GOES_ON, err=True)
-        raise
+    with only_shown(_GOES_ON):
+        ended = unit.follow(paths, show_step, SystemClock())
     if as_json:
         print_json(outcome_document(paths, ended))
     else:

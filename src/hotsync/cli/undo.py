@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
 
 import click
 
+from hotsync.cli.following import only_shown
 from hotsync.cli.promote_render import show_step
 from hotsync.cli.promote_render import table_of as table
 from hotsync.cli.render import age, local, print_json, say, size
@@ -22,16 +22,20 @@ from hotsync.state.undo import kept_folder, load_undo
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 
+_STARTED = (
+    "It runs in a unit of its own: Ctrl-C or a lost terminal does not stop it. hotsync-promote --undo shows it again,"
+    " and goes on with it where it was cut off."
+)
+_GOING_ON = "An undo of this server's promotion is going on. It is shown from its beginning; Ctrl-C does not stop it."
+_GOES_ON = "Only the showing ends here: the undo goes on. hotsync-promote --undo shows it again."
+
 
 def undo_command(paths: Paths, *, dry_run: bool, yes: bool, force: bool, as_json: bool) -> int:
     """Show, ask, start the unit and follow it; return the exit code."""
     clock = SystemClock()
     running = unit.is_running()
-    if running and not unit.is_for_undo(paths):
-        raise Refused(
-            reason="a promotion of this server is going on",
-            hint="`hotsync-promote` shows it. Wait until it ends, or stop it: systemctl stop hotsync-promote",
-        )
+    if running:
+        unit.refuse_if_for_other(paths, undo=True)
     if as_json and not (yes or dry_run or running):
         raise UsageError(
             reason="--json shows no plan, and nobody should agree to what was not shown",
@@ -52,17 +56,15 @@ def undo_command(paths: Paths, *, dry_run: bool, yes: bool, force: bool, as_json
         if not yes:
             _confirm()
         unit.start(paths, Answers(force=force, undo=True))
-    ended = unit.follow(paths, _show_event, clock)
+    say(_GOING_ON if running else _STARTED, err=True)
+    with only_shown(_GOES_ON):
+        ended = unit.follow(paths, show_step, clock)
     undo = load_undo(paths)
     if as_json:
         print_json(_outcome_document(ended, undo))
     else:
         _show_outcome(paths, ended, undo)
     return ended.exit_code
-
-
-def _show_event(event: dict[str, Any]) -> None:
-    show_step(event)
 
 
 def _confirm() -> None:

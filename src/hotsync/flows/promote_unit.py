@@ -65,9 +65,24 @@ def is_for_undo(paths: Paths) -> bool:
     return asked_for(paths).undo or is_undoing(paths)
 
 
+def refuse_if_for_other(paths: Paths, *, undo: bool) -> None:
+    """Raise Refused if what runs is the promotion while an `undo` is wished, or the other way round."""
+    undoes = is_for_undo(paths)
+    if undoes == undo:
+        return
+    what, shows = (
+        ("a promotion of this server is being undone", "hotsync-promote --undo")
+        if undoes
+        else ("a promotion of this server is going on", "hotsync-promote")
+    )
+    raise Refused(
+        reason=what, hint=f"`{shows}` shows it. Wait until it ends, or stop it: systemctl stop hotsync-promote"
+    )
+
+
 def start(paths: Paths, answers: Answers) -> None:
-    """Start the unit with these answers, unless somebody else did meanwhile; raise CommandFailed if it cannot be
-    started."""
+    """Start the unit with these answers, unless somebody else did meanwhile; raise Refused if that was for the
+    opposite, CommandFailed if it cannot be started."""
     paths.run.mkdir(parents=True, exist_ok=True)
     network = int(answers.network) if answers.network else 0
     document = {
@@ -83,6 +98,7 @@ def start(paths: Paths, answers: Answers) -> None:
     }
     with lock.held(paths.run / "promote-start.lock", "start of the promotion", wait=True):
         if is_running():
+            refuse_if_for_other(paths, undo=answers.undo)
             return
         files.write_atomic(request_path(paths), json.dumps(document).encode(), mode=0o600)
         events_path(paths).unlink(missing_ok=True)  # of an earlier one; the unit makes its own

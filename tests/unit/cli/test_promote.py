@@ -189,6 +189,29 @@ def test_who_stops_looking_is_told_that_the_promotion_goes_on(monkeypatch: pytes
     assert "the promotion goes on. hotsync-promote shows it again" in left.output
 
 
+def test_who_stops_looking_at_an_undo_is_told_that_it_goes_on_in_its_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Ended:
+        raise KeyboardInterrupt
+
+    paths = Paths(tmp_path)
+    paths.run.mkdir(parents=True)
+    running = [True]
+    monkeypatch.setattr(unit, "is_running", lambda: running[0])
+    monkeypatch.setattr(unit, "follow", interrupted)
+    monkeypatch.setattr(unit, "start", lambda *_: None)
+    monkeypatch.setattr("hotsync.cli.undo.flow.prospect", lambda *_: None)
+    monkeypatch.setattr("hotsync.cli.undo._show", lambda *_: None)
+    unit.request_path(paths).write_text('{"undo": true}')
+    for words, said in ((["--undo"], "is going on"), (["--undo", "--yes"], "It runs in a unit of its own")):
+        left = CliRunner().invoke(promote, words, standalone_mode=False)
+        assert isinstance(left.exception, click.Abort | KeyboardInterrupt)
+        assert said in left.stderr
+        assert "the undo goes on. hotsync-promote --undo shows it again" in left.stderr
+        running[0] = False
+
+
 def test_an_older_generation_cannot_be_asked_for_while_a_promotion_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unit, "is_running", lambda: True)
     error = run("--at", "41", "--yes")
@@ -545,5 +568,5 @@ def test_the_report_of_an_undo_says_where_what_was_written_is(tmp_path: Path, mo
     assert shown.return_value == 1
     assert "written.txt" in shown.output
     assert "something" in shown.output
-    document = json.loads(CliRunner().invoke(promote, ["--json"], standalone_mode=False).output)
+    document = json.loads(CliRunner().invoke(promote, ["--json"], standalone_mode=False).stdout)
     assert (document["released"], document["written"]["databases"]) == (True, ["mariadb/default"])

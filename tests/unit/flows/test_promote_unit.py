@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotsync.errors import Busy, ExitCode, NotHandedOver, StepFailed
+from hotsync.errors import Busy, ExitCode, NotHandedOver, Refused, StepFailed
 from hotsync.flows import promote, promote_unit, undo
 from hotsync.flows.promote_answers import Answers
 from hotsync.flows.unit_events import Ended
@@ -74,6 +74,21 @@ def test_a_second_start_leaves_request_and_events_of_the_first_alone(
     assert promote_unit.events_path(paths).read_text() == json.dumps(STEP) + "\n"
     assert json.loads(promote_unit.request_path(paths).read_text())["network"] == 1
     assert sum(argv[1] == "start" for argv in started) == 1
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_who_answers_while_the_opposite_was_begun_by_somebody_else_does_not_follow_that(
+    undo: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody at the question of --undo was shown a promotion, and left with 0 and "This server is MASTER now"."""
+    paths = Paths(tmp_path)
+    started: list[list[str]] = []
+    monkeypatch.setattr(promote_unit, "is_running", lambda: ["systemctl", "start", promote_unit.UNIT] in started)
+    monkeypatch.setattr(command, "run", lambda argv, **_: started.append(argv))
+    promote_unit.start(paths, Answers(undo=not undo))
+    with pytest.raises(Refused, match="is going on" if undo else "is being undone"):
+        promote_unit.start(paths, Answers(undo=undo))
+    assert promote_unit.asked_for(paths).undo is not undo
 
 
 def test_what_was_said_to_be_left_out_reaches_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
