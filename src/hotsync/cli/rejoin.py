@@ -9,16 +9,22 @@ from pathlib import Path
 import click
 
 from hotsync.cli.door import GuardedCommand
+from hotsync.cli.following import only_shown
 from hotsync.cli.render import age, say
 from hotsync.cli.words import Folder
-from hotsync.errors import ExitCode, Refused, UsageError
+from hotsync.errors import Busy, ExitCode, Refused, UsageError
 from hotsync.flows.hold import may_rejoin_as_master, rejoin_as_master
-from hotsync.flows.rejoin import Prospect, prospect, rejoin_as_slave
+from hotsync.flows.rejoin import Prospect, Rejoined, prospect, rejoin_as_slave
+from hotsync.flows.rejoin_follow import follow, going_on, refuse_if_going_on, refuse_other_vault
 from hotsync.model.readable import readable
 from hotsync.model.rejoin import Way
 from hotsync.system import log, paths
 from hotsync.system.clock import Clock, SystemClock
+from hotsync.system.lock import Owner
 from hotsync.system.paths import Paths
+
+_GOING_ON = "A rejoin of this server is going on. It is shown from its beginning; Ctrl-C ends only the showing."
+_GOES_ON = "Only the showing ends here: the rejoin goes on. hotsync rejoin shows it again."
 
 
 @click.command("rejoin", cls=GuardedCommand)
@@ -39,7 +45,8 @@ def rejoin_command(as_master: bool, vault: Path | None, yes: bool, force: bool) 
     It becomes the SLAVE of the server that took its place. What it had and that one never received goes to a vault
     first: files, mails and databases, with a list; nothing of it flows into what is served now. Then its data becomes
     the replica by renaming, it takes the standby address, and is sent what differs, not everything. Run it again if it
-    was cut: it goes on where it stopped, also with another --vault, as long as the vault is not whole.
+    was cut: it goes on where it stopped, also with another --vault, as long as the vault is not whole. While it runs,
+    another call shows it.
 
     With --as-master it takes its addresses and starts production again, at an epoch above the other server's, which
     holds itself when it comes back. Data of the other server stays there. It asks before whether anybody has these
@@ -61,6 +68,8 @@ def rejoin_command(as_master: bool, vault: Path | None, yes: bool, force: bool) 
 
 
 def _as_slave(places: Paths, clock: Clock, vault: Path | None, *, yes: bool) -> int:
+    if (running := going_on(places)) is not None:
+        return _look_on(places, clock, running, vault)
     seen = prospect(places, clock, vault)
     if not yes:
         _show(seen, clock)
@@ -68,7 +77,26 @@ def _as_slave(places: Paths, clock: Clock, vault: Path | None, *, yes: bool) -> 
             raise Refused(reason="it was not confirmed", hint="Nothing was changed.")
     # the network changes on the way: a terminal that is lost must not end it
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    done = rejoin_as_slave(places, clock, say, vault)
+    try:
+        done = rejoin_as_slave(places, clock, say, vault)
+    except Busy:
+        # somebody else said yes before
+        if (running := going_on(places)) is None:
+            raise
+        return _look_on(places, clock, running, vault)
+    return _show_done(done)
+
+
+def _look_on(places: Paths, clock: Clock, running: Owner, vault: Path | None) -> int:
+    """Show the rejoin that another call does, to its end."""
+    refuse_other_vault(places, vault)
+    say(_GOING_ON)
+    with only_shown(_GOES_ON):
+        done = follow(places, running, clock, say)
+    return _show_done(done)
+
+
+def _show_done(done: Rejoined) -> int:
     if done.vault is not None:
         say(done.vault.sentence)
         say(f"The vault: {done.rejoin.vault} (LIST.txt says what is in it, and how it comes back).")
@@ -98,6 +126,7 @@ def _show(seen: Prospect, clock: Clock) -> None:
 
 
 def _as_master(places: Paths, clock: Clock, *, yes: bool, force: bool) -> int:
+    refuse_if_going_on(places)
     seen = may_rejoin_as_master(places, clock, force=force)
     hold = seen.hold
     for sign in seen.signs:

@@ -23,6 +23,7 @@ from hotsync.state.hold import held
 from hotsync.state.rejoin import unfinished_rejoin
 from hotsync.state.settings import read_settings
 from hotsync.state.store import load_peer, load_role
+from hotsync.system import lock
 from hotsync.system.paths import Paths
 
 
@@ -82,6 +83,8 @@ def _unfinished(paths: Paths, record: RoleRecord) -> _Waits:
     hold = held(paths)
     if undo_sentence(paths):
         return _Waits("the undo of a promotion is not finished", "hotsync-promote --undo: it goes on.")
+    if lock.owner(paths.rejoin_lock) is not None:
+        return _Waits("it is coming back as SLAVE", "hotsync rejoin: it shows how far that is.", passes=True)
     if _is_coming_back(paths):
         return _Waits("it is coming back as SLAVE, and that is not finished", "hotsync rejoin: it goes on.")
     if hold is not None:

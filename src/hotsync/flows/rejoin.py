@@ -42,6 +42,7 @@ from hotsync.system import lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
+REJOIN = "rejoin of this server"
 Say = Callable[[str], None]
 
 
@@ -177,17 +178,22 @@ def _may_rejoin(paths: Paths) -> Hold:
     return hold
 
 
+def step_line(step: StepFor[Rejoining], number: int, count: int) -> str:
+    """Return how a step that begins is shown."""
+    return f"[{number}/{count}] {step.title}"
+
+
 def rejoin_as_slave(
     paths: Paths, clock: Clock, say: Say, vault: Path | None, host: Rejoining | None = None
 ) -> Rejoined:
     """Become the SLAVE of the server that took this one's place, or go on with that; raise Refused, Busy, PeerError or
     StepFailed. Cut anywhere, the same command does the rest."""
-    with lock.held(paths.sync_lock, "run of HotSync"):
+    with lock.held(paths.rejoin_lock, REJOIN), lock.held(paths.sync_lock, "run of HotSync"):
         seen = prospect(paths, clock, vault)
         _move_vault(paths, seen.rejoin)
 
         def tell(step: StepFor[Rejoining], number: int, count: int) -> None:
-            say(f"[{number}/{count}] {step.title}")
+            say(step_line(step, number, count))
 
         real = host or RejoinHost(paths, clock, after_hold=lambda: end_of_hold(paths))
         execute(seen.plan, real, clock, lambda record: document.add_record(paths, record), tell)

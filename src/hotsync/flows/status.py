@@ -89,6 +89,7 @@ def read_status(paths: Paths, clock: Clock, units: Units | None = None) -> Statu
         fences=tried(lambda: known_fences(paths), ()) if is_slave else (),
         handover=None if handover is None or not handover.is_going_on else handover,
         rejoin=tried(lambda: load_rejoin(paths), None),
+        rejoining=lock.owner(paths.rejoin_lock) is not None,
         undoing=undo_sentence(paths),
         boot_hold=load_boot_hold(paths, role.claim),
         voiceless=role.role is Role.MASTER and has_no_way(settings, role.role),

@@ -33,8 +33,9 @@ class Status:
     MASTER, what it found last that nothing protects; `loss`: what a promotion now would lose, by the MASTER's clock;
     `watching`: on a MASTER, who finds that out runs; `hold`: it was superseded, and holds itself; `drills`: on a SLAVE,
     how its drills went, oldest first; `fences`: what came of each fence when it was tried last; `handover`: it hands
-    over, or goes back from that; `rejoin`: the last time that it came back as SLAVE; `undoing`: what is said of an undo
-    that is not finished; `boot_hold`: a promotion is not finished, and this boot took none of production's addresses.
+    over, or goes back from that; `rejoin`: the last time that it came back as SLAVE; `rejoining`: it does now;
+    `undoing`: what is said of an undo that is not finished; `boot_hold`: a promotion is not finished, and this boot
+    took none of production's addresses.
     """
 
     host: str
@@ -63,6 +64,7 @@ class Status:
     fences: tuple[Rehearsed, ...] = ()
     handover: HandOver | None = None
     rejoin: Rejoin | None = None
+    rejoining: bool = False
     undoing: str = ""
     boot_hold: BootHold | None = None
 

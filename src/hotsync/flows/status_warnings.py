@@ -50,7 +50,9 @@ def _of_role(status: Status) -> Iterator[str]:
         )
     if status.hold is None and status.handover is not None:
         yield handover.sentence_of(status.handover)
-    if status.rejoin is not None and not status.rejoin.finished_at:
+    if status.rejoining:
+        yield "It is coming back as SLAVE now: hotsync rejoin shows how far it is."
+    elif status.rejoin is not None and not status.rejoin.finished_at:
         yield "It is coming back as SLAVE, and that is not finished: run hotsync rejoin, it goes on."
     elif status.hold is not None:
         yield f"{sentence_of(status.hold)} {hint_of(status.hold)}"

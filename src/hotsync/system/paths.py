@@ -256,6 +256,11 @@ class Paths:
         return self.run / "run.lock"
 
     @property
+    def rejoin_lock(self) -> Path:
+        """Held by the `hotsync rejoin` that makes this server the SLAVE: another call shows what that one does."""
+        return self.run / "rejoin.lock"
+
+    @property
     def replica_lock(self) -> Path:
         """Held by whoever changes or reads the replica as a whole."""
         return self.run / "replica.lock"

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hotsync.agent.daemon import open_store
 from hotsync.backends.network import ifupdown
 from hotsync.changes.detect import detect
+from hotsync.cli.rejoin import rejoin_command
 from hotsync.engine.rejoin.files import forget_attempt
 from hotsync.engine.rejoin.host import RejoinHost
 from hotsync.engine.sync.select import build_selection
@@ -38,6 +41,7 @@ from hotsync.errors import (
 from hotsync.flows.rejoin import Rejoined, prospect, rejoin_as_slave
 from hotsync.flows.returned import Machine, take_back
 from hotsync.flows.save import Surroundings, save
+from hotsync.flows.status import read_status
 from hotsync.flows.sync import COMMAND
 from hotsync.flows.undo import read_facts
 from hotsync.manifest.changeset_file import read_changes
@@ -47,6 +51,7 @@ from hotsync.model.hold import Hold
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.rejoin import Rejoin
 from hotsync.model.selection import Selection
 from hotsync.model.undo import Undo
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
@@ -61,6 +66,7 @@ from hotsync.state.runs import Runs
 from hotsync.state.store import load_role, save_role, set_production
 from hotsync.state.undo import save_undo
 from hotsync.system import command
+from hotsync.system.paths import Paths
 from tests.contract.agent.pair import MASTER_ADDRESS, SLAVE_ADDRESS, Host, Pair, two_hosts
 from tests.support import master_child
 from tests.support.dying import Cut
@@ -710,6 +716,44 @@ def test_a_rejoin_that_was_cut_goes_on_where_it_stopped(apart: Servers) -> None:
     assert done.rejoin.vault == begun.vault
     assert replace(done.rejoin, records=(), finished_at=0.0) == replace(begun, records=())
     assert load_role(apart.old.paths).role is Role.SLAVE
+
+
+def test_a_second_call_shows_the_one_that_is_going_on_and_ends_with_it(
+    apart: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told how many steps were left, asked, and ended with "another run is running"."""
+    paths, host = apart.old.paths, apart.host()
+    reached, seen = threading.Event(), threading.Event()
+    keep = host.keep_files
+
+    def wait() -> None:
+        reached.set()
+        assert seen.wait(30)
+        keep()
+
+    host.keep_files = wait  # type: ignore[method-assign]
+    monkeypatch.setenv("HOTSYNC_ROOT", str(paths.root))
+    monkeypatch.setattr("hotsync.cli.rejoin.log.set_up", lambda _: None)
+    first = threading.Thread(
+        target=rejoin_as_slave, args=(paths, apart.old.clock, apart.said.append, None, host), daemon=True
+    )
+    first.start()
+    assert reached.wait(30)
+    assert read_status(paths, apart.old.clock).rejoining
+    look = document.load_rejoin
+
+    def looked(_: Paths) -> Rejoin | None:
+        seen.set()
+        return look(paths)
+
+    monkeypatch.setattr(document, "load_rejoin", looked)
+    second = CliRunner().invoke(rejoin_command, [], standalone_mode=False)
+    first.join(30)
+    assert (second.exception, second.return_value) == (None, 0)
+    shown = [line.partition("] ")[2] for line in second.stdout.splitlines() if line.startswith("[")]
+    assert shown == [line.partition("] ")[2] for line in apart.said]
+    assert f"at {STANDBY}" in second.stdout
+    assert load_role(paths).role is Role.SLAVE
 
 
 def test_once_the_old_master_moves_its_data_the_new_one_cannot_undo_its_promotion_any_more(apart: Servers) -> None:

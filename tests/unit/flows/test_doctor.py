@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,10 +21,19 @@ from hotsync.state.handover import save_handover
 from hotsync.state.hold import save_hold
 from hotsync.state.rejoin import save_rejoin
 from hotsync.state.undo import save_undo
+from hotsync.system import lock
 from hotsync.system.paths import Paths
 
 MASTER = RoleRecord(Role.MASTER, 3)
 REJOIN = Rejoin(Terms(4, 7, "d" * 64), 1.0, "/vault", ())
+running = ExitStack()
+"""What goes on while a test looks."""
+
+
+@pytest.fixture(autouse=True)
+def _end() -> Iterator[None]:
+    with running:
+        yield
 
 
 def held(paths: Paths) -> None:
@@ -43,6 +53,11 @@ def coming_back(paths: Paths) -> None:
     save_rejoin(paths, REJOIN)
 
 
+def coming_back_now(paths: Paths) -> None:
+    coming_back(paths)
+    running.enter_context(lock.held(paths.rejoin_lock, "rejoin of this server"))
+
+
 def handing_over(paths: Paths) -> None:
     paths.run.mkdir(parents=True)
     save_handover(paths, HandOver(Stage.STOPPING, 3, 1.0))
@@ -55,6 +70,7 @@ def handing_over(paths: Paths) -> None:
         (claimed, "a promotion to epoch 4 is not finished", "hotsync-promote: it goes on", Verdict.RED),
         (undoing, "the undo of a promotion is not finished", "hotsync-promote --undo", Verdict.RED),
         (coming_back, "it is coming back as SLAVE", "hotsync rejoin", Verdict.RED),
+        (coming_back_now, "it is coming back as SLAVE", "shows how far", Verdict.AMBER),
         (handing_over, "A switchover goes on", "journalctl -u hotsync-handover", Verdict.AMBER),
     ],
 )
@@ -95,4 +111,4 @@ def test_a_server_that_waits_says_what_for_and_not_to_start_a_timer(
     assert words in first.detail
     assert hint in first.hint
     assert "timer" not in {check.name for check in others}
-    assert asked == [Role.SLAVE if arrange in (held, coming_back) else store.load_role(paths).role]
+    assert asked == [Role.SLAVE if arrange in (held, coming_back, coming_back_now) else store.load_role(paths).role]

@@ -135,6 +135,13 @@ def test_a_rejoin_that_was_cut_is_told_in_place_of_the_hold() -> None:
     assert "HELD" in told(replace(MASTER, hold=Hold(3, NOW), rejoin=replace(rejoin, finished_at=NOW)))
 
 
+def test_a_rejoin_that_runs_is_not_called_unfinished() -> None:
+    rejoin = Rejoin(Terms(3, 7, "d" * 64), NOW, "/var/lib/hotsync/vault/x", ())
+    shown = told(replace(MASTER, hold=Hold(3, NOW), rejoin=rejoin, rejoining=True))
+    assert "It is coming back as SLAVE now: hotsync rejoin shows how far it is." in shown
+    assert "not finished" not in shown
+
+
 def test_a_master_that_hands_over_says_that_production_is_stopped() -> None:
     handover = HandOver(Stage.READY, 1, 1.0)
     (said,) = (line for line in warnings_of(replace(GOOD, handover=handover)) if "switchover" in line)
