@@ -73,6 +73,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr(engine, "load_identity", lambda _: None)
     monkeypatch.setattr(engine, "leads_here", lambda _: False)
     monkeypatch.setattr(engine, "called", lambda _: (frozenset({"203.0.113.5"}), 2222))
+    monkeypatch.setattr(engine, "is_own", lambda _: False)
     monkeypatch.setattr(switched_off, "is_own", lambda _: False)
     monkeypatch.setattr(switched_off, "signs_of_life", lambda *_: ())
     return paths
@@ -169,10 +170,13 @@ def test_a_promotion_that_goes_on_and_has_the_masters_address_does_not_switch_it
     ran: list[object] = []
     monkeypatch.setattr(engine, "_knock", lambda *_: False)
     monkeypatch.setattr(engine, "leads_here", lambda _: True)
+    monkeypatch.setattr(engine, "is_own", lambda address: address == PEER.address)
     monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", lambda *argv, **_: ran.append(argv))
     engine.fence(paths, TickingClock())
     agent, ssh = results(paths)
-    assert agent.detail.startswith("192.0.2.10 port 273 does not answer")
+    assert agent.detail == (
+        "fe80::1%eth0 port 273 does not answer: nobody is there, and 192.0.2.10 is this server's own address by now"
+    )
     assert not ssh.reached
     assert "192.0.2.10 is this server itself now" in ssh.detail
     assert ran == []
