@@ -238,6 +238,35 @@ def test_the_network_comes_back_though_hotsync_was_killed_in_the_middle(paths: P
         assert not put_back(paths)
 
 
+@pytest.mark.parametrize("probe", ["", "10.77.0.254"])
+def test_a_network_that_the_timer_has_put_back_meanwhile_is_not_called_proven(paths: Paths, probe: str) -> None:
+    """Who answers then does so in the old one; and what the change did after that is put back, too."""
+    timer = Calls()
+    with neighbour("10.77.0.254/24"):
+        command.run(["ip", "route", "add", "default", "via", "10.77.0.254"])
+        was = state_now()
+        rollback = Rollback(paths, SystemClock(), 30, probe, timer)
+        before = rollback.arm(())
+        assert before is not None
+        assert put_back(paths)
+        live.add(replace(MASTER, interface="eth7"))
+        with pytest.raises(NetworkSilent, match=r"10\.77\.0\.254.* after 50 seconds"):
+            rollback.prove(before, (), ())
+        assert state_now() == was
+
+
+def test_one_that_the_timer_puts_back_while_somebody_answers_is_not_called_proven(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with neighbour("10.77.0.254/24"):
+        rollback = Rollback(paths, SystemClock(), 30, "10.77.0.254", Calls())
+        before = rollback.arm(())
+        assert before is not None
+        monkeypatch.setattr(Rollback, "_answers", lambda *_: put_back(paths))
+        with pytest.raises(NetworkSilent):
+            rollback.prove(before, (), ())
+
+
 def test_bridges_are_made_and_taken_down_again(paths: Paths) -> None:
     del paths
     for number in (1, 2, 3):
