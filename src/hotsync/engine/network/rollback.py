@@ -196,6 +196,12 @@ def load_before(paths: Paths) -> Before | None:
     return None
 
 
+def is_unproven(paths: Paths) -> bool:
+    """Return whether the network was changed, and neither who answers nor a person has said that it may stay: a process
+    was killed in between."""
+    return load_before(paths) is not None and not confirmed_path(paths).exists()
+
+
 def _alone(paths: Paths) -> AbstractContextManager[None]:
     return lock.held(paths.run / "network-back.lock", "rollback of the network", wait=True)
 
