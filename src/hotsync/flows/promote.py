@@ -164,7 +164,7 @@ def _with_answer(parts: PromotionParts, claimed: Promotion, answers: Answers) ->
     if choice is None or (choice is claimed.network.choice and pairs in ((), claimed.network.pairs)):
         return claimed
     if not choice.takes_addresses:
-        return replace(claimed, network=NetworkPlan(choice))
+        return replace(claimed, network=NetworkPlan(choice, not_taken=claimed.network.of_production))
     if parts.etc.is_exchanged(claimed):
         raise NotPromotable(
             reason="the network that was chosen before is part of /etc already",

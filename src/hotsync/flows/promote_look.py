@@ -86,14 +86,15 @@ def packages_missing(paths: Paths) -> tuple[str, ...]:
 def life_of_master(paths: Paths, ground: Ground, network: NetworkPlan) -> Callable[[], tuple[str, ...]]:
     """Ask what of the MASTER answers, from now on; what is returned waits for that, and says it in words.
 
-    Silence takes its time, in which other things can be read.
+    Production's addresses are asked also where this server does not take them: those of the pairing may be of a cable
+    of its own, which is out. Silence takes its time, in which other things can be read.
     """
     settings, _ = read_settings(paths)
     peer = store.load_peer(paths)
     address = peer.address if peer else settings.master_host
     ports = ports_of(ground.checks.values())
     pool = ThreadPoolExecutor(max_workers=1)
-    asking = pool.submit(signs_of_life, address, settings.slave_port, network.addresses, ports)
+    asking = pool.submit(signs_of_life, address, settings.slave_port, network.of_production, ports)
     pool.shutdown(wait=False)
     return asking.result
 

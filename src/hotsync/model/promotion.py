@@ -67,13 +67,14 @@ class ExchangeUnit:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """The addresses that production has, and the standby ones that this server keeps beside them.
+    """The addresses of production that this server takes, and the standby ones that it keeps beside them.
 
     `cards` are the MASTER's hardware addresses with the names of their interfaces: its files may say either. `pairs`
     say which card of this server takes the place of which of the MASTER's; `leases` are addresses that were lent to it
     (by its own names), `servers` the name servers it had. Where `system` is said the files are written anew, for that
     system; `own_system`: it is another one than the MASTER's, so this server's own goes on running. `own_names` are
     hardware addresses and names of this server's cards that only its own files call so.
+    `not_taken` are production's addresses where this server keeps its own network: the MASTER serves there, if it does.
     """
 
     choice: NetworkChoice = NetworkChoice.MASTERS
@@ -88,6 +89,12 @@ class NetworkPlan:
     leases: tuple[Address, ...] = ()
     servers: tuple[str, ...] = ()
     own_names: tuple[tuple[str, str], ...] = ()
+    not_taken: tuple[Address, ...] = ()
+
+    @property
+    def of_production(self) -> tuple[Address, ...]:
+        """Return the addresses at which the MASTER serves, whether this server takes them or not."""
+        return self.addresses or self.not_taken
 
     @property
     def keeps_own_files(self) -> bool:

@@ -33,7 +33,9 @@ def plan_network(
     if they cannot.
     """
     if not choice.takes_addresses:
-        return NetworkPlan(NetworkChoice.KEEP, told.host_name)  # /etc/hostname and /etc/hosts are the MASTER's anyway
+        masters = plan_network(NetworkChoice.MASTERS, state, told, own)
+        # /etc/hostname and /etc/hosts are the MASTER's anyway
+        return NetworkPlan(NetworkChoice.KEEP, told.host_name, not_taken=masters.addresses)
     cards = tuple((card.mac.lower(), card.name) for card in told.interfaces if is_card(card))
     leases: tuple[Address, ...] = ()
     if state is not None:

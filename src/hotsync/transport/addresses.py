@@ -33,15 +33,28 @@ def is_link_local(address: str) -> bool:
     return parsed.version == 6 and parsed.is_link_local
 
 
+class _Route(BaseModel):
+    type: str = ""
+
+
+_ROUTES = TypeAdapter(list[_Route])
+
+
 def is_own(address: str) -> bool:
-    """Given an address in its one form, return whether it is this host's: what is sent there would come from there."""
+    """Given an address, with the interface towards it if it has a scope, return whether it is this host's own.
+
+    The kernel's routes are asked. The source of what is sent there does not say it: of several addresses in one network
+    the first is the source, also of what is sent to the others. Raise CommandFailed where nobody can say it.
+    """
+    bare, _, interface = address.partition("%")
     try:
-        parsed = ipaddress.ip_address(address)
-        with socket.socket(socket.AF_INET if parsed.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))  # asks the kernel for a route, and sends nothing
-            return parsed.is_loopback or plain_address(str(probe.getsockname()[0])) == address
-    except (ValueError, OSError):
+        if ipaddress.ip_address(bare).is_loopback:
+            return True
+    except ValueError:
         return False
+    towards = ["oif", interface] if interface else []  # two wires may have the same link-local address
+    told = command.run(["ip", "-j", "route", "get", bare, *towards], timeout=10, ok=range(256))
+    return told.returncode == 0 and any(route.type == "local" for route in _ROUTES.validate_json(told.text or "[]"))
 
 
 def addresses_of(host: str) -> frozenset[str]:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from hotsync.agent import receive
 from hotsync.agent.daemon import Daemon
 from hotsync.agent.here import Applied, Here, Surroundings
 from hotsync.agent.store import OpenStore
+from hotsync.engine.fence import tiers
 from hotsync.errors import HotSyncError, ReplicaError
 from hotsync.model.changeset import EMPTY_DIGEST, chain_digest
 from hotsync.model.generation import DatasetPoint, Generation
@@ -361,6 +363,8 @@ class Pair:
 def two_hosts(tmp_path: Path, *, start: bool = True) -> Iterator[Pair]:
     with ExitStack() as stack:
         stack.enter_context(own_network())
+        # one kernel has the addresses of both, and would call each of them its own
+        stack.enter_context(mock.patch.object(tiers, "is_own", return_value=False))
         master = Host(tmp_path / "master", Role.MASTER, MASTER_ADDRESS)
         slave = Host(tmp_path / "slave", Role.SLAVE, SLAVE_ADDRESS)
         stack.callback(shutil.rmtree, tmp_path / "slave", ignore_errors=True)

@@ -13,17 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends import production_units
 from hotsync.backends.network import addresses as live
 from hotsync.backends.network import live_links
 from hotsync.backends.network.snapshot import read_before, restore
 from hotsync.engine.network import recovery
 from hotsync.engine.network.rollback import Rollback, before_path, confirmed_path, load_before, put_back
+from hotsync.engine.promotion import host as promotion_host
+from hotsync.engine.promotion.facts import read_facts
 from hotsync.engine.promotion.network import PromotionNetwork
 from hotsync.errors import ConfigError, NetworkSilent
+from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.network.links import Bridge
 from hotsync.model.network.values import Address, Interface, NetworkState
 from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
+from hotsync.planning.promote import plan_promote
+from hotsync.state import promotion as document
+from hotsync.state import store
 from hotsync.state.configdb import configuration, ensure_records
+from hotsync.steps.network import TAKE
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -236,6 +244,85 @@ def test_the_network_comes_back_though_hotsync_was_killed_in_the_middle(paths: P
             os.sched_yield()
         assert state_now() == was
         assert not put_back(paths)
+
+
+def plan_now(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what a call of hotsync-promote would do now, by the keys of its steps."""
+    for what in ("active_units", "known_units"):
+        monkeypatch.setattr(production_units, what, lambda *_: frozenset())
+    parts = promotion_host.build(paths)
+    return [step.key for step in plan_promote(read_facts(paths, PROMOTION, parts.ground, parts.etc))]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_addresses_that_were_taken_and_not_proven_are_proven_by_the_next_call_before_data_moves(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    """Killed in between: until the timer comes they are up, on cards that may be the wrong ones."""
+    paths.at("/etc").mkdir()
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, claim=1))
+    document.save_promotion(paths, PROMOTION)
+    with neighbour("10.77.0.254/24") as other:
+        command.run(["ip", "route", "add", "default", "via", "10.77.0.254"])
+        was = state_now()
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(paths.root)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert set(live.read_addresses()) == {MASTER, STANDBY}
+        plan = plan_now(paths, monkeypatch)
+        assert plan.index(TAKE) < plan.index("files.live")
+        notes = list[str]()
+        taking = network(paths, Rollback(paths, SystemClock(), 30 if answers else 1, timer=Calls()), notes)
+        if answers:
+            taking.take_addresses()
+            assert set(live.read_addresses()) == {MASTER, STANDBY}
+            assert TAKE not in plan_now(paths, monkeypatch)
+        else:
+            command.run(["nsenter", "-t", str(other.pid), "-n", "ip", "link", "set", "far7", "arp", "off"])
+            command.run(["nsenter", "-t", str(other.pid), "-n", "ip", "address", "flush", "dev", "far7"])
+            with pytest.raises(NetworkSilent):
+                taking.take_addresses()
+            assert state_now() == was  # from before the first call
+        assert notes == []
+
+
+def test_a_person_who_has_said_that_the_server_is_reached_is_not_asked_again(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.at("/etc").mkdir()
+    store.save_role(paths, RoleRecord(Role.SLAVE, 0, claim=1))
+    with neighbour("10.77.0.254/24"):
+        subprocess.run([sys.executable, "-c", KILLED, str(paths.root)], check=False)
+        confirmed_path(paths).touch()
+        assert TAKE not in plan_now(paths, monkeypatch)
+
+
+@pytest.mark.parametrize("probe", ["", "10.77.0.254"])
+def test_a_network_that_the_timer_has_put_back_meanwhile_is_not_called_proven(paths: Paths, probe: str) -> None:
+    """Who answers then does so in the old one; and what the change did after that is put back, too."""
+    timer = Calls()
+    with neighbour("10.77.0.254/24"):
+        command.run(["ip", "route", "add", "default", "via", "10.77.0.254"])
+        was = state_now()
+        rollback = Rollback(paths, SystemClock(), 30, probe, timer)
+        before = rollback.arm(())
+        assert before is not None
+        assert put_back(paths)
+        live.add(replace(MASTER, interface="eth7"))
+        with pytest.raises(NetworkSilent, match=r"10\.77\.0\.254.* after 50 seconds"):
+            rollback.prove(before, (), ())
+        assert state_now() == was
+
+
+def test_one_that_the_timer_puts_back_while_somebody_answers_is_not_called_proven(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with neighbour("10.77.0.254/24"):
+        rollback = Rollback(paths, SystemClock(), 30, "10.77.0.254", Calls())
+        before = rollback.arm(())
+        assert before is not None
+        monkeypatch.setattr(Rollback, "_answers", lambda *_: put_back(paths))
+        with pytest.raises(NetworkSilent):
+            rollback.prove(before, (), ())
 
 
 def test_bridges_are_made_and_taken_down_again(paths: Paths) -> None:

@@ -150,7 +150,7 @@ def test_a_promotion_that_goes_on_may_keep_its_own_network_after_all(tmp_path: P
     assert promote._with_answer(parts, PROMOTION, Answers()) is PROMOTION
     assert promote._with_answer(parts, PROMOTION, Answers(NetworkChoice.MASTERS)) is PROMOTION
     kept = promote._with_answer(parts, PROMOTION, Answers(NetworkChoice.KEEP))
-    assert kept.network == NetworkPlan(NetworkChoice.KEEP)
+    assert kept.network == NetworkPlan(NetworkChoice.KEEP, not_taken=(MASTER,))  # where the old MASTER is looked for
     seen = SimpleNamespace(promotion=kept, facts=SimpleNamespace(etc_exchanged=True))
     promote._keep_answer(paths, cast("promote.Prospect", seen))
     noted = document.load_promotion(paths)

@@ -16,9 +16,11 @@ from hotsync.engine.one_master.silence import internet_answers, signs_of_life
 from hotsync.engine.promotion.ground import Ground
 from hotsync.flows import promote_look
 from hotsync.flows.promote_look import life_of_master
+from hotsync.model.facts import AddressFact, InterfaceFact, NetworkFacts
 from hotsync.model.identity import Peer
 from hotsync.model.network.values import Address
-from hotsync.model.promotion import NetworkPlan
+from hotsync.model.promotion import NetworkChoice, NetworkPlan
+from hotsync.planning.addresses import plan_network
 from hotsync.state import store
 from hotsync.system import command
 from hotsync.system.paths import Paths
@@ -77,6 +79,23 @@ def test_the_master_is_asked_while_other_things_are_read(tmp_path: Path, monkeyp
     assert asked.wait(timeout=60)
     have_read.set()
     assert alive() == ("192.0.2.10 answers",)
+
+
+@pytest.mark.parametrize("card", ["eth7", "eth0"])
+def test_a_master_that_is_known_by_a_cable_that_is_out_and_serves_on_is_not_silent(tmp_path: Path, card: str) -> None:
+    """Also where this server is to keep its own network, and has no card of the name that the MASTER's has."""
+    paths = Paths(tmp_path)
+    paths.state.mkdir(parents=True)
+    store.save_peer(paths, Peer("master", "198.51.100.1", "f" * 64, ""))
+    told = NetworkFacts(
+        "master", (InterfaceFact(card, "02:00:00:00:00:01", addresses=(AddressFact("192.0.2.1", 24),)),)
+    )
+    plan = plan_network(NetworkChoice.KEEP, None, told, ())
+    ground = cast("Ground", SimpleNamespace(checks={}))
+    with own_network(), other_computer("192.0.2.1/24", ours=("192.0.2.2/24",)) as master:
+        assert "192.0.2.1 refuses connections to port 273, so it is on" in life_of_master(paths, ground, plan)()
+        master.falls_silent()
+        assert life_of_master(paths, ground, plan)() == ()
 
 
 def test_a_master_that_answers_nothing_but_its_neighbours_is_not_silent() -> None:

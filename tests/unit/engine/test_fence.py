@@ -18,7 +18,7 @@ from hotsync.model.facts import AddressFact, InterfaceFact, MasterFacts, Network
 from hotsync.model.fence import FenceResult, Tier, sentence_of, tiers_left
 from hotsync.model.identity import Peer, Role, RoleRecord
 from hotsync.model.network.values import Address
-from hotsync.model.promotion import NetworkPlan, Promotion
+from hotsync.model.promotion import NetworkChoice, NetworkPlan, Promotion
 from hotsync.state import promotion as document
 from hotsync.state import store
 from hotsync.state.facts import render_facts
@@ -73,6 +73,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr(engine, "load_identity", lambda _: None)
     monkeypatch.setattr(engine, "leads_here", lambda _: False)
     monkeypatch.setattr(engine, "called", lambda _: (frozenset({"203.0.113.5"}), 2222))
+    monkeypatch.setattr(engine, "is_own", lambda _: False)
     monkeypatch.setattr(switched_off, "is_own", lambda _: False)
     monkeypatch.setattr(switched_off, "signs_of_life", lambda *_: ())
     return paths
@@ -169,10 +170,13 @@ def test_a_promotion_that_goes_on_and_has_the_masters_address_does_not_switch_it
     ran: list[object] = []
     monkeypatch.setattr(engine, "_knock", lambda *_: False)
     monkeypatch.setattr(engine, "leads_here", lambda _: True)
+    monkeypatch.setattr(engine, "is_own", lambda address: address == PEER.address)
     monkeypatch.setattr("hotsync.engine.fence.tiers.command.run", lambda *argv, **_: ran.append(argv))
     engine.fence(paths, TickingClock())
     agent, ssh = results(paths)
-    assert agent.detail.startswith("192.0.2.10 port 273 does not answer")
+    assert agent.detail == (
+        "fe80::1%eth0 port 273 does not answer: nobody is there, and 192.0.2.10 is this server's own address by now"
+    )
     assert not ssh.reached
     assert "192.0.2.10 is this server itself now" in ssh.detail
     assert ran == []
@@ -267,6 +271,24 @@ def test_who_has_stopped_is_asked_where_it_was_called_if_that_is_its_own_address
         ("192.0.2.10", [], {2222}),
         ("fe80::1%eth0", [], set()),
     ]
+
+
+def test_who_has_stopped_is_asked_at_productions_addresses_also_where_none_of_them_is_taken(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MASTER may be known here by the address of a cable of its own, which is out."""
+    asked: list[list[str]] = []
+
+    def look(_: str, __: int, master: tuple[Address, ...], ___: set[int]) -> tuple[str, ...]:
+        asked.append([each.address for each in master])
+        return ()
+
+    monkeypatch.setattr(switched_off, "signs_of_life", look)
+    promotion = document.load_promotion(paths)
+    assert promotion is not None
+    kept = NetworkPlan(NetworkChoice.KEEP, not_taken=(Address("eth0", "203.0.113.5", 24),))
+    switched_off.asking(paths, PEER, replace(promotion, network=kept))()
+    assert asked == [["203.0.113.5"]]
 
 
 def test_one_that_answers_nonsense_is_not_counted_as_reached(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,7 @@ class World:
             patch.setattr(real, "load_identity", lambda _: None)
             for module in (known, real, engine):
                 patch.setattr(module, "read_settings", lambda _: (self.settings, ()))
+            patch.setattr(real, "is_own", lambda _: False)
             patch.setattr(real, "_knock", lambda *_: not isinstance(self.trouble, PeerUnreachable))
             patch.setattr(real, "hail", self.hail)
             patch.setattr(ssh, "look", self.look)

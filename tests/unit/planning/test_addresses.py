@@ -83,6 +83,15 @@ def test_where_the_network_is_kept_only_the_name_is_the_masters() -> None:
     assert (plan.choice, plan.addresses, plan.standby, plan.host_name) == (NetworkChoice.KEEP, (), (), "master")
 
 
+@pytest.mark.parametrize(
+    "state", [None, NetworkState((Interface("eth0", addresses=(Address("eth0", "10.77.0.1", 24),)),))]
+)
+def test_where_the_network_is_kept_it_is_known_all_the_same_where_the_master_serves(state: NetworkState | None) -> None:
+    kept, taken = (plan_network(choice, state, TOLD, OWN) for choice in (NetworkChoice.KEEP, NetworkChoice.MASTERS))
+    assert kept.of_production == taken.of_production == taken.addresses
+    assert taken.addresses
+
+
 def test_the_hardware_addresses_of_the_masters_cards_are_told_with_their_names() -> None:
     plan = plan_network(NetworkChoice.MASTERS, None, TOLD, OWN)
     assert plan.cards == (("02:00", "eth0"), ("02:01", "eth1"))

@@ -39,7 +39,10 @@ def asking(paths: Paths, peer: Peer, promotion: Promotion, further: Iterable[str
     settings, _ = read_settings(paths)
     ground = Ground(paths)
     its = {fact.address for each in ground.master.network.interfaces for fact in each.addresses}
-    addresses = (*promotion.network.addresses, *(Address("", each, 0) for each in sorted(its.intersection(further))))
+    addresses = (
+        *promotion.network.of_production,
+        *(Address("", each, 0) for each in sorted(its.intersection(further))),
+    )
     ports = {port} if port else set[int]()
     with suppress(HotSyncError):  # of services whose profiles cannot be read nothing is asked
         ports |= ports_of(ground.checks.values())

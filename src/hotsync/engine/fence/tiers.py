@@ -27,7 +27,7 @@ from hotsync.state.settings import read_settings
 from hotsync.system import command
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
-from hotsync.transport.addresses import addresses_of, is_own
+from hotsync.transport.addresses import addresses_of, is_own, plain_address
 from hotsync.transport.client import hail
 from hotsync.transport.dial import Callee, Ours
 from hotsync.transport.handover_call import HandOverCall
@@ -91,7 +91,7 @@ def _agent(paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: in
     def find() -> tuple[Callee, ...]:
         if there := callees(paths, epoch):
             return there
-        raise PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
+        raise _nobody(peer, settings.slave_port)
 
     with closing(HandOverCall(find, settings.slave_port, clock, ANSWER_SECONDS, settings.clock_skew_seconds)) as line:
         return watch_it_leave(line, clock, epoch)
@@ -117,13 +117,24 @@ def call(
     paths: Paths, clock: Clock, settings: Settings, peer: Peer, epoch: int, released: int = 0
 ) -> tuple[str, Welcome]:
     """Present this server to the MASTER where it answers; return where it heard first, and what it answered."""
-    last: HotSyncError = PeerUnreachable(address=peer.address, port=settings.slave_port, reason="nobody is there")
+    last: HotSyncError | None = None
     for callee in callees(paths, epoch, released):
         try:
             return callee.address, hail(callee, clock, ANSWER_SECONDS)
         except HotSyncError as error:
             last = error
-    raise last
+    raise last or _nobody(peer, settings.slave_port)
+
+
+def _nobody(peer: Peer, port: int) -> PeerUnreachable:
+    """Return that the MASTER answers nowhere: where it was asked, and where it could not be, since that is here by
+    now."""
+    if not is_own(peer.address):
+        return PeerUnreachable(address=peer.address, port=port, reason="nobody is there")
+    here = f"{peer.address} is this server's own address by now"
+    if not peer.link_local:
+        return PeerUnreachable(address="The MASTER", port=port, reason=f"it was not asked, {here}")
+    return PeerUnreachable(address=peer.link_local, port=port, reason=f"nobody is there, and {here}")
 
 
 def callees(paths: Paths, epoch: int, released: int = 0) -> tuple[Callee, ...]:
@@ -151,7 +162,7 @@ def _knock(address: str, port: int) -> bool:
     """Return whether somebody answers there, within a moment: a dead MASTER must not cost the promotion its time."""
     with suppress(OSError), socket.create_connection((address, port), timeout=KNOCK_SECONDS) as sock:
         # a promotion that goes on may have the MASTER's address already: that is ourselves
-        return bool(sock.getsockname()[0] != sock.getpeername()[0])
+        return not is_own(address if "%" in address else plain_address(str(sock.getpeername()[0])))
     return False
 
 

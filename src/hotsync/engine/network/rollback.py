@@ -11,7 +11,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,22 +123,25 @@ class Rollback:
         change stand.
 
         Who is in a network that was taken must answer on the wire that has it now: cards that changed places would be
-        noticed by nobody else. Raise NetworkSilent, with the network as it was before, if nobody does in time.
+        noticed by nobody else. Raise NetworkSilent, with the network as it was before, if nobody does in time, or the
+        timer came first.
         """
         # the routers of all networks may have the same link-local address: that one answers shows nothing
         asked, here = tuple(each for each in gateways if not each.is_link_local), tuple(taken)
+        there = (each.address for each in before.neighbours)
+        who = self.probe or ", ".join(dict.fromkeys(each.address for each in (*there, *asked)))
         if self.probe or before.neighbours:
             end = self.clock.monotonic() + self.seconds
             while not (confirmed_path(self.paths).exists() or self._answers(before, asked, here)):
                 if self.clock.monotonic() >= end:
                     put_back(self.paths)
                     self.timer.stop()
-                    there = (each.address for each in before.neighbours)
-                    who = self.probe or ", ".join(dict.fromkeys(each.address for each in (*there, *asked)))
                     raise NetworkSilent(asked=who, seconds=self.seconds)
                 self.clock.sleep(1.0)
+        if not _let_stand(self.paths):
+            _restore(before)  # the change may have gone on after that
+            raise NetworkSilent(asked=who or "nobody", seconds=self.seconds + _GRACE_SECONDS)
         self.timer.stop()
-        before_path(self.paths).unlink(missing_ok=True)
 
     def _answers(self, before: Before, gateways: tuple[Address, ...], taken: tuple[Address, ...]) -> bool:
         if self.probe:
@@ -193,22 +196,47 @@ def load_before(paths: Paths) -> Before | None:
     return None
 
 
+def is_unproven(paths: Paths) -> bool:
+    """Return whether the network was changed, and neither who answers nor a person has said that it may stay: a process
+    was killed in between."""
+    return load_before(paths) is not None and not confirmed_path(paths).exists()
+
+
+def _alone(paths: Paths) -> AbstractContextManager[None]:
+    return lock.held(paths.run / "network-back.lock", "rollback of the network", wait=True)
+
+
+def _let_stand(paths: Paths) -> bool:
+    """End the change under way; return whether it stands.
+
+    Where the timer came first, whoever answered did so in the network from before.
+    """
+    with _alone(paths):
+        stands = load_before(paths) is not None or confirmed_path(paths).exists()
+        before_path(paths).unlink(missing_ok=True)
+        return stands
+
+
 def put_back(paths: Paths) -> bool:
     """Put the network back as it was before the change under way, if there is one and no person has said that it may
     stay; return whether it was."""
-    with lock.held(paths.run / "network-back.lock", "rollback of the network", wait=True):
+    with _alone(paths):
         before = load_before(paths)
         if before is None:
             return False
         if confirmed_path(paths).exists():  # said to a process that is gone
             before_path(paths).unlink(missing_ok=True)
             return False
-        for fault in restore(before):
-            _log.warning("the network was not wholly put back: %s", fault)
-        _log.warning("the network of this server was put back as it was: nothing answered with the new one")
-        live.announce(before.addresses)
+        _restore(before)
         before_path(paths).unlink(missing_ok=True)
         return True
+
+
+def _restore(before: Before) -> None:
+    for fault in restore(before):
+        _log.warning("the network was not wholly put back: %s", fault)
+    _log.warning("the network of this server was put back as it was: nothing answered with the new one")
+    live.announce(before.addresses)
 
 
 def neighbours(routers: Iterable[Address] = ()) -> tuple[Neighbour, ...]:

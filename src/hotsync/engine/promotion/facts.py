@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hotsync.backends import loading_guard, production_units, selinux
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine.fence.tiers import fences_left
+from hotsync.engine.network.rollback import is_unproven
 from hotsync.engine.promotion.accounts import PromotionAccounts
 from hotsync.engine.promotion.files import units_left
 from hotsync.engine.promotion.ground import Ground
@@ -37,6 +38,8 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
     left = units_left(promotion, paths)
     exchanged = etc.is_exchanged(promotion)
     takes_network = promotion.network.choice.takes_addresses
+    # one that was killed after it took them: on a network that nobody has proven no data moves
+    unproven = not exchanged and is_unproven(paths)
     with Manifest(paths.manifest) as manifest:
         tree_live = manifest.meta(STATE) == LIVE
         copied = [unit.path for unit in left if unit.how is How.COPY and promotion.copy_of(unit.path) is None]
@@ -46,7 +49,7 @@ def read_facts(paths: Paths, promotion: Promotion, ground: Ground, etc: Prepared
         role=store.load_role(paths),
         promotion=promotion,
         fences=fences_left(paths, promotion),
-        addresses_missing=takes_network and bool(missing_addresses(promotion.network)),
+        addresses_missing=takes_network and (bool(missing_addresses(promotion.network)) or unproven),
         host_name=socket.gethostname(),
         accounts_differ=not exchanged and PromotionAccounts(paths).differ,
         tree_live=tree_live,
