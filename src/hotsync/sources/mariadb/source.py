@@ -49,6 +49,7 @@ from hotsync.sources.stream import output_of
 
 IS_DATABASE: bool = True
 _ATTEMPTS = 3
+_MOST_NAMED = 5
 _DIRECTORIES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir', 'innodb_data_home_dir', 'innodb_log_group_home_dir',"
     " 'innodb_undo_directory');"
@@ -165,6 +166,7 @@ def _collect(
             _split(command, databases, files, definitions, context.stall_seconds, options)
             files.finish()
             check_rows(counts, files.seen)
+            _tell_of_moving(context, dataset, sorted(files.moving))
     kept = _kept(collection, last, left_out)
     records = tuple(sorted((*map(files.record, databases), *kept), key=lambda record: record.name))
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
@@ -192,6 +194,17 @@ def _tell_of_views(context: Context, dataset: Dataset, broken: Sequence[tuple[st
     for database, view in broken:
         sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
         context.notice(Notice("source.mariadb.view", sentence))
+
+
+def _tell_of_moving(context: Context, dataset: Dataset, moving: Sequence[str]) -> None:
+    """Say which tables somebody may have written into while they were dumped."""
+    if moving:
+        more = f" and {len(moving) - _MOST_NAMED} more" if len(moving) > _MOST_NAMED else ""
+        sentence = (
+            f"{dataset.name}: nothing held still {', '.join(moving[:_MOST_NAMED])}{more} while they were dumped: what "
+            "was written meanwhile may be half in the copy (ALTER TABLE ... ENGINE=InnoDB ends this)"
+        )
+        context.notice(Notice("source.mariadb.moving", sentence))
 
 
 def _split(
