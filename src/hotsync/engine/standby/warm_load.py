@@ -33,7 +33,8 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _ONLY_WAITING = re.compile(
-    r"preload|Unknown storage engine|ERROR (?:1286|1429|1434)\b|could not (?:connect to server|translate host name)"
+    r"preload|Unknown storage engine|lacks that storage engine|ERROR (?:1286|1429|1434)\b"
+    r"|could not (?:connect to server|translate host name)"
     r"|ERROR (?:1053|2002|2003|2006|2013)\b|server closed the connection|terminating connection|database system is"
 )
 """What is said by a server that lacks only what the one of production has (preloaded libraries, plugins, a network), or
