@@ -7,6 +7,7 @@ from functools import partial
 from hotsync.engine.promotion.host import PromotionParts
 from hotsync.engine.promotion.loads import (
     extensions_lacking,
+    libraries_lacking,
     loads,
     locales_lacking,
     locales_of_databases,
@@ -38,6 +39,7 @@ def read_preflight(
     """
     paths, ground, plan = parts.paths, parts.ground, promotion.network
     dumps = tuple(dump for dump in ground.master.dumps if dump.name not in promotion.without)
+    libraries, other_libraries = libraries_lacking(paths, spool_of_tree(paths), dumps)
     return PreflightFacts(
         store.load_role(paths),
         promotion.generation,
@@ -63,6 +65,8 @@ def read_preflight(
             *extensions_lacking(spool_of_tree(paths), dumps, promotion.without),
             *plain_extensions_lacking(spool_of_tree(paths), dumps),
         ),
+        libraries_lacking=tuple(libraries),
+        other_libraries_lacking=tuple(other_libraries),
         rules_fault=rules_fault(paths),
         facts_fault=facts_fault(paths),
         packages_missing=look.packages_missing(paths) if asked else (),  # hotsync-slave has its own words for it

@@ -16,7 +16,7 @@ class WarmServer:
     stopped: whoever started it since has changed it, and nothing here holds any more. `settings` are those of the
     MASTER that decide what its files look like; `own` are databases of this SLAVE's own that are in it (None: it was
     never asked). `handed_over` is the epoch of the promotion that took the directory over (0: none): it alone has
-    changed it.
+    changed it. `short` is how much was free when the last load would have filled the disk (0: it would not).
     """
 
     directory: str
@@ -26,6 +26,7 @@ class WarmServer:
     digest: str = ""
     own: tuple[str, ...] | None = None
     handed_over: int = 0
+    short: int = 0
 
 
 @dataclass(frozen=True, slots=True)

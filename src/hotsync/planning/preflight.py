@@ -69,6 +69,8 @@ class PreflightFacts:
     nodes_differing: tuple[str, ...] = ()
     locales_lacking: tuple[str, ...] = ()
     extensions_lacking: tuple[str, ...] = ()
+    libraries_lacking: tuple[str, ...] = ()
+    other_libraries_lacking: tuple[str, ...] = ()
     rules_fault: str = ""
     facts_fault: str = ""
     packages_missing: tuple[str, ...] = ()
@@ -273,6 +275,16 @@ def _databases(facts: PreflightFacts) -> Iterator[Check]:
         _listed("missing", facts.extensions_lacking),
         "Install the packages that bring them (postgresql-VERSION-NAME): their databases cannot be loaded without. To "
         "have production without one: hotsync-promote --without SERVER/DATABASE, as it is called here.",
+    )
+    others = "" if facts.libraries_lacking else _listed("missing", facts.other_libraries_lacking)
+    yield _check(
+        "data.plugins",
+        "the plugins of the MariaDB servers are here",
+        others or _listed("missing", (*facts.libraries_lacking, *facts.other_libraries_lacking)),
+        "Install the package that brings the file (on the MASTER `dpkg -S FILE` or `rpm -qf FILE` names it), or put "
+        "the file there: accounts, tables and views that need one cannot be made without. To have production without "
+        "such a server: hotsync-promote --without SERVER, as it is called here.",
+        Verdict.AMBER if others else Verdict.RED,
     )
     yield _check(
         "data.locales",

@@ -93,13 +93,15 @@ class FileRecord:
 class MariadbDatabase:
     """One database of an instance; from byte `views_at` on the file holds what is loaded after all tables.
 
-    `tables` are tables with the rows that the dump holds of each, where they could be counted.
+    `tables` are tables with the rows that the dump holds of each, where they could be counted; `engines` are those of
+    another engine than InnoDB, with it.
     """
 
     name: str
     content: FileRecord
     views_at: int
     tables: tuple[tuple[str, int], ...] = ()
+    engines: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,54 @@ class MariadbAccounts:
 
 
 @dataclass(frozen=True, slots=True)
+class MariadbPlugin:
+    """A plugin that the server has loaded, the file that it is in, and what it is ("STORAGE ENGINE").
+
+    `installed`: by a statement, so that the server itself remembers it; others are named in its settings.
+    """
+
+    name: str
+    library: str
+    kind: str
+    installed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbFunction:
+    """A function that a library brings; `returns` is the server's number for a type."""
+
+    name: str
+    returns: int
+    library: str
+    is_aggregate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbServer:
+    """Another server that tables here may lead to (CREATE SERVER), with the login there."""
+
+    name: str
+    host: str
+    database: str
+    user: str
+    password: str
+    socket: str
+    owner: str
+    port: int
+    wrapper: str
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbSystem:
+    """What the server's own schema says besides accounts; `has_zones`: it knows time zones by name."""
+
+    plugins: tuple[MariadbPlugin, ...] = ()
+    functions: tuple[MariadbFunction, ...] = ()
+    servers: tuple[MariadbServer, ...] = ()
+    has_zones: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MariadbInstance:
     """One collected MariaDB server. `collected_at` is when this content was first seen (MASTER's clock).
 
@@ -120,7 +170,8 @@ class MariadbInstance:
     as there, and where it keeps its files. `settings` are those that decide the form of its files. `position` is where
     in its binary log the dump was taken ("": it is not streamed), `cannot_follow` are tables that no replica can keep,
     and `events` those that are not enabled, with database, name and state. `older` are the databases that could not be
-    dumped with the others: what is here of them was dumped before, or there is nothing.
+    dumped with the others: what is here of them was dumped before, or there is nothing. `system` is what the server's
+    own schema says besides accounts.
     """
 
     schema: int
@@ -139,6 +190,7 @@ class MariadbInstance:
     cannot_follow: tuple[str, ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
     older: tuple[str, ...] = ()
+    system: MariadbSystem = MariadbSystem()
 
     @property
     def files(self) -> tuple[FileRecord, ...]:

@@ -17,8 +17,10 @@ import pytest
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
-from hotsync.engine.standby import warm, warm_load
+from hotsync.engine.promotion.room import free_at
+from hotsync.engine.standby import warm, warm_load, warm_room
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
+from hotsync.model.generation import Generation
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad
 from hotsync.sources.documents import digests
@@ -32,7 +34,7 @@ from hotsync.sources.postgresql import waiting as postgresql_waiting
 from hotsync.sources.postgresql.cluster import login_of
 from hotsync.sources.registry import loadables
 from hotsync.sources.source import Context, Dataset
-from hotsync.state.warm import load_warm
+from hotsync.state.warm import load_warm, note_warm
 from hotsync.system import command, trees
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -454,7 +456,8 @@ def test_dumps_that_are_damaged_are_an_error_and_what_was_good_stays(world: Worl
         world.load_all(dumps)
     assert direct.running == {}
     held = load_warm(world.slave)["mariadb/default"]
-    assert (held.digest, held.databases["shop"]) == ("", "")
+    assert (held.digest, held.databases.get("shop")) == ("", None)
+    assert not (world.directory("mariadb") / "shop").exists(), "nothing half stays"
     assert held.databases["log"] != ""
 
 
@@ -543,7 +546,7 @@ def test_a_dump_that_the_server_refuses_is_told_from_a_server_that_waits_with_le
         return wanted, caught.value
 
     assert work.refuses(*failing(b"CREATE TABLE", b"CREATE NONSENSE"))
-    assert set(load_warm(world.slave)["mariadb/default"].databases) == {"log", "shop"}
+    assert set(load_warm(world.slave)["mariadb/default"].databases) == {"log"}, "nothing half stays"
     lacking = b"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'x must be preloaded';CREATE TABLE"
     assert not work.refuses(*failing(b"CREATE TABLE", lacking)), "production may have it"
 
@@ -552,3 +555,85 @@ def test_a_dump_that_the_server_refuses_is_told_from_a_server_that_waits_with_le
 
     monkeypatch.setattr(waiting_servers, "start", fail)
     assert not work.refuses(*failing(b"", b""))
+
+
+def test_a_load_that_would_fill_the_disk_is_ended_and_leaves_nothing_half(
+    world: World, direct: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = world.directory("mariadb")
+    kept = place.with_name("kept")
+    place.rename(kept)
+    place.mkdir()
+    with mounted(place, 360):
+        command.run(["cp", "-a", f"{kept}/.", str(place)])
+        monkeypatch.setattr(warm_room, "GROWTH", 0.1)  # as a database with many indexes makes it
+        monkeypatch.setattr(warm_room, "_SHARE", 0.2)
+        monkeypatch.setattr(warm_room, "_SECONDS", 0.05)
+        world.mysql.sql(
+            "CREATE DATABASE aaa; CREATE TABLE aaa.small (i int); USE shop;"
+            "CREATE TABLE shop.large (id int PRIMARY KEY, content mediumtext);"
+            "INSERT INTO shop.large SELECT seq, REPEAT('hotsync ', 12500) FROM seq_1_to_3000;"
+        )
+        dumps = tuple(dump for dump in world.generation() if dump.engine == "mariadb")
+        wanted, clock = world.wanted(dumps)["mariadb/default"], SystemClock()
+        assert wanted.hindrance == ""
+        work = warm_load.WarmDatabases(world.slave, clock, clock.now() + 3600)
+        with pytest.raises(RestoreFailed, match="lacks room: the load was ended") as caught:
+            work.load(wanted)
+        assert not work.refuses(wanted, caught.value), "nothing is wrong with the dump"
+        assert direct.running == {}
+        assert not (place / "shop").exists()
+        assert free_at(place) > warm_room.reserve_at(world.slave, place)
+        assert "shop" not in load_warm(world.slave)["mariadb/default"].databases
+        assert "lacks room" in world.wanted(dumps)["mariadb/default"].hindrance, "it would end as before"
+        command.run(["mount", "-o", "remount,size=1500m", str(place)])
+        assert world.load_all(dumps) == [True]
+        assert world.wanted(dumps) == {}
+
+
+def test_what_is_half_loaded_goes_where_there_is_no_room_to_load_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps = world.generation()
+    assert world.load_all(dumps) == [True, True]
+    halves = {"mariadb/default": "shop", "postgresql/15-main": "bank"}
+    for name, database in halves.items():
+        server = load_warm(world.slave)[name]
+        note_warm(world.slave, name, replace(server, digest="", databases={**server.databases, database: ""}))
+    monkeypatch.setattr(warm_room, "free_at", lambda _: 10)
+    for name, wanted in world.wanted(dumps).items():
+        clock = SystemClock()
+        with pytest.raises(RestoreFailed, match="lacks room"):
+            warm_load.WarmDatabases(world.slave, clock, clock.now() + 3600).load(wanted)
+        assert halves[name] not in load_warm(world.slave)[name].databases
+    assert not (world.directory("mariadb") / "shop").exists()
+    assert (world.directory("mariadb") / "log").exists(), "what is whole stays"
+    assert ["lacks room" in wanted.hindrance for wanted in world.wanted(dumps).values()] == [True, True]
+    monkeypatch.undo()
+    assert {load.bytes_left > 0 for load in world.wanted(dumps).values()} == {True}
+
+
+def test_room_for_a_generation_like_the_last_one_stays_free(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = world.directory("mariadb")
+    monkeypatch.setattr(warm_room, "_SHARE", 0.0)
+    world.slave.manifest.parent.mkdir(parents=True, exist_ok=True)
+    world.slave.manifest.touch()
+    held = [Generation(number, "", 1, 0.0, 0.0, 0.0, 10, 0, 10**9 // number) for number in (1, 2)]
+    monkeypatch.setattr(warm_room, "read_generations", lambda _: held)
+    assert 5 * 10**8 < warm_room.reserve_at(world.slave, place) < 6 * 10**8
+    monkeypatch.setattr(warm_room, "read_generations", lambda _: held[:1])
+    assert warm_room.reserve_at(world.slave, place) < 10**8, "the first one brought everything"
+    with mounted(place, 64):
+        assert warm_room.reserve_at(world.slave, place) == 0, "the replica lies on another disk"
+
+
+@contextmanager
+def mounted(place: Path, megabytes: int) -> Iterator[None]:
+    """A small disk of its own."""
+    command.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(place)])
+    account = pwd.getpwnam("mysql")
+    os.chown(place, account.pw_uid, account.pw_gid)
+    try:
+        yield
+    finally:
+        command.run(["umount", "--lazy", str(place)])

@@ -153,6 +153,13 @@ def test_where_nothing_changed_nothing_is_touched(server: Ejabberd, context: Con
     assert {"ejabberd/ejabberd/mnesia.backup"} < changed(before, seen(context.paths.spool))
 
 
+def test_a_backup_that_was_lost_is_written_anew_though_nothing_changed(server: Ejabberd, context: Context) -> None:
+    source.collect(context, server.dataset())
+    (folder_of(context) / "mnesia.backup").unlink()
+    source.collect(context, server.dataset())
+    assert [check.verdict for check in source.verify(folder_of(context))] == [Verdict.GREEN]
+
+
 def test_a_load_that_dies_anywhere_leaves_old_or_new_and_is_done_by_the_next(
     server: Ejabberd, context: Context, full_size: bool, dice: random.Random
 ) -> None:

@@ -313,9 +313,13 @@ def test_tables_that_nothing_holds_still_are_named(
     document = json.loads((folder_of(context) / "instance.json").read_text())
     assert document["not_transactional"] == [], "it was locked until it was dumped"
     monkeypatch.setattr(mariadb_lock, "HOLD_SECONDS", 0.0)
-    source.collect(context, world.dataset())
+    notices: list[Notice] = []
+    source.collect(replace(context, notice=notices.append), world.dataset())
     document = json.loads((folder_of(context) / "instance.json").read_text())
     assert document["not_transactional"] == ["plain.no_transactions (MyISAM)"]
+    told = [notice.sentence for notice in notices if notice.code == "source.mariadb.moving"]
+    assert len(told) == 1
+    assert "plain.no_transactions (MyISAM)" in told[0]
 
 
 def test_a_client_command_in_a_dump_is_not_obeyed(

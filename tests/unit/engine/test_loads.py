@@ -11,6 +11,7 @@ import pytest
 
 from hotsync.engine.promotion.loads import (
     extensions_lacking,
+    libraries_lacking,
     loads,
     locales_of_databases,
     not_older,
@@ -136,6 +137,38 @@ def test_extensions_that_are_not_installed_here_are_named(tmp_path: Path, monkey
     monkeypatch.setattr("hotsync.engine.promotion.loads.extensions_here", lambda version: frozenset({"hstore"}))
     said = extensions_lacking(tmp_path, (MARIADB, POSTGRESQL))
     assert said == ("postgis (postgresql/15-main/d)", "../x (postgresql/15-main/d)")
+
+
+def test_files_of_plugins_that_are_neither_here_nor_brought_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("auth_ed25519.so", "server_audit.so", "ha_archive.so", "../x.so")
+    kinds = ("AUTHENTICATION", "AUDIT", "STORAGE ENGINE", "STORAGE ENGINE")
+    plugins = [
+        {"name": f"P{number}", "library": name, "kind": kind, "installed": True}
+        for number, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    brought = {"name": "f", "returns": 0, "library": "brought.so", "is_aggregate": False}
+    lost = {"name": "g", "returns": 0, "library": "lost.so", "is_aggregate": False}
+    document = {
+        "schema": 1, "version": MARIADB.version, "digest": "b", "collected_at": 1.0, "databases": [],
+        "accounts": {"content": {"file": "accounts.sql", "size": 0, "sha256": ""}, "grants_at": 0, "users": [],
+                     "roles": []},
+        "system": {"plugins": plugins, "functions": [brought, lost]},
+    }  # fmt: skip
+    paths, module = Paths(tmp_path), "hotsync.engine.promotion.loads"
+    spool = paths.replica / "tree/var/lib/hotsync/spool"
+    write(spool / "mariadb/default/instance.json", json.dumps(document))
+    write(tmp_path / "usr/lib/mysql/plugin/ha_archive.so", "")
+    write(paths.replica / "tree/usr/lib/mysql/plugin/brought.so", "")
+    monkeypatch.setattr(f"{module}.is_library", Path.is_file)
+    monkeypatch.setattr(f"{module}._plugin_folder", lambda: "/usr/lib/mysql/plugin/")
+    assert libraries_lacking(paths, spool, (MARIADB, POSTGRESQL)) == (
+        ["/usr/lib/mysql/plugin/auth_ed25519.so (mariadb/default)", "/usr/lib/mysql/plugin/lost.so (mariadb/default)"],
+        ["/usr/lib/mysql/plugin/server_audit.so (mariadb/default)"],
+    )
+    monkeypatch.setattr(f"{module}._plugin_folder", lambda: None)
+    assert libraries_lacking(paths, spool, (MARIADB,)) == ([], []), "that there is no server is said by itself"
 
 
 def test_the_locales_of_databases_and_of_the_server_are_wanted(tmp_path: Path) -> None:

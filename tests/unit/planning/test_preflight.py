@@ -52,6 +52,7 @@ def test_a_slave_that_is_ready_is_not_refused() -> None:
         (replace(READY, servers_lacking=("mariadb/default: none here",)), NotReady, "none here"),
         (replace(READY, locales_lacking=("it_IT.UTF-8",)), NotReady, "it_IT"),
         (replace(READY, extensions_lacking=("postgis (postgresql/15-main/d)",)), NotReady, "postgis"),
+        (replace(READY, libraries_lacking=("/x/auth_ed25519.so (mariadb/default)",)), NotReady, "ed25519"),
     ],
 )
 def test_every_reason_refuses_with_exit_3_and_a_hint(

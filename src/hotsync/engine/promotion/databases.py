@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from hotsync.backends import selinux
-from hotsync.backends.production_units import ProductionUnits
+from hotsync.backends.production_units import ProductionUnits, active_units
+from hotsync.engine.promotion.loads import data_folder
 from hotsync.engine.promotion.master_facts import read_told, spool_of_tree, unit_of
 from hotsync.engine.promotion.served import server_of
 from hotsync.engine.standby.standbys import take_over, was_taken_over
@@ -30,12 +31,14 @@ from hotsync.sources.documents import MariadbInstance, PostgresqlCluster
 from hotsync.sources.mariadb import load as mariadb_load
 from hotsync.sources.mariadb import make as mariadb_make
 from hotsync.sources.mariadb import source as mariadb
+from hotsync.sources.mariadb import waiting as mariadb_waiting
+from hotsync.sources.mariadb import zones as mariadb_zones
 from hotsync.sources.postgresql import cluster as postgresql_cluster
 from hotsync.sources.postgresql import make as postgresql_make
 from hotsync.sources.postgresql import newer as postgresql_newer
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.registry import LOADED_AT_REST, source_named
-from hotsync.sources.source import Dataset
+from hotsync.sources.source import NOTHING_LOADED, Dataset
 from hotsync.state import promotion as document
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
@@ -84,8 +87,20 @@ class PromotionDatabases:
         postgresql_cluster.make_cluster(collected, server)
 
     def _start(self, dump: DatabaseDump, unit: str) -> None:
+        if dump.engine == mariadb.NAME and unit not in active_units():
+            self._fill_zones(dump)
         self._label(dump)
         self._units.start(unit)
+
+    def _fill_zones(self, dump: DatabaseDump) -> None:
+        """Let a MariaDB server find the time zones that the MASTER's settings may name: it does not start without."""
+        collected = documents.load(self._folder(dump.engine, dump.instance) / documents.INSTANCE, MariadbInstance)
+        directory = self._paths.at(data_folder(self._paths.replica / "tree", dump))
+        # one that does not know where the server keeps its files would make others
+        if not collected.system.has_zones or mariadb_waiting.hindrance(collected, dump.instance):
+            return
+        if fault := mariadb_zones.fill_at_rest(collected, dump.instance, directory):
+            document.add_note(self._paths, readable(f"The time zones of {dump.name} could not be filled: {fault}"))
 
     def _label(self, dump: DatabaseDump) -> None:
         """Label what HotSync made where the server keeps its files."""
@@ -152,7 +167,8 @@ class PromotionDatabases:
         if was_taken_over(self._paths, self._dump(engine, instance), promotion.epoch):
             if engine == mariadb.NAME:
                 # they are not streamed
-                return mariadb_load.restore_accounts(folder, self._server(engine, instance))
+                told = replace(NOTHING_LOADED, tell=partial(document.add_note, self._paths))
+                return mariadb_load.restore_accounts(folder, self._server(engine, instance), told)
             return documents.load(folder / documents.CLUSTER, PostgresqlCluster).digest
         server = self._server(engine, instance)
         tell = partial(document.add_note, self._paths)

@@ -18,6 +18,7 @@ from hotsync.sources.ejabberd import server as ejabberd_server
 from hotsync.sources.ejabberd import source as ejabberd
 from hotsync.sources.mariadb import source as mariadb
 from hotsync.sources.mariadb.client import is_mariadb, program
+from hotsync.sources.mariadb.system_tables import is_library, libraries_of
 from hotsync.sources.openldap import server as openldap_server
 from hotsync.sources.openldap import source as openldap
 from hotsync.sources.postgresql import source as postgresql
@@ -156,6 +157,37 @@ def extensions_lacking(spool: Path, dumps: Iterable[DatabaseDump], without: Sequ
                 full = f"{dump.name}/{database.name}"
                 said += [f"{name} ({full})" for name in database.extensions if name not in here and full not in without]
     return tuple(said)
+
+
+def libraries_lacking(paths: Paths, spool: Path, dumps: Iterable[DatabaseDump]) -> tuple[list[str], list[str]]:
+    """Given the dumps, return in words which files of plugins MariaDB's servers had, and neither this host nor what it
+    will put in place has: those without which accounts or tables cannot be made, and others."""
+    vital: list[str] = []
+    others: list[str] = []
+    for dump in dumps:
+        needed: dict[str, bool] = {}
+        if dump.engine == mariadb.NAME:
+            with suppress(RestoreFailed):
+                document = documents.load(spool / dump.engine / dump.instance / INSTANCE, MariadbInstance)
+                needed = libraries_of(document.system)
+        folder = _plugin_folder() if needed else None
+        if folder is None:
+            continue  # a missing server is said by itself
+        for name, is_vital in sorted(needed.items()):
+            places = (paths.at(folder) / name, paths.replica / "tree" / folder.strip("/") / name)
+            if not any(map(is_library, places)):
+                (vital if is_vital else others).append(f"{folder.rstrip('/')}/{name} ({dump.name})")
+    return vital, others
+
+
+def _plugin_folder() -> str | None:
+    """Return where the MariaDB server that is installed here looks for plugins, None if it does not say."""
+    try:
+        text = command.run([program("mariadbd", "mysqld"), "--no-defaults", "--verbose", "--help"]).text
+    except CommandFailed:
+        return None
+    found = re.search(r"^plugin-dir\s+(/\S+)", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def names_of(spool: Path, dumps: Iterable[DatabaseDump]) -> Iterator[str]:

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends import waiting_servers
-from hotsync.engine.promotion.loads import GROWTH, data_folder
+from hotsync.engine.promotion.loads import data_folder
 from hotsync.engine.promotion.master_facts import spool_of_tree
-from hotsync.engine.promotion.room import free_at
 from hotsync.engine.standby.standbys import is_standby
+from hotsync.engine.standby.warm_room import has_halves, room_lacking
 from hotsync.errors import RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad, WarmServer
@@ -81,9 +81,10 @@ def _hindrance(paths: Paths, dump: DatabaseDump, directory: Path, left: int, bud
         return f"its data directory {directory} is not here yet"
     if dump.size > budget.largest:
         return f"its dumps are larger than WarmGigabytes ({budget.largest / 2**30:.0f})"
-    needed = int(left * GROWTH)
-    if free_at(directory) < needed:
-        return f"{directory} lacks room: {needed / 2**20:.0f} MiB are needed"
+    known = load_warm(paths).get(dump.name)
+    lacking = room_lacking(paths, directory, left, known)
+    if lacking and not has_halves(known, directory):  # else the load begins with dropping those
+        return lacking
     try:
         document = document_of(spool_of_tree(paths) / dump.engine / dump.instance, dump.engine)
     except RestoreFailed as error:

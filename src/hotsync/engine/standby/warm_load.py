@@ -13,8 +13,10 @@ from pathlib import Path
 
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
+from hotsync.engine.promotion.room import free_at
 from hotsync.engine.standby.warm import Collected, document_of, hindrance_of
-from hotsync.errors import CommandFailed, RestoreFailed
+from hotsync.engine.standby.warm_room import reserve_at, room_lacking, watched
+from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
 from hotsync.model.warm import WarmLoad, WarmServer
 from hotsync.replica.layout import Layout
 from hotsync.replica.pin import pinned
@@ -33,11 +35,13 @@ from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
 
 _ONLY_WAITING = re.compile(
-    r"preload|Unknown storage engine|ERROR (?:1286|1429|1434)\b|could not (?:connect to server|translate host name)"
+    r"preload|Unknown storage engine|lacks that storage engine|ERROR (?:1286|1429|1434)\b"
+    r"|could not (?:connect to server|translate host name)"
     r"|ERROR (?:1053|2002|2003|2006|2013)\b|server closed the connection|terminating connection|database system is"
 )
 """What is said by a server that lacks only what the one of production has (preloaded libraries, plugins, a network), or
 that ended meanwhile: nothing is known of the dump then."""
+_ROOM_HINT = "Make room there; until then a promotion loads it, which takes it longer."
 _log = logging.getLogger("hotsync.warm")
 
 
@@ -61,6 +65,7 @@ class WarmDatabases:
     clock: Clock
     until: float
     _refused: dict[str, RestoreFailed] = field(default_factory=dict[str, RestoreFailed])
+    _short: dict[str, int] = field(default_factory=dict[str, int])
 
     def refuses(self, wanted: WarmLoad, error: Exception) -> bool:
         """Given what a load raised, return whether the server refuses the dumps, as that of production will."""
@@ -92,13 +97,48 @@ class WarmDatabases:
             try:
                 server = replace(server, own=work.own())
                 note_warm(self.paths, wanted.name, server)
-                if self._fill(work, dumps, holds, documents.digests(document)):
+                if self._fill_watched(work, wanted, dumps, holds, documents.digests(document)):
                     server = replace(server, digest=document.digest)
             finally:
                 waiting_servers.stop(self.paths, work.server.name)
-                server = replace(server, fingerprint=trees.fingerprint(directory), databases=holds)
+                short = self._short.pop(wanted.name, 0)
+                server = replace(server, fingerprint=trees.fingerprint(directory), databases=holds, short=short)
                 note_warm(self.paths, wanted.name, server)
         return bool(server.digest)
+
+    def _fill_watched(
+        self, work: _Work, wanted: WarmLoad, dumps: Path, holds: dict[str, str], digests: Mapping[str, str]
+    ) -> bool:
+        """Load as `_fill` does, if there is room, and as long as there is; nothing half stays of what fails."""
+        directory = work.server.writes[0]
+        if room_lacking(self.paths, directory, wanted.bytes_left):
+            self._drop_halves(work, dumps, holds, digests)
+            if lacking := room_lacking(self.paths, directory, wanted.bytes_left):
+                raise RestoreFailed(dataset=wanted.name, reason=lacking, hint=_ROOM_HINT)
+        free = free_at(directory)
+        end = partial(waiting_servers.stop, self.paths, work.server.name)
+        with watched(directory, reserve_at(self.paths, directory), end) as watch:
+            try:
+                return self._fill(work, dumps, holds, digests)
+            except (RestoreFailed, CommandFailed, OSError) as error:
+                failed = error
+        try:
+            waiting_servers.start(self.paths, work.server)  # it may be gone
+            self._drop_halves(work, dumps, holds, digests)
+        except (HotSyncError, OSError) as error:
+            _log.warning("what is half loaded of %s stays: %s", wanted.name, error)
+        if watch.short:
+            self._short[wanted.name] = free
+            said = f"{directory} lacks room: the load was ended before it filled the disk"
+            raise RestoreFailed(dataset=wanted.name, reason=said, hint=_ROOM_HINT) from failed
+        raise failed
+
+    def _drop_halves(self, work: _Work, dumps: Path, holds: dict[str, str], digests: Mapping[str, str]) -> None:
+        """Drop of the MASTER's databases what nobody knows to be whole, and load nothing."""
+        loaded = Loaded(dict(holds), accounts=False, without=frozenset(digests))
+        work.restore(dumps, work.dataset, loaded)
+        for name in [name for name, digest in holds.items() if not digest or name not in digests]:
+            del holds[name]
 
     def _start(self, work: _Work, wanted: WarmLoad, document: Collected, own: tuple[str, ...] | None) -> bool:
         """Start the server; return whether its data directory had to be made anew for that.

@@ -18,7 +18,7 @@ from typing import IO
 from hotsync.errors import CommandFailed, SourceError
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.report import Check
-from hotsync.sources import documents
+from hotsync.sources import documents, proofs
 from hotsync.sources.ejabberd import mnesia_backup
 from hotsync.sources.ejabberd.documents import BACKUP, SERVER, EjabberdServer
 from hotsync.sources.ejabberd.load import restore as restore
@@ -61,6 +61,8 @@ def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
         seen = moment_of(dataset.config, settings.node)
         with collecting(context.paths, dataset.name) as collection:
             last = documents.load_last(collection.folder / SERVER, EjabberdServer)
+            if last is not None and not proofs.is_whole(collection.folder, last.files):
+                last = None  # whatever the server says of itself, there is nothing that a promotion could load
             if last is None or not seen or last.seen != seen:
                 server = Server(settings, ask_version(dataset.config), seen)
                 with _backup(context, dataset, settings) as file:

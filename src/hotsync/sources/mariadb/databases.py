@@ -28,6 +28,10 @@ from hotsync.system.files import sync_filesystem
 _COUNT = "SELECT COUNT(*) FROM"
 _CHECKS = ("check_constraint_checks", "foreign_key_checks", "innodb_strict_mode")
 """What the rows and tables of the MASTER may have come about without."""
+_ENGINE_HINT = (
+    "Install the package that brings the engine, and have the server load it (INSTALL SONAME, or its settings), then "
+    "run the same command again; or change the table on the MASTER (ALTER TABLE ... ENGINE=InnoDB)."
+)
 _DAY = 24 * 3600.0
 # with innodb_flush_log_at_trx_commit=0 even FLUSH LOGS leaves InnoDB's log in memory (seen with 10.11)
 _FLUSH = """
@@ -198,18 +202,36 @@ class _Dump:
         return False
 
     def check_rows(self) -> None:
-        """Raise RestoreFailed, with the table, if a table does not hold as many rows as the dump does."""
+        """Raise RestoreFailed, with the table, if a table does not hold as many rows as the dump does, or is of another
+        engine."""
         wanted = dict(self._database.tables)
-        if not wanted:
-            return
         try:
-            found = self._count(wanted)
+            self._check_engines()
+            found = self._count(wanted) if wanted else []
         except CommandFailed as error:
             raise self._failure(error) from error
         for (table, rows), count in zip(wanted.items(), found, strict=True):
             if count != rows:
                 reason = f"table {table} of {self.name} has {count} rows, its dump {rows}"
                 raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=OTHER_DUMPS)
+
+    def _check_engines(self) -> None:
+        """Raise RestoreFailed, with the table, if one was made with another engine: a server without that of the dump
+        takes its own, and says nothing (a dump switches NO_ENGINE_SUBSTITUTION off).
+        """
+        if not self._database.engines:
+            return
+        listed = "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "
+        rows = ask(self._dataset, f"{listed}CONVERT(X'{_encoded(self.name).hex()}' USING utf8);", timeout=_DAY)
+        found = {table: engine for table, engine in rows}
+        for table, engine in self._database.engines:
+            here = found.get(table, engine)
+            if here.casefold() != engine.casefold():
+                reason = (
+                    f"table {table} of {self.name} is of {engine} in its dump; this server lacks that storage engine "
+                    f"and made it {here}"
+                )
+                raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=_ENGINE_HINT)
 
     def _count(self, tables: Iterable[str]) -> list[int]:
         listed = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'"

@@ -36,6 +36,7 @@ class Files:
     views_at: dict[str, int] = field(default_factory=dict[str, int])
     moving: list[str] = field(default_factory=list[str])
     passing: str = ""
+    _engines: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     _counts: dict[tuple[str, str], int | None] = field(default_factory=dict[tuple[str, str], "int | None"])
     _passing: tuple[str, str, str] | None = None
     _still: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -67,6 +68,8 @@ class Files:
         self._has_passed()
         if engine.lower() in _COUNTED:
             self._counts[database, table] = 0
+        if engine.lower() != "innodb":
+            self._engines[database, table] = engine
         if engine.lower() not in TRANSACTIONAL:
             self._passing = (database, table, engine)
 
@@ -90,7 +93,10 @@ class Files:
         content = documents.record(name_of(database), candidate.digest)
         tables = ((table, rows) for (owner, table), rows in self._counts.items() if owner == database)
         counted = tuple(sorted((table, rows) for table, rows in tables if rows is not None))
-        return MariadbDatabase(database, content, self.views_at.get(database, candidate.size), counted)
+        engines = tuple(
+            sorted((table, engine) for (owner, table), engine in self._engines.items() if owner == database)
+        )
+        return MariadbDatabase(database, content, self.views_at.get(database, candidate.size), counted, engines)
 
     def _has_passed(self) -> None:
         if self._passing is not None:

@@ -42,6 +42,7 @@ from hotsync.sources.mariadb.find import NAME as NAME
 from hotsync.sources.mariadb.kind import is_mysql, mariadb_version
 from hotsync.sources.mariadb.load import loadable as loadable
 from hotsync.sources.mariadb.load import restore as restore
+from hotsync.sources.mariadb.system_tables import read_system
 from hotsync.sources.proofs import Proof
 from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting, file_name
@@ -49,6 +50,7 @@ from hotsync.sources.stream import output_of
 
 IS_DATABASE: bool = True
 _ATTEMPTS = 3
+_MOST_NAMED = 5
 _DIRECTORIES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('datadir', 'innodb_data_home_dir', 'innodb_log_group_home_dir',"
     " 'innodb_undo_directory');"
@@ -148,11 +150,12 @@ def _collect(
     command = dump_command(options, databases, [mariadb_stream.DUMP_OPTION] if streaming else [])
     accounts = read_accounts(dataset)
     rows = mariadb_proof.read_rows_state(dataset)
-    settings = _settings(dataset)
+    settings, system = _settings(dataset), read_system(dataset)
     if (
         last is not None
         and not left_out
         and last.settings == settings
+        and last.system == system
         and bool(last.position) == (streaming is not None)
         and _is_proven(context, dataset, last, rows, accounts, command, taken_at)
     ):
@@ -165,6 +168,7 @@ def _collect(
             _split(command, databases, files, definitions, context.stall_seconds, options)
             files.finish()
             check_rows(counts, files.seen)
+            _tell_of_moving(context, dataset, sorted(files.moving))
     kept = _kept(collection, last, left_out)
     records = tuple(sorted((*map(files.record, databases), *kept), key=lambda record: record.name))
     digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
@@ -175,7 +179,7 @@ def _collect(
         documents.SCHEMA, version, digest, taken_at, records, account_file, tuple(sorted(files.moving)),
         tuple(f"{database}.{view}" for database, view in broken), dataset.unit, dataset.user,
         ask(dataset, "SELECT @@datadir;")[0][0], settings, position,
-        mariadb_stream.cannot_follow(every, engines), mariadb_stream.other_events(dataset), tuple(left_out),
+        mariadb_stream.cannot_follow(every, engines), mariadb_stream.other_events(dataset), tuple(left_out), system,
     )  # fmt: skip
     collection.put(INSTANCE, documents.render(documents.as_before(document, last)))
     if streaming:
@@ -192,6 +196,17 @@ def _tell_of_views(context: Context, dataset: Dataset, broken: Sequence[tuple[st
     for database, view in broken:
         sentence = f"{dataset.name}: view {view} of {database} refers to what is not there; it is left out of the dump"
         context.notice(Notice("source.mariadb.view", sentence))
+
+
+def _tell_of_moving(context: Context, dataset: Dataset, moving: Sequence[str]) -> None:
+    """Say which tables somebody may have written into while they were dumped."""
+    if moving:
+        more = f" and {len(moving) - _MOST_NAMED} more" if len(moving) > _MOST_NAMED else ""
+        sentence = (
+            f"{dataset.name}: nothing held still {', '.join(moving[:_MOST_NAMED])}{more} while they were dumped: what "
+            "was written meanwhile may be half in the copy (ALTER TABLE ... ENGINE=InnoDB ends this)"
+        )
+        context.notice(Notice("source.mariadb.moving", sentence))
 
 
 def _split(
@@ -232,14 +247,16 @@ def _kept(collection: Collection, last: MariadbInstance | None, left_out: Sequen
 
 def is_as_told(context: Context, dataset: Dataset) -> bool:
     """Return whether all that a replica does not bring, or must know of, is still as the last dump tells it: version,
-    accounts, settings, states of events, tables that no replica can keep. Raise CommandFailed or ValueError."""
+    accounts, settings, states of events, tables that no replica can keep, plugins and the like.
+    Raise CommandFailed or ValueError."""
     last = documents.load_last(context.paths.spool / dataset.name / INSTANCE, MariadbInstance)
     if last is None:
         return False
-    told = last.version, last.accounts.content.sha256, last.settings, last.events, last.cannot_follow
+    told = last.version, last.accounts.content.sha256, last.settings, last.events, last.cannot_follow, last.system
     accounts = hashlib.sha256(read_accounts(dataset).text).hexdigest()
     lost = mariadb_stream.cannot_follow(databases_of(dataset), ask(dataset, _ENGINES))
-    return told == (server_version(dataset), accounts, _settings(dataset), mariadb_stream.other_events(dataset), lost)
+    events = mariadb_stream.other_events(dataset)
+    return told == (server_version(dataset), accounts, _settings(dataset), events, lost, read_system(dataset))
 
 
 def _settings(dataset: Dataset) -> server_settings.Settings:
