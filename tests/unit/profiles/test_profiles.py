@@ -128,7 +128,7 @@ engine = "sqlite"
 dump = "/var/lib/search/dump.sql"
 [[ownership]]
 path = "/var/lib/search"
-owner = "search:search"
+owner = "Debian-search:search.index"
 folders = "0750"
 [requires]
 not_older = ["search-server"]
