@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from hotsync.model.accounts.moves import parse_users
 from hotsync.model.coverage.containers import ContainerSeen
+from hotsync.system.files import read_small
 
-_DOCKER = "/var/lib/docker"
-_PODMAN = "/var/lib/containers/storage"
+_DOCKER, _OWN_DOCKER = "var/lib/docker", ".local/share/docker"
+_PODMAN, _OWN_PODMAN = "var/lib/containers/storage", ".local/share/containers/storage"
+"""What root's engine keeps, below the root, and a person's, below his home."""
+
 _PROJECT = "com.docker.compose.project.config_files"
 _FOLDER = "com.docker.compose.project.working_dir"
 _PODMAN_FILES, _PODMAN_FOLDER = "io.podman.compose.config_files", "io.podman.compose.working_dir"
@@ -23,33 +28,52 @@ _Table = Mapping[str, object]
 
 
 def read_containers(root: Path) -> list[ContainerSeen]:
-    """Return the containers that root's Docker and Podman keep, running or not."""
-    return [*_docker(root), *_podman(root)]
+    """Return the containers that this root's Docker and Podman keep, and those of its people, running or not."""
+    found = [*_docker(root / _DOCKER), *_podman(root / _PODMAN)]
+    for home, person in _homes(root):
+        found += [*_docker(home / _OWN_DOCKER, person), *_podman(home / _OWN_PODMAN, person)]
+    return found
 
 
-def _docker(root: Path) -> Iterator[ContainerSeen]:
-    for folder in _folders(root, f"{_DOCKER}/containers"):
+def _homes(root: Path) -> Iterator[tuple[Path, str]]:
+    """Return homes with whose they are: of passwd, and in /home, as a directory's people are not in passwd."""
+    passwd = read_small(root / "etc/passwd").decode("utf-8", "surrogateescape")
+    users = (user for user in parse_users(passwd).values() if user.number and user.home.strip("/"))
+    homes = [(root / user.home.lstrip("/"), user.name) for user in users]
+    known: set[str] = set()
+    for home, person in (*homes, *((home, home.name) for home in _folders(root / "home"))):
+        if (real := os.path.realpath(home)) not in known:
+            known.add(real)
+            yield home, person
+
+
+def _docker(storage: Path, person: str = "") -> Iterator[ContainerSeen]:
+    for folder in _folders(storage / "containers"):
         kept = _document(folder / "config.v2.json")
         name = str(kept.get("Name", "")).lstrip("/")
-        if not name:
+        if not name or not name.isprintable():
             continue
         config = _table(kept.get("Config"))
         mounts = [_table(mount) for mount in _table(kept.get("MountPoints")).values()]
         labels = _table(config.get("Labels"))
         sources = (str(mount.get("Source", "")) for mount in mounts)
-        yield ContainerSeen(
-            "docker", name, str(config.get("Image", "")), _paths(sources), _files(labels), str(labels.get(_UNIT, ""))
-        )
+        image, unit = str(config.get("Image", "")), str(labels.get(_UNIT, ""))
+        yield ContainerSeen("docker", name, image, _paths(sources), _files(labels), unit, person)
 
 
-def _podman(root: Path) -> Iterator[ContainerSeen]:
-    storage = root / _PODMAN.lstrip("/") / "overlay-containers"
+def _podman(storage: Path, person: str = "") -> Iterator[ContainerSeen]:
+    """Return the containers of a storage, whose folder has the name of its driver (overlay, vfs, btrfs, zfs)."""
+    for folder in (each for each in _folders(storage) if each.name.endswith("-containers")):
+        yield from _listed(folder, person)
+
+
+def _listed(storage: Path, person: str) -> Iterator[ContainerSeen]:
     for listed in _list(_load(storage / "containers.json")):
         entry = _table(listed)
         meta = _table(_loads(str(entry.get("metadata", ""))))
         name = str(meta.get("name") or next(iter(_list(entry.get("names"))), ""))
         number = str(entry.get("id", ""))
-        if not name or not number.isalnum():
+        if not name or not name.isprintable() or not number.isalnum():
             continue
         spec = _document(storage / number / "userdata" / "config.json")
         labels = _table(spec.get("annotations"))
@@ -57,7 +81,7 @@ def _podman(root: Path) -> Iterator[ContainerSeen]:
         bound = (str(mount.get("source", "")) for mount in mounts if mount.get("type") == "bind")
         unit = str(labels.get(_UNIT, "")) or _environment(spec).get(_UNIT, "")
         image = str(meta.get("image-name", ""))
-        yield ContainerSeen("podman", name, image, _paths(_kept_elsewhere(bound)), _files(labels), unit)
+        yield ContainerSeen("podman", name, image, _paths(_kept_elsewhere(bound)), _files(labels), unit, person)
 
 
 def _kept_elsewhere(sources: Iterator[str]) -> Iterator[str]:
@@ -81,24 +105,28 @@ def _paths(said: Iterator[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in said if path.startswith("/")))
 
 
-def _folders(root: Path, place: str) -> Iterator[Path]:
+def _folders(place: Path) -> Iterator[Path]:
     with suppress(OSError):
-        for folder in sorted((root / place.lstrip("/")).iterdir()):
+        for folder in sorted(place.iterdir()):
             if folder.is_dir() and not folder.is_symlink():
                 yield folder
 
 
 def _load(path: Path) -> object:
+    """Return what a plain file says: in somebody's home anything may lie there, and no fifo is waited for."""
     with suppress(OSError):
-        if path.stat().st_size <= _LARGEST:
-            return _loads(path.read_text("utf-8", "replace"))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
+                return _loads(file.read(_LARGEST).decode("utf-8", "replace"))
     return None
 
 
 def _loads(text: str) -> object:
     try:
         return cast(object, json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

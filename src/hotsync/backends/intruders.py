@@ -131,6 +131,12 @@ def parse_sockets(text: str) -> dict[tuple[str, int], str]:
     return found
 
 
+def is_listening(protocol: str, port: int) -> bool:
+    """Return whether anything of this machine listens on a port, at whatever address."""
+    found = (address for addresses in _listeners().values() for address in addresses)
+    return any(address.startswith(f"{protocol} ") and address.endswith(f":{port}") for address in found)
+
+
 def _listeners() -> dict[int, list[str]]:
     listeners: dict[int, list[str]] = {}
     for address, pid, _ in parse_listeners(command.run(["ss", "-H", "-tulnp"], ok=range(256)).text):

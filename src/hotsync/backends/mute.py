@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from hotsync.backends import handmade
 from hotsync.backends.production_units import MUTE_DROP_IN
@@ -47,6 +48,8 @@ class Mute:
     def __init__(self, paths: Paths, ask: Systemctl = systemctl) -> None:
         self._root = paths.root
         self._folder = paths.at("/etc/systemd/system")
+        # until the next boot, which reads everything: drop-ins are being changed, or systemd has not read them yet
+        self._unread = paths.run / "mute-unread"
         self._ask = ask
         self._firewalls: frozenset[str] = frozenset()
         self._told: frozenset[str] = frozenset()
@@ -78,6 +81,11 @@ class Mute:
             if drop_in.is_file() and drop_in.read_bytes() == TEXT
         )
 
+    @property
+    def unread(self) -> bool:
+        """Return whether a change was cut before systemd had read it: loaded units are as they were before."""
+        return self._unread.exists()
+
     def lacking(self, units: Iterable[str]) -> frozenset[str]:
         """Given units that are to be muted, return those that are not, leaving out what never is.
 
@@ -96,13 +104,12 @@ class Mute:
         Raise OSError or CommandFailed; each drop-in appears whole, and doing it again does the rest.
         """
         fresh = sorted(self.lacking(units))
-        for unit in fresh:
-            folder = self._folder / f"{unit}.d"
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            files.write_atomic(folder / MUTE_DROP_IN, TEXT)
-        if fresh:
-            files.sync_directory(self._folder)
-            self._ask(["daemon-reload"])
+        if fresh or self.unread:
+            with self._changing():
+                for unit in fresh:
+                    folder = self._folder / f"{unit}.d"
+                    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+                    files.write_atomic(folder / MUTE_DROP_IN, TEXT)
         self.stop(self.running())
         return tuple(fresh)
 
@@ -118,14 +125,24 @@ class Mute:
 
     def release(self, units: Iterable[str]) -> None:
         """Let units run again that were muted; nothing is started."""
-        for unit in sorted(self.muted() & frozenset(units)):
-            folder = self._folder / f"{unit}.d"
-            (folder / MUTE_DROP_IN).unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            _log.info("%s is not muted any more", unit)
-        files.sync_directory(self._folder)
+        with self._changing():
+            for unit in sorted(self.muted() & frozenset(units)):
+                folder = self._folder / f"{unit}.d"
+                (folder / MUTE_DROP_IN).unlink()
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+                _log.info("%s is not muted any more", unit)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change drop-ins within, and let systemd read them; whoever comes after one that was cut does the rest."""
+        self._unread.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._unread.touch(mode=0o644)
+        yield
+        if self._folder.is_dir():
+            files.sync_directory(self._folder)
         self._ask(["daemon-reload"])
+        self._unread.unlink(missing_ok=True)
 
     def running(self) -> list[str]:
         """Return the muted units (templates stand for their instances) that are active now."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from hotsync.model.production import OWN, is_handmade, is_production_anyway
@@ -216,14 +218,41 @@ WATCHERS = (
 """What watches, guards or looks after the machine that it runs on, each under a name of its own: it may run on both.
 Only what hotsync-slave brought itself is held, since that would run as its package came."""
 
-TUNNELS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
-    (("wg-quick*",), ("etc/wireguard/*.conf",)),
-    (("openvpn*",), ("etc/openvpn/*.conf", "etc/openvpn/client/*.conf", "etc/openvpn/server/*.conf")),
-    (("tinc*",), ("etc/tinc/*/tinc.conf",)),
-    (("nebula*",), ("etc/nebula/*.yml", "etc/nebula/*.yaml")),
-    (("zerotier-one*",), ("var/lib/zerotier-one/identity.secret",)),
-)
-"""Tunnels: units, and the files (below the root) that say whose they are. One identity must not be used twice."""
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A kind of tunnel: its units, the files (below the root) that say whose they are, and what makes a tunnel in one.
+
+    Packages of IPsec bring files in which there is none: with these it is as good as not set up.
+    """
+
+    units: tuple[str, ...]
+    files: tuple[str, ...]
+    mark: re.Pattern[bytes] = re.compile(b"")
+
+
+_CONNECTION = re.compile(rb"^[ \t]*(?:conn[ \t]+(?!%default\b)\S|connections[ \t\r\n]*[.{])", re.MULTILINE)
+
+TUNNELS = (
+    Tunnel(("wg-quick*",), ("etc/wireguard/*.conf",)),
+    Tunnel(("openvpn*",), ("etc/openvpn/*.conf", "etc/openvpn/client/*.conf", "etc/openvpn/server/*.conf")),
+    Tunnel(
+        ("ipsec*", "strongswan*"),
+        (
+            "etc/ipsec.conf", "etc/ipsec.d/*.conf", "etc/swanctl/swanctl.conf", "etc/swanctl/conf.d/*.conf",
+            "etc/strongswan/ipsec.conf", "etc/strongswan/ipsec.d/*.conf", "etc/strongswan/swanctl/swanctl.conf",
+            "etc/strongswan/swanctl/conf.d/*.conf",
+        ),
+        _CONNECTION,
+    ),
+    Tunnel(("tinc*",), ("etc/tinc/*/tinc.conf",)),
+    Tunnel(("nebula*",), ("etc/nebula/*.yml", "etc/nebula/*.yaml")),
+    Tunnel(("zerotier-one*",), ("var/lib/zerotier-one/identity.secret",)),
+)  # fmt: skip
+"""Tunnels whose configuration says whose they are. One identity must not be used twice."""
+
+RESOLVERS = ("unbound*", "pdns-recursor*", "kresd*", "knot-resolver*", "dnscrypt-proxy*", "stubby*")
+"""What looks names up and does nothing else: it may run on both, and this server may need its own."""
 
 
 def is_watcher(unit: str) -> bool:

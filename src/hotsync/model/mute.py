@@ -91,11 +91,12 @@ def _beginnings(unit: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is this SLAVE's own although the MASTER runs it, too: units that its administrator names, and patterns of
-    the tunnels that have a configuration of their own here."""
+    """What is this SLAVE's own although the MASTER runs it, too: units that its administrator names, patterns of the
+    tunnels that have a configuration of their own here, and of resolvers if it looks its names up at itself."""
 
     named: frozenset[str] = frozenset()
     tunnels: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
 
     def reason(self, unit: str) -> str:
         """Given a unit, return why it is kept, or ""."""
@@ -103,5 +104,7 @@ class Kept:
             return ""
         if not {unit, template_of(unit)}.isdisjoint(self.named):
             return "a profile of this server keeps it"
+        if any(fnmatchcase(unit, pattern) for pattern in self.resolvers):
+            return "this server looks its own names up at itself"
         tunnel = any(fnmatchcase(unit, pattern) for pattern in self.tunnels)
         return "a tunnel that is configured on this server otherwise than on the MASTER" if tunnel else ""

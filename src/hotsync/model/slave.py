@@ -17,20 +17,22 @@ from hotsync.model.warm import WarmLoad
 class SlaveFacts:
     """What was read of this SLAVE and of its replica.
 
-    `to_mute` are units of production that are not held yet, `running` muted ones that run; `move_cut` says that a move
-    of accounts was interrupted, `files_left` which files could not follow one; `settled` says that nothing of packages
-    changed since the last run, which got all; `wanted` are packages of the MASTER that are not here, or older, and may
-    be; `stays` are those that are older here and stay so; `architectures` are to be taken first, and
-    `streams` of modules enabled (`streams_stay` are those that must not, and why), `marks` differ;
-    `other_family` says that its packages are none for this server. `broken` says what is wrong with the package
-    database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are not here. `loads` are
-    the database servers whose dumps are not all loaded beforehand, `standbys` those that the MASTER streams.
+    `to_mute` are units of production that are not held yet, `running` muted ones that run; `mute_unread` says that
+    systemd has not read yet what is held, `move_cut` that a move of accounts was interrupted, `files_left` which files
+    could not follow one; `settled` says that nothing of packages changed since the last run, which got all; `wanted`
+    are packages of the MASTER that are not here, or older, and may be; `stays` are those that are older here and stay
+    so; `architectures` are to be taken first, and `streams` of modules enabled (`streams_stay` are those that must not,
+    and why), `marks` differ; `other_family` says that its packages are none for this server. `broken` says what is
+    wrong with the package database, `install_cut` that an install of ours was cut; `locales` are the MASTER's that are
+    not here. `loads` are the database servers whose dumps are not all loaded beforehand, `standbys` those that the
+    MASTER streams.
     """
 
     role: RoleRecord
     generation: int = 0
     to_mute: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
+    mute_unread: bool = False
     to_free: tuple[str, ...] = ()
     numbers: NumberPlan = field(default_factory=NumberPlan)
     move_cut: bool = False

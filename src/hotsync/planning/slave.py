@@ -55,7 +55,7 @@ def plan_slave(facts: SlaveFacts, *, only_permissions: bool = False) -> Plan:
 def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
     if facts.to_free:
         yield FreeUnits(facts.to_free)
-    if facts.to_mute or facts.running:
+    if facts.to_mute or facts.running or facts.mute_unread:
         yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
     if facts.move_cut or facts.files_left or not facts.numbers.empty:
         yield TakeNumbers()

@@ -37,7 +37,8 @@ class MuteUnits:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"keep from running until a promotion: {', '.join(self.units)}"
+        named = ", ".join(self.units) or "what is held, which systemd has not read"
+        return f"keep from running until a promotion: {named}"
 
     def apply(self, host: Host) -> None:
         """Do it."""

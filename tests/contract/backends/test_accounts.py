@@ -262,3 +262,56 @@ def test_after_a_promotion_every_account_may_what_it_might_on_the_master_and_nob
         name: own_might[name] for name in services[:150:50]
     }
     shutil.rmtree(slave.root / "srv")
+
+
+class CutOnce(Nobody):
+    """The power goes as soon as the move is written down."""
+
+    def __init__(self) -> None:
+        self.cut = False
+
+    def call(self, verb: str, units: Sequence[str]) -> None:
+        super().call(verb, units)
+        if not self.cut:
+            self.cut = True
+            raise KeyboardInterrupt
+
+
+def test_the_mailer_of_debian_may_write_its_queue_and_its_log_after_a_promotion_also_when_the_move_was_cut(
+    tmp_path: Path,
+) -> None:
+    master, slave = server(tmp_path / "master"), server(tmp_path / "slave")
+    add(master, "avahi", 110, 115)
+    add(slave, "avahi", 112, 117)
+    for host, uid, gid in ((master, 112, 117), (slave, 110, 115)):
+        # written by hand: the tools ask for an option that not all of them have
+        for name, place in (("Debian-exim", 0), ("Debian-snmp", 40)):
+            line = f"{name}:x:{uid + place}:{gid + place}::/:/usr/sbin/nologin\n"
+            for file, text in (
+                ("passwd", line),
+                ("group", f"{name}:x:{gid + place}:\n"),
+                ("shadow", f"{name}:!:1::::::\n"),
+            ):
+                with (host.root / "etc" / file).open("a") as stream:
+                    stream.write(text)
+    queue = slave.root / "srv/exim4"
+    queue.mkdir(mode=0o750)
+    (queue / "mainlog").write_text("mail\n")
+    for path in (queue, queue / "mainlog"):
+        os.chown(path, 110, 115)
+
+    accounts = LocalAccounts(Paths(slave.root), CutOnce())
+    plan = plan_numbers(master.users, master.groups, slave.users, slave.groups)
+    assert plan.refused == ()
+    with pytest.raises(KeyboardInterrupt):
+        accounts.apply(plan)
+    assert accounts.unfinished
+    assert not accounts.finish()
+    assert plan_numbers(master.users, master.groups, slave.users, slave.groups).empty
+    merged = merge_accounts({name: master.text(name) for name in FILES}, {name: slave.text(name) for name in FILES})
+    assert merged.moved == {}
+    exim = parse_users(merged.texts["passwd"])["Debian-exim"]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (queue, queue / "mainlog")} == {
+        (exim.number, exim.gid)
+    }
+    assert exim.number == 112

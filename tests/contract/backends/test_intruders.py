@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.backends.intruders import Intruder, find_intruders, find_listeners
+from hotsync.backends.intruders import Intruder, find_intruders, find_listeners, is_listening
 from hotsync.model.mute import Kept
 from hotsync.system import command
 from tests.contract.agent.pair import own_network
@@ -61,6 +61,7 @@ def test_a_program_of_production_is_found_by_what_it_is_with_the_port_it_listens
     assert str(port) in str(found[0])
     assert f"run by {pwd.getpwuid(os.getuid()).pw_name}, {program}" in str(found[0])
     assert "sys.stdin" not in str(found[0]), "an argument may be a secret"
+    assert (is_listening("tcp", port), is_listening("udp", port)) == (True, False)
 
 
 def test_it_is_found_even_if_its_file_was_replaced_by_an_update(listening: tuple[Path, int, int]) -> None:

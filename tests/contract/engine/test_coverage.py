@@ -200,6 +200,29 @@ def test_containers_of_podman_are_told_with_what_they_keep_in_unknown_places(pat
     assert found["/data/db"]["by"] == ["podman container db"]
 
 
+def test_containers_of_people_are_told_with_whose_they_are(paths: Paths) -> None:
+    """They were neither told nor a fault, and the ports that they listen on were passed over as a container's."""
+    plant(paths, "/etc/passwd", "anna:x:1000:1000::/home/anna:/bin/bash\nbuild:x:990:990::/srv/build:/bin/false\n")
+    homes = {"/home/anna": ("overlay", "web"), "/home/of-ldap": ("vfs", "web"), "/srv/build": ("overlay", "made")}
+    for home, (driver, name) in homes.items():
+        storage = f"{home}/.local/share/containers/storage"
+        listed = [{"id": "ab01", "names": [name], "metadata": json.dumps({"image-name": "docker.io/web:1"})}]
+        plant(paths, f"{storage}/{driver}-containers/containers.json", json.dumps(listed))
+        env = ["PODMAN_SYSTEMD_UNIT=made.service"] if name == "made" else []
+        mounts = [{"type": "bind", "source": source} for source in ("/data/web", f"{storage}/volumes/web/_data")]
+        spec = {"mounts": mounts, "process": {"env": env}}
+        plant(paths, f"{storage}/{driver}-containers/ab01/userdata/config.json", json.dumps(spec))
+    plant(paths, "/home/anna/.local/share/docker/containers/1/config.v2.json", json.dumps(DOCKER))
+    for name, said in (("carl", "["), ("dora", "[" * 100_000), ("emil", "")):
+        bad = plant(paths, f"/home/{name}/.local/share/containers/storage/overlay-containers/containers.json", said)
+    bad.unlink()
+    os.mkfifo(bad)
+    found = ask()["found"]
+    assert {"podman web of anna", "podman web of of-ldap", "docker web of anna"} <= set(found)
+    assert not any(name.startswith("podman made") for name in found), "a unit of his own makes it"
+    assert found["/data/web"]["by"] == ["docker container web of anna"]
+
+
 def test_homes_and_what_settings_name_outside_of_the_rules_are_told_whatever_their_age(paths: Paths) -> None:
     plant(
         paths, "/etc/passwd", "anna:x:1000:1000::/home/people/anna:/bin/bash\ncarl:x:1001:1001::/home/carl:/bin/bash\n"

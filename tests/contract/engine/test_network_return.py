@@ -291,6 +291,36 @@ def test_no_boot_changes_files_where_nothing_is_to_be_put_back(world: World) -> 
     assert load_trial(world.paths, 5) is None
 
 
+SCRIPTS = {
+    "sysconfig/network": "GATEWAY=10.77.0.254\n# {who} {address}\n",
+    "sysconfig/network-scripts/ifcfg-{who}0": "DEVICE={who}0\nIPADDR={address}\n",
+    "sysconfig/network-scripts/ifcfg-eth7": "DEVICE=eth7\nIPADDR={address}\n",
+    "sysconfig/network-scripts/route-eth7": "192.0.2.0/24 via {address}\n",
+    "sysconfig/network-scripts/rule6-eth7": "from {address}\n",
+    "openvswitch/conf.db": "{who}\n",
+    "sysconfig/crond": "{who}\n",
+}
+
+
+def test_with_its_own_network_a_server_keeps_the_files_of_network_scripts_and_its_switch(tmp_path: Path) -> None:
+    """They were the MASTER's after a promotion with the own network: at the next boot it had the MASTER's addresses."""
+    paths = Paths(tmp_path)
+    for etc, who, address in ((paths.at("/etc"), "own", OWN), (paths.replica / "tree/etc", "master", MASTER)):
+        write(etc, SCRIPTS, who, address.address)
+    ensure_records(paths)
+    document.save_promotion(paths, replace(PROMOTION, network=NetworkPlan(NetworkChoice.KEEP)))
+    before = digests(paths.at("/etc"))
+    assert [path for path, _ in before if path.startswith("openvswitch")] == [], "its daemon writes it all the time"
+    exchanged(paths)
+    assert digests(paths.at("/etc")) == before
+    scripts = paths.at("/etc/sysconfig/network-scripts")
+    assert sorted(path.name for path in scripts.iterdir()) == ["ifcfg-eth7", "ifcfg-own0", "route-eth7", "rule6-eth7"]
+    assert (scripts / "ifcfg-eth7").read_text() == "DEVICE=eth7\nIPADDR=10.77.0.2\n"
+    assert [(paths.at("/etc") / path).read_text() for path in ("openvswitch/conf.db", "sysconfig/crond")] == [
+        "own\n", "master\n",
+    ]  # fmt: skip
+
+
 def test_a_person_who_chooses_the_own_network_after_all_has_its_files_without_productions(world: World) -> None:
     said = network_return.go_back(world.paths, Why.CHOSEN).said
     assert "own network files are in /etc again" in said

@@ -83,6 +83,35 @@ def test_a_unit_is_muted_once_and_what_runs_of_it_is_stopped_its_starters_first(
     assert systemd.done == []
 
 
+class Cut(Systemd):
+    """The run is killed between the drop-ins and the reload."""
+
+    def __call__(self, words: Sequence[str]) -> str:
+        if words[0] == "daemon-reload":
+            raise KeyboardInterrupt
+        return super().__call__(words)
+
+
+def test_what_was_cut_before_systemd_had_read_it_is_read_by_the_next_run_and_by_no_further_one(tmp_path: Path) -> None:
+    """The next run found all drop-ins there and reloaded nothing: loaded units kept their old conditions."""
+    paths, systemd = Paths(tmp_path), Systemd()
+    mute = Mute(paths, systemd)
+    assert not mute.unread
+    with pytest.raises(KeyboardInterrupt):
+        Mute(paths, Cut()).apply(["mail.service"])
+    assert mute.unread
+    assert mute.lacking(["mail.service"]) == frozenset()
+    assert mute.apply(["mail.service"]) == ()
+    assert systemd.done == [["daemon-reload"]]
+    with pytest.raises(KeyboardInterrupt):
+        Mute(paths, Cut()).release(["mail.service"])
+    assert (mute.unread, mute.muted()) == (True, frozenset())
+    mute.apply([])
+    assert systemd.done == [["daemon-reload"]] * 2
+    mute.apply([])
+    assert (mute.unread, systemd.done) == (False, [["daemon-reload"]] * 2)
+
+
 def test_what_this_server_keeps_is_let_go_and_other_drop_ins_of_it_stay(tmp_path: Path) -> None:
     systemd = Systemd()
     mute = Mute(Paths(tmp_path), systemd)

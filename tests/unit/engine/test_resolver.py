@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hotsync.engine.promotion.resolver import read_resolver_check, resolver_files
+from hotsync.engine.promotion.resolver import own_name_servers, read_resolver_check, resolver_files
 from hotsync.model.facts import NetworkFacts
-from hotsync.model.network.resolver import plain_text
+from hotsync.model.network.resolver import check_names, plain_text
 from hotsync.model.report import Verdict
 from hotsync.system.paths import Paths
 
@@ -83,3 +83,12 @@ def test_nothing_that_the_master_tells_becomes_a_line_of_its_own(paths: Paths) -
         "nameserver 192.0.2.54",
     ]
     assert len(plain_text("x\ny", ("192.0.2.54",), ()).splitlines()) == 2
+
+
+def test_a_slave_that_asks_itself_for_names_and_gets_no_answer_is_told(paths: Paths) -> None:
+    paths.at("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+    servers = own_name_servers(paths)
+    check = check_names(servers, answers=False)
+    assert (check.verdict, "127.0.0.1" in check.detail, "services.keep" in check.hint) == (Verdict.AMBER, True, True)
+    assert check_names(servers, answers=True).verdict is Verdict.GREEN
+    assert check_names(("192.0.2.53",), answers=False).verdict is Verdict.GREEN

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from hotsync.backends.mute import TEXT, Mute
 from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.engine.slave.mute import Production, no_longer_held, read_kept, read_production, serving_applications
@@ -184,6 +186,49 @@ def test_a_tunnel_is_held_only_with_the_masters_configuration(tmp_path: Path) ->
     assert "wg-quick@wg0.service" not in production_of(tmp_path, *RUNNING).units
     put(tmp_path, "var/lib/hotsync/replica/tree/etc/wireguard/wg0.conf", "PrivateKey = a")
     assert not read_kept(Paths(tmp_path)).reason("wg-quick@wg0.service"), "one identity, used twice"
+
+
+IPSEC = [
+    ("etc/ipsec.conf", "config setup\nconn %default\n  ikelifetime=60m\nconn office\n  left=192.0.2.1\n"),
+    ("etc/ipsec.d/office.conf", "conn office\n"),
+    ("etc/swanctl/conf.d/office.conf", "connections {\n  office { }\n}\n"),
+    ("etc/strongswan/swanctl/conf.d/office.conf", "  connections\n{\n"),
+    ("etc/swanctl/swanctl.conf", "connections.office {\n"),
+]
+PACKAGES = "config setup\n# conn sample\n\t#conn other\nconn %default\n#connections {\ninclude conf.d/*.conf\n"
+
+
+@pytest.mark.parametrize(("path", "text"), IPSEC)
+def test_ipsec_runs_on_where_the_slave_has_a_connection_of_its_own(tmp_path: Path, path: str, text: str) -> None:
+    """strongswan-starter was held, which cut a SLAVE that reaches its MASTER by IPsec."""
+    names = ("strongswan-starter.service", "ipsec.service", "strongswan.service")
+    units = [UnitFact(name, "enabled", active=True) for name in names]
+    put(tmp_path, path, PACKAGES)
+    assert not read_kept(Paths(tmp_path)).reason("ipsec.service"), "as its package came"
+    put(tmp_path, path, text)
+    assert not production_of(tmp_path, *units).units & set(names)
+    put(tmp_path, f"var/lib/hotsync/replica/tree/{path}", text)
+    assert not any(read_kept(Paths(tmp_path)).reason(name) for name in names), "one identity, used twice"
+
+
+@pytest.mark.parametrize(
+    ("resolv", "kept"),
+    [
+        ("nameserver 127.0.0.1\n", True),
+        ("nameserver 192.0.2.53\nnameserver ::1\n", True),
+        ("nameserver 192.0.2.53\n", False),
+        ("nameserver 127.0.0.53\n", False),
+        ("nameserver none\n", False),
+    ],
+)
+def test_the_resolver_that_this_slave_asks_runs_on_and_one_that_it_does_not_ask_is_held(
+    tmp_path: Path, resolv: str, kept: bool
+) -> None:
+    """Unbound was stopped on a SLAVE with `nameserver 127.0.0.1`: no repository, and no MASTER by its name."""
+    put(tmp_path, "etc/resolv.conf", resolv)
+    production = production_of(tmp_path, *RUNNING, UnitFact("dnsmasq.service", "enabled", active=True))
+    assert ("unbound.service" not in production.units) == kept
+    assert "dnsmasq.service" in production.units, "it may give out addresses"
 
 
 def test_a_firewall_that_came_with_the_masters_packages_is_held_unless_it_runs(tmp_path: Path) -> None:

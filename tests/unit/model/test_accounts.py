@@ -94,6 +94,23 @@ def test_an_account_of_the_master_that_is_not_made_here_still_gets_its_number_fo
     assert rightful.user_moves == ()
 
 
+def test_names_that_packages_and_samba_make_have_the_masters_numbers_and_odd_ones_are_nobodys() -> None:
+    names = ("Debian-exim", "Debian-snmp", "_apt", "svc.Backup", "PC-01$", "2012SRV$", "3proxy", "A" * 32)
+    lines = [f"{name}:x:{300 + place}:{300 + place}::/var/spool/x:/bin/false\n" for place, name in enumerate(names)]
+    groups = "".join(f"{name}:x:{300 + place}:\n" for place, name in enumerate(names))
+    own = "Debian-exim:x:112:117::/var/spool/exim4:/usr/sbin/nologin\n"
+    found = plan("".join(lines), groups, OWN_PASSWD + own, OWN_GROUP + "Debian-exim:x:117:\n")
+    assert found.refused == ()
+    assert (found.user_moves, found.group_moves) == ((Move("Debian-exim", 112, 300),), (Move("Debian-exim", 117, 300),))
+    texts = applied(found, OWN_PASSWD + own, OWN_GROUP + "Debian-exim:x:117:\n")
+    assert {name: parse_users(texts["passwd"])[name].number for name in names} == {
+        name: 300 + place for place, name in enumerate(names)
+    }
+    odd = ("1000", "-rf", "+nis", "~x", "a b", "a,b", "a/b", "$", "a$b", ".", "", "b" * 33, "é")
+    refused = plan_numbers({name: Account(name, 400, 400) for name in odd}, {}, {}, {}).refused
+    assert len(refused) == len(odd)
+
+
 def test_people_of_the_master_are_locked_expired_and_without_a_home_and_services_have_no_password() -> None:
     texts = applied(plan(MASTER_PASSWD, MASTER_GROUP))
     assert "alice:!::::::1:\n" in texts["shadow"]

@@ -43,6 +43,23 @@ def test_an_account_of_a_package_that_only_the_slave_has_stays_and_its_people_go
     assert "HASH" not in "".join(merged.texts.values())
 
 
+def test_an_account_with_capitals_has_the_masters_number_and_its_service_of_the_slave_the_right_group() -> None:
+    master = {
+        "passwd": "Debian-exim:x:110:115::/:/x\n",
+        "group": "Debian-exim:x:115:\n",
+        "shadow": "Debian-exim:!:1:::\n",
+    }
+    own = {
+        "passwd": "Debian-snmp:x:110:116::/:/x\nscan:x:130:117::/:/x\nDebian-exim:x:112:117::/:/x\n",
+        "group": "Debian-snmp:x:116:\nDebian-exim:x:117:scan\n",
+    }
+    merged = merge_accounts(master, own)
+    assert merged.texts["passwd"].splitlines() == [
+        "Debian-exim:x:110:115::/:/x", "Debian-snmp:x:600:116::/:/x", "scan:x:130:115::/:/x",
+    ]  # fmt: skip
+    assert merged.texts["group"] == "Debian-exim:x:115:scan\nDebian-snmp:x:116:\n"
+
+
 def test_a_number_that_the_master_uses_is_never_given_to_somebody_else() -> None:
     own = {"passwd": "helper:x:106:105::/:/bin/false\n", "group": "helper:x:105:\n"}
     merged = merge_accounts(MASTER, own)

@@ -49,8 +49,22 @@ def test_what_cannot_move_is_told_with_whoever_waits_for_it() -> None:
     assert waits.refused[-1] == "sub-ids 300000-300008 of a cannot move to the MASTER's: these are taken here"
 
 
+def test_a_range_of_containers_of_the_masters_root_makes_the_slaves_people_move() -> None:
+    """LXD and Incus ask for a thousand million; it was taken for no range, and nobody moved out of its way."""
+    root = "root:1000000:1000000000\n"
+    assert plan(root, "max:1000000:65536\n").moves == (SubMove("max", 1000000, FIRST, SIZE),)
+    assert plan(root + "anna:100000:65536\n", root + "anna:100000:65536\n") == SubPlan()
+    long = plan("anna:1000000:65536\n", root)
+    assert long.moves == ()
+    assert long.refused == (
+        "sub-ids 1000000-1000999999 of root are in the way of the MASTER's, and too many to be moved",
+    )
+    assert plan("root:2000000:1000000000\n", root).refused == long.refused, "nor to those of its namesake"
+    assert plan("anna:100000:65536\n", root) == SubPlan()
+
+
 def test_lines_that_make_no_sense_are_nobodys() -> None:
-    assert parse_sub_ids("a:0:5\nb:5:0\nc:x:5\nd:4294967290:9\ne:1:9999999\n:7:7\nf:7:7:7\n") == ()
+    assert parse_sub_ids("a:0:5\nb:5:0\nc:x:5\nd:4294967290:9\ne:1:0\n:7:7\nf:7:7:7\n") == ()
     assert list(each_number([SubMove("a", 5, 9, 2)])) == [("a", 5, 9), ("a", 6, 10)]
 
 

@@ -60,6 +60,12 @@ def test_nothing_is_planned_where_nothing_is_needed() -> None:
     assert keys(SlaveFacts(RoleRecord(Role.SLAVE), generation=1)) == []
 
 
+def test_what_is_held_and_systemd_has_not_read_yet_is_read_though_nothing_else_is_needed() -> None:
+    plan = plan_slave(SlaveFacts(RoleRecord(Role.SLAVE), generation=1, mute_unread=True))
+    assert [step.key for step in plan] == ["slave.mute"]
+    assert plan[0].title.endswith("what is held, which systemd has not read")
+
+
 def test_databases_are_loaded_beforehand_once_their_servers_are_here() -> None:
     small = WarmLoad("mariadb", "default", Path("/var/lib/mysql"), 3 * 2**20)
     large = replace(small, instance="large", hindrance="its dumps are larger than WarmGigabytes (500)")

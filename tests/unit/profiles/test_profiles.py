@@ -128,7 +128,7 @@ engine = "sqlite"
 dump = "/var/lib/search/dump.sql"
 [[ownership]]
 path = "/var/lib/search"
-owner = "search:search"
+owner = "Debian-search:search.index"
 folders = "0750"
 [requires]
 not_older = ["search-server"]
@@ -194,3 +194,9 @@ def test_nothing_but_what_hotsync_knows_can_be_made_anew() -> None:
     with pytest.raises(ProfileError, match=r"restore\.0\.make"):
         parse_profile(text, "x.toml")
     assert set(get_args(Restore.model_fields["make"].annotation)) == set(ARGUMENTS)
+
+
+def test_no_note_says_that_what_the_master_runs_is_not_held_or_is_freed_by_a_profile_without_mute() -> None:
+    """What the MASTER runs is held whatever a profile's `mute` says; `services.keep` on the SLAVE frees it."""
+    notes = {profile.name: " ".join(profile.profile.notes) for profile in PROFILES.values()}
+    assert [name for name, said in notes.items() if "without `mute`" in said or "not muted" in said] == []

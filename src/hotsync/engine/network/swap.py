@@ -17,15 +17,15 @@ from hotsync.system import files
 from hotsync.system.trees import copy_exactly, matching, remove
 
 _NEW = ".hotsync-network"
-_RESOLVER = "resolv.conf"
+_WRITTEN_LIVE = frozenset(("resolv.conf", "openvswitch"))
 
 
 def digests(etc: Path) -> tuple[tuple[str, str], ...]:
     """Given an /etc, return each file and link of its network below it, with a digest of what it says.
 
-    The one that programs write themselves as they run is left out.
+    What programs write themselves as they run is left out.
     """
-    tops = (top for top in _tops(etc) if top != _RESOLVER)
+    tops = (top for top in _tops(etc) if top not in _WRITTEN_LIVE)
     return tuple((path, _digest(etc / path)) for top in tops for path in _below(etc, top))
 
 

@@ -18,13 +18,13 @@ from hotsync.system.trees import opened
 def resolver_files(paths: Paths, part: Path, told: NetworkFacts) -> dict[str, str]:
     """Given the folder that will be /etc and what the MASTER told of its network, return the plain file that stands
     there in place of a link that would lead nowhere; none where there is no such link, or no name server is known."""
-    target, servers = _leads_nowhere(paths, part.parent), servers_for(told.dns, _own(paths))
+    target, servers = _leads_nowhere(paths, part.parent), servers_for(told.dns, own_name_servers(paths))
     return {RESOLVER: plain_text(target, servers, told.domains)} if target and servers else {}
 
 
 def read_resolver_check(paths: Paths, told: NetworkFacts) -> Check:
     """Given what the MASTER told of its network, return whether this server could look names up once it is promoted."""
-    return check_resolver(_leads_nowhere(paths, paths.replica / "tree"), servers_for(told.dns, _own(paths)))
+    return check_resolver(_leads_nowhere(paths, paths.replica / "tree"), servers_for(told.dns, own_name_servers(paths)))
 
 
 def _leads_nowhere(paths: Paths, folder: Path) -> str:
@@ -43,8 +43,8 @@ def _leads_nowhere(paths: Paths, folder: Path) -> str:
     return "" if os.path.lexists(here) else target
 
 
-def _own(paths: Paths) -> tuple[str, ...]:
-    """Return the name servers that this server asks now."""
+def own_name_servers(paths: Paths) -> tuple[str, ...]:
+    """Return the name servers that this server asks now: behind systemd-resolved, those that it asks."""
     for place in (f"/{ETC}/{RESOLVER}", "/run/systemd/resolve/resolv.conf"):
         try:
             servers, _ = parse_resolver(paths.at(place).read_text(encoding="utf-8", errors="surrogateescape"))

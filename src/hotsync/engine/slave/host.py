@@ -83,6 +83,7 @@ class SlaveHost:
             read_package_facts(self.packages(), standing),
             to_mute=tuple(sorted(self.mute.lacking(self.production.units))),
             running=tuple(running),
+            mute_unread=self.mute.unread,
             to_free=tuple(sorted(freed)),
             numbers=self.plan_numbers(),
             move_cut=self.accounts.unfinished,

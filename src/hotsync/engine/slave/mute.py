@@ -10,13 +10,15 @@ from hotsync.backends import package_files
 from hotsync.backends.intruders import daemons_among
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages.units import units_in
+from hotsync.engine.promotion.resolver import own_name_servers
 from hotsync.engine.replica_tree import names_in, read_plain, read_text
 from hotsync.engine.slave.tunnel_ports import ports_of_tunnels
 from hotsync.errors import ProfileError
 from hotsync.model.facts import MasterFacts
 from hotsync.model.handmade import handmade_of
-from hotsync.model.machine_units import TUNNELS, base_reason, is_firewall, is_watcher
+from hotsync.model.machine_units import RESOLVERS, TUNNELS, Tunnel, base_reason, is_firewall, is_watcher
 from hotsync.model.mute import ALWAYS_MUTED, Kept, mutable, of_master
+from hotsync.model.network.resolver import asks_itself
 from hotsync.profiles import catalog
 from hotsync.profiles.schema import PortCheck, Profile
 from hotsync.state.slave_packages import load_brought
@@ -79,15 +81,19 @@ def read_kept(paths: Paths) -> Kept:
     """Return what this SLAVE keeps; what the MASTER's profiles say of it does not count."""
     own, _ = catalog.load_site(paths.site_profiles)
     named = frozenset(unit for profile in own.values() for unit in profile.services.keep)
-    tunnels = (units for units, files in TUNNELS if any(_is_other_here(paths, pattern) for pattern in files))
-    return Kept(named, tuple(pattern for units in tunnels for pattern in units))
+    tunnels = (pattern for tunnel in TUNNELS if _is_other_here(paths, tunnel) for pattern in tunnel.units)
+    return Kept(named, tuple(tunnels), RESOLVERS if asks_itself(own_name_servers(paths)) else ())
 
 
-def _is_other_here(paths: Paths, pattern: str) -> bool:
-    """Return whether a file of this pattern is here that the MASTER does not have, or not with that content."""
+def _is_other_here(paths: Paths, tunnel: Tunnel) -> bool:
+    """Return whether a file of such a tunnel is here that the MASTER does not have, or not with that content."""
     tree = paths.replica / "tree"
-    here = (path for path in paths.root.glob(pattern) if path.is_file())
-    return any(path.read_bytes() != read_plain(tree, str(path.relative_to(paths.root))) for path in here)
+    here = (path for pattern in tunnel.files for path in paths.root.glob(pattern) if path.is_file())
+    return any(
+        tunnel.mark.search(content := path.read_bytes()) is not None
+        and content != read_plain(tree, str(path.relative_to(paths.root)))
+        for path in here
+    )
 
 
 def profiles_of(paths: Paths, master: MasterFacts) -> list[Profile]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hotsync.backends.account_processes import read_old_runners, strays
-from hotsync.backends.intruders import Intruder, find_intruders, find_listeners
+from hotsync.backends.intruders import Intruder, find_intruders, find_listeners, is_listening
 from hotsync.engine.drift import read_drift
-from hotsync.engine.promotion.resolver import read_resolver_check
+from hotsync.engine.promotion.resolver import own_name_servers, read_resolver_check
 from hotsync.engine.slave.host import SlaveHost
 from hotsync.engine.slave.mute import profiles_of, serving_applications
 from hotsync.engine.slave.package_facts import read_package_checks, without_asking
@@ -19,6 +19,7 @@ from hotsync.errors import HotSyncError
 from hotsync.model import slave_checks as checks
 from hotsync.model.drift import check_drift, not_compared
 from hotsync.model.identity import Role
+from hotsync.model.network.resolver import asks_itself, check_names
 from hotsync.model.packages.checks import check_repositories
 from hotsync.model.report import Check
 from hotsync.model.slave import SlaveFacts
@@ -52,6 +53,8 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_per
     yield check_repositories(unsettled(host.paths, read_offer(host.paths), bool(host.outcome.missing)))
     yield _drift(host)
     yield read_resolver_check(host.paths, host.master.network)
+    servers = own_name_servers(host.paths)
+    yield check_names(servers, answers=not asks_itself(servers) or is_listening("udp", 53))
     yield checks.check_locales(host.outcome.locales_failed, host.manager.hints)
     newest = holdings(host.paths, Role.SLAVE)
     yield checks.check_fresh(newest.datasets if newest else ())

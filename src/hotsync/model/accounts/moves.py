@@ -14,7 +14,10 @@ from hotsync.model.accounts.numbers import NO_FOREIGN, NOBODY, Foreign, covered,
 from hotsync.model.accounts.sub_ids import SubMove, render_sub_ids
 from hotsync.model.lines import lines_of
 
-ACCOUNT_NAME = re.compile(r"^[a-z_][a-z0-9_.-]{0,31}\$?\Z")
+ACCOUNT_NAME = re.compile(r"^(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?\Z")
+"""What packages and useradd make: capitals too (Debian-exim), a digit first, but not only digits, which programs take
+for a number, and a `$` at the end (computers in a domain of Samba's)."""
+
 HIGHEST_NUMBER = 2**32 - 3
 FIRST_PARKING = 3_000_000_000
 FILES = ("subuid", "subgid", "gshadow", "group", "shadow", "passwd")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from hotsync.model.lines import lines_of
 
-_LARGEST = 2**20
+_MOST_MOVED = 2**20
+"""A longer range is left to a person: what moves is written down, and looked for, number by number."""
+
 _HIGHEST = 2**32 - 2
 # what useradd gives out, below and above the numbers that systemd gives to containers by itself
 _CHOICE = (range(100_000, 524_288), range(1_879_048_192, 2_147_352_576))
@@ -49,7 +51,7 @@ def parse_sub_ids(text: str) -> tuple[SubRange, ...]:
         name, *numbers = line.split(":")
         if len(numbers) == 2 and all(each.isascii() and each.isdigit() and len(each) <= 10 for each in numbers):
             start, count = int(numbers[0]), int(numbers[1])
-            if name and 0 < count <= _LARGEST and 0 < start <= _HIGHEST - count:
+            if name and count > 0 and 0 < start <= _HIGHEST - count:
                 found.append(SubRange(name, range(start, start + count)))
     return tuple(found)
 
@@ -66,6 +68,9 @@ def plan_sub_ids(master: Sequence[SubRange], own: Sequence[SubRange], foreign: C
         target = _target(each, master, own)
         in_the_way = any(_overlap(each.numbers, other.numbers) for other in master)
         if each in master or not (target or in_the_way):
+            continue
+        if len(each.numbers) > _MOST_MOVED:
+            refused.append(f"{_shown(each)} are in the way of the MASTER's, and too many to be moved")
             continue
         if sum(_overlap(each.numbers, other.numbers) for other in own) > 1:
             refused.append(f"{_shown(each)} are another account's here, too")

@@ -15,7 +15,8 @@ _CARRIED = (Cover.CARRIED, Cover.PACKAGE, Cover.ELSEWHERE, Cover.NO_DATA)
 class ContainerSeen:
     """A container as its engine keeps it: name, image, what of the host is mounted in it, and what it was made from.
 
-    `files` are the files of a compose project that made it, `unit` the unit that makes it each time it starts.
+    `files` are the files of a compose project that made it, `unit` the unit that makes it each time it starts. With a
+    `person` it is in the engine of somebody who is not root, and its unit is one of his own.
     """
 
     engine: str
@@ -24,6 +25,12 @@ class ContainerSeen:
     mounts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     unit: str = ""
+    person: str = ""
+
+    @property
+    def of(self) -> str:
+        """Return whose it is, in a person's words; "" if root's."""
+        return f" of {self.person}" if self.person else ""
 
 
 def container_findings(containers: Iterable[ContainerSeen], lost: Collection[str], judge: Judge) -> list[Finding]:
@@ -39,9 +46,11 @@ def container_findings(containers: Iterable[ContainerSeen], lost: Collection[str
 
 
 def _findings(container: ContainerSeen, lost: Collection[str], judge: Judge) -> Iterator[Finding]:
-    by = (f"{container.engine} container {container.name}",)
+    by = (f"{container.engine} container {container.name}{container.of}",)
     if reason := _reason(container, lost, judge):
-        yield Finding(Kind.CONTAINER, f"{container.engine} {container.name}", reason, (f"image {container.image}",))
+        yield Finding(
+            Kind.CONTAINER, f"{container.engine} {container.name}{container.of}", reason, (f"image {container.image}",)
+        )
     for path in container.mounts:
         judged = judge(path)
         if judged.cover not in _CARRIED:
@@ -50,6 +59,8 @@ def _findings(container: ContainerSeen, lost: Collection[str], judge: Judge) -> 
 
 def _reason(container: ContainerSeen, lost: Collection[str], judge: Judge) -> str:
     if container.unit:
+        if container.person:
+            return ""  # `lost` are the machine's: a unit of the same name is another one
         return f"nothing brings {container.unit} back, which makes it" if container.unit in lost else ""
     if not container.files:
         return "it was made by hand, and what it is made with is kept by its engine only: note how it is made"

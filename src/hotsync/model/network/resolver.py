@@ -22,6 +22,27 @@ def servers_for(told: Iterable[str], own: Iterable[str]) -> tuple[str, ...]:
     return _usable(told) or _usable(own)
 
 
+def asks_itself(servers: Iterable[str]) -> bool:
+    """Given the name servers of a host, return whether one of them is that host."""
+    return any(ipaddress.ip_address(server).is_loopback for server in _usable(servers))
+
+
+def check_names(servers: Iterable[str], *, answers: bool) -> Check:
+    """Given the name servers of this SLAVE, and whether something here answers for names, return whether it can look
+    its own names up: the mute holds a name server that the MASTER runs, too."""
+    asked, name, title = tuple(servers), "network.names", "this server can look names up"
+    if answers or not asks_itself(asked):
+        return Check(name, title, Verdict.GREEN)
+    said = (
+        f"/etc/{RESOLVER} names {', '.join(asked)}, and nothing answers here: what does so on the MASTER, too, is held"
+    )
+    hint = (
+        "Name another name server there, or name the unit of this one under services.keep of a profile in "
+        "/etc/hotsync/profiles.d on this server, run hotsync-slave, and start it."
+    )
+    return Check(name, title, Verdict.AMBER, said, hint)
+
+
 def _usable(servers: Iterable[str]) -> tuple[str, ...]:
     return tuple(server for server in servers if _is_address(server) and server not in _OF_RESOLVED)
 
