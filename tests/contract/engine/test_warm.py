@@ -489,6 +489,24 @@ def test_a_directory_that_the_masters_settings_do_not_fit_is_made_anew_unless_it
         assert fruits(server) == ["fig"]
 
 
+def test_what_alter_system_left_in_a_data_directory_keeps_no_server_from_being_loaded_beforehand(
+    world: World, direct: Direct
+) -> None:
+    del direct
+    auto = world.directory("postgresql") / "postgresql.auto.conf"
+    auto.write_text(
+        "port = 5433\nlisten_addresses = '*'\nunix_socket_directories = '/nowhere'\nhba_file = '/nowhere'\n"
+        "shared_buffers = '4TB'\nhuge_pages = on\nshared_preload_libraries = 'nobody_has_this'\n"
+        "max_connections = 200000\nwal_level = logical\nmax_wal_senders = 5\narchive_mode = on\n"
+        "ssl = on\nsynchronous_standby_names = '*'\nsynchronous_commit = on\nlogging_collector = on\n"
+    )
+    said = auto.read_text()
+    dumps = world.generation()
+    assert world.load_all(dumps) == [True, True]
+    assert auto.read_text() == said
+    assert world.wanted(dumps) == {}
+
+
 def test_databases_of_this_server_are_never_lost_to_settings(world: World, direct: Direct) -> None:
     with production(world, direct, "mariadb") as server:
         ask(server, "CREATE DATABASE mine; CREATE TABLE mine.t (i int);")
