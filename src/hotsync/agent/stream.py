@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from hotsync.agent.here import Here, Reader
@@ -22,8 +23,9 @@ from hotsync.model.identity import Role
 from hotsync.model.report import Notice, RunReport
 from hotsync.sources.mariadb import streaming as mariadb_streaming
 from hotsync.sources.mariadb.guard import CONNECTS_AS
+from hotsync.sources.postgresql import offer as offers
 from hotsync.sources.postgresql import slot as slots
-from hotsync.sources.postgresql.cluster import inspect_clusters
+from hotsync.sources.postgresql.cluster import inspect_clusters, login_of
 from hotsync.sources.source import Dataset
 from hotsync.state.runs import STREAMING, Runs
 from hotsync.state.store import load_role
@@ -46,12 +48,27 @@ def wanted(here: Here) -> bool:
 
 
 def targets_of(clusters: Iterable[Dataset]) -> dict[str, Target]:
-    """Given the clusters of this host, return those that can be streamed now, by name."""
+    """Given the clusters of this host, return those that run, by name.
+
+    One that lets nobody follow it is among them: so the SLAVE hears that from the server itself, and its readiness says
+    so.
+    """
     return {
         cluster.name: Target(cluster.name, cluster.user, f"{cluster.socket}/.s.PGSQL.{cluster.port}")
         for cluster in clusters
         if not cluster.fault and not cluster.parked
     }
+
+
+def refusing(clusters: Iterable[Dataset]) -> list[str]:
+    """Given the clusters of this host, return in sentences which of them let nobody follow them by their settings."""
+    said: list[str] = []
+    for cluster in clusters:
+        if not cluster.fault and not cluster.parked:
+            with suppress(CommandFailed, ValueError):  # what its slot keeps is asked, too, and tells that
+                if fault := offers.settings_fault(login_of(cluster)):
+                    said.append(f"{cluster.name} cannot be streamed: {fault}. Its dumps go on.")
+    return said
 
 
 def mariadb_targets(servers: Mapping[str, StreamedServer]) -> tuple[dict[str, Target], list[str]]:
@@ -113,6 +130,7 @@ class Streamer:
         } | {name: partial(mariadb_streaming.tend, self._paths, name, servers[name], keep) for name in targets}
         for name, look in looks.items():
             troubles += self._watch(name, look)
+        troubles += refusing(clusters)
         self._complaint.say(" ".join(troubles))
 
     def stop(self) -> None:

@@ -131,7 +131,8 @@ class Promotion:
     of steps; `checks` the verdicts; `notes` what a person must know; `servers` of when each database server's data is;
     `fences` what was done to keep the old MASTER from serving. `planned`: a switchover, whose MASTER was alive and
     stopped production at `stopped_at`. `back`: its generation was made of an older one. `without`: what a person wants
-    left out since it cannot be loaded: database servers by their names, or databases (SERVER/DATABASE).
+    left out since it cannot be loaded: database servers by their names, or databases (SERVER/DATABASE). `configured`
+    are the database servers that were given the MASTER's settings: what differs there now, a person has changed.
     """
 
     epoch: int
@@ -156,6 +157,7 @@ class Promotion:
     stopped_at: float = 0.0
     back: Back | None = None
     without: tuple[str, ...] = ()
+    configured: tuple[str, ...] = ()
 
     @property
     def data_of(self) -> int:

@@ -73,6 +73,18 @@ def check_loads(refused: Mapping[str, str], failed: Mapping[str, str], left: Map
     return judged(name, title, Verdict.AMBER, others, hint, good)
 
 
+def check_forms(others: Mapping[str, str]) -> Iterator[Check]:
+    """Given the PostgreSQL clusters here whose files have another form than the MASTER's, with what differs, return
+    that they will not be as the MASTER's; nothing is said where there is none."""
+    said = [f"{name}: {what}" for name, what in sorted(others.items())]
+    hint = (
+        "A promotion uses the data directory that is here. Move it away if nothing in it is needed: it is then made as "
+        "the MASTER's. Or, while its server is stopped: pg_checksums --enable."
+    )
+    if said:
+        yield judged("databases.form", "clusters have the form of the MASTER's", Verdict.AMBER, said, hint)
+
+
 def check_standbys(failed: Mapping[str, str], standbys: Iterable[StandbyFacts]) -> Iterator[Check]:
     """Given what could not be done for streamed clusters, and how they are now, return whether they follow the MASTER.
 

@@ -233,9 +233,10 @@ class PostgresqlCluster:
     `spaces` are its tablespaces with the folder of each. `settings` are those that decide the form of its files.
     `platform` is the MASTER's processor and C library. `position`: a standby that got as far holds all of it.
 
-    One with a `place` is no cluster of pg_lsclusters: that is its data directory, in which its settings lie, too. They
-    are `configuration` (files below `settings/`, named as there) and `links` (names there, and where they lead); `unit`
-    and `user` are what it runs as, `programs` the folder of its programs.
+    What of its settings lies in its data directory is `configuration` (files below `settings/`, named as there) and
+    `links` (names there, and where they lead). One with a `place` is no cluster of pg_lsclusters: that is its data
+    directory, in which all its settings lie; `unit` and `user` are what it runs as, `programs` the folder of its
+    programs.
     """
 
     schema: int

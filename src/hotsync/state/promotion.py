@@ -129,6 +129,13 @@ def leave_out(paths: Paths, names: Iterable[str]) -> None:
         save_promotion(paths, replace(promotion, without=without))
 
 
+def set_configured(paths: Paths, server: str) -> None:
+    """Remember that a database server was given the MASTER's settings."""
+    promotion = load_promotion(paths)
+    if promotion is not None and server not in promotion.configured:
+        save_promotion(paths, replace(promotion, configured=(*promotion.configured, server)))
+
+
 def set_server(paths: Paths, name: str, change: Callable[[ServerAge], ServerAge]) -> None:
     """Change what is remembered of when the data of a database server is."""
     if promotion := load_promotion(paths):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +19,13 @@ from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
 from hotsync.engine.promotion.master_facts import read_told, spool_of_tree
 from hotsync.engine.standby import postgresql as standby_postgresql
-from hotsync.engine.standby import standbys, warm
+from hotsync.engine.standby import standbys, streaming, warm
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.generation import DatasetPoint
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.promotion import DatabaseDump
+from hotsync.model.report import Verdict
+from hotsync.model.slave_checks import check_standbys
 from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.model.warm import Budget
 from hotsync.sources.followed import Pace, is_followed
@@ -342,6 +345,49 @@ def test_what_cannot_be_streamed_is_said_and_a_copy_of_it_is_given_up(
     facts = following.facts()
     assert facts is not None
     assert (facts.to_do, facts.over) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "hba", "said"),
+    [
+        ("-c max_wal_senders=0", "", "exceeds max_wal_senders"),
+        ("-c max_wal_senders=0 -c wal_level=minimal", "", "exceeds max_wal_senders"),
+        ("", "local replication all reject\nlocal all all peer\n", "pg_hba.conf rejects replication connection"),
+    ],
+)
+def test_why_a_master_lets_nobody_follow_it_is_said_on_both_servers(
+    template: Path, setting: str, hba: str, said: str
+) -> None:
+    with streamed(template, setting) as world:
+        if hba:
+            (world.master.folder / "data/pg_hba.conf").write_text(hba)
+            world.master.psql("SELECT pg_reload_conf()")
+        slave = Slave(world, Units(world.pair.slave.paths.root))
+        slave.sync()
+        world.start_streaming()
+        until(lambda: said in str(slave.facts()), "the MASTER's server refuses it")
+        facts = slave.facts()
+        assert facts is not None
+        assert facts.to_do == ""
+        assert facts.trouble.startswith(f"{NAME} is not streamed: the MASTER's server refuses it: ")
+        (check,) = check_standbys({}, [facts])
+        assert (check.verdict, said in check.detail) == (Verdict.AMBER, True)
+        assert "a promotion loads its dumps" in check.hint
+        found = (world.master.dataset(), replace(world.master.dataset(), instance="15-down", fault="it is down"))
+        for tell in (streaming.announce, streaming.set_up):
+            (sentence,) = tell(world.pair.master.paths, lambda _: found)
+            assert sentence.startswith(f"{NAME} cannot be streamed: ")
+            assert sentence.endswith(". Its dumps go on.")
+        complaints = stream.refusing(found)
+        assert [("max_wal_senders is 0" in each, "wal_level" in each) for each in complaints] == (
+            [(True, "minimal" in setting)] if setting else []
+        )
+
+
+def test_of_a_cluster_that_can_be_followed_nothing_is_said(slave: Slave) -> None:
+    found = (slave.world.master.dataset(),)
+    assert streaming.announce(slave.world.pair.master.paths, lambda _: found) == []
+    assert stream.refusing(found) == []
 
 
 def test_a_copy_is_kept_while_the_master_is_away_and_given_up_when_it_streams_no_more(

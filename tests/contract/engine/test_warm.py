@@ -32,6 +32,7 @@ from hotsync.sources.postgresql import cluster as postgresql_cluster
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql import waiting as postgresql_waiting
 from hotsync.sources.postgresql.cluster import login_of
+from hotsync.sources.postgresql.form import read_form
 from hotsync.sources.registry import loadables
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.warm import load_warm, note_warm
@@ -123,6 +124,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pa
         yield {
             "mariadb": servers.prepare_mariadb(folder / "mariadb"),
             "postgresql": servers.prepare_postgresql(folder / "postgresql"),
+            "checksums": servers.prepare_postgresql(folder / "checksums", "--data-checksums", "--wal-segsize=1"),
             "pages": servers.prepare_mariadb(folder / "pages", "--innodb-page-size=8192"),
         }
 
@@ -490,6 +492,76 @@ def test_a_directory_that_the_masters_settings_do_not_fit_is_made_anew_unless_it
     assert [path.name for path in world.directory("mariadb").parent.glob("mysql*")] == ["mysql"]
     with production(world, direct, "mariadb", "--innodb-page-size=8192") as server:
         assert fruits(server) == ["fig"]
+
+
+def test_what_alter_system_left_in_a_data_directory_keeps_no_server_from_being_loaded_beforehand(
+    world: World, direct: Direct
+) -> None:
+    del direct
+    auto = world.directory("postgresql") / "postgresql.auto.conf"
+    auto.write_text(
+        "port = 5433\nlisten_addresses = '*'\nunix_socket_directories = '/nowhere'\nhba_file = '/nowhere'\n"
+        "shared_buffers = '4TB'\nhuge_pages = on\nshared_preload_libraries = 'nobody_has_this'\n"
+        "max_connections = 200000\nwal_level = logical\nmax_wal_senders = 5\narchive_mode = on\n"
+        "ssl = on\nsynchronous_standby_names = '*'\nsynchronous_commit = on\nlogging_collector = on\n"
+    )
+    said = auto.read_text()
+    dumps = world.generation()
+    assert world.load_all(dumps) == [True, True]
+    assert auto.read_text() == said
+    assert world.wanted(dumps) == {}
+
+
+def form_of(world: World) -> dict[str, str]:
+    return read_form(world.directory("postgresql"), "postgres", "15")
+
+
+def test_a_cluster_of_another_form_that_somebody_has_started_meanwhile_is_asked_what_it_holds(
+    world: World, direct: Direct
+) -> None:
+    world.load_all(world.generation())
+    assert load_warm(world.slave)["postgresql/15-main"].own == ()
+    with production(world, direct, "postgresql") as server:
+        postgresql_cluster.ask(login_of(server), "CREATE DATABASE mine")
+    with servers.postgresql(world.templates["checksums"]) as world.pg:
+        world.load_all(world.generation())
+    assert "mine" in (load_warm(world.slave)["postgresql/15-main"].own or ())
+    assert form_of(world)["data_checksums"] == "off"
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_cluster_whose_files_have_another_form_is_made_anew_once_nothing_of_this_server_is_lost(
+    world: World, direct: Direct, loaded: bool
+) -> None:
+    if loaded:
+        world.load_all(world.generation())
+    with servers.postgresql(world.templates["checksums"]) as world.pg:
+        world.pg.psql("CREATE DATABASE bank")
+        world.pg.psql("CREATE TABLE t AS SELECT 1 AS a", "bank")
+        dumps = world.generation()
+        said = "data_checksums is off here and on on the MASTER, wal_segment_size is 16777216 here and 1048576 on the"
+        assert said in warm.other_forms(world.slave, dumps)["postgresql/15-main"]
+        world.load_all(dumps)
+    assert form_of(world) == {"data_checksums": "on", "wal_segment_size": "1048576"}
+    assert warm.other_forms(world.slave, dumps) == {}
+    assert world.wanted(dumps) == {}
+    with production(world, direct, "postgresql") as server:
+        assert postgresql_cluster.ask(login_of(server), "SELECT a FROM t", "bank") == "1"
+
+
+def test_a_cluster_of_another_form_with_databases_of_this_server_is_loaded_as_it_is_and_told(
+    world: World, direct: Direct
+) -> None:
+    with production(world, direct, "postgresql") as server:
+        postgresql_cluster.ask(login_of(server), "CREATE DATABASE mine")
+    with servers.postgresql(world.templates["checksums"]) as world.pg:
+        dumps = world.generation()
+        for _ in range(2):
+            world.load_all(dumps)
+            assert list(warm.other_forms(world.slave, dumps)) == ["postgresql/15-main"]
+    with production(world, direct, "postgresql") as server:
+        names = postgresql_cluster.ask(login_of(server), "SELECT datname FROM pg_database WHERE datname = 'mine'")
+        assert names == "mine"
 
 
 def test_databases_of_this_server_are_never_lost_to_settings(world: World, direct: Direct) -> None:

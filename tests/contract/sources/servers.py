@@ -147,12 +147,14 @@ def _as_postgres(program: str, *words: str, input: str = "") -> str:
     return command.run(argv, input=input.encode(), user="postgres", env=environment, cwd="/").text
 
 
-def prepare_postgresql(folder: Path) -> Path:
+def prepare_postgresql(folder: Path, *options: str) -> Path:
     """Make an empty cluster, to be copied for each server."""
     owner = pwd.getpwnam("postgres")
     folder.mkdir(mode=0o700)
     os.chown(folder, owner.pw_uid, owner.pw_gid)
-    _as_postgres("initdb", "-D", str(folder), "-A", "peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+    _as_postgres(
+        "initdb", "-D", str(folder), "-A", "peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", *options
+    )
     return folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +19,8 @@ from hotsync.sources.postgresql import database as pgdatabase
 from hotsync.sources.postgresql import load as postgresql_load
 from hotsync.sources.postgresql import source
 from hotsync.sources.postgresql.cluster import make_cluster
-from hotsync.sources.source import Context, LoadPaused
+from hotsync.sources.source import OTHER_DUMPS, Context, LoadPaused
+from hotsync.sources.spool import Digest, digest_of
 from hotsync.system import command
 from tests.contract.sources.engines import in_a_child
 from tests.contract.sources.observe import seen
@@ -54,6 +57,22 @@ def records(tmp_path: Path) -> Records:
 def collected(context: Context, cluster: Postgresql) -> Path:
     source.collect(context, cluster.dataset())
     return context.paths.spool / "postgresql/15-main"
+
+
+def rows_of(folder: Path, database: str) -> Path:
+    """Return the file with the rows of a database's table `t`."""
+    return next(path for path in (folder / f"{database}.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+
+
+def dumped(folder: Path, file: Path, content: bytes) -> None:
+    """Change a file of a dump as if the MASTER had sent it so."""
+    file.write_bytes(content)
+    document = json.loads((folder / "cluster.json").read_bytes())
+    for database in document["databases"]:
+        for record in database["content"]:
+            if record["file"] == str(file.relative_to(folder)):
+                record |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "cluster.json").write_text(json.dumps(document))
 
 
 def names(server: Postgresql) -> list[str]:
@@ -183,29 +202,63 @@ def test_a_dump_that_cannot_be_loaded_costs_only_its_own_database(
     master: Postgresql, server: Postgresql, context: Context, records: Records
 ) -> None:
     folder = collected(context, master)
-    rows = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
-    rows.write_bytes(rows.read_bytes().replace(b"1", b"x"))
+    rows = rows_of(folder, "two")
+    dumped(folder, rows, rows.read_bytes().replace(b"1", b"x"))
     with pytest.raises(RestoreFailed, match="database two: pg_restore: "):
         source.restore(folder, server.dataset(), records.loaded(folder))
     assert {name for name, digest in records.databases.items() if not digest} == {"two"}
-    rows.write_bytes(rows.read_bytes().replace(b"x", b"1"))
+    dumped(folder, rows, rows.read_bytes().replace(b"x", b"1"))
     source.restore(folder, server.dataset(), records.loaded(folder))
     assert records.told == ["begin two", "done two"]
     assert server.dump("two") == master.dump("two")
+
+
+def test_a_dump_of_which_one_byte_is_another_is_not_loaded_and_the_database_stays_as_it_was(
+    master: Postgresql, server: Postgresql, context: Context, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = collected(context, master)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    for name in ("one", "two"):
+        master.psql("INSERT INTO t VALUES (1000)", name)
+    folder = collected(context, master)
+    rows = rows_of(folder, "one")
+    good = rows.read_bytes()
+    rows.write_bytes(good.replace(b"1000", b"9000"))
+    with pytest.raises(
+        RestoreFailed, match=rf"database one: one\.dump/{rows.name} is not what was collected"
+    ) as failed:
+        source.restore(folder, server.dataset(), records.loaded(folder))
+    assert failed.value.databases == ("one",)
+    assert failed.value.hint == OTHER_DUMPS
+    assert records.told == ["begin two", "done two"], "nothing was done to it"
+    assert server.psql("SELECT a FROM t", "one").split() == ["1"]
+    assert server.psql("SELECT a FROM t", "two").split() == ["1", "1000"]
+    rows.write_bytes(good)
+    read: list[str] = []
+
+    def noted(path: Path) -> Digest:
+        read.append(path.parent.name)
+        return digest_of(path)
+
+    monkeypatch.setattr(postgresql_load, "digest_of", noted)
+    source.restore(folder, server.dataset(), records.loaded(folder))
+    assert server.dump("one") == master.dump("one")
+    assert sorted(read) == ["15-main", *["one.dump"] * len(list(rows.parent.iterdir()))], "each file once"
+    assert server.psql("SELECT a FROM t", "one").split() == ["1", "1000"]
 
 
 def test_one_that_cannot_be_loaded_keeps_no_other_from_it_and_all_of_them_are_named(
     master: Postgresql, server: Postgresql, context: Context, records: Records
 ) -> None:
     folder = collected(context, master)
-    rows = next(path for path in (folder / "one.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
-    rows.write_bytes(rows.read_bytes().replace(b"1", b"x"))
+    rows = rows_of(folder, "one")
+    dumped(folder, rows, rows.read_bytes().replace(b"1", b"x"))
     with pytest.raises(RestoreFailed, match="database one: pg_restore: "):
         source.restore(folder, server.dataset(), records.loaded(folder))
     assert "done two" in records.told, "what comes after it is loaded"
     over = iter([True, False, True, False])
-    rows_two = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
-    rows_two.write_bytes(rows_two.read_bytes().replace(b"1", b"x"))
+    rows_two = rows_of(folder, "two")
+    dumped(folder, rows_two, rows_two.read_bytes().replace(b"1", b"x"))
     for name in ("two", "postgres"):
         records.forget(name)
     with pytest.raises(RestoreFailed, match="database one: pg_restore: "):
@@ -219,9 +272,9 @@ def test_without_one_that_cannot_be_loaded_all_others_are_whole_and_nothing_half
     master: Postgresql, server: Postgresql, context: Context, records: Records
 ) -> None:
     folder = collected(context, master)
-    rows = next(path for path in (folder / "two.dump").glob("*.dat") if path.read_bytes().startswith(b"1\n"))
+    rows = rows_of(folder, "two")
     good = rows.read_bytes()
-    rows.write_bytes(good.replace(b"1", b"x"))
+    dumped(folder, rows, good.replace(b"1", b"x"))
     with pytest.raises(RestoreFailed, match="database two: pg_restore: ") as failed:
         source.restore(folder, server.dataset(), records.loaded(folder))
     assert failed.value.databases == ("two",)
@@ -233,7 +286,7 @@ def test_without_one_that_cannot_be_loaded_all_others_are_whole_and_nothing_half
     assert "two" not in names(server)
     assert server.dump("one") == master.dump("one")
     # what is known to be whole stays, though it is older
-    rows.write_bytes(good)
+    dumped(folder, rows, good)
     source.restore(folder, server.dataset(), records.loaded(folder))
     master.psql("UPDATE t SET a = 9", "two")
     folder = collected(context, master)

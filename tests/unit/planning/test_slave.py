@@ -20,6 +20,7 @@ from hotsync.model.report import Verdict
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.model.slave_checks import (
     check_fits,
+    check_forms,
     check_fresh,
     check_loads,
     check_locales,
@@ -93,6 +94,15 @@ def test_a_dump_that_no_promotion_could_load_is_red() -> None:
     assert found.detail == (
         "mariadb/default: database shop: ERROR 4025; a promotion would stop there; postgresql/15-main: no room"
     )
+
+
+def test_a_cluster_of_another_form_is_told_and_none_is_no_check() -> None:
+    assert list(check_forms({})) == []
+    (found,) = check_forms({"postgresql/15-main": "data_checksums is off here and on on the MASTER"})
+    assert (found.verdict, found.detail) == (
+        Verdict.AMBER, "postgresql/15-main: data_checksums is off here and on on the MASTER",
+    )  # fmt: skip
+    assert "it is then made as the MASTER's" in found.hint
 
 
 def test_fixperm_looks_after_accounts_and_mute_only() -> None:

@@ -73,6 +73,8 @@ class PromotionDatabases:
         elif engine == mariadb.NAME:
             mariadb_make.make_server(documents.load(folder / documents.INSTANCE, MariadbInstance), instance)
         hand_over(self._paths, engine, instance, document.at_work(self._paths).epoch)
+        if engine == postgresql.NAME:
+            self._put_settings(dump, folder)
         self._start(dump, unit)
 
     def _make_postgresql(self, dump: DatabaseDump, folder: Path) -> None:
@@ -85,6 +87,20 @@ class PromotionDatabases:
             note = f"The databases of PostgreSQL {dump.instance} are in {server} now: compare their settings (/etc)."
             document.add_note(self._paths, note)
         postgresql_cluster.make_cluster(collected, server)
+
+    def _put_settings(self, dump: DatabaseDump, folder: Path) -> None:
+        """Give a cluster the settings that the MASTER's has in its data directory. It was handed over before: what was
+        loaded beforehand would count as touched otherwise.
+
+        Once: if it does not start with them (memory that this host lacks), what a person then changes there stays. A
+        server of a newer major version gets none: it would not start with one that it does not know any more.
+        """
+        collected = documents.load(folder / documents.CLUSTER, PostgresqlCluster)
+        if collected.place or dump.served_by != dump.instance or not (collected.configuration or collected.links):
+            return
+        if dump.name not in document.at_work(self._paths).configured:
+            postgresql_make.put_settings(folder, collected, dump.instance)
+            document.set_configured(self._paths, dump.name)
 
     def _start(self, dump: DatabaseDump, unit: str) -> None:
         if dump.engine == mariadb.NAME and unit not in active_units():

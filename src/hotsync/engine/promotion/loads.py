@@ -212,7 +212,7 @@ def locales_of_databases(tree: Path, spool: Path, dumps: Iterable[DatabaseDump])
             wanted |= set(_locales_of(spool / dump.engine / dump.instance))
             version, _, name = dump.instance.partition("-")
             wanted |= set(_LC.findall(read_text(tree, f"etc/postgresql/{version}/{name}/postgresql.conf")))
-            # of a server that is no cluster they were collected
+            # what lies in its data directory was collected
             folder = f"{dump.engine}/{dump.instance}/{SETTINGS}"
             for file in ("postgresql.conf", "postgresql.auto.conf"):
                 wanted |= set(_LC.findall(read_text(spool, f"{folder}/{file}")))

@@ -19,7 +19,7 @@ from hotsync.engine.slave.mute import Production, no_longer_held, read_productio
 from hotsync.engine.slave.package_facts import Standing, read_package_facts
 from hotsync.engine.slave.packages import SlavePackages
 from hotsync.engine.standby import standbys
-from hotsync.engine.standby.warm import wanted_loads
+from hotsync.engine.standby.warm import other_forms, wanted_loads
 from hotsync.engine.standby.warm_load import WarmDatabases
 from hotsync.engine.status import holdings
 from hotsync.errors import HotSyncError
@@ -111,6 +111,10 @@ class SlaveHost:
         budget = Budget(settings.warm_minutes, settings.warm_gigabytes * 1024**3)
         dumps = (dump for dump in read_told(self.paths).dumps if name in ("", dump.name))
         return wanted_loads(self.paths, dumps, budget)
+
+    def read_other_forms(self) -> dict[str, str]:
+        """Return the clusters here whose files have another form than the MASTER's, with what differs."""
+        return other_forms(self.paths, read_told(self.paths).dumps)
 
     def read_standbys(self) -> tuple[StandbyFacts, ...]:
         """Return the servers that the MASTER streams, or that were copied from it."""

@@ -61,6 +61,7 @@ def read_readiness(host: SlaveHost, facts: SlaveFacts, clock: Clock, *, only_per
     outcome = host.outcome
     left = {load.name: load.hindrance for load in host.read_loads() if load.hindrance}
     yield checks.check_loads(outcome.loads_refused, outcome.loads_failed, {**left, **outcome.loads_left})
+    yield from checks.check_forms(host.read_other_forms())
     yield from checks.check_standbys(host.outcome.standbys_failed, host.read_standbys())
     known = frozenset(account.number for account in host.accounts.users().values())
     running = dict.fromkeys((*read_old_runners(host.paths.run), *strays(known)))

@@ -18,7 +18,7 @@ from hotsync.model.standby import StandbyFacts, StandbyShown
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, PostgresqlCluster
 from hotsync.sources.postgresql import source as postgresql
-from hotsync.sources.postgresql.cluster import has_server, this_platform
+from hotsync.sources.postgresql.cluster import detail, has_server, this_platform
 from hotsync.sources.postgresql.fitness import Side, divergence, fitness, lacks_settings
 from hotsync.sources.postgresql.seed import fresh_folder, give_up, kept_beside, needs_seed, read_upstream, seed
 from hotsync.sources.postgresql.standby import (
@@ -83,6 +83,9 @@ class PostgresqlFollower(OfStandby[Standby]):
         except (CommandFailed, ValueError) as error:
             # it may be about to start; the copy that is here goes on
             _log.info("the MASTER's %s does not answer: %s", standby.name, error)
+            if not standby.is_ours:
+                hindrance = f"the MASTER's server refuses it: {detail(error)}"
+                return StandbyFacts(standby.name, offered, runs, hindrance=hindrance)
             offered, upstream = False, None
         return StandbyFacts(standby.name, offered, runs, needs_seed(standby, upstream, divergence(said), replayed))
 

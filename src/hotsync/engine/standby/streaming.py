@@ -10,8 +10,10 @@ from hotsync.sources.mariadb import source as mariadb
 from hotsync.sources.mariadb import streaming as mariadb_streaming
 from hotsync.sources.mariadb.client import detail
 from hotsync.sources.mariadb.guard import ACCOUNT
+from hotsync.sources.postgresql import offer as postgresql_offer
 from hotsync.sources.postgresql import slot as postgresql_slot
 from hotsync.sources.postgresql import source as postgresql
+from hotsync.sources.postgresql.cluster import login_of
 from hotsync.sources.source import Context, Dataset
 from hotsync.state.streaming import load_streaming
 from hotsync.system import command
@@ -22,10 +24,9 @@ Find = Callable[[Paths], Sequence[Dataset]]
 
 
 def servers(paths: Paths) -> tuple[Dataset, ...]:
-    """Return the servers of this host of which there is something to say: those of MariaDB, and those of PostgreSQL
-    that are no clusters; raise SourceError."""
+    """Return the servers of this host that could be streamed; raise SourceError."""
     context = Context(paths)
-    return (*mariadb.inspect(context), *(server for server in postgresql.inspect(context) if server.place))
+    return (*mariadb.inspect(context), *postgresql.inspect(context))
 
 
 def tend_all(paths: Paths, keep_mb: int) -> list[str]:
@@ -65,7 +66,7 @@ def _made(paths: Paths, dataset: Dataset, others: Sequence[Dataset]) -> str:
 
 def _each(paths: Paths, find: Find, do: Callable[[Dataset, Sequence[Dataset]], str]) -> list[str]:
     found, said = find(paths), list[str]()
-    others = [dataset for dataset in found if not dataset.place]
+    others = [dataset for dataset in found if dataset.source == mariadb.NAME]
     for dataset in found:
         if dataset.fault or dataset.parked:
             continue
@@ -73,11 +74,17 @@ def _each(paths: Paths, find: Find, do: Callable[[Dataset, Sequence[Dataset]], s
             said.append(f"{dataset.name} is not streamed: pg_createcluster did not make it. Its dumps go on.")
             continue
         try:
-            said.append(do(dataset, others))
+            said.append(do(dataset, others) if dataset.source == mariadb.NAME else _of_cluster(dataset))
         except (CommandFailed, OSError, ValueError) as error:
             reason = detail(error) if isinstance(error, CommandFailed) else str(error)
             said.append(f"{dataset.name} is not streamed: {reason}. Its dumps go on.")
     return [sentence for sentence in said if sentence]
+
+
+def _of_cluster(cluster: Dataset) -> str:
+    """Return what is to be said of a cluster: nothing is changed in it, so only that it lets nobody follow it."""
+    fault = postgresql_offer.refusal(login_of(cluster))
+    return f"{cluster.name} cannot be streamed: {fault}. Its dumps go on." if fault else ""
 
 
 def waiting(paths: Paths) -> dict[str, str]:

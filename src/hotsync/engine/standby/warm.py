@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -20,15 +21,17 @@ from hotsync.engine.promotion.loads import data_folder
 from hotsync.engine.promotion.master_facts import spool_of_tree
 from hotsync.engine.standby.standbys import is_standby
 from hotsync.engine.standby.warm_room import has_halves, room_lacking
-from hotsync.errors import RestoreFailed
+from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.model.promotion import DatabaseDump
 from hotsync.model.warm import Budget, WarmLoad, WarmServer
 from hotsync.sources import documents
 from hotsync.sources.documents import CLUSTER, INSTANCE, MariadbInstance, PostgresqlCluster
 from hotsync.sources.mariadb import source as mariadb
 from hotsync.sources.mariadb import waiting as mariadb_waiting
+from hotsync.sources.postgresql import form as postgresql_form
 from hotsync.sources.postgresql import source as postgresql
 from hotsync.sources.postgresql import waiting as postgresql_waiting
+from hotsync.sources.server_settings import postgresql_arguments
 from hotsync.sources.source import NOTHING_LOADED, Dataset, Loaded
 from hotsync.state.warm import load_warm, note_warm, untouched
 from hotsync.system.paths import Paths
@@ -113,6 +116,35 @@ def _leads_out(directory: Path) -> str:
             if links:
                 return f"{links[0]} leads out of the data directory of this server"
     return ""
+
+
+def other_forms(paths: Paths, dumps: Iterable[DatabaseDump]) -> dict[str, str]:
+    """Given the dumps of the last generation, return the clusters here whose files have another form than the MASTER's,
+    by name, with what differs; a promotion will use them as they are."""
+    found: dict[str, str] = {}
+    for dump in dumps:
+        if dump.engine != postgresql.NAME or dump.directory or dump.served_by != dump.instance:
+            continue
+        directory = _directory(paths, dump)
+        if is_standby(paths, dump) or not postgresql_waiting.is_server(directory):
+            continue
+        with suppress(RestoreFailed):  # told by the check of the dumps
+            document = documents.load(spool_of_tree(paths) / dump.engine / dump.instance / CLUSTER, PostgresqlCluster)
+            if said := other_form(directory, document, dump.instance):
+                found[dump.name] = said
+    return found
+
+
+def other_form(directory: Path, document: PostgresqlCluster, instance: str) -> str:
+    """Given a cluster's data directory here, return in words what of its form is not as the MASTER's, "" if nothing is,
+    or nobody can tell, or none can be made of that form here."""
+    try:
+        postgresql_arguments(document.settings, f"{postgresql.NAME}/{instance}")
+        user = pwd.getpwuid(directory.stat().st_uid).pw_name
+        here = postgresql_form.read_form(directory, user, instance.partition("-")[0])
+    except (RestoreFailed, CommandFailed, OSError, KeyError, ValueError):
+        return ""
+    return postgresql_form.difference(here, document.settings)
 
 
 def bytes_left(paths: Paths, dump: DatabaseDump) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from hotsync.backends import waiting_servers
 from hotsync.backends.waiting_servers import WaitingServer
 from hotsync.engine.promotion.room import free_at
-from hotsync.engine.standby.warm import Collected, document_of, hindrance_of
+from hotsync.engine.standby.warm import Collected, document_of, hindrance_of, other_form
 from hotsync.engine.standby.warm_room import reserve_at, room_lacking, watched
 from hotsync.errors import CommandFailed, HotSyncError, RestoreFailed
 from hotsync.model.warm import WarmLoad, WarmServer
@@ -48,13 +48,15 @@ _log = logging.getLogger("hotsync.warm")
 @dataclass(frozen=True, slots=True)
 class _Work:
     """One load: the server that waits, how it is reached, what loads a dump into it, what names this SLAVE's own
-    databases in it, and what says whether a data directory holds none at all."""
+    databases in it, what says whether a data directory holds none at all, and in words what of the form of the files
+    here is not as the MASTER's."""
 
     server: WaitingServer
     dataset: Dataset
     restore: Callable[[Path, Dataset, Loaded], str]
     own: Callable[[], tuple[str, ...]]
     is_fresh: Callable[[Path], bool]
+    other_form: Callable[[], str]
 
 
 @dataclass(slots=True)
@@ -85,14 +87,15 @@ class WarmDatabases:
             if said := hindrance_of(self.paths, document, wanted.instance, directory):
                 raise RestoreFailed(dataset=wanted.name, reason=said, hint="The next run of hotsync-slave looks again.")
             before = load_warm(self.paths).get(wanted.name)
-            good = before is not None and before.settings == document.settings and untouched(before, directory)
+            as_left = before is not None and untouched(before, directory)
+            good = before is not None and as_left and before.settings == document.settings
             holds = dict(before.databases) if before is not None and good else {}
             known = before if before is not None and before.directory == str(directory) else None
             work = self._work(wanted, document, directory, dumps)
             # from here on, and until it was stopped in good order, nobody knows what it holds but of this SLAVE's own
             server = WarmServer(str(directory), settings=document.settings, own=known.own if known else None)
             note_warm(self.paths, wanted.name, server)
-            if self._start(work, wanted, document, server.own):
+            if self._start(work, wanted, document, server.own, as_left=as_left):
                 holds = {}
             try:
                 server = replace(server, own=work.own())
@@ -140,20 +143,26 @@ class WarmDatabases:
         for name in [name for name, digest in holds.items() if not digest or name not in digests]:
             del holds[name]
 
-    def _start(self, work: _Work, wanted: WarmLoad, document: Collected, own: tuple[str, ...] | None) -> bool:
+    def _start(
+        self, work: _Work, wanted: WarmLoad, document: Collected, own: tuple[str, ...] | None, *, as_left: bool
+    ) -> bool:
         """Start the server; return whether its data directory had to be made anew for that.
 
-        That is so where the MASTER's settings changed, and done only where nothing of this SLAVE's own is lost.
+        That is so where the MASTER's settings changed, and done only where nothing of this SLAVE's own is lost: a
+        server that would start is asked first what it holds, unless that is known since nobody has touched it.
         """
         directory = work.server.writes[0]
-        try:
-            waiting_servers.start(self.paths, work.server)
-        except CommandFailed:
-            if not work.is_fresh(directory) if own is None else own:
-                raise
-        else:
-            return False
-        _log.warning("%s does not start with the MASTER's settings: its data directory is made anew", wanted.name)
+        why = work.other_form() if (as_left and own == ()) or work.is_fresh(directory) else ""
+        if not why:
+            try:
+                waiting_servers.start(self.paths, work.server)
+            except CommandFailed:
+                if not work.is_fresh(directory) if own is None else own:
+                    raise
+                why = "it does not start with the MASTER's settings"
+            else:
+                return False
+        _log.warning("%s: the data directory here is made anew: %s", wanted.name, why)
         _make_anew(document, wanted.instance, directory, work.server.user)
         waiting_servers.start(self.paths, work.server)
         return True
@@ -167,12 +176,13 @@ class WarmDatabases:
             server = mariadb_waiting.server_of(document, wanted.instance, directory, user, folder)
             dataset = mariadb_waiting.dataset_of(wanted.instance, folder)
             own = partial(mariadb_waiting.own_databases, dataset, document)
-            return _Work(server, dataset, mariadb_load.restore, own, mariadb_waiting.is_fresh)
+            return _Work(server, dataset, mariadb_load.restore, own, mariadb_waiting.is_fresh, str)
         server = postgresql_waiting.server_of(wanted.instance, directory, user, folder)
         dataset = postgresql_waiting.dataset_of(wanted.instance, user, folder, dumps)
         postgresql_load.check_confined(dumps, dataset, document)
         own = partial(postgresql_waiting.own_databases, dataset, document)
-        return _Work(server, dataset, postgresql_load.restore, own, postgresql_waiting.is_fresh)
+        other = partial(other_form, directory, document, wanted.instance)
+        return _Work(server, dataset, postgresql_load.restore, own, postgresql_waiting.is_fresh, other)
 
     def _fill(self, work: _Work, dumps: Path, holds: dict[str, str], digests: Mapping[str, str]) -> bool:
         """Load into a server that runs; return whether it holds everything. `holds` follows what is done."""

@@ -248,7 +248,7 @@ def make_cluster(document: PostgresqlCluster, instance: str) -> None:
     version, _, name = instance.partition("-")
     if not re.fullmatch(r"\d+(\.\d+)?", version) or not re.fullmatch(r"[^/\0]+", name):
         raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=f"{instance!r} names no cluster")
-    if _data_of(version, name) is not None:
+    if data_of(version, name) is not None:
         return
     options = _options(document, instance)
     try:
@@ -298,7 +298,7 @@ def _init_db(data: Path, user: str, version: str, options: Sequence[str], progra
     run(argv, user=user, env=login.environment, cwd="/", timeout=600)
 
 
-def _data_of(version: str, name: str) -> Path | None:
+def data_of(version: str, name: str) -> Path | None:
     """Return the data directory of a cluster, None if there is none or nothing in it."""
     data = setting(version, name, "data_directory")
     return Path(data) if data and (Path(data) / "PG_VERSION").exists() else None

@@ -144,8 +144,9 @@ class _Load:
                     break
                 count = len(self._changed) - number
                 raise LoadPaused(f"{count} databases of {self._dataset.name} are still to be loaded")
-            self._loaded.begin(database.name)
             try:
+                self._check(database)
+                self._loaded.begin(database.name)
                 self._load(database)
             except RestoreFailed as error:
                 failed[database.name] = error
@@ -170,6 +171,18 @@ class _Load:
             if database.name not in others:
                 matviews.fill(self._login, self._dataset.name, self._folder, database, self._loaded.tell)
 
+    def _check(self, database: PostgresqlDatabase) -> None:
+        """Before one is dropped: raise RestoreFailed unless each byte of its dump is what was collected.
+
+        pg_restore loads whatever it finds, and rows are only counted. Of a database that is held already nothing is
+        read, so that no dump is read here twice for a load beforehand and the promotion after it.
+        """
+        for file in database.content:
+            if Path(file.file).name != TOC and not _is_whole(self._folder, file):
+                damaged = documents.damaged(self._dataset, file.file)
+                reason = f"database {database.name}: {damaged.facts['reason']}"
+                raise RestoreFailed(dataset=self._dataset.name, reason=reason, hint=damaged.hint)
+
     def _load(self, database: PostgresqlDatabase) -> None:
         try:
             pgdatabase.load_database(self._folder, self._dataset, self._login, database)
@@ -188,16 +201,30 @@ class _Load:
 
 
 def _check_contents(folder: Path, dataset: Dataset, files: Iterable[FileRecord]) -> None:
-    """Before anything is dropped: raise RestoreFailed if a dump is plainly not what was collected (sizes, tocs)."""
+    """Before anything is touched: raise RestoreFailed if dumps are plainly not what was collected (sizes, tocs).
+
+    The rest of each database is read right before that is loaded: all of them would be read for nothing where a load
+    ends early.
+    """
     for file in files:
-        path = folder / file.file
-        whole = path.name == TOC or file.file == GLOBALS
-        try:
-            good = digest_of(path).sha256 == file.sha256 if whole else path.lstat().st_size == file.size
-        except OSError:
-            good = False
-        if not good:
+        is_list = Path(file.file).name == TOC or file.file == GLOBALS
+        if not (_is_whole(folder, file) if is_list else _is_as_long(folder, file)):
             raise documents.damaged(dataset, file.file)
+
+
+def _is_as_long(folder: Path, file: FileRecord) -> bool:
+    try:
+        return (folder / file.file).lstat().st_size == file.size
+    except OSError:
+        return False
+
+
+def _is_whole(folder: Path, file: FileRecord) -> bool:
+    """Return whether a collected file is what was collected, to the last byte."""
+    try:
+        return digest_of(folder / file.file).sha256 == file.sha256
+    except OSError:
+        return False
 
 
 def _load_globals(folder: Path, dataset: Dataset, login: Login) -> None:

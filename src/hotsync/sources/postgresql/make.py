@@ -1,5 +1,5 @@
-"""Makes the data directory of a PostgreSQL server that the MASTER has without pg_createcluster, and puts its settings
-in there.
+"""Makes the data directory of a PostgreSQL server that the MASTER has without pg_createcluster, and puts the settings
+of any server into its data directory: also those of a cluster that lie there (ALTER SYSTEM).
 
 What is written is written as the server's own user: nothing that this user has put there leads root astray.
 """
@@ -18,8 +18,15 @@ from pathlib import Path
 from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources import documents
 from hotsync.sources.documents import PostgresqlCluster
-from hotsync.sources.postgresql.cluster import NAME, Login, binaries_of, detail, fill_directory
-from hotsync.sources.postgresql.place import FOLDER, major_of, may_hold_programs, place_fault, told_fault
+from hotsync.sources.postgresql.cluster import NAME, Login, binaries_of, data_of, detail, fill_directory
+from hotsync.sources.postgresql.place import (
+    FOLDER,
+    files_fault,
+    major_of,
+    may_hold_programs,
+    place_fault,
+    told_fault,
+)
 from hotsync.sources.source import Dataset
 from hotsync.sources.spool import open_plain
 from hotsync.system.command import ENVIRONMENT, run
@@ -52,6 +59,27 @@ def make_server(folder: Path, document: PostgresqlCluster, instance: str) -> Non
     except (CommandFailed, OSError) as error:
         reason = detail(error) if isinstance(error, CommandFailed) else str(error)
         raise RestoreFailed(dataset=dataset, reason=f"no server can be made: {reason}") from error
+
+
+def put_settings(folder: Path, document: PostgresqlCluster, instance: str) -> None:
+    """Given a collected cluster of pg_lsclusters, and its folder, put its settings into its data directory here, which
+    is there; what differs there stays beside, once. Its server is not running. Raise RestoreFailed."""
+    version, _, name = instance.partition("-")
+    data = data_of(version, name)
+    if data is None:
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason="its data directory is not here")
+    if fault := files_fault(document):
+        raise RestoreFailed(dataset=f"{NAME}/{instance}", reason=fault)
+    try:
+        place = Path(os.path.realpath(data))
+        user = pwd.getpwuid(place.stat().st_uid).pw_name
+        _put_settings(folder, document, instance, _Data(place, user))
+        sync_filesystem(place)
+    except (CommandFailed, OSError, KeyError) as error:
+        reason = detail(error) if isinstance(error, CommandFailed) else str(error)
+        raise RestoreFailed(
+            dataset=f"{NAME}/{instance}", reason=f"its settings cannot be put in place: {reason}"
+        ) from error
 
 
 def here_fault(document: PostgresqlCluster) -> str:

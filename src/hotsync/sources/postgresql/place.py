@@ -59,8 +59,13 @@ def told_fault(document: PostgresqlCluster, instance: str) -> str:
         return f"its name does not begin with its version ({major_of(document.version)})"
     if not is_unit(document.unit):
         return f"{document.unit[:200]!r} is no unit that starts it"
+    return user_fault(document.user) or files_fault(document)
+
+
+def files_fault(document: PostgresqlCluster) -> str:
+    """Given what was collected, return in words which of its files is not put into a data directory, "" if all may."""
     names = [record.file.removeprefix(f"{FOLDER}/") for record in document.configuration]
-    return user_fault(document.user) or settings_fault((*names, *dict(document.links)))
+    return settings_fault((*names, *dict(document.links)))
 
 
 def user_fault(user: str) -> str:

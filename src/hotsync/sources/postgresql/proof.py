@@ -5,6 +5,7 @@ rows do not (unlogged tables). So while the log stands still nothing was committ
 * A commit is in the log a moment before others see it: so the state is only told while no transaction that writes is
   open, and the open ones are asked for after the log's position. (`pg_current_snapshot` does not show all of them.)
 * Sequences go on for 32 numbers before they write to the log again: their values are part of the state.
+* A hot standby has no log of its own, and its sequences are ahead of those of its primary: nothing is proven of it.
 * Checkpoints write to the log although nothing changed: records between two positions are looked at (`pg_waldump`).
 """
 
@@ -32,6 +33,8 @@ _SEQUENCES = """SELECT coalesce(json_agg(json_build_array(schemaname, sequencena
   ORDER BY schemaname, sequencename), '[]') FROM pg_sequences"""
 _UNLOGGED = "SELECT count(*) FROM pg_class WHERE relkind = 'S' AND relpersistence = 'u'"
 _FLUSHED = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '{}') >= 0"
+_END = """SELECT system_identifier || ' ' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+  ELSE pg_current_wal_insert_lsn() END FROM pg_control_system()"""
 _RECORD = re.compile(r"^rmgr: (\w+) .*? lsn: [0-9A-F/]+, .*?desc: (\w+)")
 _HARMLESS = frozenset(
     {
@@ -55,7 +58,8 @@ class Position:
 
 
 def read_position(login: Login) -> Position | None:
-    """Return where the log of a cluster ends, None while a transaction is open, or where that cannot be told."""
+    """Return where the log of a cluster ends, None while a transaction is open, or where that cannot be told, as on a
+    hot standby."""
     try:
         lines = ask(login, _ASKED).splitlines()
         identity = json.loads(lines[0])
@@ -67,9 +71,9 @@ def read_position(login: Login) -> Position | None:
 
 
 def read_end(login: Login) -> str:
-    """Return a cluster's identity and where its log ends now, in one word each; raise CommandFailed or ValueError."""
-    asked = "SELECT system_identifier || ' ' || pg_current_wal_insert_lsn() FROM pg_control_system()"
-    identifier, _, lsn = ask(login, asked).partition(" ")
+    """Return a cluster's identity and where its log ends now, in one word each: of a hot standby, up to where it has
+    applied that of its primary. Raise CommandFailed or ValueError."""
+    identifier, _, lsn = ask(login, _END).partition(" ")
     return f"{identifier} {without_header(lsn)}"
 
 

@@ -26,6 +26,7 @@ _LARGEST = 4 * 1024 * 1024
 _MOST = 200
 _SECONDS = 30.0
 _QUESTION = """SELECT json_build_object(
+  'place', (SELECT json_agg(setting) FROM pg_settings WHERE name = 'data_directory'),
   'texts', (SELECT json_agg(setting ORDER BY name) FROM pg_settings
     WHERE name IN ('config_file', 'hba_file', 'ident_file') AND setting <> ''),
   'secrets', (SELECT json_agg(setting ORDER BY name) FROM pg_settings
@@ -50,31 +51,34 @@ class Settings:
 def take(collection: Collection, login: Login, dataset: Dataset) -> dict[str, Any]:
     """Given a server that is collected, take over its settings; return the fields that its document has for them.
 
-    A cluster of pg_lsclusters has none there. Raise CommandFailed, SourceError.
+    Of a cluster of pg_lsclusters they are few, since the others lie in /etc: above all what ALTER SYSTEM has set.
+    Raise CommandFailed, SourceError.
     """
-    if not dataset.place:
-        return {"place": ""}
     found = read_settings(login, dataset.place, dataset.name)
     if fault := settings_fault((*found.files, *found.links, *found.links.values())):
         raise SourceError(dataset=dataset.name, reason=f"among its settings: {fault}")
     files = {f"{FOLDER}/{name}": content for name, content in found.files.items()}
-    return {
+    told: dict[str, Any] = {
         "place": dataset.place,
-        "unit": dataset.unit,
-        "user": dataset.user,
-        "programs": dataset.programs,
         "configuration": tuple(record(name, collection.put(name, files[name])) for name in sorted(files)),
         "links": tuple(sorted(found.links.items())),
     }
+    if dataset.place:
+        told |= {"unit": dataset.unit, "user": dataset.user, "programs": dataset.programs}
+    return told
 
 
 def read_settings(login: Login, place: str, dataset: str) -> Settings:
-    """Given how to reach a server, and its data directory, return its settings there; raise CommandFailed, SourceError.
+    """Given how to reach a server, and its data directory ("": it says that itself), return its settings there; raise
+    CommandFailed, SourceError.
 
     What they name elsewhere travels as any other file does.
     """
     named = TypeAdapter(dict[str, list[str] | None]).validate_python(ask_json(login, _QUESTION))
-    reader = _Reader(login, place, dataset)
+    (told,) = named["place"] or [""]
+    if not (place or told):
+        raise SourceError(dataset=dataset, reason="it does not tell its own user where its data lies")
+    reader = _Reader(login, place or told, dataset)
     reader.read_texts([*(named["texts"] or []), _AUTO])
     for path in named["secrets"] or []:
         reader.take(path)
@@ -101,23 +105,25 @@ class _Reader:
                 waiting += named_in(self.take(path).decode("utf-8", "surrogateescape"), os.path.dirname(path))
 
     def take(self, name: str) -> bytes:
-        """Read a file; note it if it lies in the data directory. Return what it holds, nothing if it is not there."""
+        """Read a file; note it if it lies in the data directory. Return what it holds, nothing if it is not there, or
+        is a link to what cannot be read: one to a certificate of long ago, say, that no setting needs any more."""
         path = os.path.normpath(os.path.join(self._place, name))
         if not os.path.lexists(path):
             return b""
         inside = self._inside(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)))
+        leads_out = os.path.islink(path) and not self._inside(os.path.realpath(path))
         try:
             # neither a device nor a fifo that the server's user put there holds us for long
             words = ["head", f"--bytes={_LARGEST + 1}", "--", path]
             data = run(words, user=self._login.user, cwd="/", timeout=_SECONDS).stdout
         except CommandFailed:
-            if inside:
+            if inside and not leads_out:
                 raise
-            return b""
+            data = b""
         if len(data) > _LARGEST:
             reason = f"{path} is larger than {_LARGEST >> 20} MiB, and no file of settings"
             raise SourceError(dataset=self._dataset, reason=reason)
-        if inside and os.path.islink(path) and not self._inside(os.path.realpath(path)):
+        if inside and leads_out:
             self.found.links[inside] = os.readlink(path)
         elif inside:
             self.found.files[inside] = data

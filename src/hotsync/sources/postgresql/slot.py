@@ -15,9 +15,11 @@ from hotsync.errors import CommandFailed
 from hotsync.sources.postgresql.cluster import Login, ask, ask_json, detail, inspect_clusters, login_of
 from hotsync.sources.source import Dataset
 
+_WRITTEN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+"""Where the log ends; a MASTER's cluster that is a hot standby itself keeps that of its primary for the SLAVE."""
 _LOOK = """
 SELECT json_build_object('lost', coalesce(wal_status = 'lost', false),
-  'kept', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint,
+  'kept', coalesce(pg_wal_lsn_diff({written}, restart_lsn), 0)::bigint,
   'directory', current_setting('data_directory'))
 FROM pg_replication_slots WHERE slot_name = 'hotsync' AND slot_type = 'physical'
 """
@@ -31,7 +33,7 @@ SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
   WHERE slot_name = 'hotsync' AND slot_type = 'physical'
 """
 _FOLLOWED = """
-SELECT coalesce(bool_or(r.state = 'streaming' AND pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn) <= {behind}),
+SELECT coalesce(bool_or(r.state = 'streaming' AND pg_wal_lsn_diff({written}, r.replay_lsn) <= {behind}),
   false) FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid
   WHERE s.slot_name = 'hotsync' AND s.slot_type = 'physical'
 """
@@ -60,7 +62,7 @@ class Overrun:
 
 def look(login: Login) -> Slot | None:
     """Return the slot of a cluster, None if it has none; raise CommandFailed or ValueError."""
-    found = ask_json(login, _LOOK)
+    found = ask_json(login, _LOOK.format(written=_WRITTEN))
     return None if found is None else Slot.model_validate(found)
 
 
@@ -69,7 +71,7 @@ def is_followed(cluster: Dataset) -> bool:
 
     A copy that is being made uses the slot, too, and applies nothing. Raise CommandFailed.
     """
-    return ask(login_of(cluster), _FOLLOWED.format(behind=_CLOSE)) == "t"
+    return ask(login_of(cluster), _FOLLOWED.format(written=_WRITTEN, behind=_CLOSE)) == "t"
 
 
 def drop(login: Login) -> None:

@@ -18,6 +18,7 @@ from hotsync.errors import CommandFailed, RestoreFailed
 from hotsync.sources.postgresql.cluster import LONGEST, NAME, Login, ask, ask_json, detail
 from hotsync.sources.postgresql.guard import SLOT
 from hotsync.sources.postgresql.proof import number_of
+from hotsync.sources.postgresql.waiting import ALONE
 from hotsync.sources.spool import open_plain
 from hotsync.system import command
 from hotsync.system.paths import Paths
@@ -45,15 +46,14 @@ _NEEDED = {
 """What a standby needs at least as much of as its MASTER has: the setting, and its name in the control file."""
 
 _HARMLESS = {
-    "listen_addresses": "", "ssl": "off", "logging_collector": "off", "log_destination": "stderr",
-    "external_pid_file": "", "shared_preload_libraries": "", "session_preload_libraries": "",
-    "local_preload_libraries": "", "jit": "off", "archive_mode": "off", "restore_command": "",
+    **ALONE,
+    "restore_command": "",
     "archive_cleanup_command": "", "recovery_end_command": "", "recovery_target": "", "recovery_target_lsn": "",
     "recovery_target_name": "", "recovery_target_time": "", "recovery_target_xid": "",
-    "recovery_target_timeline": "latest", "recovery_min_apply_delay": "0", "synchronous_standby_names": "",
-    "hot_standby": "on", "hot_standby_feedback": "off", "fsync": "on", "full_page_writes": "on", "autovacuum": "off",
-    "shared_buffers": "128MB", "huge_pages": "try", "wal_receiver_timeout": "10s", "wal_receiver_status_interval": "1s",
-    "cluster_name": "hotsync-standby", "lc_messages": "C",
+    "recovery_target_timeline": "latest", "recovery_min_apply_delay": "0",
+    "hot_standby": "on", "hot_standby_feedback": "off", "fsync": "on", "full_page_writes": "on",
+    "wal_receiver_timeout": "10s", "wal_receiver_status_interval": "1s",
+    "cluster_name": "hotsync-standby",
 }  # fmt: skip
 
 

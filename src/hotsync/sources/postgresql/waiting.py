@@ -16,36 +16,45 @@ from hotsync.sources.source import Dataset
 _PORT = 5432
 _FIRST_OWN = 16384  # FirstNormalObjectId: databases below it are the cluster's own
 _OWN = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE oid >= 16384"
-_SETTINGS = """listen_addresses = ''
-port = {port}
-unix_socket_directories = '{folder}/socket'
-unix_socket_permissions = 0700
-hba_file = '{folder}/pg_hba.conf'
-ident_file = '{folder}/pg_ident.conf'
-external_pid_file = ''
-logging_collector = off
-log_destination = 'stderr'
-shared_preload_libraries = ''
-jit = off
-autovacuum = off
-# what it holds is known only after it was stopped in good order
-synchronous_commit = off
-full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
-archive_mode = off
-max_wal_size = 4GB
-checkpoint_timeout = 30min
-maintenance_work_mem = {work}MB
-"""
+ALONE = {
+    "listen_addresses": "", "ssl": "off", "logging_collector": "off", "log_destination": "stderr",
+    "external_pid_file": "", "shared_preload_libraries": "", "session_preload_libraries": "",
+    "local_preload_libraries": "", "jit": "off", "archive_mode": "off", "synchronous_standby_names": "",
+    "autovacuum": "off", "shared_buffers": "128MB", "huge_pages": "try", "lc_messages": "C",
+}  # fmt: skip
+"""What keeps a server to itself, and lets it start on any host, whatever its data directory says (ALTER SYSTEM)."""
+_LOADS = {
+    **ALONE,
+    "port": str(_PORT), "unix_socket_permissions": "0700", "fsync": "on",
+    # what it holds is known only after it was stopped in good order
+    "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
+    "max_connections": "100", "max_wal_size": "4GB", "checkpoint_timeout": "30min",
+}  # fmt: skip
+_SUMMARIZES = 17
+"""Since this version a server can be told to keep a summary of its log, which it cannot of a minimal one."""
 
 
 def server_of(instance: str, directory: Path, user: str, folder: Path) -> WaitingServer:
     """Given a cluster's name, its data directory here, and the folder for its socket, return the server that waits."""
-    settings = _SETTINGS.format(port=_PORT, folder=folder, work=_work_memory())
-    files = {"postgresql.conf": settings, "pg_hba.conf": "local all all peer\n", "pg_ident.conf": ""}
-    tool = Login(user, "", 0, instance.partition("-")[0]).tool("postgres")
-    argv = (tool, "-D", str(directory), "-c", f"config_file={folder / 'postgresql.conf'}")
+    settings = {
+        **_LOADS,
+        "config_file": str(folder / "postgresql.conf"),
+        "hba_file": str(folder / "pg_hba.conf"),
+        "ident_file": str(folder / "pg_ident.conf"),
+        "unix_socket_directories": str(folder / "socket"),
+        "maintenance_work_mem": f"{_work_memory()}MB",
+    }
+    version = instance.partition("-")[0]
+    if version.isascii() and version.isdigit() and int(version) >= _SUMMARIZES:
+        settings["summarize_wal"] = "off"
+    files = {
+        # only an argument comes before what ALTER SYSTEM has left in the data directory
+        "postgresql.conf": "# all settings are arguments of the command line\n",
+        "pg_hba.conf": "local all all peer\n",
+        "pg_ident.conf": "",
+    }
+    arguments = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    argv = (Login(user, "", 0, version).tool("postgres"), "-D", str(directory), *arguments)
     # SIGTERM would wait for clients that are on their way out
     return WaitingServer(f"{NAME}@{instance}", user, argv, (directory,), files, stop_signal="SIGINT")
 
