@@ -77,7 +77,7 @@ def is_guarded() -> bool | None:
 
 def package_faults(paths: Paths) -> tuple[str, ...]:
     """Return what is wrong with HotSync's own package and with the package database."""
-    return _faults_by_rpm(paths) if detect.has_rpms(paths) else _faults_by_dpkg()
+    return _faults_by_rpm(paths) if detect.has_rpms(paths) else _faults_by_dpkg(paths)
 
 
 def _faults_by_rpm(paths: Paths) -> tuple[str, ...]:
@@ -91,14 +91,14 @@ def _faults_by_rpm(paths: Paths) -> tuple[str, ...]:
     return (*([broken] if broken else []), *found)
 
 
-def _faults_by_dpkg() -> tuple[str, ...]:
+def _faults_by_dpkg(paths: Paths) -> tuple[str, ...]:
     try:
-        audit = command.run(["dpkg", "--audit"], ok=range(256)).text.strip().splitlines()
+        broken = detect.manager_of(paths).broken()
         verify = command.run(["dpkg", "--verify", "hotsync"], ok=range(256), timeout=300)
     except HotSyncError as error:
         return (error.sentence,)
     missing = [_ABSENT] if "not installed" in verify.errors else []
-    return (*audit[:1], *missing, *changed_files(verify.text))
+    return (*([broken] if broken else []), *missing, *changed_files(verify.text))
 
 
 def changed_files(verified: str) -> list[str]:

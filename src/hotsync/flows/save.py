@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from hotsync.backends import yum_plugin
+from hotsync.backends.packages import detect
 from hotsync.backends.timers import write_intervals
 from hotsync.backends.units import OwnUnits, Units
 from hotsync.config.schema import Settings, raise_if_any, validate_for_save
@@ -45,6 +46,8 @@ def save(here: Surroundings, say: Callable[[str], None]) -> None:
             _let_standby_address_go(here, settings.slave_host, record, say)
         if switched := yum_plugin.follow(here.paths, record.role):
             say(switched)
+        if record.role is not Role.SLAVE:
+            detect.manager_of(here.paths).tidy()  # it installs nothing of a MASTER's any more
         changed = write_intervals(here.paths, settings)
         if changed:
             here.units.reload()

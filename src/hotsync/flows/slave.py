@@ -23,7 +23,7 @@ from hotsync.model.drill import check_last
 from hotsync.model.identity import Role
 from hotsync.model.plan import Plan, Step, StepRecord
 from hotsync.model.report import Check, Notice, RunReport, Verdict, worst
-from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, missing_of
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, broken_of, missing_of
 from hotsync.planning.slave import COMMAND, check_family, check_may_run, plan_slave
 from hotsync.report.letters import READINESS, Trouble
 from hotsync.state.alerts import AlertBook
@@ -168,7 +168,7 @@ def _run(paths: Paths, clock: Clock, say: Say, who: Addressee, only_permissions:
 
 def _may_change(facts: SlaveFacts, outcome: SlaveOutcome) -> bool:
     """Return whether the next run may get further with packages though nothing changes."""
-    return outcome.retry or (bool(facts.broken) and not outcome.repaired)
+    return outcome.retry or bool(broken_of(facts, outcome))
 
 
 def _refreshed_at(host: SlaveHost, now: float) -> float:

@@ -59,10 +59,9 @@ def _steps(facts: SlaveFacts, only_permissions: bool) -> Iterator[Step]:
         yield MuteUnits(tuple(sorted({*facts.to_mute, *facts.running})))
     if facts.move_cut or facts.files_left or not facts.numbers.empty:
         yield TakeNumbers()
-    finishing = bool(facts.broken) and facts.install_cut
-    if finishing and not only_permissions:
+    if facts.broken and facts.install_cut and not only_permissions:
         yield FinishInstall()
-    if not only_permissions and (finishing or not facts.broken):
+    if not only_permissions and not facts.is_blocked:
         yield from _packages(facts)
     if facts.locales and not only_permissions:
         yield MakeLocales(facts.locales)  # after the packages: one of them brings what locales are made of

@@ -29,8 +29,11 @@ class AptRoot:
         (self.root / "etc/apt/sources.list").write_text(source)
         self.paths = Paths(self.root)
 
-    def offer(self, name: str, version: str = "1.0", *, units: tuple[str, ...] = (), **fields: str) -> Path:
-        """Put a package into the repository and return its file; fields are control fields, `_` for `-`."""
+    def offer(
+        self, name: str, version: str = "1.0", *, units: tuple[str, ...] = (), failing: str = "", **fields: str
+    ) -> Path:
+        """Put a package into the repository and return its file; fields are control fields, `_` for `-`; `failing` is
+        the script of its own that fails."""
         build = self._builds / f"{name}_{version}"
         (build / "DEBIAN").mkdir(parents=True)
         control = {
@@ -38,6 +41,9 @@ class AptRoot:
             "Description": "a package of a test", **{key.replace("_", "-"): value for key, value in fields.items()},
         }  # fmt: skip
         (build / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in control.items()))
+        if failing:
+            (build / "DEBIAN" / failing).write_text("#!/bin/sh\nexit 1\n")
+            (build / "DEBIAN" / failing).chmod(0o755)
         for unit in units:
             place = build / "lib/systemd/system" / unit
             place.parent.mkdir(parents=True, exist_ok=True)

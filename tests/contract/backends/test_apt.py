@@ -12,13 +12,14 @@ import pytest
 from hotsync.backends.mute import Mute
 from hotsync.backends.packages import apt as room
 from hotsync.backends.packages.apt import Apt
+from hotsync.engine.slave import packages as packages_room
 from hotsync.engine.slave.package_facts import Standing
 from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.packages.checks import check_packages
 from hotsync.model.packages.family import ALSO_RUNS
-from hotsync.model.packages.values import Request, Transaction, Wanted
+from hotsync.model.packages.values import Request, Space, Transaction, Wanted
 from hotsync.model.slave import SlaveFacts, SlaveOutcome
 from hotsync.state.slave_packages import load_brought, load_held
 from hotsync.state.slave_run import MissingPackage, SlaveRun
@@ -160,20 +161,87 @@ def test_a_missing_package_is_not_looked_for_again_until_lists_or_packages_chang
     assert slave.install(want("needy"), last=last) == ()
 
 
-def test_an_install_that_fails_half_way_is_told_and_reported_as_broken_and_never_repaired(world: AptRoot) -> None:
-    file = world.offer("bad", units=("bad.service",))
-    build = world.root.parent / "builds/bad_1.0"
-    (build / "DEBIAN/preinst").write_text("#!/bin/sh\nexit 1\n")
-    (build / "DEBIAN/preinst").chmod(0o755)
-    command.run(["dpkg-deb", "--build", str(build), str(file)])
-    world.publish()
+def test_an_install_that_fails_half_way_is_told_and_leaves_nothing_behind(world: AptRoot) -> None:
+    world.offer("bad", units=("bad.service",), failing="preinst")
     slave = Slave(world)
     assert slave.install(want("bad")) == ("bad",)
-    assert slave.outcome.missing["bad"]
-    assert not slave.apt.was_cut, "a script that fails is for a person to look at"
+    assert "pre-installation script" in slave.outcome.missing["bad"]
+    assert not slave.apt.was_cut, "dpkg took it back itself"
+    assert slave.outcome.broken == slave.apt.broken() == ""
     assert slave.outcome.retry
     assert "bad.service" in slave.mute.muted()
     assert not (world.root / "usr/sbin/policy-rc.d").exists()
+
+
+@pytest.mark.parametrize(("script", "word"), [("preinst", "pre-installation"), ("postinst", "post-installation")])
+def test_a_script_that_fails_stops_its_own_package_and_what_needs_it_and_no_other_one(
+    world: AptRoot, script: str, word: str
+) -> None:
+    for name in ("aaa", "good", "postfix"):
+        world.offer(name)
+    world.offer("bad", failing=script)
+    world.offer("needy", Depends="bad")
+    slave = Slave(world)
+    names = ("aaa", "bad", "good", "needy", "postfix")
+    assert slave.install(*map(want, names)) == ("bad", "needy")
+    assert slave.versions.keys() == {"aaa", "good", "postfix"}
+    assert word in slave.outcome.missing["bad"]
+    assert "needy depends on bad" in slave.outcome.missing["needy"]
+    assert slave.outcome.retry
+    assert not (world.root / "usr/sbin/policy-rc.d").exists()
+    assert ("bad" in slave.apt.broken()) is (script == "postinst"), "the one that fails, and no innocent one"
+    world.offer("later")
+    slave.apt.tidy()
+    assert slave.apt.was_cut is (script == "postinst"), "what we left half done is ours to try again"
+    room = slave.packages(want("bad"), want("later"))
+    room.finish_install()
+    assert room.install(["bad", "later"]) == ("bad",), "what comes later comes nevertheless"
+    assert "later" in slave.versions
+
+
+def test_an_update_whose_script_fails_stops_no_other_one(world: AptRoot) -> None:
+    for name in ("app", "lib"):
+        world.install(name)
+    world.offer("app", "1.1", failing="postinst")
+    world.offer("lib", "1.1")
+    slave = Slave(world)
+    assert slave.install(want("app", "1.1", "1.0"), want("lib", "1.1", "1.0")) == ("app",)
+    assert slave.versions == {"lib": "1.1"}
+    assert "app" in slave.apt.broken()
+
+
+def test_a_file_that_another_package_has_stops_the_one_that_brings_it(world: AptRoot) -> None:
+    world.install("mine")
+    file = world.offer("thief")
+    build = world.root.parent / "builds/thief_1.0"
+    (build / "usr/share/mine").mkdir()
+    (build / "usr/share/mine/version").write_text("stolen")
+    command.run(["dpkg-deb", "--build", str(build), str(file)])
+    world.publish()
+    world.offer("good")
+    slave = Slave(world)
+    assert slave.install(want("good"), want("thief")) == ("thief",)
+    assert "trying to overwrite" in slave.outcome.missing["thief"]
+    assert slave.versions == {"good": "1.0", "mine": "1.0"}
+
+
+def test_what_was_broken_before_us_is_not_ours_although_an_install_of_ours_is_half_done(world: AptRoot) -> None:
+    world.install("half")
+    world.offer("bad", failing="postinst")
+    slave = Slave(world)
+    slave.install(want("bad"))
+    assert slave.apt.was_cut
+    status = world.root / "var/lib/dpkg/status"
+    status.write_text(
+        status.read_text().replace(
+            "Package: half\nStatus: install ok installed", "Package: half\nStatus: install ok unpacked"
+        )
+    )
+    before = status.read_bytes()
+    assert not slave.apt.was_cut
+    slave.packages().finish_install()
+    assert status.read_bytes() == before
+    assert "half" in str(slave.outcome.broken)
 
 
 def test_an_install_that_is_cut_is_finished_by_the_next_run(world: AptRoot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +265,7 @@ def test_an_install_that_is_cut_is_finished_by_the_next_run(world: AptRoot, monk
     assert "first" in slave.apt.broken()
     assert slave.apt.was_cut
     slave.packages().finish_install()
-    assert slave.outcome.repaired
+    assert slave.outcome.broken == ""
     assert not slave.apt.was_cut
     assert slave.versions == {"first": "1.0", "second": "1.0"}
     assert not (world.root / "usr/sbin/policy-rc.d").exists()
@@ -215,6 +283,19 @@ def test_a_half_configured_package_is_seen(world: AptRoot) -> None:
     status = world.root / "var/lib/dpkg/status"
     status.write_text(status.read_text().replace("install ok installed", "install ok half-configured"))
     assert "half" in Apt(world.paths).broken()
+
+
+def test_a_package_without_what_it_needs_is_seen_and_so_is_a_database_that_cannot_be_read(world: AptRoot) -> None:
+    world.offer("lib")
+    world.offer("app", Depends="lib")
+    slave = Slave(world)
+    assert slave.install(want("app")) == ()
+    assert slave.apt.broken() == ""
+    command.run(["dpkg", f"--root={world.root}", "--force-depends", "--remove", "lib"])
+    assert slave.apt.broken() == "app : Depends: lib but it is not installed"
+    status = world.root / "var/lib/dpkg/status"
+    status.write_text(f"garbage\n{status.read_text()}")
+    assert "parsing file" in slave.apt.broken()
 
 
 def test_an_administrators_own_policy_stays_and_one_that_a_cut_run_left_goes(world: AptRoot) -> None:
@@ -369,3 +450,44 @@ def test_files_of_versions_that_are_gone_are_not_kept(world: AptRoot) -> None:
     world.offer("app", "1.1")
     slave.install(want("app", "1.1", "1.0"))
     assert [file.name for file in world.paths.package_files.iterdir()] == ["app_1.1_all.deb"]
+
+
+def test_no_file_stays_in_apts_cache_and_what_an_install_that_was_cut_left_there_goes_with_its_version(
+    world: AptRoot,
+) -> None:
+    archives = world.root / "var/cache/apt/archives"
+    world.offer("app")
+    slave = Slave(world)
+    (archives / "other_1.0_all.deb").write_bytes(b"an administrator's")
+    slave.install(want("app"))
+    kept = world.paths.package_files / "app_1.0_all.deb"
+    (archives / kept.name).hardlink_to(kept)
+    world.offer("app", "1.1")
+    slave.install(want("app", "1.1", "1.0"))
+    assert [file.name for file in archives.glob("*.deb")] == ["other_1.0_all.deb"]
+
+
+def test_the_disk_of_apts_cache_needs_room_too(world: AptRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HotSync's folder is on a disk of its own: apt fetches to another one first."""
+    world.offer("app")
+    slave = Slave(world)
+    asked: dict[str, int] = {}
+    real = Path.stat
+    mounts = (str(world.paths.state), str(world.root / "var/cache"), str(world.root / "usr"))
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = real(path, follow_symlinks=follow_symlinks)
+        on = next((number for number, mount in enumerate(mounts, 1) if str(path).startswith(mount)), 0)
+        return os.stat_result((*found[:2], 1000 + on, *found[3:10])) if on else found
+
+    def lacks(needed: int, room: str) -> str:
+        asked[room] = needed
+        return "no room" if room.endswith("archives") else ""
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(packages_room, "_room", str)
+    monkeypatch.setattr(packages_room, "lacks_room", lacks)
+    slave.apt.space = lambda _: Space(700, 3000)  # type: ignore[method-assign, assignment]
+    assert slave.install(want("app")) == ("app",)
+    assert slave.outcome.missing["app"] == "no room"
+    assert set(asked.values()) == {700}

@@ -112,6 +112,26 @@ def test_a_package_comes_with_what_it_needs_and_its_units_are_muted_before(
     assert not slave.dnf.was_cut
 
 
+@pytest.mark.parametrize("script", ["%pre -p <lua>", "%pretrans -p <lua>"])
+def test_a_script_that_fails_stops_its_own_package_and_what_needs_it_and_no_other_one(
+    world: DnfRoot, script: str
+) -> None:
+    for name in ("aaa", "good"):
+        world.offer(name)
+    world.offer("bad", scripts=f"{script}\nerror('no')")
+    world.offer("needy", Requires="bad")
+    world.offer("needier", Requires="needy")
+    slave = Slave(world)
+    names = ("aaa", "bad", "good", "needier", "needy")
+    assert slave.install(*map(want, names)) == ("bad", "needier", "needy")
+    assert slave.versions.keys() == {"aaa", "good"}
+    assert "failed" in slave.outcome.missing["bad"]
+    assert slave.outcome.missing["needy"] == "it needs bad"
+    assert "bad" in slave.outcome.missing["needier"]
+    assert slave.dnf.broken() == "", "rpm leaves what needs it there, without it"
+    assert slave.outcome.retry
+
+
 def test_one_that_cannot_be_had_and_one_with_a_broken_need_do_not_block_the_others(world: DnfRoot) -> None:
     for name in ("good", "fine"):
         world.offer(name)

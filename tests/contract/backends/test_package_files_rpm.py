@@ -9,7 +9,7 @@ import pytest
 from hotsync.backends import package_files
 from hotsync.backends.packages.dnf import Dnf
 from hotsync.model.facts import PackageFact
-from hotsync.model.packages.values import Request
+from hotsync.model.packages.values import Request, Transaction
 from hotsync.model.packages.wants import Marks
 from hotsync.sources.facts import read_packages
 from tests.contract.backends.dnf_root import DnfRoot
@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> DnfRoot:
     world.offer("queue", units=("queue.timer",))
     dnf = Dnf(world.paths)
     assert dnf.refresh() == ""
-    dnf.install([Request("mail", "1:3.5-2")])
+    dnf.install([Request("mail", "1:3.5-2")], Transaction())
     (world.root / "usr/lib/systemd/system/mine.service").touch()
     return world
 

@@ -14,7 +14,7 @@ from hotsync.engine.slave.packages import SlavePackages
 from hotsync.model.facts import PackageFact
 from hotsync.model.identity import Role, RoleRecord
 from hotsync.model.report import Verdict
-from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, broken_of, missing_of
 from hotsync.planning.slave import plan_slave
 from hotsync.state.slave_run import MissingPackage, SlaveRun
 from hotsync.system import command
@@ -35,6 +35,7 @@ class Hourly:
         self.master = master
         self.last = NEVER
         self.programs: list[str] = []
+        self.applications: dict[str, set[str]] = {}
         real = command.run
 
         def run(argv: Sequence[str], **more: object) -> object:
@@ -51,14 +52,16 @@ class Hourly:
         facts = read_package_facts(standing, FACTS)
         packages = SlavePackages(standing, Mute(self.world.paths, lambda _: ""), facts.wanted, outcome)
         for step in plan_slave(facts):
+            if step.key == "packages.finish":
+                packages.finish_install()
             if step.key == "packages.install":
                 packages.install([each.name for each in facts.wanted])
             if step.key == "packages.marks":
                 packages.take_marks()
-        checks = tuple(read_package_checks(standing, facts, outcome, now))
+        checks = tuple(read_package_checks(standing, facts, outcome, now, applications=self.applications))
         self.last = SlaveRun(
-            now, 1, tuple(MissingPackage(*each) for each in outcome.missing.items()), checks=checks,
-            digest="" if outcome.retry or facts.broken else standing.digest(),
+            now, 1, tuple(MissingPackage(*each) for each in missing_of(facts, outcome).items()), checks=checks,
+            digest="" if outcome.retry or broken_of(facts, outcome) else standing.digest(),
             refreshed_at=now if outcome.refreshed else self.last.refreshed_at,
         )  # fmt: skip
         return self.last
@@ -130,6 +133,49 @@ def test_a_half_configured_package_is_reported_every_time_and_nothing_is_done(
         assert "half" in detail
         assert slave.check("packages.missing") == (Verdict.AMBER, "app (the package database must be repaired first)")
     assert status.read_bytes() == before
+
+
+def test_a_database_that_cannot_be_read_ends_no_run_and_hides_nothing_that_was_missing(
+    world: AptRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.install("lib")
+    slave = Hourly(world, monkeypatch, PackageFact("lib", "1.0", "all", True), PackageFact("postfix", "3", "all", True))
+    slave.applications = {"Postfix mail server": {"postfix"}}
+    slave.run(NOW)
+    assert slave.check("packages.missing")[0] is Verdict.RED
+    status = world.root / "var/lib/dpkg/status"
+    good = status.read_text()
+    status.write_text(f"garbage\n{good}")
+    for hour in range(1, 3):
+        slave.run(NOW + hour * 3600)
+        verdict, detail = slave.check("packages.database")
+        assert verdict is Verdict.AMBER
+        assert "parsing file" in detail
+        verdict, detail = slave.check("packages.missing")
+        assert verdict is Verdict.RED
+        assert "postfix (the package database must be repaired first)" in detail
+        assert "what is installed here cannot be read" in detail
+    status.write_text(good)
+    world.offer("postfix", "3")
+    slave.run(NOW + 4 * 3600)
+    assert slave.check("packages.missing")[0] is Verdict.GREEN
+
+
+def test_a_package_whose_script_fails_is_named_every_hour_and_what_comes_later_comes(
+    world: AptRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.offer("bad", failing="postinst")
+    world.offer("good")
+    slave = Hourly(world, monkeypatch, PackageFact("bad", "1.0", "all", True), PackageFact("good", "1.0", "all", True))
+    for hour in range(2):
+        slave.run(NOW + hour * 3600)
+        assert "bad" in slave.check("packages.database")[1]
+        assert slave.check("packages.missing")[1].startswith("bad (installed bad package post-installation script")
+    assert sum("--configure" in line for line in slave.programs) == 1, "tried once an hour"
+    world.offer("new")
+    slave.master += (PackageFact("new", "1.0", "all", True),)
+    slave.run(NOW + 7200)
+    assert set(slave.apt.installed()) == {"good", "new"}
 
 
 def test_a_repository_that_does_not_answer_is_asked_again_every_hour_and_told(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotsync.backends import yum_plugin
+from hotsync.backends.packages import apt
 from hotsync.backends.production_units import permit_flag
 from hotsync.engine.open_replica import open_replica
 from hotsync.engine.promotion import roles as engine_roles
@@ -134,6 +135,21 @@ def test_nethservers_yum_plugin_is_switched_on_again_with_the_role(paths: Paths)
     port(paths).become_master(3)
     settle_role(paths)
     assert plugin.read_bytes() == b"[main]\nenabled = 1\n"
+
+
+def test_the_word_of_a_cut_install_that_nothing_may_start_goes_with_the_role_and_not_before(paths: Paths) -> None:
+    policy = paths.at(apt.POLICY)
+    policy.parent.mkdir(parents=True)
+    policy.write_bytes(apt.POLICY_TEXT)
+    settle_role(paths)
+    assert policy.exists(), "on a SLAVE an install may be under way"
+    port(paths).claim(PROMOTION)
+    port(paths).become_master(3)
+    settle_role(paths)
+    assert not policy.exists()
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    settle_role(paths)
+    assert policy.exists(), "an administrator's own"
 
 
 def test_a_boot_in_the_middle_says_so_and_permits_nothing(paths: Paths) -> None:

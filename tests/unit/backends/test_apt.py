@@ -6,10 +6,12 @@ from pathlib import Path
 
 from hotsync.backends.packages.apt_text import (
     parse_contents,
+    parse_faults,
     parse_installed,
     parse_policy,
     parse_refusal,
     parse_simulation,
+    parse_unfinished,
     parse_uris,
 )
 from hotsync.backends.packages.units import units_in
@@ -55,6 +57,43 @@ def test_a_refusal_is_said_in_apts_own_words() -> None:
     )
     assert parse_refusal("", "W: old\nE: Unable to locate package x\n") == ("Unable to locate package x",)
     assert parse_refusal("", "") == ("apt-get did not say why",)
+
+
+def test_dpkgs_words_are_the_reasons_of_the_packages_that_it_names_and_of_no_other_one() -> None:
+    said = """\
+dpkg: error processing archive /var/cache/apt/archives/bad_1%3a2.0-1_amd64.deb (--unpack):
+ new bad package pre-installation script subprocess returned error exit status 1
+dpkg: error processing archive /tmp/apt-dpkg-install-x/07-wine_9_i386.deb (--unpack):
+ trying to overwrite '/usr/bin/wine', which is also in package mine 1.0
+dpkg: error processing package libbad:amd64 (--configure):
+ installed libbad:amd64 package post-installation script subprocess returned error exit status 1
+dpkg: dependency problems prevent configuration of needy:
+ needy depends on libbad; however:
+  Package libbad:amd64 is not configured yet.
+
+dpkg: error processing package needy (--configure):
+ dependency problems - leaving unconfigured
+Errors were encountered while processing:
+ libbad:amd64
+ needy
+E: Sub-process /usr/bin/dpkg returned an error code (1)
+"""
+    assert parse_faults(said, "amd64") == {
+        "bad": "new bad package pre-installation script subprocess returned error exit status 1",
+        "wine:i386": "trying to overwrite '/usr/bin/wine', which is also in package mine 1.0",
+        "libbad": "installed libbad:amd64 package post-installation script subprocess returned error exit status 1",
+        "needy": "needy depends on libbad; however: Package libbad:amd64 is not configured yet.",
+    }
+    assert parse_faults("E: Could not get lock /var/lib/dpkg/lock-frontend\n", "amd64") == {}
+
+
+def test_what_is_half_done_is_told_from_what_is_whole_gone_or_waits_for_triggers() -> None:
+    states = ("installed", "config-files", "not-installed", "triggers-pending", "unpacked", "half-configured")
+    lines = "".join(f"{state}\t{state}\t1\tamd64\tinstall\tno\n" for state in states)
+    lines += "half-installed\twine\t1\ti386\tinstall\tno\n"
+    assert parse_unfinished(lines, "amd64") == {
+        "unpacked": "unpacked", "half-configured": "half-configured", "wine:i386": "half-installed",
+    }  # fmt: skip
 
 
 def test_only_what_is_whole_counts_as_installed() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.packages import apt
 from hotsync.config.schema import Settings
 from hotsync.errors import ConfigError, Refused, SourceError
 from hotsync.flows.save import Surroundings, plan_role, save
@@ -145,6 +146,18 @@ def test_nethservers_yum_plugin_follows_the_role(server: Server) -> None:
     set_up_master(server)
     server.save()
     assert plugin.read_text() == "[main]\nenabled = 1\n"
+
+
+def test_the_word_of_a_cut_install_that_nothing_may_start_stays_on_a_slave_only(server: Server) -> None:
+    policy = server.paths.at(apt.POLICY)
+    policy.parent.mkdir(parents=True)
+    policy.write_bytes(apt.POLICY_TEXT)
+    set_up_slave(server)
+    server.save()
+    assert policy.exists(), "an install may be under way"
+    server.set("hotsync", role="master", SlaveHost="10.77.0.2", MasterHost="")
+    server.save()
+    assert not policy.exists()
 
 
 def test_saving_again_writes_nothing_and_reloads_nothing(server: Server) -> None:

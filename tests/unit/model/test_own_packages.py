@@ -21,14 +21,20 @@ OWN = {
     "boot loader": (
         "grub-pc", "grub-pc-bin", "grub-efi-amd64-signed", "grub2-common", "grub2-efi-x64", "grubby", "shim-signed",
         "shim-x64", "efibootmgr", "systemd-boot", "syslinux-common", "os-prober", "mokutil",
+        "xen-hypervisor-4.17-amd64", "xen-system-amd64", "hardening-runtime", "kdump-tools", "kexec-tools",
+        "memtest86+", "systemd-ukify",
     ),
     "firmware": ("firmware-linux-free", "linux-firmware", "iwl7260-firmware", "raspi-firmware"),
     "microcode": ("intel-microcode", "amd64-microcode", "microcode_ctl"),
     "boots from": ("initramfs-tools-core", "dracut", "dracut-network", "busybox-initramfs", "klibc-utils",
-                   "dropbear-initramfs", "mandos-client"),
+                   "dropbear-initramfs", "mandos-client", "tpm2-initramfs-tool", "acpi-override-initramfs",
+                   "cryptsetup-initramfs", "clevis-initramfs", "zfs-initramfs", "tiny-initramfs",
+                   "live-boot-initramfs-tools", "mkinitcpio", "plymouth-label", "overlayroot"),
     "disks": (
         "mdadm", "lvm2", "lvm2-libs", "dmsetup", "device-mapper", "device-mapper-multipath", "cryptsetup-bin",
         "cryptsetup-libs", "multipath-tools", "open-iscsi", "iscsi-initiator-utils", "zfsutils-linux", "zfs-dkms",
+        "yubikey-luks", "clevis-luks", "clevis-dracut", "cryptsetup-suspend", "luksmeta", "bcache-tools",
+        "thin-provisioning-tools",
     ),
     "guest agent": ("open-vm-tools", "qemu-guest-agent", "hyperv-daemons", "virtualbox-guest-utils",
                     "linux-cloud-tools-6.8.0-31-generic", "linux-cloud-tools-virtual"),
@@ -42,6 +48,7 @@ ORDINARY = (
     "linux-libc-dev", "util-linux", "e2fsprogs", "openssh-server", "python3-cryptography", "libnetfilter-conntrack3",
     "nginx", "firewalld", "iproute2", "bridge-utils", "libnm0", "perl", "dbus",
     "dropbear-bin", "wireguard-dkms", "unbound", "dnsmasq-base", "libnss-myhostname",
+    "tang", "mandos", "xen-utils-common", "libxentoolcore1", "btrfs-progs", "nvme-cli", "yubikey-manager",
 )  # fmt: skip
 
 EFI = (

@@ -12,7 +12,7 @@ from hotsync.model.packages.values import NotCarried, Package, Wanted
 from hotsync.model.packages.wants import Machine
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Verdict
-from hotsync.model.slave import SlaveFacts, SlaveOutcome
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, missing_of
 
 HINTS = Hints("repair it", "list them", "upgrade it", "install it", "reinstall it", "locales")
 HERE = Machine(DEBIAN, "amd64")
@@ -101,3 +101,20 @@ def test_an_application_of_which_no_package_is_here_is_red_and_one_of_which_some
     assert missing.detail.startswith("without its packages here: Postfix mail server; nginx (nowhere)")
     missing, *_ = check_packages(FACTS, outcome, HINTS, True, applications)
     assert missing.verdict is Verdict.AMBER, "a run that installs nothing says nothing of what could not be installed"
+
+
+def test_an_application_that_is_missing_is_red_also_where_the_package_database_is_broken() -> None:
+    facts = replace(FACTS, broken="half-configured: x", wanted=(Wanted("postfix", "3", True), Wanted("vim", "9", True)))
+    applications = {"Postfix mail server": {"postfix"}}
+    missing, _, database, _ = check_packages(facts, SlaveOutcome(), HINTS, False, applications)
+    assert (missing.verdict, database.verdict) == (Verdict.RED, Verdict.AMBER)
+    assert missing.detail.startswith("without its packages here: Postfix mail server; postfix (the package database")
+    assert set(missing_of(facts, SlaveOutcome())) == {"postfix", "vim"}, "they are listed, too"
+
+
+def test_what_our_own_install_left_half_done_is_said_with_its_own_reason() -> None:
+    facts = replace(FACTS, broken="half-configured: x", install_cut=True, wanted=(Wanted("x", "1", True),))
+    outcome = SlaveOutcome(missing={"x": "its script failed"}, broken="half-configured: x")
+    missing, _, database, _ = check_packages(facts, outcome, HINTS, False)
+    assert missing.detail == "x (its script failed)"
+    assert database.detail == "half-configured: x"

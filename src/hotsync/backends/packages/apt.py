@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hotsync.backends.packages import apt_text
 from hotsync.backends.packages.kept import lay_beside
 from hotsync.backends.packages.units import units_in
 from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
-from hotsync.backends.packages.unpacking import under_way
+from hotsync.backends.packages.unpacking import Unpacking
 from hotsync.errors import CommandFailed
 from hotsync.model.packages.family import DEBIAN, identity
 from hotsync.model.packages.values import Package, Request, Space, Transaction
@@ -23,6 +24,7 @@ from hotsync.system import command
 from hotsync.system.files import write_atomic
 from hotsync.system.paths import Paths
 
+_log = logging.getLogger("hotsync.packages")
 _FORMAT = r"${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${db:Status-Want}\t${Essential}\n"
 _APT_TIMEOUT = 3600.0
 _COMMON = ["-q", "-y", "--no-install-recommends", "-o", "APT::Get::AutomaticRemove=false"]
@@ -50,6 +52,8 @@ class Apt:
         )  # fmt: skip
         self._root = [f"--root={root}"] if away else []
         self._store = paths.package_files
+        self._archives = paths.at(ARCHIVES)
+        self._unpacking = Unpacking(paths)
 
     def _apt(self, program: str, *words: str) -> list[str]:
         return [program, *self._dir, *words]
@@ -96,12 +100,22 @@ class Apt:
             return ""  # apt has never installed anything by itself
 
     def broken(self) -> str:
-        """Return what is wrong with the package database (something half installed or configured), "" if nothing is."""
-        audit = command.run(["dpkg", *self._root, "--audit"], ok=range(256)).text.strip()
-        if audit:
-            names = [line.split()[0] for line in audit.splitlines() if line.startswith(" ") and line.split()]
-            return f"{audit.splitlines()[0]} {', '.join(names[:5])}".strip()
-        return ""
+        """Return what is wrong with the package database (something half installed or configured, or without what it
+        needs, or the database cannot be read), "" if nothing is."""
+        audit = command.run(["dpkg", *self._root, "--audit"], ok=range(256))
+        if said := audit.text.strip():
+            names = [line.split()[0] for line in said.splitlines() if line.startswith(" ") and line.split()]
+            return f"{said.splitlines()[0]} {', '.join(names[:5])}".strip()
+        if audit.returncode:
+            return " ".join(audit.errors.split())[:500] or f"dpkg --audit ends with {audit.returncode}"
+        # apt refuses every transaction where a package lacks what it needs, and dpkg's audit does not look for that
+        check = self._check()
+        return "; ".join(apt_text.parse_refusal(check.text, check.errors)) if check.returncode else ""
+
+    def _check(self) -> command.Completed:
+        # it changes nothing: whoever holds dpkg's lock meanwhile is no fault
+        argv = self._apt("apt-get", "-q", "-o", "Debug::NoLocking=true", "check")
+        return command.run(argv, ok=range(256), timeout=600)
 
     def updates(self) -> tuple[str, ...]:
         """Return the packages that would be updated, by the lists that are here."""
@@ -171,16 +185,15 @@ class Apt:
         """Fetch the files of these packages (name, version), which the requests bring, and keep them on this host."""
         argv = self._apt("apt-get", *_QUIET, "--print-uris", "install", "--", *_words(requests))
         uris = apt_text.parse_uris(command.run(argv).text)
-        archives = self._paths.at(ARCHIVES)
         for name in uris:
             if (kept := self._store / name).is_file():
-                lay_beside(kept, archives / name)
+                lay_beside(kept, self._archives / name)
         argv = self._apt("apt-get", *_QUIET, "--download-only", "install", "--", *_words(requests))
         command.run(argv, timeout=_APT_TIMEOUT, unread=True)
         # apt uses what lies in a repository on this host where it lies
         files = {name: Path(uri.removeprefix("file:")) for name, uri in uris.items() if uri.startswith("file:")}
         for stem in (apt_text.file_stem(*package) for package in packages):
-            files |= {file.name: file for file in archives.glob(f"{stem}*.deb")}
+            files |= {file.name: file for file in self._archives.glob(f"{stem}*.deb")}
         self._store.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, file in files.items():
             lay_beside(file, self._store / name)
@@ -190,7 +203,14 @@ class Apt:
         stems = {apt_text.file_stem(*package) for package in packages}
         for file in self._store.glob("*.deb"):
             if f"{file.name.rpartition('_')[0]}_" not in stems:
+                self._let_go(file)
                 file.unlink()
+
+    def _let_go(self, kept: Path) -> None:
+        """Take a kept file out of apt's own cache, in which it lay to be installed: once is enough."""
+        archive = self._archives / kept.name
+        if archive.is_file() and archive.stat().st_size == kept.stat().st_size:
+            archive.unlink()
 
     def units_of(self, packages: Collection[tuple[str, str]]) -> tuple[str, ...]:
         """Given packages (name, version) whose files are kept, return the units that they bring."""
@@ -200,11 +220,31 @@ class Apt:
                 units |= set(units_in(apt_text.parse_contents(command.run(["dpkg-deb", "-c", str(file)]).text)))
         return tuple(sorted(units))
 
-    def install(self, requests: Sequence[Request]) -> None:
-        """Install, starting nothing; raise CommandFailed."""
+    @property
+    def fetches_into(self) -> Path:
+        """Return where files are fetched to before they are kept."""
+        return self._archives
+
+    def install(self, requests: Sequence[Request], transaction: Transaction) -> Mapping[str, str]:
+        """Install, starting nothing; return by name why packages were stopped. Raise CommandFailed."""
         argv = self._apt("apt-get", *_QUIET, "install", "--", *_words(requests))
-        with self._nothing_starts(), under_way(self._paths):
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
+        new, updated = [name for name, _ in transaction.installs], [name for name, _, _ in transaction.upgrades]
+        with self._nothing_starts():
+            self._unpacking.begin(new, updated)
+            try:
+                command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
+                stopped: Mapping[str, str] = {}
+            except CommandFailed as error:
+                # what dpkg says first is the cause: afterwards a package whose script failed may look untouched
+                stopped = {**self.finish(), **apt_text.parse_faults(error.stderr, self._native())}
+                if not stopped:
+                    raise
+            else:
+                self._unpacking.end()
+        for stem in (apt_text.file_stem(*package) for package in _comes(transaction)):
+            for kept in self._store.glob(f"{stem}*.deb"):
+                self._let_go(kept)
+        return stopped
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
@@ -218,23 +258,58 @@ class Apt:
 
     @property
     def was_cut(self) -> bool:
-        """Return whether an install of ours was cut: what it left half done is ours to finish."""
-        return self._paths.install_under_way.exists()
+        """Return whether what is half done is what an install of ours left, and nothing else is: ours to finish."""
+        return self._unpacking.is_told and self._unfinished().keys() <= self._unpacking.names
 
-    def finish(self) -> None:
-        """Configure what an install that was cut had unpacked, starting nothing; raise CommandFailed.
+    def _unfinished(self) -> dict[str, str]:
+        text = command.run(["dpkg-query", *self._root, "-W", "-f", _FORMAT], limit=command.LARGE_OUTPUT).text
+        return apt_text.parse_unfinished(text, self._native())
 
-        Tried once: a package whose own script fails stays for a person to look at.
+    def _native(self) -> str:
+        return command.run(["dpkg", "--print-architecture"]).text.strip()
+
+    def finish(self) -> Mapping[str, str]:
+        """Configure what an install of ours that was cut or failed had unpacked, starting nothing, and take back what
+        cannot stay; return by name why packages could not be configured.
+
+        The word stays while something of it is half done: it is tried again, and stands in no other package's way.
         """
-        with self._nothing_starts(), under_way(self._paths):
+        if not self.was_cut:
+            return {}
+        stopped: dict[str, str] = {}
+        with self._nothing_starts():
+            # all that is pending is ours
             argv = ["dpkg", *self._root, "--force-confdef", "--force-confold", "--configure", "--pending"]
-            command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
+            try:
+                command.run(argv, env={"NEEDRESTART_SUSPEND": "1"}, timeout=UNPACKING_SECONDS, unread=True)
+            except CommandFailed as error:
+                stopped = apt_text.parse_faults(error.stderr, self._native())
+            self._take_back()
+        self._unpacking.keep(self._unfinished())
+        return stopped
+
+    def _take_back(self) -> None:
+        """Remove what our install had unpacked and what lacks a package that it needs, which did not come: apt refuses
+        everything as long as it is there. It was not here before."""
+        unpacked = [name for name, state in self._unfinished().items() if state == "unpacked"]
+        new = [name for name in unpacked if name in self._unpacking.new]
+        if not new or not self._check().returncode:
+            return
+        try:
+            command.run(["dpkg", *self._root, "--remove", "--", *new], timeout=UNPACKING_SECONDS, unread=True)
+        except CommandFailed as error:
+            _log.error("%s", error.sentence)  # then it is seen as broken
 
     def tidy(self) -> None:
-        """Take away what an install that was cut left: its word that nothing may start."""
+        """Take away what an install that was cut left: that nothing may start, and its own word once all is well."""
         policy = self._paths.at(POLICY)
         if policy.is_file() and policy.read_bytes() == POLICY_TEXT:
             policy.unlink()
+        try:
+            if self._unpacking.is_told and not self.broken():
+                self._unpacking.end()
+        except CommandFailed as error:
+            _log.warning("%s", error.sentence)  # a database that cannot be read is told by the readiness
 
     @contextmanager
     def _nothing_starts(self) -> Iterator[None]:
@@ -248,6 +323,10 @@ class Apt:
         finally:
             if ours:
                 policy.unlink(missing_ok=True)
+
+
+def _comes(transaction: Transaction) -> list[tuple[str, str]]:
+    return [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
 
 
 def _words(requests: Iterable[Request]) -> list[str]:

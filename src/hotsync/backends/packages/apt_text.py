@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from hotsync.model.packages.family import identity
 from hotsync.model.packages.values import Package, Transaction
+
+_FAULT = re.compile(r"dpkg: error processing (?:archive (?P<file>\S+)|package (?P<name>\S+)) \(--[a-z]+\):\s*")
+_NEED = re.compile(r"dpkg: dependency problems prevent (?:configuration|processing triggers) (?:of|for) (\S+):\s*")
+_WHOLE = frozenset(("not-installed", "config-files", "installed"))
+_OF_TRIGGERS = frozenset(("triggers-awaited", "triggers-pending"))
 
 
 def parse_installed(text: str) -> list[Package]:
@@ -17,6 +23,55 @@ def parse_installed(text: str) -> list[Package]:
         if state == "installed":
             packages.append(Package(name, version, architecture, held=want == "hold", essential=essential == "yes"))
     return packages
+
+
+def parse_unfinished(text: str, native: str) -> dict[str, str]:
+    """Given dpkg-query's lines, return by what names them here the states of packages that are half done.
+
+    What only waits for triggers of others is as good as done: any transaction does that at its end.
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        state, name, _, architecture = (line.split("\t") + [""] * 4)[:4]
+        if state not in _WHOLE | _OF_TRIGGERS:
+            found[identity(name, architecture, native)] = state
+    return found
+
+
+def parse_faults(errors: str, native: str) -> dict[str, str]:
+    """Given what dpkg said, return by name the packages that it could not unpack or configure, and its reasons."""
+    needs: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    lines = errors.splitlines()
+    for place, line in enumerate(lines):
+        if found := _NEED.match(line):
+            needs[_named(found[1], native)] = _told_below(lines, place)
+        elif found := _FAULT.match(line):
+            name = _of_file(found["file"], native) if found["file"] else _named(found["name"], native)
+            faults.setdefault(name, needs.get(name) or _told_below(lines, place) or "dpkg did not say why")
+    return faults
+
+
+def _named(word: str, native: str) -> str:
+    name, _, architecture = word.rstrip(":").partition(":")
+    return identity(name, architecture or native, native)
+
+
+def _of_file(file: str, native: str) -> str:
+    # apt gives dpkg a folder of numbered links where there are many files
+    file = re.sub(r"^.*/apt-dpkg-install-[^/]*/[0-9]+-", "", file)
+    name, _, rest = file.rpartition("/")[2].removesuffix(".deb").partition("_")
+    return identity(name, rest.rpartition("_")[2], native)
+
+
+def _told_below(lines: list[str], place: int) -> str:
+    """Return what is indented below a line: the words that belong to it."""
+    said: list[str] = []
+    for line in lines[place + 1 :]:
+        if not line.startswith(" "):
+            break
+        said.append(line.strip())
+    return " ".join(said)
 
 
 def parse_simulation(text: str) -> Transaction:

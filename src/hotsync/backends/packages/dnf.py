@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cmp_to_key
+from pathlib import Path
 
 from hotsync.backends.packages import rpm_state, rpm_text
 from hotsync.backends.packages.units import units_in
@@ -19,6 +21,7 @@ from hotsync.model.ports.package_manager import Hints
 from hotsync.system import command
 from hotsync.system.paths import Paths
 
+_log = logging.getLogger("hotsync.packages")
 _TIMEOUT = 3600.0
 _ASKING = 600.0
 _CHUNK = 500
@@ -67,11 +70,14 @@ class Dnf:
 
     def broken(self) -> str:
         """Return what is wrong with the package database (something double or without what it needs), or ""."""
-        answer = command.run(self._dnf("-q", "-C", "check", "--dependencies", "--duplicates"), ok=range(256))
+        answer = self._check()
         said = [line for line in answer.text.splitlines() if line.strip()]
         if answer.returncode == 0:
             return ""
         return "; ".join(said[:3]) or rpm_text.parse_refusal(answer.text, answer.errors)[0]
+
+    def _check(self) -> command.Completed:
+        return command.run(self._dnf("-q", "-C", "check", "--dependencies", "--duplicates"), ok=range(256))
 
     def updates(self) -> tuple[str, ...]:
         """Return the packages that would be updated, by the lists that are here."""
@@ -142,11 +148,46 @@ class Dnf:
                 units |= set(units_in(command.run(["rpm", "-qpl", "--nosignature", str(file)]).text.splitlines()))
         return tuple(sorted(units))
 
-    def install(self, requests: Sequence[Request]) -> None:
-        """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
-        with under_way(self._paths):
-            argv = self._dnf(*self._keeping, "-q", "-C", "install", "--", *_specs(requests))
-            command.run(argv, timeout=UNPACKING_SECONDS, unread=True)
+    @property
+    def fetches_into(self) -> Path:
+        """Return where files are fetched to: where they are kept."""
+        return self._store
+
+    def install(self, requests: Sequence[Request], transaction: Transaction) -> Mapping[str, str]:
+        """Install; a unit that a package starts finds itself muted. Return by name why packages were stopped; raise
+        CommandFailed.
+
+        rpm passes over a package whose script fails and installs the others, also those that need it.
+        """
+        try:
+            with under_way(self._paths):
+                argv = self._dnf(*self._keeping, "-q", "-C", "install", "--", *_specs(requests))
+                command.run(argv, timeout=UNPACKING_SECONDS, unread=True)
+        except CommandFailed as error:
+            if not (stopped := rpm_text.parse_faults(error.stderr)):
+                raise
+            return self._take_back(frozenset(name for name, _ in transaction.installs), stopped) | stopped
+        return {}
+
+    def _take_back(self, new: Collection[str], stopped: Mapping[str, str]) -> dict[str, str]:
+        """Remove what came with our install without a package that it needs, which was stopped: the database is not
+        sound as long as it is there. Return by name why."""
+        lacking = rpm_text.parse_lacking(self._check().text, self.machine().native)
+        gone = {name: needs for name, needs in lacking.items() if name in new}
+        if not gone:
+            return {}
+        words = ["remove", "--", *(name.replace(":", ".") for name in sorted(gone))]
+        answer = command.run(self._dnf("-C", "--assumeno", *words), ok=range(256), timeout=_ASKING)
+        removes = rpm_text.parse_simulation(answer.text, self.installed(), self.machine().native).removes
+        if not removes or not set(removes) <= set(new):
+            return {}  # then it is seen as broken
+        try:
+            command.run(self._dnf("-y", "-q", "-C", *words), timeout=UNPACKING_SECONDS, unread=True)
+        except CommandFailed as error:
+            _log.error("%s", error.sentence)
+            return {}
+        because = ", ".join(f"{name} ({reason})" for name, reason in sorted(stopped.items()))
+        return {name: gone.get(name, f"what it needs was stopped: {because}") for name in removes}
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""
@@ -168,9 +209,10 @@ class Dnf:
         """Return whether an install of ours was cut."""
         return self._paths.install_under_way.exists()
 
-    def finish(self) -> None:
+    def finish(self) -> Mapping[str, str]:
         """Take the word of a cut install away: rpm has each package whole or not; what is double is a person's."""
         self._paths.install_under_way.unlink(missing_ok=True)
+        return {}
 
     def tidy(self) -> None:
         """Do nothing: an install that was cut leaves no word that nothing may start."""

@@ -15,6 +15,9 @@ _KEYS = "gpg-pubkey"  # trusted keys are filed as packages
 _COMES = re.compile(r"^(?:Installing|Reinstalling)\b.*:$")
 _UPDATES = re.compile(r"^(?:Upgrading|Updating|Downgrading)\b.*:$")
 _GOES = re.compile(r"^Removing\b.*:$")
+_FAULT = re.compile(r"^Error in (\w+) scriptlet in rpm package (\S+)", re.MULTILINE)
+_STOPPING = frozenset(("PRETRANS", "PREIN"))  # what fails afterwards is a warning: the package is here
+_LACKING = re.compile(r"^(\S+) has missing requires of (.+)$", re.MULTILINE)
 _REASONS_OF_A_PERSON = frozenset((0, 2, 5))  # unknown, user, group; others are dependency, clean, weak
 
 
@@ -106,6 +109,20 @@ def parse_refusal(output: str, errors: str) -> tuple[str, ...]:
     because = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
     said = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ") and line != "Error:"]
     return tuple(because[:3] or said[-1:] or ["dnf did not say why"])
+
+
+def parse_faults(errors: str) -> dict[str, str]:
+    """Given what dnf said, return by name the packages that rpm passed over because a script of theirs failed."""
+    return {name: f"its script {script} failed" for script, name in _FAULT.findall(errors) if script in _STOPPING}
+
+
+def parse_lacking(text: str, native: str) -> dict[str, str]:
+    """Given what `dnf check` prints, return by name the packages that lack something, and what it is."""
+    found: dict[str, str] = {}
+    for package, needs in _LACKING.findall(text):
+        bare, _, architecture = package.rpartition(".")
+        found.setdefault(identity(bare.rsplit("-", 2)[0], architecture, native), f"it needs {needs}")
+    return found
 
 
 def parse_updates(text: str, native: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from hotsync.backends.packages import rpm_state, rpm_text, yum_text
 from hotsync.backends.packages.dnf import Dnf
@@ -114,11 +115,18 @@ class Yum(Dnf):
                 program="yum", status="downloadonly", detail=f"it did not fetch {lacking[0]}rpm", line="yum"
             )
 
-    def install(self, requests: Sequence[Request]) -> None:
+    @property
+    def fetches_into(self) -> Path:
+        """Return where files are fetched to before they are kept."""
+        return self._paths.root / _CACHE
+
+    def install(self, requests: Sequence[Request], transaction: Transaction) -> Mapping[str, str]:
         """Install; a unit that a package starts finds itself muted. Raise CommandFailed."""
+        del transaction  # rpm passes over what fails; which one that was yum says in its own words
         with under_way(self._paths):
             argv = self._yum("-y", "-q", "-C", "--setopt=keepcache=1", "install", "--", *_specs(requests))
             command.run(argv, timeout=UNPACKING_SECONDS, unread=True)
+        return {}
 
     def mark(self, marks: Marks) -> None:
         """Mark installed packages; raise CommandFailed."""

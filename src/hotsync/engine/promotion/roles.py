@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hotsync.backends import yum_plugin
+from hotsync.backends.packages import detect
 from hotsync.backends.production_units import permit_flag
 from hotsync.backends.units import DAEMON, DRILL_TIMER, MASTER_TIMER, SLAVE_TIMER, STREAM, WATCH, Units
 from hotsync.engine.fence.switched_off import Say
@@ -104,7 +105,8 @@ class PromotionRoles:
 
 
 def settle_role(paths: Paths) -> None:
-    """Given a host whose role is MASTER, set the production flag, and make the settings say so.
+    """Given a host whose role is MASTER, set the production flag, make the settings say so, and take away what an
+    install on the SLAVE that was cut left: with it no package's service would ever be restarted here.
 
     While its promotion is unfinished they lose the SLAVE, too; afterwards a SLAVE that is named there is a new one.
     """
@@ -112,6 +114,7 @@ def settle_role(paths: Paths) -> None:
     if role.role is not Role.MASTER:
         return
     store.set_production(paths, True)
+    detect.manager_of(paths).tidy()
     if switched := yum_plugin.follow(paths, role.role):
         _log.info("%s", switched)
     if document.unfinished_promotion(paths, role) is None:

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hotsync.backends.packages import detect
+from hotsync.errors import CommandFailed
 from hotsync.model.facts import PackageFact, StreamFact
 from hotsync.model.packages.checks import check_packages, check_updates, check_versions, outdated, told_here
 from hotsync.model.packages.family import family_of
 from hotsync.model.packages.local import LocalPackage
 from hotsync.model.packages.module_streams import StreamDifferences, own_among, stream_differences
-from hotsync.model.packages.values import NotCarried, Package
+from hotsync.model.packages.values import NotCarried, Package, Wanted
 from hotsync.model.packages.wants import Machine, differences, marks, new_architectures
 from hotsync.model.ports.package_manager import PackageManager
 from hotsync.model.report import Check
@@ -61,7 +62,13 @@ def read_package_facts(standing: Standing, facts: SlaveFacts) -> SlaveFacts:
     ):
         left_out = tuple(NotCarried(each.name, each.reason) for each in last.not_carried)
         return replace(facts, settled=True, not_carried=left_out)
-    machine, installed = manager.machine(), manager.installed()
+    try:
+        machine, installed = manager.machine(), manager.installed()
+        broken, cut = manager.broken(), manager.was_cut
+    except CommandFailed as error:
+        # accounts, mute and readiness need no package database; of packages what the last run missed is missing still
+        missed = tuple(Wanted(each.name, "", manual=False) for each in last.missing)
+        return replace(facts, broken=_unread(error), unread=True, wanted=missed)
     held = load_held(standing.paths)
     theirs = family_of(told)
     other = ""
@@ -79,9 +86,14 @@ def read_package_facts(standing: Standing, facts: SlaveFacts) -> SlaveFacts:
         architectures=new_architectures(found.wanted, machine),
         marks=marks(told, installed, machine, load_brought(standing.paths), held),
         other_family=other,
-        broken=manager.broken(),
-        install_cut=manager.was_cut,
+        broken=broken,
+        install_cut=cut,
     )
+
+
+def _unread(error: CommandFailed) -> str:
+    """Return in one line what a program says of a database that it cannot read."""
+    return " ".join(error.stderr.split())[:500] or str(error.facts["detail"])
 
 
 def _streams(
@@ -121,6 +133,8 @@ def read_package_checks(
         yield from (each for each in last.checks if each.name in _KEPT)
         return
     yield from checks
+    if facts.unread:
+        return
     manager, machine = standing.manager, standing.manager.machine()
     told = told_here(standing.master, machine)
     yield check_versions(told, manager.installed(), machine.family.order, manager.hints, not_older)

@@ -48,6 +48,8 @@ class SlavePackages:
         self._wanted = {package.name: package for package in wanted}
         self._outcome = outcome
         self._without_file: Mapping[str, str] = {}
+        self._unfinished: Mapping[str, str] = {}
+        self._stopped: set[tuple[str, str]] = set()
 
     def take_architectures(self, names: Sequence[str]) -> None:
         """Take packages of these architectures too; what fails is told by the packages that cannot be had then."""
@@ -88,20 +90,51 @@ class SlavePackages:
             outcome.behind = {each.name: each.reason for each in self._standing.last.behind}
             return tuple(names)
         before = self._manager.installed()
-        requests, reasons = self.possible(names, before)
-        if requests:
-            try:
-                reason = self._install(requests)
-            except CommandFailed as error:
-                reason = str(error.facts["detail"])
-            if reason:
-                _log.error("%s: %s", self._manager.name, reason)
-                outcome.retry = True
-                reasons |= {request.name: reason for request in requests}
+        reasons = self._install_what_goes(names, before)
         after = self._manager.installed()
         outcome.installed += sorted(after.keys() - before.keys())
-        self._manager.forget_files([(name, each.version) for name, each in after.items()])
+        # what was stopped is asked for again: its file need not come twice
+        here = {(name, each.version) for name, each in after.items()}
+        self._manager.forget_files(here | self._stopped)
         return tuple(name for name in names if not self._arrived(name, after, reasons))
+
+    def _install_what_goes(self, names: Sequence[str], here: Mapping[str, Package]) -> dict[str, str]:
+        """Install all that goes together; return by name why the others did not come.
+
+        One package that is stopped by what is in it (a script of its own that fails, a file that another one has) is
+        left out with what needs it, and the others are tried again.
+        """
+        reasons: dict[str, str] = {}
+        stopped = dict(self._unfinished)  # tried a moment ago
+        left = [name for name in names if name not in stopped]
+        while True:
+            requests, refused = self.possible(left, here, stopped)
+            reasons |= refused
+            if not requests:
+                return reasons | stopped
+            reason, found = self._tried(requests)
+            new = found.keys() - stopped.keys()
+            stopped |= found
+            if not new:
+                # nothing was wrong, or what stopped the others is nothing that can be left out
+                why = reason or "; ".join(f"{name}: {each}" for name, each in sorted(found.items()))
+                return reasons | ({request.name: why for request in requests} if why else {}) | stopped
+            here = self._manager.installed()
+            left = [each.name for each in requests if each.name not in stopped and not _is_here(each, here)]
+
+    def _tried(self, requests: Sequence[Request]) -> tuple[str, Mapping[str, str]]:
+        """Install; return why nothing was, and by name why packages were stopped. What fails is tried again later."""
+        found: Mapping[str, str] = {}
+        try:
+            reason, found = self._install(requests)
+        except CommandFailed as error:
+            reason = str(error.facts["detail"])
+        said = [reason] if reason else [f"{name}: {why}" for name, why in sorted(found.items())]
+        for each in said:
+            _log.error("%s: %s", self._manager.name, each)
+        if said:
+            self._outcome.retry, self._outcome.broken = True, self._manager.broken()
+        return reason, found
 
     def take_marks(self) -> None:
         """Mark and hold what is installed as the MASTER does; what fails is in the log and done by the next run."""
@@ -120,19 +153,23 @@ class SlavePackages:
     def finish_install(self) -> None:
         """Configure what an install that was cut had unpacked; what fails is in the log, and seen as broken after."""
         try:
-            self._manager.finish()
+            self._unfinished = self._manager.finish()
         except CommandFailed as error:
             _log.error("%s: %s", self._manager.name, error.facts["detail"])
-        self._outcome.repaired = not self._manager.broken()
+        for name, why in sorted(self._unfinished.items()):
+            _log.error("%s: %s: %s", self._manager.name, name, why)
+        self._outcome.broken = self._manager.broken()
 
     def make_locales(self, names: Sequence[str]) -> None:
         """Make locales; why one cannot be made is in the outcome."""
         self._outcome.locales_failed.update(locales.make(self._paths, names))
 
     def possible(
-        self, names: Sequence[str], installed: Mapping[str, Package]
+        self, names: Sequence[str], installed: Mapping[str, Package], stopped: Mapping[str, str] | None = None
     ) -> tuple[tuple[Request, ...], dict[str, str]]:
-        """Given names, return the requests that go together, and by name why the others do not."""
+        """Given names, and by name why packages were stopped before, return the requests that go together without
+        these, and by name why the others do not."""
+        left_out = stopped or {}
         order = self._manager.machine().family.order
         available = self._manager.available(names)
         local = self._local(names, available)
@@ -143,7 +180,10 @@ class SlavePackages:
 
         def ask(requests: Sequence[Request]) -> Sequence[str]:
             answer = self._manager.simulate(requests)
-            return objections(answer, seen, order) if isinstance(answer, Transaction) else answer
+            if not isinstance(answer, Transaction):
+                return answer
+            needed = (name for name, _ in _comes(answer) if name in left_out)
+            return (*objections(answer, seen, order), *(f"it needs {name}: {left_out[name]}" for name in needed))
 
         requests, refused = resolve(choice.requests, ask)
         return requests, reasons | refused
@@ -166,28 +206,34 @@ class SlavePackages:
             return f"{wanted.here} is here; {reason}" if wanted.here else reason
         return f"{wanted.here} is here, and {wanted.version} can be had nowhere" if wanted.here else _NOWHERE
 
-    def _install(self, requests: Sequence[Request]) -> str:
-        """Do it; return why it was not even begun ("": it was done)."""
+    def _install(self, requests: Sequence[Request]) -> tuple[str, Mapping[str, str]]:
+        """Do it; return why it was not even begun ("": it was done), and by name why packages were stopped."""
         transaction = self._manager.simulate(requests)
         assert isinstance(transaction, Transaction)
-        packages = [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
+        packages = _comes(transaction)
         if reason := self._lacks_room(packages):
-            return reason
+            return reason, {}
         self._manager.download(requests, packages)
         # from the first moment: what a package starts when it is unpacked finds itself muted
         add_brought(self._paths, (name for name, _ in transaction.installs))
         brought = load_brought(self._paths)
         self._mute.take_firewalls(filter(is_firewall, self._manager.units_of(transaction.installs)))
         self._mute.apply(self._manager.units_of([each for each in packages if each[0] in brought]))
-        self._manager.install(requests)
-        return ""
+        stopped = self._manager.install(requests, transaction)
+        self._stopped |= {each for each in packages if each[0] in stopped}
+        return "", stopped
 
     def _lacks_room(self, packages: Sequence[tuple[str, str]]) -> str:
+        """Return which disk lacks room for what is fetched, kept and unpacked ("": none): each may be another one."""
         space = self._manager.space(packages)
-        fetched, unpacked = self._paths.state, self._paths.at("/usr")
-        if fetched.stat().st_dev == unpacked.stat().st_dev:
-            return lacks_room(space.files + space.unpacked, _room(unpacked))
-        return lacks_room(space.files, _room(fetched)) or lacks_room(space.unpacked, _room(unpacked))
+        fetched, kept, unpacked = map(_there, (self._manager.fetches_into, self._paths.state, self._paths.at("/usr")))
+        takes = dict.fromkeys({fetched.stat().st_dev: fetched, kept.stat().st_dev: kept}.values(), space.files)
+        needs: dict[int, tuple[Path, int]] = {}
+        for place, size in (*takes.items(), (unpacked, space.unpacked)):
+            disk = place.stat().st_dev
+            needs[disk] = (place, needs.get(disk, (place, 0))[1] + size)
+        found = (lacks_room(size, _room(place)) for place, size in needs.values())
+        return next(filter(None, found), "")
 
     def _arrived(self, name: str, after: Mapping[str, Package], reasons: Mapping[str, str]) -> bool:
         """Note what came of one package; return whether it is here, as new as it can be."""
@@ -200,6 +246,21 @@ class SlavePackages:
             outcome.behind[name] = known or f"{here.version} is here, and {wanted.version} can be had nowhere"
             return False
         return True
+
+
+def _comes(transaction: Transaction) -> list[tuple[str, str]]:
+    return [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
+
+
+def _is_here(request: Request, installed: Mapping[str, Package]) -> bool:
+    return request.name in installed and installed[request.name].version == request.version
+
+
+def _there(place: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there: that is the disk on which it will be made."""
+    while not place.exists():
+        place = place.parent
+    return place
 
 
 def _room(place: Path) -> Room:

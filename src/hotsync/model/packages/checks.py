@@ -11,7 +11,7 @@ from hotsync.model.packages.values import Package
 from hotsync.model.packages.wants import Machine
 from hotsync.model.ports.package_manager import Hints
 from hotsync.model.report import Check, Verdict
-from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, missing_of
+from hotsync.model.slave import SlaveFacts, SlaveOutcome, behind_of, broken_of, missing_of
 from hotsync.model.slave_checks import judged
 
 _DATABASE_SERVER = re.compile(
@@ -47,14 +47,15 @@ def check_packages(
     """Given what was planned, what came of it, and the applications that serve on the MASTER with the packages there of
     which one must be here, return whether the MASTER's packages are here, and as new."""
     missing, behind = missing_of(facts, outcome), behind_of(facts, outcome)
-    broken = "" if outcome.repaired else facts.broken
-    if broken or only_permissions:
-        why = "the package database must be repaired first" if broken else "fixperm installs nothing"
+    broken = broken_of(facts, outcome)
+    if only_permissions and not facts.is_blocked:
+        why = "fixperm installs nothing"
         missing |= {f"module {stream}": why for stream in facts.streams}
         missing |= {package.name: why for package in facts.wanted if not package.here}
         behind |= {package.name: why for package in facts.wanted if package.here}
-    lacking = () if broken or only_permissions else _without(applications or {}, missing)
-    yield _check_missing(facts.told, missing, hints, lacking)
+    # a broken database makes no application less missing; a run of fixperm knows only what would be wanted
+    lacking = () if only_permissions else _without(applications or {}, missing)
+    yield _check_missing(facts, missing, hints, lacking)
     hint = "A promotion runs the older version: update it by hand, or give this server the MASTER's repositories."
     title = "no package is older here than on the MASTER"
     yield judged("packages.behind", title, Verdict.AMBER, _with_reasons(behind), hint)
@@ -71,12 +72,14 @@ def _without(applications: Mapping[str, Collection[str]], missing: Mapping[str, 
     return tuple(sorted(title for title, packages in applications.items() if packages and names.issuperset(packages)))
 
 
-def _check_missing(told: bool, missing: Mapping[str, str], hints: Hints, lacking: Sequence[str]) -> Check:
+def _check_missing(facts: SlaveFacts, missing: Mapping[str, str], hints: Hints, lacking: Sequence[str]) -> Check:
     title = "the MASTER's packages are installed"
-    if not told:
+    if not facts.told:
         return Check("packages.missing", title, Verdict.AMBER, "the MASTER has not told which packages it has")
     hint = f"{_in_the_way(missing, hints)}What needs them will not run after a promotion."
     said = [*(f"without its packages here: {name}" for name in lacking), *_with_reasons(missing)]
+    if facts.unread:
+        said.append("what is installed here cannot be read")
     verdict = Verdict.RED if lacking else Verdict.AMBER
     return judged("packages.missing", title, verdict, said, f"{hint} `hotsync-slave --json` lists all of them.")
 

@@ -33,16 +33,19 @@ OWN_PACKAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_BOOT, (
         "grub", "grub-*", "grub2", "grub2-*", "grubby", "shim", "shim-*", "efibootmgr", "efi-filesystem", "mokutil",
         "systemd-boot*", "syslinux*", "extlinux", "lilo", "os-prober", "flash-kernel", "u-boot-*", "zipl",
-        "s390utils-*", "refind",
+        "s390utils-*", "refind", "systemd-ukify", "pv-grub-menu", "memtest86*",
+        # they ship what GRUB starts, or words of its command line (etc/default/grub.d)
+        "xen-hypervisor*", "xen-system*", "hardening-runtime", "kdump-tools", "kdump-utils", "kexec-tools",
     )),
     (_FIRMWARE, ("firmware-*", "linux-firmware*", "*-firmware", "raspi-firmware", "b43-fwcutter")),
     (_MICROCODE, ("intel-microcode", "amd64-microcode", "iucode-tool", "microcode_ctl")),
     (_INITRAMFS, (
-        "initramfs-tools*", "dracut*", "tiny-initramfs*", "busybox*", "klibc-utils", "libklibc", "cryptsetup-initramfs",
-        "dropbear-initramfs", "mandos-client",
+        "initramfs-tools*", "*-initramfs*", "dracut*", "mkinitcpio*", "busybox*", "klibc-utils", "libklibc",
+        "live-boot*", "overlayroot", "plymouth*", "mandos-client",
     )),
     (_DISKS, (
         "mdadm", "lvm2*", "dmsetup", "dmeventd", "dmraid*", "device-mapper*", "kpartx", "cryptsetup*", "clevis*",
+        "luksmeta", "yubikey-luks", "bcache-tools", "thin-provisioning-tools", "fcoe-utils",
         "multipath-tools*", "open-iscsi", "iscsi-initiator-utils*", "vdo", "kmod-kvdo", "zfs", "zfs-*",
         "zfsutils-linux", "kmod-zfs*", "spl", "spl-dkms", "libzfs*linux", "drbd-*", "kmod-drbd*",
     )),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from hotsync.model.packages.values import Package, Request, Space, Transaction
@@ -80,6 +81,11 @@ class PackageManager(Protocol):
         that nothing needs a network later; raise CommandFailed."""
         ...
 
+    @property
+    def fetches_into(self) -> Path:
+        """Return where files are fetched to before they are kept."""
+        ...
+
     def forget_files(self, packages: Collection[tuple[str, str]]) -> None:
         """Let the kept package files go but those of these packages (name, version)."""
         ...
@@ -88,8 +94,11 @@ class PackageManager(Protocol):
         """Given packages (name, version) whose files are kept, return the units that they bring."""
         ...
 
-    def install(self, requests: Sequence[Request]) -> None:
-        """Install, starting nothing; raise CommandFailed."""
+    def install(self, requests: Sequence[Request], transaction: Transaction) -> Mapping[str, str]:
+        """Install, starting nothing, what was simulated; return by name why packages were stopped by what is in them.
+
+        What such a failure left half done is brought to its end. Raise CommandFailed if it was no package's fault.
+        """
         ...
 
     def mark(self, marks: Marks) -> None:
@@ -98,11 +107,12 @@ class PackageManager(Protocol):
 
     @property
     def was_cut(self) -> bool:
-        """Return whether an install of ours was cut: what it left half done is ours to finish."""
+        """Return whether what is half done is what an install of ours left, and nothing else is: ours to finish."""
         ...
 
-    def finish(self) -> None:
-        """Finish an install that was cut, starting nothing; raise CommandFailed."""
+    def finish(self) -> Mapping[str, str]:
+        """Finish an install of ours that was cut or failed, starting nothing; return by name why packages could not be
+        configured."""
         ...
 
     def tidy(self) -> None:
