@@ -66,6 +66,22 @@ def test_a_directory_whose_files_are_gone_is_what_it_was_after_a_load(server: Sl
     assert owners == {"openldap"}
 
 
+def test_a_directory_in_which_an_entry_was_moved_below_a_younger_one_can_be_loaded(
+    server: Slapd, context: Context
+) -> None:
+    """The server has it before that one, and a server that was loaded with it has it behind."""
+    server.ldap("ldapadd", input="dn: ou=Left,dc=example,dc=org\nobjectClass: organizationalUnit\nou: Left\n")
+    move = "changetype: modrdn\nnewrdn: uid=p3\ndeleteoldrdn: 1\nnewsuperior: ou=Left,dc=example,dc=org\n"
+    server.ldap("ldapmodify", input=f"dn: uid=p3,ou=People,dc=example,dc=org\n{move}")
+    source.collect(context, server.dataset())
+    before = server.slapcat(2).split("\n\n")
+    server.stop()
+    source.restore(folder_of(context), HERE)
+    after = server.slapcat(2).split("\n\n")
+    assert after != before
+    assert sorted(after) == sorted(before)
+
+
 def test_what_came_later_is_not_there_after_a_load(server: Slapd, context: Context) -> None:
     source.collect(context, server.dataset())
     before = all_of(server)
