@@ -92,6 +92,20 @@ def test_a_server_with_a_log_of_writes_starts_with_what_was_collected(context: C
         assert server.cli("GET", "plain") == "value"
 
 
+def test_a_server_whose_log_of_writes_is_off_for_now_starts_with_what_was_collected(context: Context) -> None:
+    """By its file it has one: it looks for that at its next start, and for no save."""
+    with engines.redis("appendonly yes") as server:
+        server.cli(input=FILL)
+        server.cli("CONFIG", "SET", "appendonly", "no")
+        source.collect(context, server.dataset())
+        before = server.everything()
+        server.stop()
+        trees.remove(server.folder / "data")
+        source.restore(folder_of(context), HERE)
+        server.start()
+        assert server.everything() == before
+
+
 def test_a_server_that_nothing_was_written_to_is_not_asked_to_save_again(server: RedisServer, context: Context) -> None:
     source.collect(context, server.dataset())
     before = seen(context.paths.spool)

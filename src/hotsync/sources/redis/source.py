@@ -86,7 +86,11 @@ def _is_about_login(said: str) -> bool:
 
 
 def _live(server: Redis, settings: RedisSettings) -> RedisSettings:
-    """Return where the server keeps its data now; one that does not tell has it where its file says."""
+    """Return where the server keeps its data now; one that does not tell has it where its file says.
+
+    A log of writes that is switched off for now, and not in the file, is looked for at the next start all the same, and
+    without one the server starts empty, whatever save lies there.
+    """
     said: dict[str, str] = {}
     for name in ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname"):
         with suppress(RedisError):
@@ -97,7 +101,7 @@ def _live(server: Redis, settings: RedisSettings) -> RedisSettings:
         settings,
         folder=said.get("dir", settings.folder),
         dump=said.get("dbfilename", settings.dump),
-        append_only=said.get("appendonly", "yes" if settings.append_only else "no") == "yes",
+        append_only=settings.append_only or said.get("appendonly") == "yes",
         append_folder=said.get("appenddirname", settings.append_folder),
         append_name=said.get("appendfilename", settings.append_name),
     )
