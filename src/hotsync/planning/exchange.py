@@ -16,7 +16,6 @@ from hotsync.model.promotion import ETC, OURS, SHARED, ExchangeUnit, How
 from hotsync.model.selection import Action, Selection
 from hotsync.model.tree import Listing, Node
 
-
 _SIDES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a file. It is read with whatever file lies there: one of another file's damages that."""
 

@@ -348,3 +348,22 @@ def test_the_check_asks_every_database_and_says_what_does_not_answer(server: Sla
     assert (check.verdict, check.detail) == (Verdict.GREEN, "2 databases answer")
     server.stop()
     assert check_ldap("openldap.ldap.1", "the directory answers", (server.url,)).verdict is Verdict.RED
+
+
+def test_a_server_with_a_configuration_of_its_own_is_found_while_it_is_down_and_not_once_its_files_are_gone(
+    server: Slapd, context: Context
+) -> None:
+    """Nothing but its process and what was collected of it tells where that lies."""
+    usual = context.paths.at("/etc/ldap/slapd.d")
+    own = [replace(server.dataset(), instance=instance) for instance in ("slapd", "srv-own-slapd.d")]
+    source.collect(context, own[0])
+    assert [each.config for each in source.inspect(context)] == [own[0].config]
+    usual.parent.mkdir(parents=True)
+    engines.copy_of(server.config, usual)
+    assert [each.config for each in source.inspect(context)] == [str(usual)]
+    source.collect(context, own[1])
+    server.stop()
+    assert [each.config for each in source.inspect(context)] == [str(usual), own[1].config]
+    for name in ("main", "two words"):
+        (server.folder / name / "data.mdb").unlink()
+    assert [each.config for each in source.inspect(context)] == [str(usual)]
