@@ -407,6 +407,14 @@ def test_a_running_server_whose_configuration_is_not_known_is_named(
     assert not [each for each in found if each.config == str(server.config)]
 
 
+def test_a_server_that_speaks_tls_only_is_an_error_with_a_way_out(context: Context, tmp_path: Path) -> None:
+    conf = tmp_path / "redis.conf"
+    conf.write_text("port 0\ntls-port 6379\n")
+    with pytest.raises(SourceError, match="TLS only") as caught:
+        source.collect(context, replace(HERE, config=str(conf)))
+    assert "unixsocket" in caught.value.hint
+
+
 def test_a_session_with_something_else_is_an_error(tmp_path: Path) -> None:
     conf = tmp_path / "redis.conf"
     conf.write_text("port 0\ntls-port 6379\n")
