@@ -189,6 +189,24 @@ def test_a_configuration_file_is_collected_by_its_databases(server: Slapd, conte
     assert "directory" in conf.read_text(), "the file is /etc's own, and comes with it"
 
 
+def test_a_database_that_lies_where_the_server_has_it_by_default_is_an_error_that_names_it(
+    server: Slapd, context: Context
+) -> None:
+    """Nothing says where that is, and /var/lib/ldap is not copied as files."""
+    conf = server.folder / "slapd.conf"
+    conf.write_text(
+        f"include {engines.SCHEMAS}/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n"
+        f'database mdb\nsuffix dc=example,dc=org\ndirectory "{server.folder}/main"\n'
+        "database mdb\nsuffix dc=elsewhere\n"
+    )
+    conf.chmod(0o640)
+    shutil.chown(conf, group="openldap")
+    with pytest.raises(SourceError, match=r"does not name their directory: 2 \(dc=elsewhere, mdb\)") as caught:
+        source.collect(context, replace(server.dataset(), config=str(conf)))
+    assert "directory" in caught.value.hint
+    assert {path.name for path in folder_of(context).iterdir()} == {"1.ldif", "server.json"}
+
+
 def test_a_database_of_an_old_kind_is_an_error_that_names_it_and_the_others_are_collected(
     server: Slapd, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

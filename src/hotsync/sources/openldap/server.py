@@ -77,6 +77,11 @@ class Reading:
         """Return the databases that have files of their own and are not collected: of kinds of former times."""
         return [each for each in self.databases if each.kind not in (*_WITHOUT_FILES, KIND)]
 
+    @property
+    def unplaced(self) -> list[DirectoryDatabase]:
+        """Return the databases of which the configuration does not say where their files lie: the server's default."""
+        return [each for each in self.databases if each.kind == KIND and not each.directory.startswith("/")]
+
 
 def inspect(context: Context) -> tuple[Dataset, ...]:
     """Given the host, return its directory servers, by their configurations; whether they run does not matter."""
