@@ -222,7 +222,8 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     alive = look.life_of_master(paths, ground, network.plan) if wanted and not answers.planned else None
     difference = load_presence(paths).clock_difference
     tree, live_root = ground.listings
-    layout = exchange_layout(tree, live_root, Surroundings(ground.selection, ground.kept, ground.mounts, ground.device))
+    around = Surroundings(ground.selection, ground.kept, ground.mounts, ground.device, ground.is_sqlite)
+    layout = exchange_layout(tree, live_root, around)
     promotion = Promotion(
         epoch=store.load_role(paths).next_epoch,
         generation=generation.number,

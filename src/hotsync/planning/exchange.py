@@ -7,7 +7,7 @@ and their children are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hotsync.model.changeset import folders_of
@@ -16,19 +16,28 @@ from hotsync.model.promotion import ETC, OURS, SHARED, ExchangeUnit, How
 from hotsync.model.selection import Action, Selection
 from hotsync.model.tree import Listing, Node
 
+_SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a file. It is read with whatever file lies there: one of another file's damages that."""
+
+
+def _none(path: str) -> bool:
+    del path
+    return False
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What decides besides the two trees.
 
     `kept` are live paths that stay this SLAVE's own (its protect rules, as far as something lies there), `mounts` its
-    mount points, `device` the file system that holds the replica.
+    mount points, `device` the file system that holds the replica. `is_sqlite` says it of a file of the replica's tree.
     """
 
     selection: Selection
     kept: frozenset[str]
     mounts: frozenset[str]
     device: int
+    is_sqlite: Callable[[str], bool] = _none
     _above: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
@@ -72,7 +81,8 @@ _Found = ExchangeUnit | _Folder | _Blocked
 
 def exchange_layout(tree: Listing, live: Listing, around: Surroundings) -> Layout:
     """Given the replica's tree, the live root and its surroundings, return what moves and what stays in place."""
-    found = sorted(_below("", tree, live, around), key=lambda one: sort_key(one.path))
+    # a part of a file may also be what only this SLAVE has in its folder
+    found = sorted(set(_below("", tree, live, around)), key=lambda one: sort_key(one.path))
     return Layout(
         tuple(one for one in found if isinstance(one, ExchangeUnit)),
         tuple(one.path for one in found if isinstance(one, _Folder)),
@@ -98,6 +108,8 @@ def _below(folder: str, tree: Listing, live: Listing, around: Surroundings) -> I
             yield _Blocked(path)
         elif not around.is_kept(path):
             yield _unit(path, node, live, around)
+            if node.kind is Kind.FILE:
+                yield from _parts_left(path, tree, live, around)
 
 
 def _opened(path: str, carried: bool, tree: Listing, live: Listing, around: Surroundings) -> Iterator[_Found]:
@@ -136,6 +148,17 @@ def _set_aside(folder: str, tree: Listing, live: Listing, around: Surroundings) 
         if name in there or node is None or path in around.mounts or around.is_kept(path) or around.holds_apart(path):
             continue
         yield ExchangeUnit(path, How.ASIDE, node.kind, node.inode, node.device)
+
+
+def _parts_left(path: str, tree: Listing, live: Listing, around: Surroundings) -> Iterator[ExchangeUnit]:
+    """A SQLite file that moves by itself: what this SLAVE has beside it belongs to the file that leaves, and goes aside
+    also where its folder is this SLAVE's own."""
+    for beside in (path + side for side in _SIDES):
+        node = live.node(beside)
+        if node is None or node.kind is not Kind.FILE or tree.node(beside) is not None:
+            continue
+        if beside not in around.mounts and not around.is_kept(beside) and around.is_sqlite(path):
+            yield ExchangeUnit(beside, How.ASIDE, node.kind, node.inode, node.device)
 
 
 def _unit(path: str, node: Node, live: Listing, around: Surroundings) -> ExchangeUnit:

@@ -66,6 +66,22 @@ def test_a_directory_whose_files_are_gone_is_what_it_was_after_a_load(server: Sl
     assert owners == {"openldap"}
 
 
+def test_a_directory_in_which_an_entry_was_moved_below_a_younger_one_can_be_loaded(
+    server: Slapd, context: Context
+) -> None:
+    """The server has it before that one, and a server that was loaded with it has it behind."""
+    server.ldap("ldapadd", input="dn: ou=Left,dc=example,dc=org\nobjectClass: organizationalUnit\nou: Left\n")
+    move = "changetype: modrdn\nnewrdn: uid=p3\ndeleteoldrdn: 1\nnewsuperior: ou=Left,dc=example,dc=org\n"
+    server.ldap("ldapmodify", input=f"dn: uid=p3,ou=People,dc=example,dc=org\n{move}")
+    source.collect(context, server.dataset())
+    before = server.slapcat(2).split("\n\n")
+    server.stop()
+    source.restore(folder_of(context), HERE)
+    after = server.slapcat(2).split("\n\n")
+    assert after != before
+    assert sorted(after) == sorted(before)
+
+
 def test_what_came_later_is_not_there_after_a_load(server: Slapd, context: Context) -> None:
     source.collect(context, server.dataset())
     before = all_of(server)
@@ -171,6 +187,24 @@ def test_a_configuration_file_is_collected_by_its_databases(server: Slapd, conte
     source.restore(folder_of(context), HERE)
     assert server.slapcat(2) == written
     assert "directory" in conf.read_text(), "the file is /etc's own, and comes with it"
+
+
+def test_a_database_that_lies_where_the_server_has_it_by_default_is_an_error_that_names_it(
+    server: Slapd, context: Context
+) -> None:
+    """Nothing says where that is, and /var/lib/ldap is not copied as files."""
+    conf = server.folder / "slapd.conf"
+    conf.write_text(
+        f"include {engines.SCHEMAS}/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n"
+        f'database mdb\nsuffix dc=example,dc=org\ndirectory "{server.folder}/main"\n'
+        "database mdb\nsuffix dc=elsewhere\n"
+    )
+    conf.chmod(0o640)
+    shutil.chown(conf, group="openldap")
+    with pytest.raises(SourceError, match=r"does not name their directory: 2 \(dc=elsewhere, mdb\)") as caught:
+        source.collect(context, replace(server.dataset(), config=str(conf)))
+    assert "directory" in caught.value.hint
+    assert {path.name for path in folder_of(context).iterdir()} == {"1.ldif", "server.json"}
 
 
 def test_a_database_of_an_old_kind_is_an_error_that_names_it_and_the_others_are_collected(
@@ -332,3 +366,22 @@ def test_the_check_asks_every_database_and_says_what_does_not_answer(server: Sla
     assert (check.verdict, check.detail) == (Verdict.GREEN, "2 databases answer")
     server.stop()
     assert check_ldap("openldap.ldap.1", "the directory answers", (server.url,)).verdict is Verdict.RED
+
+
+def test_a_server_with_a_configuration_of_its_own_is_found_while_it_is_down_and_not_once_its_files_are_gone(
+    server: Slapd, context: Context
+) -> None:
+    """Nothing but its process and what was collected of it tells where that lies."""
+    usual = context.paths.at("/etc/ldap/slapd.d")
+    own = [replace(server.dataset(), instance=instance) for instance in ("slapd", "srv-own-slapd.d")]
+    source.collect(context, own[0])
+    assert [each.config for each in source.inspect(context)] == [own[0].config]
+    usual.parent.mkdir(parents=True)
+    engines.copy_of(server.config, usual)
+    assert [each.config for each in source.inspect(context)] == [str(usual)]
+    source.collect(context, own[1])
+    server.stop()
+    assert [each.config for each in source.inspect(context)] == [str(usual), own[1].config]
+    for name in ("main", "two words"):
+        (server.folder / name / "data.mdb").unlink()
+    assert [each.config for each in source.inspect(context)] == [str(usual)]

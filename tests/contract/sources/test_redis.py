@@ -92,6 +92,20 @@ def test_a_server_with_a_log_of_writes_starts_with_what_was_collected(context: C
         assert server.cli("GET", "plain") == "value"
 
 
+def test_a_server_whose_log_of_writes_is_off_for_now_starts_with_what_was_collected(context: Context) -> None:
+    """By its file it has one: it looks for that at its next start, and for no save."""
+    with engines.redis("appendonly yes") as server:
+        server.cli(input=FILL)
+        server.cli("CONFIG", "SET", "appendonly", "no")
+        source.collect(context, server.dataset())
+        before = server.everything()
+        server.stop()
+        trees.remove(server.folder / "data")
+        source.restore(folder_of(context), HERE)
+        server.start()
+        assert server.everything() == before
+
+
 def test_a_server_that_nothing_was_written_to_is_not_asked_to_save_again(server: RedisServer, context: Context) -> None:
     source.collect(context, server.dataset())
     before = seen(context.paths.spool)
@@ -391,6 +405,14 @@ def test_a_running_server_whose_configuration_is_not_known_is_named(
     assert server.process is not None
     assert [each for each in notices if f"process {server.process.pid}," in each.sentence]
     assert not [each for each in found if each.config == str(server.config)]
+
+
+def test_a_server_that_speaks_tls_only_is_an_error_with_a_way_out(context: Context, tmp_path: Path) -> None:
+    conf = tmp_path / "redis.conf"
+    conf.write_text("port 0\ntls-port 6379\n")
+    with pytest.raises(SourceError, match="TLS only") as caught:
+        source.collect(context, replace(HERE, config=str(conf)))
+    assert "unixsocket" in caught.value.hint
 
 
 def test_a_session_with_something_else_is_an_error(tmp_path: Path) -> None:

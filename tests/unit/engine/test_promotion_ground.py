@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from hotsync.engine.promotion.ground import Ground
@@ -49,3 +50,12 @@ def test_what_profiles_leave_out_of_applications_that_the_master_has_not_leaves_
     rules = Ground(Paths(tmp_path)).selection
     assert rules.decide("var/lib/dovecot/instances").action is Action.INCLUDE
     assert rules.decide("var/lib/mysql/ibdata1").action is Action.PROTECT
+
+
+def test_a_sqlite_file_of_the_tree_is_told_by_what_it_begins_with(tmp_path: Path) -> None:
+    tree = Paths(tmp_path).replica / "tree"
+    write(tree, "opt/app/notes")
+    sqlite3.connect(tree / "opt/app/app.db", isolation_level=None).execute("CREATE TABLE t (x)").connection.close()
+    (tree / "opt/app/link").symlink_to("app.db")
+    told = [Ground(Paths(tmp_path)).is_sqlite(f"opt/app/{name}") for name in ("app.db", "notes", "link", "gone")]
+    assert told == [True, False, False, False]

@@ -139,6 +139,32 @@ def test_a_link_of_the_master_where_the_slave_has_a_mount_point_is_named_as_bloc
     assert paths(found) == ["exchange home"]
 
 
+def test_what_sqlite_left_here_beside_a_file_that_moves_by_itself_goes_aside() -> None:
+    """The log of another file of that name is read as if it belonged to the one that came, and damages it."""
+    tree = Tree(["opt/app/app.db", "opt/app/notes", "var/lib/one.db", "var/lib/one.db-wal"])
+    live = Tree([
+        "opt/app/app.db", "opt/app/app.db-shm", "opt/app/app.db-wal", "opt/app/notes-wal", "opt/app/other.db-wal",
+        "var/lib/one.db-journal", "var/lib/one.db-wal",
+    ])  # fmt: skip
+    include = ["opt/app/app.db", "opt/app/notes", "var/lib"]
+    around = Surroundings(selection(include), frozenset(), frozenset(), REPLICA, lambda path: path.endswith(".db"))
+    assert paths(exchange_layout(tree, live, around)) == [
+        "exchange opt/app/app.db", "aside opt/app/app.db-shm", "aside opt/app/app.db-wal", "exchange opt/app/notes",
+        "exchange var/lib/one.db", "aside var/lib/one.db-journal", "exchange var/lib/one.db-wal",
+    ]  # fmt: skip
+
+
+def test_what_sqlite_left_in_a_carried_folder_that_stays_goes_aside_once_and_a_kept_one_stays() -> None:
+    tree, live = Tree(["srv/app.db", "srv/b.db"]), Tree(["srv/app.db-wal", "srv/b.db-wal", "srv/big/x"])
+    around = Surroundings(
+        selection(["srv"], ["srv/b.db-wal"]), frozenset(["srv/b.db-wal"]), frozenset(["srv/big"]), REPLICA,
+        lambda path: path.endswith(".db"),
+    )  # fmt: skip
+    assert paths(exchange_layout(tree, live, around)) == [
+        "exchange srv/app.db", "aside srv/app.db-wal", "exchange srv/b.db",
+    ]  # fmt: skip
+
+
 names = st.sampled_from(["srv", "home", "var", "lib", "a", "b"])
 files = st.lists(st.lists(names, min_size=1, max_size=4).map("/".join), max_size=8, unique=True)
 

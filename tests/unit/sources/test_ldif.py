@@ -13,6 +13,7 @@ from hotsync.sources.openldap import lmdb, slapd_conf
 from hotsync.sources.openldap.ldif import (
     DirectoryDatabase,
     EntryCounter,
+    EntrySum,
     LdifError,
     databases_in,
     quoted,
@@ -83,6 +84,22 @@ def test_entries_are_counted_whatever_the_chunks_are(sizes: list[int]) -> None:
         counter.see(text[position : position + size])
         position += size
     assert counter.count == 4
+
+
+@given(st.lists(st.integers(1, 9)), st.permutations([b"dn: a\nx: y", b"dn: b", b"dn: b", b"dn:: Yw==\nsn: d"]))
+def test_the_same_entries_have_one_sum_in_whatever_order_and_chunks(sizes: list[int], entries: list[bytes]) -> None:
+    def sum_of(entries: list[bytes], sizes: list[int]) -> int:
+        text, summed, position = b"".join(entry + b"\n\n" for entry in entries), EntrySum(), 0
+        for size in (*sizes, len(text)):
+            summed.see(text[position : position + size])
+            position += size
+        assert summed.count == len(entries)
+        return summed.sum
+
+    usual = sum_of(sorted(entries), [])
+    assert sum_of(entries, sizes) == usual
+    assert sum_of(entries[1:], sizes) != usual
+    assert sum_of([entries[0] + b"\nx: z", *entries[1:]], sizes) != usual
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

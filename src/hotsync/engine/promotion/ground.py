@@ -18,6 +18,7 @@ from hotsync.engine.promotion.prepared_etc import OwnEtc
 from hotsync.engine.replica_tree import names_in, read_text
 from hotsync.errors import ProfileError
 from hotsync.manifest.store import Manifest
+from hotsync.model.entry import parent_of
 from hotsync.model.etc_files import only_here
 from hotsync.model.per_host import per_host_rules
 from hotsync.model.production import to_run
@@ -27,9 +28,11 @@ from hotsync.profiles import catalog
 from hotsync.profiles.resolve import protecting, resolve
 from hotsync.profiles.schema import CheckSpec, Profile
 from hotsync.replica.reopen import LIVE, STATE
+from hotsync.sources.shadows.index import SQLITE
+from hotsync.sources.shadows.look import format_at
 from hotsync.system.mounts import read_mounts
 from hotsync.system.paths import Paths
-from hotsync.system.trees import matching
+from hotsync.system.trees import matching, opened
 
 _SITE = "etc/hotsync/profiles.d"
 _MOST_PROFILES = 200
@@ -120,6 +123,12 @@ class Ground:
     def listings(self) -> tuple[DiskListing, DiskListing]:
         """Return the tree and the live root as planning sees them."""
         return DiskListing(self.tree), DiskListing(self.paths.root)
+
+    def is_sqlite(self, path: str) -> bool:
+        """Given the path of a file, return whether it is a SQLite file in the tree."""
+        with suppress(OSError), opened(self.tree, parent_of(path)) as folder:
+            return format_at(folder, os.fsencode(os.path.basename(path))) == SQLITE
+        return False
 
     @cached_property
     def checks(self) -> dict[str, CheckSpec]:

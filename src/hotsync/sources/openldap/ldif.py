@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,26 @@ class EntryCounter:
         text = self._tail + chunk
         self.count += text.count(b"\ndn:")
         self._tail = text[-3:]
+
+
+class EntrySum(EntryCounter):
+    """Counts them too, and sums them up: the same sum has who has the same entries, in whatever order they come.
+
+    An entry that was moved below a younger one comes before that from the server, and after it from a server that was
+    loaded with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = 0
+        self._begun = b""
+
+    def see(self, chunk: bytes) -> None:
+        """Take the next chunk: an empty line ends an entry."""
+        super().see(chunk)
+        *ended, self._begun = (self._begun + chunk).split(b"\n\n")
+        for entry in ended:
+            self.sum = (self.sum + int.from_bytes(hashlib.sha256(entry).digest())) % 2**256
 
 
 def counted(chunks: Iterable[bytes], counter: EntryCounter) -> Iterator[bytes]:

@@ -7,7 +7,6 @@ folder of its own beside the old one, exchanged in one move. What a load that di
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from hotsync.sources.at_rest import BESIDE, check_place, check_version, put
 from hotsync.sources.documents import FileRecord, content_of
 from hotsync.sources.openldap import ldif, slapd_conf
 from hotsync.sources.openldap.documents import SERVER, OpenldapDatabase, OpenldapServer
-from hotsync.sources.openldap.ldif import EntryCounter, counted
+from hotsync.sources.openldap.ldif import EntrySum, counted
 from hotsync.sources.openldap.server import PROGRAM, Reading, config_of, detail, output, tools_version
 from hotsync.sources.processes import running
 from hotsync.sources.source import Dataset
@@ -133,15 +132,15 @@ class _Load:
     def _load(self, reading: Reading, database: OpenldapDatabase) -> None:
         """Load one database and read it back."""
         name = f"database {database.number} ({database.suffix})"
-        _slapadd(reading, database.number, self._content(database.content))
-        counter, hashed = EntryCounter(), hashlib.sha256()
+        collected, loaded = EntrySum(), EntrySum()
+        _slapadd(reading, database.number, counted(self._content(database.content), collected))
         with closing(output(reading, database.number)) as chunks:
-            for chunk in counted(chunks, counter):
-                hashed.update(chunk)
-        if counter.count != database.entries:
-            reason = f"{name} has {counter.count} entries after the load, and had {database.entries}"
+            for _ in counted(chunks, loaded):
+                pass
+        if loaded.count != database.entries:
+            reason = f"{name} has {loaded.count} entries after the load, and had {database.entries}"
             raise RestoreFailed(dataset=self.dataset.name, reason=reason)
-        if hashed.hexdigest() != database.content.sha256:
+        if loaded.sum != collected.sum:
             reason = f"{name} reads back with other entries than were collected"
             raise RestoreFailed(dataset=self.dataset.name, reason=reason)
 

@@ -16,7 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotsync.errors import CommandFailed
+from hotsync.sources.collected import folders_in
+from hotsync.sources.documents import load_last
+from hotsync.sources.instances import is_there
 from hotsync.sources.openldap import ldif, slapd_conf
+from hotsync.sources.openldap.documents import SERVER, OpenldapServer
 from hotsync.sources.openldap.ldif import DirectoryDatabase
 from hotsync.sources.processes import running
 from hotsync.sources.source import STALL_SECONDS, Context, Dataset
@@ -73,6 +77,11 @@ class Reading:
         """Return the databases that have files of their own and are not collected: of kinds of former times."""
         return [each for each in self.databases if each.kind not in (*_WITHOUT_FILES, KIND)]
 
+    @property
+    def unplaced(self) -> list[DirectoryDatabase]:
+        """Return the databases of which the configuration does not say where their files lie: the server's default."""
+        return [each for each in self.databases if each.kind == KIND and not each.directory.startswith("/")]
+
 
 def inspect(context: Context) -> tuple[Dataset, ...]:
     """Given the host, return its directory servers, by their configurations; whether they run does not matter."""
@@ -87,14 +96,26 @@ def inspect(context: Context) -> tuple[Dataset, ...]:
 
 
 def _places(context: Context) -> Iterator[str]:
-    """Return where configurations lie: the usual place, then those that running servers were told of."""
+    """Return where configurations lie: the usual place, then those that running servers were told of, then those of
+    servers that were collected before: one that is down is read all the same."""
+    before = dict(_collected(context))
     usual = [str(context.paths.at(place)) for place in (*_named(context), *_PLACES)]
-    yield from [place for place in usual if _is_configuration(place)][:1]
+    first = [place for place in (*usual, before.pop(INSTANCE, "")) if _is_configuration(place)]
+    yield from first[:1]
     if context.paths.root == Path("/"):
         for process in running((PROGRAM,)):
             place = config_of(process.words)
             if place and _is_configuration(place):
                 yield place
+    yield from (place for place in before.values() if _is_configuration(place))
+
+
+def _collected(context: Context) -> Iterator[tuple[str, str]]:
+    """Return instance and configuration of each server that was collected before and has its files still."""
+    for folder in folders_in(context.paths.spool / NAME):
+        last = load_last(folder / SERVER, OpenldapServer)
+        if last is not None and any(is_there(f"{each.directory}/data.mdb") for each in last.databases):
+            yield folder.name, last.config
 
 
 def _named(context: Context) -> Iterator[str]:

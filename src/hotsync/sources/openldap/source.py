@@ -26,6 +26,9 @@ from hotsync.sources.source import Context, Dataset
 from hotsync.sources.spool import Collection, collecting
 
 IS_DATABASE: bool = True
+_KIND = "of a kind that HotSync neither collects nor carries"
+_UNPLACED = "neither collected nor carried, as the configuration does not name their directory"
+_PLACE = "Write the line `directory /var/lib/ldap` (where their files lie now) below each `database`."
 _MOVE = (
     "Move them to mdb (slapcat, another olcDatabase or `database mdb`, slapadd); or dump them with a plugin, and name "
     "this server in DumpedByPlugin."
@@ -35,14 +38,14 @@ _MOVE = (
 def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
     """Given a server, bring its LDIF in the spool up to date; raise SourceError (the last good copy stays).
 
-    So it does where a database is of another kind than mdb, once all others are in the spool.
+    So it does where a database is of another kind than mdb, or has no place, once all others are in the spool.
     """
     taken_at = context.clock.now()
     try:
         reading = read(dataset.config, context.stall_seconds)
         with collecting(context.paths, dataset.name) as collection:
             _collect(context, dataset, collection, reading, taken_at)
-        left_out = reading.left_out
+        left_out, unplaced = reading.left_out, reading.unplaced
     except (CommandFailed, LookupError, ValueError) as error:
         raise SourceError(
             dataset=dataset.name,
@@ -50,7 +53,9 @@ def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
             hint="`slapcat -n N` as the account of the server shows it too; the last good copy stays.",
         ) from error
     if left_out:
-        raise SourceError(dataset=dataset.name, reason=_of_another_kind(left_out), hint=_MOVE)
+        raise SourceError(dataset=dataset.name, reason=_named(_KIND, left_out), hint=_MOVE)
+    if unplaced:
+        raise SourceError(dataset=dataset.name, reason=_named(_UNPLACED, unplaced), hint=_PLACE)
     return [DatasetPoint(dataset.name, taken_at)]
 
 
@@ -60,9 +65,9 @@ def verify(folder: Path) -> list[Check]:
     return documents.check_files(f"{NAME}/{folder.name}", folder, document.files)
 
 
-def _of_another_kind(databases: list[DirectoryDatabase]) -> str:
+def _named(why: str, databases: list[DirectoryDatabase]) -> str:
     named = ", ".join(f"{each.number} ({each.suffix}, {each.kind})" for each in databases)
-    return f"of its databases these are of a kind that HotSync neither collects nor carries: {named}"
+    return f"of its databases these are {why}: {named}"
 
 
 def _collect(context: Context, dataset: Dataset, collection: Collection, reading: Reading, taken_at: float) -> None:

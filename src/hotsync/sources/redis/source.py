@@ -36,6 +36,10 @@ _LOGIN = (
     "HotSync logs in with `requirepass` of the server's configuration file; that account must be allowed INFO, BGSAVE "
     "and CONFIG GET."
 )
+_TLS = (
+    "HotSync speaks no TLS with it: give it a socket (`unixsocket`, `unixsocketperm 700`), or a port on 127.0.0.1 "
+    "besides, or have it dumped by a plugin and name it in DumpedByPlugin."
+)
 _STARTED = ("started", "scheduled")
 
 
@@ -51,7 +55,9 @@ def collect(context: Context, dataset: Dataset) -> list[DatasetPoint]:
     except ServerGone as error:
         raise SourceError(dataset=dataset.name, reason=str(error), hint="Start it, or look into its log.") from error
     except RedisError as error:
-        hint = _LOGIN if _is_about_login(str(error)) else "redis-cli INFO persistence says more; the last copy stays."
+        hint = "redis-cli INFO persistence says more; the last copy stays."
+        if _is_about_login(str(error)):
+            hint = _TLS if "TLS" in str(error) else _LOGIN
         raise SourceError(dataset=dataset.name, reason=str(error), hint=hint) from error
     except (OSError, LookupError, ValueError) as error:
         raise SourceError(dataset=dataset.name, reason=str(error)) from error
@@ -86,7 +92,11 @@ def _is_about_login(said: str) -> bool:
 
 
 def _live(server: Redis, settings: RedisSettings) -> RedisSettings:
-    """Return where the server keeps its data now; one that does not tell has it where its file says."""
+    """Return where the server keeps its data now; one that does not tell has it where its file says.
+
+    A log of writes that is switched off for now, and not in the file, is looked for at the next start all the same, and
+    without one the server starts empty, whatever save lies there.
+    """
     said: dict[str, str] = {}
     for name in ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname"):
         with suppress(RedisError):
@@ -97,7 +107,7 @@ def _live(server: Redis, settings: RedisSettings) -> RedisSettings:
         settings,
         folder=said.get("dir", settings.folder),
         dump=said.get("dbfilename", settings.dump),
-        append_only=said.get("appendonly", "yes" if settings.append_only else "no") == "yes",
+        append_only=settings.append_only or said.get("appendonly") == "yes",
         append_folder=said.get("appenddirname", settings.append_folder),
         append_name=said.get("appendfilename", settings.append_name),
     )
