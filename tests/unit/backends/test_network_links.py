@@ -254,3 +254,21 @@ def test_a_second_gateway_becomes_a_route_and_is_read_as_a_gateway() -> None:
     gateways = (Address("eth0", "192.0.2.1", 32), Address("eth0", "192.0.2.2", 32))
     state = NetworkState((Interface("eth0", addresses=(Address("eth0", "192.0.2.9", 24),), gateways=gateways),))
     assert ifupdown.parse(ifupdown.render(state)) == state
+
+
+NUMBERS = {"ad_select": "1", "arp_validate": "3", "fail_over_mac": "1", "lacp_rate": "1", "primary_reselect": "2"}
+NAMES = (
+    ("ad_select", "bandwidth"),
+    ("arp_validate", "all"),
+    ("fail_over_mac", "active"),
+    ("lacp_rate", "fast"),
+    ("primary_reselect", "failure"),
+    ("xmit_hash_policy", "layer3+4"),
+)
+
+
+def test_what_a_bonds_file_says_by_a_number_is_known_by_its_name() -> None:
+    lines = "".join(f"    bond-{name.replace('_', '-')} {value}\n" for name, value in NUMBERS.items())
+    text = f"auto bond0\niface bond0 inet manual\n    bond-slaves none\n    bond-xmit-hash-policy 1\n{lines}"
+    (bond,) = ifupdown.parse({ifupdown.FILE: text}).interfaces
+    assert bond.link == Bond(settings=NAMES)
