@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
+from hotsync.backends.network import networkd
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.ifupdown_read import parse
 from hotsync.backends.network.ifupdown_write import FILE, render
@@ -95,12 +96,14 @@ def _without_standby(text: str) -> str:
 
 
 def activate(etc: Path) -> None:
-    """Let the running system follow: ifupdown has no daemon, so only another system's must let go."""
-    del etc
+    """Let the running system follow: ifupdown has no daemon, so only another system's must let go, but of tunnels that
+    are its own there, too."""
     active = command.run(["systemctl", "is-active", "--quiet", "systemd-networkd.service"], ok=range(256))
     if active.returncode == 0:
         # what it configured statically stays on the interfaces when it ends
         command.run(["systemctl", "stop", "systemd-networkd.socket", "systemd-networkd.service"], ok=range(256))
+        if networkd.is_enabled(etc):
+            command.run(["systemctl", "start", "systemd-networkd.service"], ok=range(256))
 
 
 def commands(state: NetworkState) -> tuple[str, ...]:
