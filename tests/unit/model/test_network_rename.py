@@ -139,3 +139,9 @@ def test_a_vlan_whose_name_would_be_too_long_for_the_kernel_is_called_after_its_
     assert {each.interface for each in vlan.addresses} == {"vlan100"}
     (_, vlan) = renamed(state, (("eth0", "enp129s0f0"),)).interfaces
     assert vlan.name == "enp129s0f0.100"
+
+
+@pytest.mark.parametrize(("patterns", "found"), [("eth0 eth2", ["eth0", "eth2"]), ("!eth0 eth2", ["eth1"])])
+def test_patterns_that_are_turned_round_fit_every_other_card(patterns: str, found: list[str]) -> None:
+    cards = [(f"02:00:00:00:00:0{number}", f"eth{number}") for number in range(3)]
+    assert [each.name for each in resolved(NetworkState((Interface(patterns),)), cards).interfaces] == found

@@ -11,6 +11,7 @@ from hotsync.model.network.values import Interface, NetworkState
 _OF_ITS_SYSTEM = frozenset((
     "auto", "hotplug", "inet loopback", "inet6 loopback", "its id", "renderer", "NetDev:only",
     "[connection] id", "[connection] uuid", "[connection] timestamp",
+    "[connection] autoconnect-priority", "[ipv4] may-fail", "[ipv6] may-fail",
     "optional", "Link.RequiredForOnline", "Network.Description", "NetDev:NetDev.Description",
     *(f"inet{six} bridge{sign}{word}" for six in ("", "6") for sign in "-_" for word in ("maxwait", "waitport")),
 ))  # fmt: skip

@@ -191,4 +191,6 @@ def _with_name(interface: Interface, name: str) -> Interface:
 
 
 def _fits(name: str, patterns: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split())
+    """Return whether a name fits one of networkd's patterns; a `!` before the first turns all of them round."""
+    words = patterns.removeprefix("!").split()
+    return any(fnmatch.fnmatchcase(name, word) for word in words) != patterns.startswith("!")
