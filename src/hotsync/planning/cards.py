@@ -36,6 +36,8 @@ def _master_card(name: str, state: NetworkState, told: NetworkFacts, *, there: b
     gateways = [gateway.address for each in mine for gateway in each.gateways]
     gateways += [route.gateway for route in told.routes if route.interface in (name, top) and route.gateway]
     fact = facts.get(name, InterfaceFact(name))
+    # a command may have given it a fixed one, which no file says
+    given = any(not each.dynamic and not ipaddress.ip_address(each.address).is_link_local for each in fact.addresses)
     children = any(isinstance(each.link, Vlan) and each.link.parent == name for each in state.interfaces)
     told_of = (*(address.partition("/")[0] for address in addresses), *gateways)
     # a link-local one may be on every wire, as a router's often is
@@ -47,7 +49,7 @@ def _master_card(name: str, state: NetworkState, told: NetworkFacts, *, there: b
         fact.speed,
         networks_of(addresses),
         tuple(dict.fromkeys(living)),
-        used=there and (children or any(_is_used(each) for each in state.interfaces if each.name == name)),
+        used=there and (children or given or any(_is_used(each) for each in state.interfaces if each.name == name)),
     )
 
 

@@ -174,6 +174,24 @@ def test_networkd_finds_no_fault_in_what_we_write(tmp_path: Path) -> None:
     assert networkd_says(tmp_path / networkd.FOLDER) == []
 
 
+def test_networkd_understands_what_ifupdown_said_by_numbers(tmp_path: Path) -> None:
+    text = "auto bond0\niface bond0 inet manual\n    bond-slaves none\n    bond-mode 4\n    bond-lacp-rate 1\n"
+    put(tmp_path, networkd.render(ifupdown.parse({ifupdown.FILE: f"{text}    bond-xmit-hash-policy 1\n"})))
+    assert networkd_says(tmp_path / networkd.FOLDER) == []
+
+
+def test_ifup_takes_the_netmask_that_we_read_where_none_is_said(tmp_path: Path) -> None:
+    put(tmp_path, {ifupdown.FILE: "iface eth7 inet static\n    address 172.20.0.1\n"})
+    (address,) = ifupdown.read(tmp_path).addresses
+    assert f"ip addr add {address.address}/255.255.0.0 " in ifup_says(tmp_path / ifupdown.FILE, ["eth7"])
+    assert address.prefix == 16
+
+
+def test_ifup_listens_to_no_router_where_a_gateway_is_said(tmp_path: Path) -> None:
+    put(tmp_path, {ifupdown.FILE: "iface eth7 inet6 static\n    address 2001:db8::1/64\n    gateway 2001:db8::ff\n"})
+    assert "sysctl -q -e -w net.ipv6.conf.eth7.accept_ra=0" in ifup_says(tmp_path / ifupdown.FILE, ["eth7"])
+
+
 def test_networkd_would_tell_a_fault(tmp_path: Path) -> None:
     put(tmp_path, {"x/a.network": "[Match]\nName=e\n[Network]\nFrob=1\n"})
     (fault,) = networkd_says(tmp_path / "x")
@@ -210,6 +228,14 @@ def test_netplan_understands_what_we_write_as_it_is_meant(tmp_path: Path) -> Non
         wanted = replace(interface, routes=tuple(sorted(interface.routes, key=str)))
         assert replace(same, routes=tuple(sorted(same.routes, key=str))) == wanted
     assert (made["br0"].accept_ra, made["eth2"].accept_ra) == (False, True)
+
+
+def test_netplan_says_of_a_bridge_what_we_read(tmp_path: Path) -> None:
+    text = "network:\n  bridges:\n    br0: {dhcp4: true}\n    br1: {dhcp4: true, parameters: {forward-delay: 4}}\n"
+    put(tmp_path / "etc", {"netplan/a.yaml": text}, mode=0o600)
+    state = netplan.read(tmp_path / "etc")
+    made = {each.name: each.link for each in networkd.parse(netplan_makes(tmp_path)).interfaces}
+    assert made == {each.name: each.link for each in state.interfaces}
 
 
 def test_plain_yaml_is_read_as_yaml_is() -> None:

@@ -120,6 +120,38 @@ def test_files_that_name_the_masters_hardware_address_name_the_interface_in_the_
     assert [str(address) for address in card.addresses] == ["10.77.0.1/24", "10.77.0.2/24"]
 
 
+ODD = (
+    {
+        "netplan/a.yaml": "network:\n  ethernets:\n    eth7: {addresses: [10.77.0.1/24]}\n  vrfs:\n    v: {table: 5}\n",
+    },
+    {
+        "NetworkManager/system-connections/README": "what lies here\n",
+        "NetworkManager/system-connections/a": "[connection]\ntype=ethernet\nid=a\ninterface-name=eth7\n",
+    },
+    {
+        "systemd/network/10-odd.network": "odd\n",
+        "systemd/network/20-lan.network": "[Match]\nName=eth7\n[Network]\nAddress=10.77.0.1/24\n",
+    },
+)
+
+
+@pytest.mark.parametrize("texts", ODD)
+def test_files_that_are_not_understood_stop_no_promotion_that_takes_them_as_they_are(
+    tmp_path: Path, texts: dict[str, str]
+) -> None:
+    with_networkd(tmp_path)
+    wants = tmp_path / "systemd/system/multi-user.target.wants"
+    os.symlink("/lib/systemd/system/NetworkManager.service", wants / "NetworkManager.service")
+    put(tmp_path, texts)
+    written = network_files(tmp_path, tmp_path, PROMOTION)
+    assert str(SLAVE) in "".join(text or "" for text in written.values())
+
+
+def test_a_file_that_nobody_could_read_is_taken_as_it_is(tmp_path: Path) -> None:
+    put(tmp_path, {"netplan/a.yaml": "network: &odd\n  ethernets: {}\n"})
+    assert network_files(tmp_path, tmp_path, PROMOTION) == {}
+
+
 def claimed(tmp_path: Path) -> tuple[Paths, PromotionParts]:
     paths = Paths(tmp_path)
     paths.state.mkdir(parents=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 
@@ -214,3 +216,30 @@ def test_the_kernels_addresses_are_read_without_link_local_temporary_and_loopbac
         {"local": "2001:db8::abcd", "prefixlen": 64, "scope": "global", "temporary": true}]}]"""
     assert [str(address) for address in addresses.parse_addresses(text)] == ["10.77.0.2/24", "2001:db8::2/64"]
     assert addresses.parse_addresses("") == ()
+
+
+def test_source_takes_every_name_that_a_shell_finds_and_source_directory_plain_ones_only(tmp_path: Path) -> None:
+    main = "source /etc/network/*/*.cfg\nsource interfaces.d/*\nsource-directory /etc/network/more*\n"
+    there = ("50-cloud-init.cfg", ".hidden.cfg", "lan.dpkg-old", "wan")
+    for path in ("interfaces.d", "more.d"):
+        (tmp_path / "network" / path).mkdir(parents=True)
+        for name in there if path == "interfaces.d" else ("plain", "with.stop"):
+            (tmp_path / "network" / path / name).write_text(f"auto {name}\n")
+    (tmp_path / ifupdown.FILE).write_text(main)
+    found = [path.removeprefix("network/") for path in ifupdown.files(tmp_path)]
+    assert found == [
+        "interfaces", "interfaces.d/50-cloud-init.cfg", "interfaces.d/lan.dpkg-old", "interfaces.d/wan", "more.d/plain",
+    ]  # fmt: skip
+    assert {"50-cloud-init.cfg", "wan"} <= {each.name for each in ifupdown.read(tmp_path).interfaces}
+
+
+@pytest.mark.parametrize("line", ["source a b", "source /usr/local/net", "source-directory $HOME/net"])
+def test_what_is_sourced_and_cannot_be_read_is_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match="line 1"):
+        ifupdown.parse({ifupdown.FILE: f"{line}\n"})
+
+
+@pytest.mark.parametrize(("address", "prefix"), [("10.0.0.1", 8), ("172.20.0.1", 16), ("192.0.2.1", 24)])
+def test_without_a_netmask_ifup_takes_that_of_the_old_class(address: str, prefix: int) -> None:
+    state = ifupdown.parse({ifupdown.FILE: f"iface eth0 inet static\n address {address}\n"})
+    assert state.addresses == (Address("eth0", address, prefix),)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from hotsync.backends.network import ifupdown, networkd
+from hotsync.engine.network.writing import same_network
 from hotsync.errors import ConfigError
 from hotsync.model.network.links import Bond, Bridge, Route, Virtual, Vlan
 from hotsync.model.network.values import Address, Interface, NetworkState
@@ -254,3 +255,60 @@ def test_a_second_gateway_becomes_a_route_and_is_read_as_a_gateway() -> None:
     gateways = (Address("eth0", "192.0.2.1", 32), Address("eth0", "192.0.2.2", 32))
     state = NetworkState((Interface("eth0", addresses=(Address("eth0", "192.0.2.9", 24),), gateways=gateways),))
     assert ifupdown.parse(ifupdown.render(state)) == state
+
+
+NUMBERS = {"ad_select": "1", "arp_validate": "3", "fail_over_mac": "1", "lacp_rate": "1", "primary_reselect": "2"}
+NAMES = (
+    ("ad_select", "bandwidth"),
+    ("arp_validate", "all"),
+    ("fail_over_mac", "active"),
+    ("lacp_rate", "fast"),
+    ("primary_reselect", "failure"),
+    ("xmit_hash_policy", "layer3+4"),
+)
+
+
+def test_what_a_bonds_file_says_by_a_number_is_known_by_its_name() -> None:
+    lines = "".join(f"    bond-{name.replace('_', '-')} {value}\n" for name, value in NUMBERS.items())
+    text = f"auto bond0\niface bond0 inet manual\n    bond-slaves none\n    bond-xmit-hash-policy 1\n{lines}"
+    (bond,) = ifupdown.parse({ifupdown.FILE: text}).interfaces
+    assert bond.link == Bond(settings=NAMES)
+
+
+def test_networkd_may_say_a_hardware_address_with_dashes() -> None:
+    (card,) = networkd.parse({"a.network": "[Match]\nMACAddress=02-00-00-00-00-0A\n[Network]\nDHCP=yes\n"}).interfaces
+    assert card.mac == "02:00:00:00:00:0a"
+
+
+ROUTER = """\
+[Match]
+Name=eth0
+[Link]
+RequiredFamilyForOnline=ipv4
+[Network]
+Address=192.0.2.1/24
+DHCPServer=yes
+DHCPPrefixDelegation=yes
+IPv6HopLimit=64
+[Address]
+Address=2001:db8::1/64
+DuplicateAddressDetection=none
+[DHCPServerStaticLease]
+MACAddress=02:00:00:00:00:0b
+Address=192.0.2.11
+[DHCPServerStaticLease]
+MACAddress=02:00:00:00:00:0c
+Address=192.0.2.12
+[Neighbor]
+Address=192.0.2.13
+LinkLayerAddress=02:00:00:00:00:0d
+"""
+
+
+def test_what_a_router_of_networkd_says_is_written_again_whole() -> None:
+    state = networkd.parse({"systemd/network/a.network": ROUTER})
+    assert [str(each) for each in state.addresses] == ["192.0.2.1/24", "2001:db8::1/64"]
+    texts = networkd.render(state)
+    assert same_network(networkd.parse(texts), state)
+    (text,) = texts.values()
+    assert sorted(filter(None, text.splitlines()[1:])) == sorted(ROUTER.splitlines())

@@ -204,3 +204,21 @@ def test_a_file_that_only_names_the_renderer_defines_nothing(tmp_path: Path) -> 
     (tmp_path / "netplan").mkdir()
     (tmp_path / "netplan/01.yaml").write_text("network:\n  version: 2\n  renderer: NetworkManager\n")
     assert network_system(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "stp"), [("", False), ("{}", False), ("{forward-delay: 4}", True), ("{stp: false}", False)]
+)
+def test_a_bridge_of_which_nothing_is_said_speaks_no_spanning_tree(parameters: str, *, stp: bool) -> None:
+    said = f", parameters: {parameters}" if parameters else ""
+    (bridge,) = netplan.parse({"netplan/a.yaml": f"network:\n  bridges:\n    br0: {{dhcp4: true{said}}}\n"}).interfaces
+    assert isinstance(bridge.link, Bridge)
+    assert bridge.link.stp is stp
+
+
+def test_a_card_that_only_a_pattern_names_gets_the_standby_address(tmp_path: Path) -> None:
+    (tmp_path / "netplan").mkdir()
+    text = "network:\n  ethernets:\n    all: {match: {name: 'e*'}, addresses: [192.0.2.1/24]}\n"
+    (tmp_path / "netplan/a.yaml").write_text(text)
+    (further,) = netplan.standby(tmp_path, [Address("eth0", "192.0.2.9", 24)], {}).values()
+    assert '"all": {addresses: ["192.0.2.9/24"]}' in further

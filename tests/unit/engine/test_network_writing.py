@@ -178,3 +178,119 @@ def test_a_card_that_only_this_servers_netplan_calls_so_keeps_its_name(tmp_path:
     assert text.splitlines()[1:] == ["[Match]", "PermanentMACAddress=02:00:00:00:00:0a", "", "[Link]", "Name=eth0"]
     (own / "netplan/60-odd.yaml").write_text("network: &a {}\n")
     assert own_names(own, here) == ()
+
+
+def crossed(root: Path, theirs: str, own: str, files: dict[str, str]) -> tuple[NetworkState, str]:
+    """Return what a server with one system makes of a card eth0 that another one's files configure, and its files."""
+    tree, etc = server(root / "tree", theirs), server(root / "own", own)
+    for path in SYSTEMS[theirs]:
+        (tree / path).unlink(missing_ok=True)
+    for path, text in files.items():
+        (tree / path).write_text(text)
+    plan = NetworkPlan(NetworkChoice.MAPPED, cards=CARDS, pairs=(("eth0", "eth1"),), system=own, own_system=True)
+    texts = written(tree, etc, plan)
+    return put(etc, texts), "".join(text or "" for text in texts.values())
+
+
+ALIAS = (
+    "auto eth0\niface eth0 inet static\n    address 192.0.2.1/24\n"
+    "auto eth0:1\niface eth0:1 inet static\n    address 192.0.2.2/24\n    gateway 192.0.2.254\n"
+)
+
+
+@pytest.mark.parametrize("own", ["networkd", "NetworkManager", "netplan"])
+def test_an_alias_becomes_one_more_address_of_its_card(tmp_path: Path, own: str) -> None:
+    state, _ = crossed(tmp_path, "ifupdown", own, {"network/interfaces": ALIAS})
+    (card,) = state.interfaces
+    assert card.name == "eth1"
+    assert [str(each) for each in (*card.addresses, *card.gateways)] == [
+        "192.0.2.1/24",
+        "192.0.2.2/24",
+        "192.0.2.254/32",
+    ]
+
+
+def test_an_alias_that_a_person_brings_up_is_no_address_of_every_boot(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="eth1:1 has faults: no other system"):
+        crossed(tmp_path, "ifupdown", "networkd", {"network/interfaces": ALIAS.replace("auto eth0:1\n", "")})
+
+
+SIX = "    address 2001:db8::1/64\n"
+NETWORKD_SIX = "[Match]\nName=eth0\n[Network]\nAddress=2001:db8::1/64\n"
+
+
+@pytest.mark.parametrize("own", ["networkd", "NetworkManager", "netplan"])
+@pytest.mark.parametrize(("gateway", "listens"), [("    gateway 2001:db8::ff\n", False), ("", True)])
+def test_ifupdown_listens_to_no_router_where_it_has_a_gateway(
+    tmp_path: Path, own: str, gateway: str, *, listens: bool
+) -> None:
+    files = {"network/interfaces": f"auto eth0\niface eth0 inet6 static\n{SIX}{gateway}"}
+    state, _ = crossed(tmp_path, "ifupdown", own, files)
+    assert [each.accept_ra for each in state.interfaces] == [listens]
+
+
+@pytest.mark.parametrize("gateway", ["Gateway=2001:db8::ff\n", ""])
+def test_a_card_of_networkd_goes_on_listening_to_routers_beside_its_fixed_address(tmp_path: Path, gateway: str) -> None:
+    files = {"systemd/network/10-lan.network": NETWORKD_SIX + gateway}
+    _, text = crossed(tmp_path / "i", "networkd", "ifupdown", files)
+    assert "    accept_ra 1\n    autoconf 1\n" in text
+    _, text = crossed(tmp_path / "n", "networkd", "NetworkManager", files)
+    assert "[ipv6]\nmethod=auto\naddress1=2001:db8::1/64\n" in text
+
+
+def test_dhcp_of_networkd_is_networkmanagers_automatic_one(tmp_path: Path) -> None:
+    files = {"systemd/network/10-lan.network": "[Match]\nName=eth0\n[Network]\nDHCP=yes\n"}
+    _, text = crossed(tmp_path, "networkd", "NetworkManager", files)
+    assert "[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n" in text
+
+
+@pytest.mark.parametrize("line", ["dns-nameservers 192.0.2.53", "pre-up iptables-restore /etc/rules", "mtu 1500"])
+@pytest.mark.parametrize("own", ["networkd", "NetworkManager", "netplan"])
+def test_what_is_said_of_the_loopback_is_said_again_or_refused(tmp_path: Path, line: str, own: str) -> None:
+    text = f"auto lo\niface lo inet loopback\n    {line}\nauto eth0\niface eth0 inet static\n    address 192.0.2.1/24\n"
+    if line.startswith("mtu") and own != "NetworkManager":
+        state, _ = crossed(tmp_path, "ifupdown", own, {"network/interfaces": text})
+        assert [each.mtu for each in state.interfaces if each.name == "lo"] == [1500]
+        return
+    with pytest.raises(ConfigError, match="lo has faults"):
+        crossed(tmp_path, "ifupdown", own, {"network/interfaces": text})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "path", "text"),
+    [
+        (
+            "ifupdown",
+            "network/interfaces",
+            "auto br0\niface br0 inet manual\n    bridge_ports eth0\n    bridge_maxwait 0\n",
+        ),
+        ("networkd", "systemd/network/1.network", "[Match]\nName=eth0\n[Link]\nRequiredForOnline=no\n"),
+        ("netplan", "netplan/50-cloud-init.yaml", "network:\n  ethernets:\n    eth0: {optional: true, dhcp4: true}\n"),
+    ],
+)
+def test_what_waits_for_a_card_is_each_systems_own(tmp_path: Path, theirs: str, path: str, text: str) -> None:
+    own = "NetworkManager" if theirs == "netplan" else "netplan"
+    state, _ = crossed(tmp_path, theirs, own, {path: text})
+    assert "eth1" in {each.name for each in state.interfaces}
+
+
+@pytest.mark.parametrize(("server_", "domain"), [("192.0.2.53#dns.example.org", "example.org"), ("192.0.2.53", "~.")])
+def test_what_is_no_word_of_resolv_conf_is_refused_for_ifupdown(tmp_path: Path, server_: str, domain: str) -> None:
+    text = f"[Match]\nName=eth0\n[Network]\nAddress=192.0.2.1/24\nDNS={server_}\nDomains={domain}\n"
+    with pytest.raises(ConfigError, match="ifupdown has no word for"):
+        crossed(tmp_path, "networkd", "ifupdown", {"systemd/network/10-lan.network": text})
+
+
+def test_a_tunnel_of_networkds_beside_another_system_is_not_the_network(tmp_path: Path) -> None:
+    etc = server(tmp_path, "ifupdown")
+    os.symlink("/lib/systemd/system/systemd-networkd.service", tmp_path / WANTS / "systemd-networkd.service")
+    (etc / "systemd/network").mkdir()
+    (etc / "systemd/network/wg0.netdev").write_text("[NetDev]\nName=wg0\nKind=wireguard\n")
+    (etc / "systemd/network/wg0.network").write_text("[Match]\nName=wg0\n[Network]\nAddress=10.7.0.1/24\n")
+    system = network_system(etc)
+    assert system is not None
+    assert system.name == "ifupdown"
+    (etc / "systemd/network/lan.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
+    system = network_system(etc)
+    assert system is not None
+    assert system.name == "networkd"

@@ -130,3 +130,18 @@ def test_there_and_back_again_is_the_same_network(state: NetworkState, other: li
         each.name for each in there.interfaces
     }
     assert sorted(map(str, there.addresses)) == sorted(map(str, state.addresses))
+
+
+def test_a_vlan_whose_name_would_be_too_long_for_the_kernel_is_called_after_its_number() -> None:
+    state = NetworkState((card("eth0"), replace(card("eth0.100", "203.0.113.1"), link=Vlan("eth0", 100))))
+    (_, vlan) = renamed(state, (("eth0", "enp129s0f0np0"),)).interfaces
+    assert (vlan.name, vlan.link) == ("vlan100", Vlan("enp129s0f0np0", 100))
+    assert {each.interface for each in vlan.addresses} == {"vlan100"}
+    (_, vlan) = renamed(state, (("eth0", "enp129s0f0"),)).interfaces
+    assert vlan.name == "enp129s0f0.100"
+
+
+@pytest.mark.parametrize(("patterns", "found"), [("eth0 eth2", ["eth0", "eth2"]), ("!eth0 eth2", ["eth1"])])
+def test_patterns_that_are_turned_round_fit_every_other_card(patterns: str, found: list[str]) -> None:
+    cards = [(f"02:00:00:00:00:0{number}", f"eth{number}") for number in range(3)]
+    assert [each.name for each in resolved(NetworkState((Interface(patterns),)), cards).interfaces] == found

@@ -178,3 +178,16 @@ def test_a_server_that_answers_on_every_wire_for_all_its_addresses_is_told_apart
     on_dmz = {"10.77.0.1": "aa:00:00:00:00:02", "10.78.0.1": "aa:00:00:00:00:02"}
     assert on_its_wire(on_lan, (lan, dmz)) == ("10.77.0.1", "10.77.0.254")
     assert on_its_wire(on_dmz, (lan, dmz)) == ("10.78.0.1",)
+
+
+def test_a_card_that_a_command_gave_an_address_is_needed() -> None:
+    state = NetworkState((Interface("eth0"), Interface("eth1"), Interface("eth2")))
+    told = NetworkFacts(
+        "master",
+        (
+            InterfaceFact("eth0", "02:00:00:00:00:0a", addresses=(AddressFact("192.0.2.1", 24),)),
+            InterfaceFact("eth1", "02:00:00:00:00:0b", addresses=(AddressFact("192.0.2.2", 24, dynamic=True),)),
+            InterfaceFact("eth2", "02:00:00:00:00:0c", addresses=(AddressFact("fe80::1", 64),)),
+        ),
+    )
+    assert [each.name for each in master_cards(state, told) if each.used] == ["eth0"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hotsync.backends.network import addresses as live
+from hotsync.backends.network import networkd
 from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.ifupdown_read import parse
 from hotsync.backends.network.ifupdown_write import FILE, render
@@ -34,6 +35,7 @@ __all__ = [
 STATE = Path("/run/network/ifstate")
 """Where ifup writes down which interfaces it has set up: `name=name`, a line each."""
 _MOST_FILES = 100
+_PLAIN = re.compile(r"[a-zA-Z0-9_-]+")
 _BEGIN = "# HotSync: this server's standby address, kept until the other server has rejoined."
 _END = "# HotSync: end of the standby address."
 
@@ -94,12 +96,14 @@ def _without_standby(text: str) -> str:
 
 
 def activate(etc: Path) -> None:
-    """Let the running system follow: ifupdown has no daemon, so only another system's must let go."""
-    del etc
+    """Let the running system follow: ifupdown has no daemon, so only another system's must let go, but of tunnels that
+    are its own there, too."""
     active = command.run(["systemctl", "is-active", "--quiet", "systemd-networkd.service"], ok=range(256))
     if active.returncode == 0:
         # what it configured statically stays on the interfaces when it ends
         command.run(["systemctl", "stop", "systemd-networkd.socket", "systemd-networkd.service"], ok=range(256))
+        if networkd.is_enabled(etc):
+            command.run(["systemctl", "start", "systemd-networkd.service"], ok=range(256))
 
 
 def commands(state: NetworkState) -> tuple[str, ...]:
@@ -150,9 +154,26 @@ def _gather(etc: Path, path: str, texts: dict[str, str]) -> None:
     for line in text.splitlines():
         words = line.split()
         if len(words) == 2 and words[0] in ("source", "source-directory"):
-            pattern = words[1].removeprefix("/etc/") if words[1].startswith("/") else f"network/{words[1]}"
-            pattern += "/*" if words[0] == "source-directory" else ""
-            folder, _, wanted = pattern.rpartition("/")
-            for name in names_in(etc, folder):
-                if fnmatch.fnmatchcase(name, wanted) and re.fullmatch(r"[a-zA-Z0-9_-]+", name):
-                    _gather(etc, f"{folder}/{name}", texts)
+            found = _fitting(
+                etc, words[1] if words[1].startswith("/") else f"/etc/{path.rpartition('/')[0]}/{words[1]}"
+            )
+            if words[0] == "source-directory":  # which takes no name with a full stop; `source` takes them all
+                found = [f"{each}/{name}" for each in found for name in names_in(etc, each) if _PLAIN.fullmatch(name)]
+            for each in found:
+                _gather(etc, each, texts)
+
+
+def _fitting(etc: Path, pattern: str) -> list[str]:
+    """Return the paths below /etc that a shell finds for a pattern, in its order."""
+    if not pattern.startswith("/etc/"):
+        return []  # refused where it is read
+    found = [""]
+    for part in pattern.split("/")[2:]:
+        names = {folder: names_in(etc, folder or ".") if set(part) & set("*?[") else [part] for folder in found}
+        found = [
+            f"{folder}/{name}".lstrip("/")
+            for folder in found
+            for name in names[folder]
+            if name == part or (fnmatch.fnmatchcase(name, part) and name.startswith(".") == part.startswith("."))
+        ]
+    return found

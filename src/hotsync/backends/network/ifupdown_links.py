@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from hotsync.errors import ConfigError
-from hotsync.model.network.links import Bond, Bridge, Link, Vlan, bond_mode
+from hotsync.model.network.links import Bond, Bridge, Link, Vlan, bond_mode, bond_setting
 from hotsync.model.network.values import Interface
 
 Words = Mapping[str, tuple[str, str]]
@@ -63,7 +63,9 @@ def bond_of(words: Words) -> Bond | None:
         raise ConfigError(document=where, faults=f"the mode of a bond {text!r} is not understood")
     said = ((name, words.get(_bond_key(name), ("", ""))[0]) for name in sorted(_BOND))
     settings = tuple(
-        (name, ",".join(value.split()) if name == "arp_ip_target" else value) for name, value in said if value
+        (name, ",".join(value.split()) if name == "arp_ip_target" else bond_setting(name, value))
+        for name, value in said
+        if value
     )
     return Bond(mode, words.get("bond-primary", ("", ""))[0], settings)
 

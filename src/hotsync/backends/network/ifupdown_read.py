@@ -110,12 +110,16 @@ def _parse_file(path: str, text: str, automatic: dict[str, str], stanzas: list[_
         elif word in ("auto", "allow-auto", "allow-hotplug"):
             current = None
             automatic.update({name: "hotplug" if word == "allow-hotplug" else "auto" for name in words[1:]})
-        elif word in ("source", "source-directory"):
+        elif word in ("source", "source-directory") and len(words) == 2 and _is_in_etc(words[1]):
             current = None
         elif current is not None and len(words) > 1:
             current.options.append(_Option(word, line.split(None, 1)[1].strip(), where))
         else:
             raise ConfigError(document=where, faults=f"{line.strip()!r} is not understood")
+
+
+def _is_in_etc(path: str) -> bool:
+    return path.startswith("/etc/") or not path.startswith(("/", "~", "$"))
 
 
 def _joined(text: str) -> list[str]:
@@ -188,8 +192,8 @@ def _with_routers(interface: Interface, stanza: _Stanza) -> tuple[Interface, tup
     accept, own = stanza.value("accept_ra"), stanza.value("autoconf")
     if stanza.family != "inet6" or stanza.method == "manual":
         return interface, ()
-    if accept == "0":
-        return replace(interface, accept_ra=False), ("accept_ra",)
+    if accept == "0":  # `autoconf 0` says no more than that
+        return replace(interface, accept_ra=False), ("accept_ra", "autoconf") if own == "0" else ("accept_ra",)
     if stanza.method == "auto":
         return replace(interface, accept_ra=True), ()
     if stanza.method == "dhcp" and accept == "1":
@@ -241,10 +245,17 @@ def _with_route(interface: Interface, route: Route) -> Interface:
     return replace(interface, routes=(*interface.routes, route))
 
 
+def _class_of(address: str) -> int:
+    first = int(address.partition(".")[0])
+    return 8 if first < 128 else 16 if first < 192 else 24
+
+
 def _address(stanza: _Stanza, option: _Option) -> Address:
     value, mask = option.value, stanza.value("netmask")
     if "/" in value or mask is None:
-        return parse_address(stanza.name, value, option.where)
+        found = parse_address(stanza.name, value, option.where)
+        # ifup takes the network's old class where nothing else is said
+        return found if "/" in value or found.version == 6 else replace(found, prefix=_class_of(found.address))
     try:
         prefix = ipaddress.ip_network(f"0.0.0.0/{mask}").prefixlen if "." in mask else int(mask)
     except ValueError as error:

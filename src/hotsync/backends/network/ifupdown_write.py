@@ -40,6 +40,7 @@ def _render(interface: Interface, ports: tuple[str, ...]) -> str:
     for key, _ in interface.options:
         if key not in ("auto", "hotplug") and key.split(" ")[0] not in _FAMILIES:
             raise ConfigError(document=interface.name, faults=f"ifupdown has no word for {key!r}")
+    _check_names(interface)
     stanzas = [stanza for family in _FAMILIES for stanza in _family(interface, family)]
     stanzas = stanzas or [_Stanza(f"iface {interface.name} inet manual")]
     common = link_lines(interface, ports)
@@ -52,6 +53,16 @@ def _render(interface: Interface, ports: tuple[str, ...]) -> str:
     for stanza in stanzas:
         lines += [stanza.head, *(f"    {line}" for line in stanza.lines)]
     return "\n".join(lines) + "\n"
+
+
+def _check_names(interface: Interface) -> None:
+    """Raise ConfigError for what resolv.conf has no words for, which these lines become."""
+    for server in interface.dns:
+        if set(server) & set("#[]"):
+            raise ConfigError(document=interface.name, faults=f"ifupdown has no word for the name server {server!r}")
+    for domain in interface.domains:
+        if domain.startswith("~"):
+            raise ConfigError(document=interface.name, faults=f"ifupdown has no word for the domain {domain!r}")
 
 
 def _start(interface: Interface) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:
     address, with its name in that place: another machine's card has the name, and never the address."""
     texts = _files(etc)
     changed = dict(texts)
-    for definition in definitions(texts):
+    for definition in definitions(texts, all_understood=False):
         node = (definition.match.pairs or {}).get("macaddress") if definition.match else None
         name = cards.get(definition.mac, "")
         if node is None or not name:
@@ -81,9 +82,11 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     """Given the /etc to be, return the file that gives its interfaces further addresses: netplan adds up its files."""
     texts = {path: text for path, text in {**_files(etc), **changed}.items() if path != _STANDBY}
     found: dict[str, dict[str, list[str]]] = {}
-    defined = {each.name: each for each in definitions(texts) if each.name}
+    defined = [each for each in definitions(texts, all_understood=False) if each.name]
     for address in addresses:
-        if (owner := defined.get(address.interface)) is not None:
+        plain = (each for each in defined if each.name == address.interface)
+        owner = next(plain, None) or next((each for each in defined if _fits(address.interface, each.name)), None)
+        if owner is not None:
             found.setdefault(owner.section, {}).setdefault(owner.id, []).append(str(address))
     if not found:
         return {}
@@ -92,6 +95,10 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
         lines.append(f"  {section}:")
         lines += [f"    {json.dumps(key)}: {{addresses: {json.dumps(words)}}}" for key, words in owners.items()]
     return {_STANDBY: "\n".join(lines) + "\n"}
+
+
+def _fits(interface: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(interface, pattern)
 
 
 def drop_standby(etc: Path) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hotsync.backends.network.netplan_words import BOND_WORDS, BRIDGE_PORTS, BRIDGE_WORDS, NO, YES
 from hotsync.backends.network.plain_yaml import Node
 from hotsync.errors import ConfigError
-from hotsync.model.network.links import BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import BOND_TIMES, Bond, Bridge, Link, Virtual, Vlan, bond_mode, bond_setting
 
 _UNITS = {"ms": 1, "s": 1000}
 
@@ -48,7 +48,9 @@ def _bond(given: dict[str, Node], names: Mapping[str, str]) -> tuple[Bond, dict[
         if setting == "arp_ip_target":
             settings.append((setting, ",".join(item.text or "" for item in node.items or ())))
         else:
-            settings.append((setting, str(_time(node, 1)) if setting in BOND_TIMES else node.text or ""))
+            settings.append(
+                (setting, str(_time(node, 1)) if setting in BOND_TIMES else bond_setting(setting, node.text or ""))
+            )
     for key, node in given.items():
         raise node.refuse(f"the parameter {key!r} of a bond is not understood")
     text = primary.text or "" if primary else ""
@@ -56,6 +58,7 @@ def _bond(given: dict[str, Node], names: Mapping[str, str]) -> tuple[Bond, dict[
 
 
 def _bridge(given: dict[str, Node]) -> tuple[Bridge, dict[str, Node]]:
+    plain = not given
     stp = given.pop("stp", None)
     if stp is not None and (stp.text or "").lower() not in (*YES, *NO):
         raise stp.refuse("stp is neither yes nor no")
@@ -69,7 +72,8 @@ def _bridge(given: dict[str, Node]) -> tuple[Bridge, dict[str, Node]]:
     for key, node in given.items():
         if key not in BRIDGE_PORTS:
             raise node.refuse(f"the parameter {key!r} of a bridge is not understood")
-    return Bridge(stp is None or (stp.text or "").lower() in YES, tuple(settings)), given
+    # netplan says it for a bridge of which it says anything; without, the kernel's stays, which is off
+    return Bridge(not plain if stp is None else (stp.text or "").lower() in YES, tuple(settings)), given
 
 
 def parameters(name: str, link: Bond | Bridge, ids: Mapping[str, str]) -> dict[str, object]:

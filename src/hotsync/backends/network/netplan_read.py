@@ -41,13 +41,16 @@ def parse(texts: Mapping[str, str]) -> NetworkState:
     return NetworkState(tuple(_interface(each, names, masters.get(each.id, "")) for each in found))
 
 
-def definitions(texts: Mapping[str, str]) -> list[Definition]:
-    """Given the files, return every interface that they define, all files taken together."""
+def definitions(texts: Mapping[str, str], *, all_understood: bool = True) -> list[Definition]:
+    """Given the files, return every interface that they define, all files taken together.
+
+    Not `all_understood`: what is not understood beside them is told elsewhere, and left out here.
+    """
     merged = Node("/etc/netplan", pairs={})
     for path, text in texts.items():
         merged = _merged(merged, parse_yaml(f"/etc/{path}", text))
     top = _pairs(merged, ("network",)).get("network", Node("/etc/netplan", pairs={}))
-    network = _pairs(top, ("version", "renderer", *SECTIONS))
+    network = _pairs(top, ("version", "renderer", *SECTIONS) if all_understood else None)
     version = network.get("version")
     if version is not None and version.text != "2":
         raise version.refuse("this version of the format is not understood")
@@ -55,15 +58,17 @@ def definitions(texts: Mapping[str, str]) -> list[Definition]:
     found: list[Definition] = []
     for section in SECTIONS:
         for key, node in _pairs(network.get(section)).items():
-            found.append(_definition(section, key, node, renderer))
+            found.append(_definition(section, key, node, renderer, ("name", "macaddress") if all_understood else None))
     return found
 
 
-def _definition(section: str, key: str, node: Node, renderer: Mapping[str, Node]) -> Definition:
+def _definition(
+    section: str, key: str, node: Node, renderer: Mapping[str, Node], known: Iterable[str] | None
+) -> Definition:
     said = {**renderer, **_pairs(node)}
     place = said.pop("match", None)
-    match = _pairs(place, ("name", "macaddress"))
-    name = _text(match["name"]) if "name" in match else "" if "macaddress" in match else key
+    match = _pairs(place, known)
+    name = _text(match["name"]) if "name" in match else "" if match else key
     name = _text(said["set-name"]) if "set-name" in said else name
     mac = _text(match["macaddress"]).lower() if "macaddress" in match else ""
     return Definition(section, key, name, mac, said, place, node.where)

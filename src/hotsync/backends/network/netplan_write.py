@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hotsync.backends.network.netplan_links import parameters
 from hotsync.backends.network.netplan_words import ID, OPAQUE, SECTION, SECTIONS, TUNNEL
 from hotsync.errors import ConfigError
+from hotsync.model.network.crossing import says_nothing
 from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
 from hotsync.model.network.values import Interface, NetworkState
 
@@ -22,7 +23,7 @@ def render(state: NetworkState) -> dict[str, str]:
 
     Raise ConfigError with the interface for what netplan has no words for.
     """
-    interfaces = [each for each in state.interfaces if each.name != "lo" or each.addresses]
+    interfaces = [each for each in state.interfaces if each.name != "lo" or not says_nothing(each)]
     ids = {each.name: _id(each) for each in interfaces if each.name}
     network: dict[str, dict[str, dict[str, object]]] = {section: {} for section in SECTIONS}
     for interface in interfaces:
@@ -99,6 +100,9 @@ def _address(text: str, interface: Interface) -> object:
 
 
 def _servers(interface: Interface) -> dict[str, list[str]]:
+    for server in interface.dns:
+        if set(server) & set("#[]%"):
+            raise ConfigError(document=interface.name, faults=f"netplan has no word for the name server {server!r}")
     both = {"addresses": list(interface.dns), "search": list(interface.domains)}
     return {key: values for key, values in both.items() if values}
 

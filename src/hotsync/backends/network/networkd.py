@@ -11,22 +11,49 @@ from hotsync.backends.network.files import names_in, read_text
 from hotsync.backends.network.networkd_lines import lines_of
 from hotsync.backends.network.networkd_read import parse
 from hotsync.backends.network.networkd_write import FOLDER, render
+from hotsync.errors import ConfigError
 from hotsync.model.network.values import Address, NetworkState
 from hotsync.system import command
 
 NAME = "networkd"
-__all__ = ["FOLDER", "NAME", "activate", "available", "by_name", "files", "parse", "read", "render", "standby"]
+__all__ = [
+    "FOLDER",
+    "NAME",
+    "activate",
+    "available",
+    "by_name",
+    "files",
+    "is_enabled",
+    "parse",
+    "read",
+    "render",
+    "standby",
+]
 _STANDBY = "zz-hotsync-standby.conf"
 
 
 def available(etc: Path) -> bool:
-    """Given an /etc, return whether networkd is enabled there and has files."""
+    """Given an /etc, return whether networkd is enabled there and has files of more than tunnels.
+
+    Beside another system it often has those of a tunnel alone: that one's are the network then.
+    """
+    if not is_enabled(etc):
+        return False
+    tunnels = {
+        name
+        for parts in _parts(etc, ".netdev").values()
+        for name in _values(parts, "NetDev", "Name")
+        if not {"bond", "bridge", "vlan"} & set(_values(parts, "NetDev", "Kind"))
+    }
+    named = [_values(parts, "Match", "Name") for parts in _parts(etc).values()]
+    return any(not names or not set(names) <= tunnels for names in named)
+
+
+def is_enabled(etc: Path) -> bool:
+    """Given an /etc, return whether networkd starts at boot and has files, be they of tunnels alone."""
     units = etc / "systemd/system"
-    enabled = any(
-        (units / link).is_symlink()
-        for link in ("multi-user.target.wants/systemd-networkd.service", "dbus-org.freedesktop.network1.service")
-    )
-    return enabled and bool(_parts(etc))
+    links = ("multi-user.target.wants/systemd-networkd.service", "dbus-org.freedesktop.network1.service")
+    return any((units / link).is_symlink() for link in links) and bool(_parts(etc))
 
 
 def read(etc: Path) -> NetworkState:
@@ -46,6 +73,15 @@ def _parts(etc: Path, suffix: str = ".network") -> dict[str, dict[str, str]]:
         drop_ins = [f"{path}.d/{each}" for each in names_in(etc, f"{path}.d") if each.endswith(".conf")]
         found[path] = {path: text, **{each: read_text(etc, each) or "" for each in drop_ins}}
     return found
+
+
+def _values(parts: Mapping[str, str], section: str, key: str) -> list[str]:
+    """Given a file with its drop-ins, return the words of a key, none where it is not understood."""
+    try:
+        lines = [line for path, text in parts.items() for line in lines_of(path, text)]
+    except ConfigError:
+        return []
+    return [word for line in lines if (line.section, line.key) == (section, key) for word in line.value.split()]
 
 
 def files(etc: Path) -> Iterable[str]:
@@ -87,7 +123,5 @@ def activate(etc: Path) -> None:
 
 
 def _names(path: str, text: str, interface: str) -> bool:
-    for line in lines_of(path, text):
-        if (line.section, line.key) == ("Match", "Name"):
-            return any(fnmatch.fnmatch(interface, pattern) for pattern in line.value.split())
-    return False
+    # what is not understood is told where it is read; another file may be the interface's
+    return any(fnmatch.fnmatch(interface, pattern) for pattern in _values({path: text}, "Match", "Name"))

@@ -10,18 +10,31 @@ from hotsync.errors import ConfigError
 
 OPAQUE: Mapping[str, set[str] | None] = {
     "Match": {"Type", "Kind", "Driver", "Path", "PermanentMACAddress", "Virtualization"},
-    "Link": {"RequiredForOnline", "ARP", "Multicast", "Unmanaged", "MACAddress", "ActivationPolicy"},
+    "Link": {
+        "RequiredForOnline", "ARP", "Multicast", "Unmanaged", "MACAddress", "ActivationPolicy", "AllMulticast",
+        "Promiscuous", "RequiredFamilyForOnline", "Group",
+    },
     "Network": {
         "Description", "LinkLocalAddressing", "LLMNR", "MulticastDNS", "LLDP", "EmitLLDP", "NTP",
         "IPForward", "IPv6PrivacyExtensions", "IPMasquerade", "Bridge", "Bond", "VLAN", "DNSSEC", "DNSOverTLS",
         "DNSDefaultRoute", "ConfigureWithoutCarrier", "KeepConfiguration", "IPv6DuplicateAddressDetection",
         "DefaultRouteOnDevice", "MACVLAN", "BindCarrier", "IgnoreCarrierLoss", "ActiveSlave", "IPv6SendRA",
         "IPv6LinkLocalAddressGenerationMode", "IPv6ProxyNDP", "ProxyARP", "VRF", "VXLAN", "Tunnel", "DHCPServer",
+        "DHCPPrefixDelegation", "DNSSECNegativeTrustAnchors", "IPv4AcceptLocal", "IPv4LLRoute", "IPv4RouteLocalnet",
+        "IPv6HopLimit", "IPv6MTUBytes", "IPv6ProxyNDPAddress", "IPv6StableSecretAddress", "IPVLAN", "MACVTAP", "Xfrm",
     },
-    "Address": {"Label", "Broadcast", "Peer", "Scope", "PreferredLifetime", "RouteMetric", "AddPrefixRoute"},
-    "Route": {"Scope", "Source", "Type", "InitialCongestionWindow", "MTUBytes", "Protocol"},
+    "Address": {
+        "Label", "Broadcast", "Peer", "Scope", "PreferredLifetime", "RouteMetric", "AddPrefixRoute", "AutoJoin",
+        "DuplicateAddressDetection", "HomeAddress", "ManageTemporaryAddress",
+    },
+    "Route": {
+        "Scope", "Source", "Type", "InitialCongestionWindow", "InitialAdvertisedReceiveWindow", "MTUBytes", "Protocol",
+        "FastOpenNoCookie", "IPv6Preference", "MultiPathRoute", "QuickAck", "TCPAdvertisedMaximumSegmentSize",
+        "TTLPropagate",
+    },
     "DHCPv4": None, "DHCPv6": None, "DHCP": None, "IPv6AcceptRA": None, "Bridge": None, "IPv6SendRA": None,
-    "RoutingPolicyRule": None, "DHCPServer": None, "BridgeVLAN": None,
+    "RoutingPolicyRule": None, "DHCPServer": None, "BridgeVLAN": None, "DHCPPrefixDelegation": None, "Neighbor": None,
+    "DHCPServerStaticLease": None, "IPv6Prefix": None, "IPv6RoutePrefix": None,
 }  # fmt: skip
 """Sections and keys of .network files that are understood and have no meaning here; None: every key of the section."""
 
@@ -37,7 +50,10 @@ PLAIN: Mapping[str, frozenset[str]] = defaultdict(
 )
 """Keys of .network files that have a meaning here."""
 
-BLOCKS = frozenset(("Address", "Route", "RoutingPolicyRule", "BridgeVLAN", "WireGuardPeer"))
+BLOCKS = frozenset((
+    "Address", "Route", "RoutingPolicyRule", "BridgeVLAN", "WireGuardPeer", "Neighbor", "DHCPServerStaticLease",
+    "IPv6Prefix", "IPv6RoutePrefix",
+))  # fmt: skip
 """Sections that come several times, each for another thing."""
 
 NETDEV_OPAQUE: Mapping[str, set[str] | None] = {

@@ -87,7 +87,7 @@ def _interface(path: str, lines: list[Line]) -> Interface:
     macs = [line.value for line in lines if (line.section, line.key) == ("Match", "MACAddress")]
     if not names and not macs:
         raise ConfigError(document=f"/etc/{path}", faults="it names no interface ([Match] Name= or MACAddress=)")
-    interface = Interface(" ".join(names), " ".join(macs).lower())
+    interface = Interface(" ".join(names), " ".join(macs).lower().replace("-", ":"))
     for block in blocks_of(lines):
         for line in block:
             check(line, OPAQUE, PLAIN[line.section])

@@ -6,6 +6,7 @@ from hotsync.backends.network.networkd_lines import BLOCKS, OPAQUE
 from hotsync.backends.network.networkd_links import NETDEV, netdev_lines
 from hotsync.backends.network.networkd_read import UNMANAGED
 from hotsync.errors import ConfigError
+from hotsync.model.network.crossing import says_nothing
 from hotsync.model.network.links import Bond, Route, Vlan
 from hotsync.model.network.values import Address, Interface, NetworkState
 
@@ -22,7 +23,7 @@ def render(state: NetworkState) -> dict[str, str]:
     """
     texts: dict[str, str] = {}
     for number, interface in enumerate(state.interfaces):
-        if interface.name == "lo" and not interface.addresses:
+        if interface.name == "lo" and says_nothing(interface):
             continue  # the kernel brings it up by itself
         path = f"{FOLDER}/10-hotsync-{number:03}-{_safe(interface.name)}"
         _check(interface)

@@ -60,7 +60,7 @@ def by_name(etc: Path, cards: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(path: str, text: str, cards: Mapping[str, str]) -> str | None:
-    found = {(each.section, each.key): each.value for each in settings_of(path, text)}
+    found = _said(path, text)
     section = next((name for name in ("ethernet", "802-3-ethernet") if (name, "mac-address") in found), "")
     name = cards.get(found.get((section, "mac-address"), "").lower(), "")
     if not name:
@@ -73,6 +73,14 @@ def _named(path: str, text: str, cards: Mapping[str, str]) -> str | None:
             lines.append(line)
             lines += [f"interface-name={name}"] if line.strip() == "[connection]" else []
     return "\n".join(lines) + "\n"
+
+
+def _said(path: str, text: str) -> dict[tuple[str, str], str]:
+    """Return what a profile says, nothing for what is none: that is told where it is read, and stops no other."""
+    try:
+        return {(each.section, each.key): each.value for each in settings_of(path, text)}
+    except ConfigError:
+        return {}
 
 
 def _placed(text: str) -> Iterable[tuple[str, str]]:
@@ -90,7 +98,7 @@ def standby(etc: Path, addresses: Iterable[Address], changed: Mapping[str, str])
     found: dict[str, str] = {}
     for address in addresses:
         for path, text in texts.items():
-            said = {(each.section, each.key): each.value for each in settings_of(path, text)}
+            said = _said(path, text)
             if said.get(("connection", "interface-name")) == address.interface:
                 found[path] = texts[path] = _with_address(text, said, address)
                 break

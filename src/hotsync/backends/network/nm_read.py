@@ -10,7 +10,17 @@ from hotsync.backends.network.keyfile import Setting, settings_of
 from hotsync.backends.network.nm_routes import parse_route
 from hotsync.backends.network.nm_words import BRIDGE_WORDS, DEFAULTS, PARTS, SECTIONS, TYPES, VIRTUAL, own_uuid
 from hotsync.errors import ConfigError
-from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Link, Route, Virtual, Vlan, bond_mode
+from hotsync.model.network.links import (
+    DEFAULT_ROUTES,
+    Bond,
+    Bridge,
+    Link,
+    Route,
+    Virtual,
+    Vlan,
+    bond_mode,
+    bond_setting,
+)
 from hotsync.model.network.values import Address, Interface, NetworkState, parse_address
 
 
@@ -121,7 +131,7 @@ def _bond(profile: _Profile) -> Bond:
         raise ConfigError(document=mode.where if mode else "", faults="the mode of a bond is not understood")
     primary = profile.value("bond", "primary")
     rest = sorted(key for section, key in profile.said if section == "bond")
-    return Bond(name, primary, tuple((key, profile.value("bond", key)) for key in rest))
+    return Bond(name, primary, tuple((key, bond_setting(key, profile.value("bond", key))) for key in rest))
 
 
 def _with_four(interface: Interface, profile: _Profile) -> Interface:

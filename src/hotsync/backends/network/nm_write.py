@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from hotsync.backends.network.nm_routes import route_lines
 from hotsync.backends.network.nm_words import BRIDGE_WORDS, PARTS, VIRTUAL, own_uuid
 from hotsync.errors import ConfigError
+from hotsync.model.network.crossing import says_nothing
 from hotsync.model.network.links import DEFAULT_ROUTES, Bond, Bridge, Route, Virtual, Vlan
 from hotsync.model.network.values import Interface, NetworkState
 
@@ -25,13 +26,17 @@ def render(state: NetworkState) -> dict[str, str]:
     return {
         f"{FOLDER}/hotsync-{number:03}-{_safe(interface.name)}.nmconnection": _render(interface, links)
         for number, interface in enumerate(state.interfaces)
-        if interface.name != "lo" or interface.addresses
+        if interface.name != "lo" or not says_nothing(interface)
     }
 
 
 def _render(interface: Interface, links: Mapping[str, object]) -> str:
     if interface.role:
         raise ConfigError(document=interface.name, faults="NetworkManager has no word for the role of an interface")
+    if interface.name == "lo":  # a profile of a card would never be used for it
+        raise ConfigError(
+            document=interface.name, faults="NetworkManager has no words for what is said of the loopback"
+        )
     kept = list(_kept(interface))
     sections: _Sections = {"connection": _connection(interface, links, dict(kept))}
     ethernet = [f"mac-address={interface.mac.upper()}"] if interface.mac else []

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from hotsync.backends.network import esmith, netplan
+from hotsync.backends.network import esmith, ifupdown, netplan, networkmanager
 from hotsync.backends.network.detect import NetworkSystem, network_system, system_named
 from hotsync.errors import ConfigError
 from hotsync.model.network.cards import Card
+from hotsync.model.network.crossing import as_routers_say, for_any_system, says_nothing
 from hotsync.model.network.leases import with_leases
 from hotsync.model.network.rename import names_after, renamed, resolved, with_standby
 from hotsync.model.network.values import Interface, NetworkState
@@ -17,11 +18,6 @@ from hotsync.model.promotion import NetworkPlan
 
 _LINKS = "systemd/network"
 _HEAD = "# HotSync: this card had its name from the netplan of this server, before it was promoted."
-_OF_ITS_SYSTEM = frozenset((
-    "auto", "hotplug", "inet loopback", "inet6 loopback", "its id", "renderer", "NetDev:only",
-    "[connection] id", "[connection] uuid", "[connection] timestamp",
-))  # fmt: skip
-"""Options that only say how one system brings an interface up: another one does that in its own way."""
 
 
 def master_state(tree_etc: Path, plan: NetworkPlan) -> NetworkState:
@@ -46,7 +42,9 @@ def written(tree_etc: Path, etc: Path, plan: NetworkPlan) -> dict[str, str | Non
     system = system_named(plan.system)
     state = with_standby(master_state(tree_etc, plan), plan.standby)
     if plan.own_system:
-        state = NetworkState(tuple(map(_of_any_system, state.interfaces)))
+        theirs = network_system(tree_etc)
+        state = for_any_system(state, gateways_end_routers=theirs is not None and theirs.name == ifupdown.NAME)
+        state = as_routers_say(state) if system.name == networkmanager.NAME else state
     texts = system.render(state)
     if not same_network(system.parse(texts), state):
         raise ConfigError(
@@ -93,13 +91,9 @@ def same_network(one: NetworkState, other: NetworkState) -> bool:
     return _sorted(one) == _sorted(other)
 
 
-def _of_any_system(interface: Interface) -> Interface:
-    return replace(interface, options=tuple(each for each in interface.options if each[0] not in _OF_ITS_SYSTEM))
-
-
 def _sorted(state: NetworkState) -> list[Interface]:
-    """Return the interfaces in the order of their names, the loopback only with addresses of its own."""
-    said = (each for each in state.interfaces if each.name != "lo" or each.addresses)
+    """Return the interfaces in the order of their names, the loopback only where something is said of it."""
+    said = (each for each in state.interfaces if each.name != "lo" or not says_nothing(each))
     return sorted(map(_in_order, said), key=lambda each: each.name)
 
 

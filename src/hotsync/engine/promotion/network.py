@@ -249,9 +249,14 @@ def network_files(tree_etc: Path, etc: Path, promotion: Promotion) -> dict[str, 
     except ConfigError as error:
         _log.warning("%s", error.sentence)  # told before the claim; what we add stands beside what we do not understand
         configured = set[Address]()
-    named = system.by_name(etc, dict(promotion.network.cards))
     standby = [address for address in promotion.network.standby if address not in configured]
-    return {**named, **system.standby(etc, standby, named), **link_files(plan)}
+    try:
+        named = system.by_name(etc, dict(promotion.network.cards))
+        further = system.standby(etc, standby, named)
+    except ConfigError as error:
+        _log.warning("%s", error.sentence)
+        return {**link_files(plan)}
+    return {**named, **further, **link_files(plan)}
 
 
 def read_master_network(tree_etc: Path) -> NetworkState | None:

@@ -18,6 +18,17 @@ BOND_MODES = (
 BOND_TIMES = frozenset(("miimon", "updelay", "downdelay", "arp_interval"))
 """Settings of a bond that are milliseconds."""
 
+_BOND_NUMBERS = {
+    "ad_select": ("stable", "bandwidth", "count"),
+    "arp_all_targets": ("any", "all"),
+    "arp_validate": ("none", "active", "backup", "all"),
+    "fail_over_mac": ("none", "active", "follow"),
+    "lacp_rate": ("slow", "fast"),
+    "primary_reselect": ("always", "better", "failure"),
+    "xmit_hash_policy": ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4"),
+}
+"""Settings of a bond that the kernel takes by a name or its number; networkd knows the names only."""
+
 Settings = tuple[tuple[str, str], ...]
 """Names and values, in the order of the names."""
 
@@ -89,6 +100,12 @@ def bond_mode(text: str) -> str | None:
     if text.isdigit() and int(text) < len(BOND_MODES):
         return BOND_MODES[int(text)]
     return text if text in BOND_MODES else None
+
+
+def bond_setting(name: str, value: str) -> str:
+    """Given a setting of a bond, return its value, by its name where it was said by its number."""
+    names = _BOND_NUMBERS.get(name, ())
+    return names[int(value)] if value.isdecimal() and int(value) < len(names) else value
 
 
 def network_of(text: str) -> str | None:

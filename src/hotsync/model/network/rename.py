@@ -1,7 +1,7 @@
 """A network with its cards under other names: all at once, so that two may change places.
 
 Only cards get other names. Bonds and bridges keep theirs, and so do VLANs, but those that are called after their card
-(`eth0.5`).
+(`eth0.5`): where that would be too long, they have their number's alone (`vlan5`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from hotsync.model.network.links import Bond, Vlan
 from hotsync.model.network.values import Address, Interface, NetworkState, is_name
 
 _ID = "its id"
+_LONGEST = 15
+"""As many signs as the kernel takes for the name of an interface."""
+
 _OF_ONE_CARD = frozenset((
     "set-name", "[connection] id", "[connection] uuid",
     "Match.Type", "Match.Kind", "Match.Driver", "Match.Path", "Match.PermanentMACAddress",
@@ -87,8 +90,13 @@ def names_after(state: NetworkState, pairs: Pairs) -> dict[str, str]:
         for name, link in vlans.items():
             parent = table.get(link.parent, link.parent)
             if not parent or name == f"{link.parent}.{link.number}":
-                table[name] = f"{parent}.{link.number}" if parent else ""
+                table[name] = _vlan_name(parent, link.number) if parent else ""
     return table
+
+
+def _vlan_name(parent: str, number: int) -> str:
+    """Return what a VLAN is called after its card, after its number alone where that is more than the kernel takes."""
+    return name if len(name := f"{parent}.{number}") <= _LONGEST else f"vlan{number}"
 
 
 def _renamed(interface: Interface, table: Mapping[str, str], gone: set[str]) -> Interface:
@@ -183,4 +191,6 @@ def _with_name(interface: Interface, name: str) -> Interface:
 
 
 def _fits(name: str, patterns: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split())
+    """Return whether a name fits one of networkd's patterns; a `!` before the first turns all of them round."""
+    words = patterns.removeprefix("!").split()
+    return any(fnmatch.fnmatchcase(name, word) for word in words) != patterns.startswith("!")
