@@ -69,7 +69,8 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_HARDWARE, (
         "/etc/adjtime", "/etc/udev/hwdb.bin", "/etc/udev/rules.d/70-persistent-cd.rules", "/etc/X11/xorg.conf",
         "/etc/sensors3.conf", "/etc/sensors.d", "/etc/fancontrol", "/etc/usbguard/rules.conf", "/etc/usbguard/rules.d",
-        "/etc/tuned/active_profile", "/etc/tuned/profile_mode", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt",
+        "/etc/tuned/active_profile", "/etc/tuned/profile_mode", "/etc/tuned/bootcmdline",
+        "/etc/tuned/post_loaded_profile", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt",
         "/var/lib/fwupd",
     )),
     (_POWER, ("/var/lib/upower", "/var/lib/power-profiles-daemon")),
@@ -92,7 +93,7 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     (_CLOUD, (
         "/var/lib/cloud", "/etc/cloud", "/var/lib/waagent", "/etc/waagent.conf", "/var/lib/amazon", "/etc/instance_id",
-        "/etc/boto.cfg",
+        "/etc/boto.cfg", "/etc/google_instance_id", "/etc/default/instance_configs.cfg", "/var/lib/google",
     )),
     (_CLOCK, ("/var/lib/chrony", "/var/lib/ntp", "/var/lib/ntpsec", "/var/lib/openntpd")),
     (_FIGURES, ("/var/lib/logrotate", "/var/lib/vnstat", "/var/lib/plymouth")),
