@@ -46,8 +46,8 @@ _NOT_RUN = (
 )
 _NOT_OWN = (
     "The database `networks` is the MASTER's: it was in place when this server's network was chosen. The next event "
-    "that writes the network's files would give this server the MASTER's addresses. Set its records first (db networks), "
-    "then: signal-event interface-update."
+    "that writes the network's files would give this server the MASTER's addresses. Set its records first "
+    "(db networks), then: signal-event interface-update."
 )
 _BESIDE = "The database `networks` is still this server's own; of the MASTER's it has taken: {keys}."
 _STAYS_HELD = (
