@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends import production_units
 from hotsync.backends.network import esmith
-from hotsync.engine.listing import DiskListing
 from hotsync.engine.network import own_database
 from hotsync.engine.network.rollback import Rollback
 from hotsync.engine.promotion.files import ASIDE
 from hotsync.engine.promotion.network import PromotionNetwork
+from hotsync.flows import promote
+from hotsync.flows.promote_answers import Answers
 from hotsync.model.entry import Kind
 from hotsync.model.network.values import Address
 from hotsync.model.promotion import ExchangeUnit, How, NetworkChoice, NetworkPlan, Promotion
-from hotsync.model.selection import Action, Rule, Selection
-from hotsync.planning.exchange import Surroundings, exchange_layout
+from hotsync.system import files
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 from tests.contract.agent.pair import own_network
+from tests.unit.flows.test_promote_past import Host
 
 pytestmark = pytest.mark.contract
 
@@ -67,21 +69,29 @@ def told(paths: Paths) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def laid_out(paths: Paths, choice: NetworkChoice) -> tuple[str, ...]:
-    selection = Selection((Rule("/var/lib", Action.INCLUDE, "base"),))
-    kept = own_database.kept(paths, choice)
-    device = (paths.replica / "tree").stat().st_dev
-    around = Surroundings(selection, kept, frozenset(), device)
-    layout = exchange_layout(DiskListing(paths.replica / "tree"), DiskListing(paths.root), around)
-    return tuple(unit.path for unit in layout.units)
+def _no_units(*_: object) -> frozenset[str]:
+    return frozenset()
 
 
-@pytest.mark.parametrize("choice", list(NetworkChoice))
-def test_the_database_moves_with_the_masters_network_and_stays_with_this_servers_own(
-    paths: Paths, choice: NetworkChoice
+def test_the_database_moves_with_the_masters_network(paths: Paths) -> None:
+    assert not any(own_database.kept(paths, choice) for choice in NetworkChoice if choice.takes_addresses)
+
+
+def test_a_promotion_with_this_servers_own_network_leaves_its_database_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moves = any(esmith.FILE.startswith(path) for path in laid_out(paths, choice))
-    assert moves is choice.takes_addresses
+    for asked in ("active_units", "known_units"):  # no service manager runs here
+        monkeypatch.setattr(production_units, asked, _no_units)
+    host = Host(tmp_path)
+    for path in ("etc/nethserver-release", esmith.FILE):
+        host.world.write(path, MASTERS)
+        (host.paths.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (host.paths.root / path).write_text(OWN)
+    host.world.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
+    host.world.generation()
+    files.write_atomic(promote.slave_run_stamp(host.paths), b"{}")
+    seen = promote.prospect(host.paths, Answers(NetworkChoice.KEEP, force=True), SystemClock())
+    assert own_database.is_own(seen.promotion)
 
 
 def test_its_interfaces_stay_and_what_the_masters_says_beside_them_comes(paths: Paths) -> None:
