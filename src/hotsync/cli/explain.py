@@ -10,7 +10,7 @@ from hotsync.cli.door import GuardedCommand
 from hotsync.cli.render import local, path_document, print_json, table, utc
 from hotsync.errors import ExitCode
 from hotsync.flows.explain import Explanation, explain
-from hotsync.model.explain import Fate, Known, PathAnswer, UnitAnswer, UnitFacts
+from hotsync.model.explain import SOCKET, Fate, Known, PathAnswer, UnitAnswer, UnitFacts
 from hotsync.model.per_host import reason_not_before, reason_of_rule
 from hotsync.model.selection import Rule
 from hotsync.system import paths
@@ -130,7 +130,7 @@ def _more(word: str, count: int) -> Iterator[tuple[str, str]]:
 
 
 def _content(answer: PathAnswer, known: Known) -> Iterator[tuple[str, str]]:
-    if known.lies == "a socket":
+    if known.lies == SOCKET:
         yield "note", "it is a socket: it belongs to a running process and is never carried"
     if known.datasets:
         moment = f", collected {local(known.taken_at)} (the MASTER's time)" if known.taken_at else ", not collected yet"

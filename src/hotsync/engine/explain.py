@@ -21,7 +21,7 @@ from hotsync.engine.sync.select import build_selection, own_profiles
 from hotsync.errors import CommandFailed
 from hotsync.manifest.store import Manifest
 from hotsync.model.entry import KIND_OF_MODE, Kind
-from hotsync.model.explain import Known, Mounted, PathAnswer, UnitFacts, datasets_for
+from hotsync.model.explain import SOCKET, Known, Mounted, PathAnswer, UnitFacts, datasets_for
 from hotsync.model.facts import UnitFact
 from hotsync.model.handmade import handmade_of
 from hotsync.model.identity import Role
@@ -132,8 +132,10 @@ class MasterSide:
 
     def unit(self, name: str) -> UnitFacts:
         """Return what is known of a unit."""
-        told = {unit.name: unit for unit in read_units(self._shared.paths)}
-        facts = _unit_facts(name, self._shared.named(name), told, None)
+        shown = _show(name)
+        name = shown.get("Id", name)
+        told = {unit.name: unit for unit in read_units(self._shared.paths)} if shown else None
+        facts = _unit_facts(name, self._shared.named(name), told, None, shown)
         return replace(facts, handmade=is_handmade(name, handmade_units(self._shared.paths.root)))
 
 
@@ -160,10 +162,12 @@ class SlaveSide:
 
     def unit(self, name: str) -> UnitFacts:
         """Return what is known of a unit; raise ReplicaError if what the MASTER told is malformed."""
+        shown = _show(name)
+        name = shown.get("Id", name)
         units = load_facts(self._tree).units
         told = {unit.name: unit for unit in units} if units else None
         mute = Mute(self._paths)
-        facts = _unit_facts(name, self._shared.named(name), told, mute.muted())
+        facts = _unit_facts(name, self._shared.named(name), told, mute.muted(), shown)
         mute.learn(handmade_of(units))
         return replace(facts, kept=read_kept(self._paths).reason(name), handmade=is_handmade(name, mute.handmade()))
 
@@ -183,8 +187,8 @@ def _unit_facts(
     named: tuple[tuple[str, str], ...],
     told: Mapping[str, UnitFact] | None,
     muted: Iterable[str] | None,
+    shown: Mapping[str, str],
 ) -> UnitFacts:
-    shown = _show(name)
     return UnitFacts(
         name,
         file=shown.get("FragmentPath", ""),
@@ -196,8 +200,8 @@ def _unit_facts(
 
 
 def _show(unit: str) -> dict[str, str]:
-    """Return file and state of a unit; nothing where systemd cannot be asked."""
-    properties = "--property=FragmentPath,ActiveState"
+    """Return name (an alias has that of its unit), file and state of a unit; nothing where systemd cannot be asked."""
+    properties = "--property=Id,FragmentPath,ActiveState"
     try:
         text = command.run(["systemctl", "show", properties, "--", unit], ok=range(256)).text
     except CommandFailed:
@@ -220,4 +224,4 @@ def _lies(root: os.PathLike[str], path: str) -> str:
     except OSError:
         return ""
     kind = KIND_OF_MODE.get(stat.S_IFMT(mode))
-    return "a socket" if kind is None else _WORDS[kind]
+    return SOCKET if kind is None else _WORDS[kind]

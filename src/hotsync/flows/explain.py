@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from hotsync.engine.explain import Side, side_of
 from hotsync.errors import NotReady, UsageError
 from hotsync.flows.history import path_of
-from hotsync.model.explain import UNIT_KINDS, Known, PathAnswer, UnitAnswer, UnitFacts, explain_path, explain_unit
+from hotsync.model.explain import (
+    SOCKET,
+    UNIT_KINDS,
+    Fate,
+    Known,
+    PathAnswer,
+    UnitAnswer,
+    UnitFacts,
+    explain_path,
+    explain_unit,
+)
 from hotsync.model.identity import Role
 from hotsync.state.store import load_role
 from hotsync.system.clock import Clock
@@ -55,7 +65,14 @@ def _path(side: Side, path: str) -> tuple[PathAnswer, Known]:
     answer = explain_path(side.selection, path, side.mounted)
     known = side.known(answer)
     if not known.really:
-        return answer, known
+        return _as_it_lies(answer, known), known
     # what a link leads to is another path, and that one is decided about
     meant = explain_path(side.selection, known.really.strip("/"), side.mounted)
-    return meant, replace(side.known(meant), really=answer.path)
+    known = replace(side.known(meant), really=answer.path)
+    return _as_it_lies(meant, known), known
+
+
+def _as_it_lies(answer: PathAnswer, known: Known) -> PathAnswer:
+    """A socket is left out by every run, whatever the rules say of its place."""
+    gone = known.lies == SOCKET and answer.fate is Fate.CARRIED
+    return replace(answer, fate=Fate.ABSENT) if gone else answer

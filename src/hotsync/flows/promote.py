@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hotsync.backends import production_units
 from hotsync.engine.execute import execute
+from hotsync.engine.network import own_database
 from hotsync.engine.network.coming_back import go_back
 from hotsync.engine.one_master import switchover
 from hotsync.engine.one_master.hold import refuse_if_held
@@ -222,7 +223,8 @@ def _fresh(parts: PromotionParts, generation: Generation, wanted: Answers | None
     alive = look.life_of_master(paths, ground, network.plan) if wanted and not answers.planned else None
     difference = load_presence(paths).clock_difference
     tree, live_root = ground.listings
-    around = Surroundings(ground.selection, ground.kept, ground.mounts, ground.device, ground.is_sqlite)
+    kept = ground.kept | own_database.kept(paths, network.plan.choice)
+    around = Surroundings(ground.selection, kept, ground.mounts, ground.device, ground.is_sqlite)
     layout = exchange_layout(tree, live_root, around)
     promotion = Promotion(
         epoch=store.load_role(paths).next_epoch,

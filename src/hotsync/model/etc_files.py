@@ -21,6 +21,10 @@ OWN_NETWORK = (
     "systemd/network",
     "netplan",
     "NetworkManager/system-connections",
+    # which of its files it reads, and which cards it leaves alone
+    "NetworkManager/NetworkManager.conf",
+    "NetworkManager/conf.d",
+    "dhcpcd.conf",
     # what network-scripts read, and NetworkManager too, until its keyfiles were the only form
     "sysconfig/network",
     "sysconfig/network-scripts/ifcfg-*",

@@ -14,6 +14,7 @@ from hotsync.model.scope import Scope, scope_of
 from hotsync.model.selection import Action, Rule, Selection
 
 UNIT_KINDS = (".service", ".socket", ".timer", ".path", ".target", ".mount")
+SOCKET = "a socket"
 FILES_OF = "files of "
 """How the origin of a rule begins that keeps the files of a database server from being copied."""
 
@@ -152,7 +153,7 @@ def _promotion(facts: UnitFacts) -> str:
     if is_own(facts.name, _written(facts)):
         return f"left as the SLAVE runs it: {base_reason(facts.name)}"
     if facts.on_master is None:
-        return "not known: the MASTER has not told what runs on it"
+        return "not known: nothing tells what runs on the MASTER"
     if not facts.on_master:
         return "not started: it does not run on the MASTER because the system wants it"
     order = _named(facts.profiles, "start")

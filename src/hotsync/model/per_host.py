@@ -69,7 +69,8 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_HARDWARE, (
         "/etc/adjtime", "/etc/udev/hwdb.bin", "/etc/udev/rules.d/70-persistent-cd.rules", "/etc/X11/xorg.conf",
         "/etc/sensors3.conf", "/etc/sensors.d", "/etc/fancontrol", "/etc/usbguard/rules.conf", "/etc/usbguard/rules.d",
-        "/etc/tuned/active_profile", "/etc/tuned/profile_mode", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt",
+        "/etc/tuned/active_profile", "/etc/tuned/profile_mode", "/etc/tuned/bootcmdline",
+        "/etc/tuned/post_loaded_profile", "/var/lib/alsa", "/var/lib/bluetooth", "/var/lib/bolt",
         "/var/lib/fwupd",
     )),
     (_POWER, ("/var/lib/upower", "/var/lib/power-profiles-daemon")),
@@ -82,6 +83,9 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
         "/var/lib/dpkg", "/var/lib/apt", "/var/lib/aptitude", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/yum",
         "/var/lib/PackageKit", "/var/lib/ucf", "/var/lib/alternatives", "/etc/dnf/modules.d", "/var/lib/snapd",
         "/var/lib/unattended-upgrades", "/var/lib/needrestart", "/etc/ld.so.cache", "/etc/.updated",
+        # snapd writes them for the snaps of /var/lib/snapd, and each needs the mount of one revision
+        "/etc/systemd/system/snap.*", "/etc/systemd/system/*.wants/snap.*", "/etc/systemd/user/snap.*",
+        "/etc/systemd/user/*.wants/snap.*", "/etc/udev/rules.d/70-snap.*", "/etc/dbus-1/system.d/snap.*",
     )),
     (_GUARD, ("/etc/selinux", "/etc/sysconfig/selinux", "/var/lib/selinux")),
     (_INIT, ("/var/lib/systemd", "/var/lib/private/systemd")),
@@ -92,7 +96,7 @@ PER_HOST: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     (_CLOUD, (
         "/var/lib/cloud", "/etc/cloud", "/var/lib/waagent", "/etc/waagent.conf", "/var/lib/amazon", "/etc/instance_id",
-        "/etc/boto.cfg",
+        "/etc/boto.cfg", "/etc/google_instance_id", "/etc/default/instance_configs.cfg", "/var/lib/google",
     )),
     (_CLOCK, ("/var/lib/chrony", "/var/lib/ntp", "/var/lib/ntpsec", "/var/lib/openntpd")),
     (_FIGURES, ("/var/lib/logrotate", "/var/lib/vnstat", "/var/lib/plymouth")),
@@ -107,7 +111,7 @@ AT_PROMOTION: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("two machines must not have one name at the same time",
      ("/etc/hostname", "/etc/hosts", "/etc/mailname", "/etc/machine-info")),
     ("two machines must not have one address at the same time; with network choice 3 the SLAVE's own stays",
-     tuple(f"/etc/{path}" for path in OWN_NETWORK)),
+     (*(f"/etc/{path}" for path in OWN_NETWORK), "/var/lib/nethserver/db/networks")),
     ("until then the MASTER's accounts have their numbers here, and no passwords, keys or rights",
      ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d")),
     ("whose services run on without a login, from then on", ("/var/lib/systemd/linger",)),

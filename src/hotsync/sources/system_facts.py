@@ -20,6 +20,11 @@ FIREWALL = re.compile(
     r"^(?:nf_|nft_|nfnetlink|x_tables|xt_|ip_?tables|ip6_?tables|ip_set|ipt_|ip6t_|iptable_|arp_?t|ebt|br_netfilter)"
 )
 _FOLDERS = ("/usr/lib/sysctl.d", "/usr/local/lib/sysctl.d", "/run/sysctl.d", "/etc/sysctl.d")
+_OF_UFW = "/etc/ufw/sysctl.conf"
+_OF_SHOREWALL = (
+    ("/etc/shorewall/shorewall.conf", "net.ipv4.ip_forward"),
+    ("/etc/shorewall6/shorewall6.conf", "net.ipv6.conf.all.forwarding"),
+)
 _KEY = re.compile(r"^-?([A-Za-z0-9_./:@-]+)\s*=")
 _LONGEST = 200
 
@@ -77,6 +82,23 @@ def _named(paths: Paths) -> Iterator[tuple[str, str]]:
         with suppress(OSError):
             place = f"/{path.relative_to(paths.root)}"
             yield from ((key, place) for key in parse_sysctl(path.read_text("utf-8", "replace")))
+    yield from _of_firewalls(paths)
+
+
+def _of_firewalls(paths: Paths) -> Iterator[tuple[str, str]]:
+    """Return the settings that a firewall's own file sets as it starts."""
+    with suppress(OSError):
+        if _is_said(paths, "/etc/ufw/ufw.conf", "ENABLED"):
+            text = paths.at(_OF_UFW).read_text("utf-8", "replace")
+            yield from ((key, _OF_UFW) for key in parse_sysctl(text))
+    for file, key in _OF_SHOREWALL:
+        with suppress(OSError):
+            if _is_said(paths, file, "STARTUP_ENABLED") and _is_said(paths, file, "IP_FORWARDING"):
+                yield key, file
+
+
+def _is_said(paths: Paths, file: str, name: str) -> bool:
+    return _assignments(paths.at(file).read_text("utf-8", "replace")).get(name, "").lower() in ("yes", "on")
 
 
 def loaded_modules(paths: Paths) -> frozenset[str]:

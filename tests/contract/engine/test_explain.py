@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hotsync.sources.frozen.store import copy_of
 from hotsync.sources.shadows.index import Known, save_index
 from hotsync.state.rules import render_rules
 from hotsync.state.store import save_role
+from hotsync.system import command
 from hotsync.system.paths import Paths
 
 pytestmark = pytest.mark.contract
@@ -109,3 +112,44 @@ def test_what_belongs_to_one_machine_and_what_comes_with_a_promotion_are_told_wi
     shown = CliRunner().invoke(explain_command, ["/etc/fstab", "/etc/hostname"], standalone_mode=False).output
     assert "which disks this machine has" in shown
     assert "not before" in shown
+
+
+def with_systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    program = folder / "programs/systemctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", f"{program.parent}:{command.ENVIRONMENT['PATH']}")
+
+
+def test_an_alias_of_a_unit_is_answered_for_what_it_stands_for(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mysql.service` was said not to run on a MASTER with MariaDB, and not to be started."""
+    told = "Id=mariadb.service\\nActiveState=active\\nFragmentPath=/lib/systemd/system/mariadb.service\\n"
+    listed = "mariadb.service enabled enabled"
+    with_systemctl(
+        tmp_path,
+        monkeypatch,
+        f"case $1 in list-unit-files) echo '{listed}';; *) printf '{told}WantedBy=a.target\\n';; esac",
+    )
+    (answer,) = ask("mysql.service")["units"]
+    assert (answer["unit"], answer["on_master"]) == ("mariadb.service", True)
+    assert str(answer["promotion"]).startswith("started, since it runs on the MASTER")
+
+
+def test_where_systemd_gives_no_answer_nothing_is_said_of_what_runs(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_systemctl(tmp_path, monkeypatch, "exit 1")
+    (answer,) = ask("mariadb.service")["units"]
+    assert answer["on_master"] is None
+    assert str(answer["promotion"]).startswith("not known")
+
+
+def test_a_socket_is_not_said_to_be_carried(paths: Paths, tmp_path: Path) -> None:
+    (tmp_path / "srv").mkdir()
+    with socket.socket(socket.AF_UNIX) as place:
+        place.bind(os.fspath(tmp_path / "srv/sock"))
+        (answer,) = ask("/srv/sock")["paths"]
+    assert (answer["fate"], answer["lies"]) == ("absent", "a socket")

@@ -164,11 +164,12 @@ def test_the_lock_of_an_mbox_would_keep_people_out_and_is_not_carried(open_mailb
     profiles = shipped()
     selection = resolve([profiles["base"], profiles["dovecot"]], [], [], lambda pattern: [pattern])
     carried = {path: selection.decide(path).action is Action.INCLUDE for path in (
-        "var/mail/anna", "var/mail/anna.lock", "home/anna/mail/Sent", "home/anna/mail/Sent.lock", "home/anna/yarn.lock",
+        "var/mail/anna", "var/mail/anna.lock", "var/spool/mail/anna", "var/spool/mail/anna.lock",
+        "home/anna/mail/Sent", "home/anna/mail/Sent.lock", "home/anna/yarn.lock",
         "home/anna/mail/.imap/Sent/dovecot.index", "var/vmail/anna/dovecot.index.cache",
     )}  # fmt: skip
     assert [path for path, is_carried in carried.items() if not is_carried] == [
-        "var/mail/anna.lock", "home/anna/mail/Sent.lock",
+        "var/mail/anna.lock", "var/spool/mail/anna.lock", "home/anna/mail/Sent.lock",
     ]  # fmt: skip
 
 

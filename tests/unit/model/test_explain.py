@@ -16,6 +16,7 @@ from hotsync.model.explain import (
     explain_path,
     explain_unit,
 )
+from hotsync.model.mail_queue import QUEUES
 from hotsync.model.selection import Action, Rule, Selection, Voice, rank_of
 
 BASE = Rule("/srv", Action.INCLUDE, "profile base", Voice.PROFILE)
@@ -126,3 +127,9 @@ def test_on_a_slave_the_mute_itself_is_asked_also_for_an_instance() -> None:
     assert explain_unit(postfix).waiting.startswith("held: ")
     assert explain_unit(replace(postfix, muted=set())).waiting.startswith("not held")
     assert explain_unit(replace(postfix, on_master=None)).promotion.startswith("not known")
+
+
+def test_a_mail_servers_queue_is_said_to_be_one_wherever_a_distribution_has_it() -> None:
+    empty = Selection(())
+    lying = [f"{queue.root}/{name}".replace("*", "x") for queue in QUEUES for name in (*queue.folders, *queue.own)]
+    assert [path for path in lying if not explain_path(empty, path.rstrip("/"), DISKS).no_data] == []

@@ -151,3 +151,15 @@ def test_everything_that_is_said_to_come_from_elsewhere_is_named_by_a_profile() 
         "jobs": {job for profile in profiles for job in profile.services.cron},
     }
     assert [name for kind, names in named.items() for name in sorted(elsewhere(kind) - names)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "var/mail/ada", "var/spool/mail/ada", "var/spool/imap/a/user/ada", "var/spool/cyrus/mail/a/user/ada",
+        "var/kerberos/krb5kdc/principal", "var/opt/shop/data", "var/local/books",
+    ],
+)  # fmt: skip
+def test_data_is_carried_wherever_a_distribution_keeps_it(path: str) -> None:
+    chosen = resolve([PROFILES["base"]], [("/", "ext4")], [], lambda pattern: [pattern])
+    assert chosen.decide(path).action is Action.INCLUDE

@@ -72,3 +72,23 @@ def test_modules_of_firewalls_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["ext4", "nfs", "ipmi_si", "xfs", "ip_gre"])
 def test_other_modules_are_not_taken_for_a_firewalls(name: str) -> None:
     assert FIREWALL.match(name) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "key"),
+    [
+        ("etc/ufw/sysctl.conf", "#net/ipv4/ip_forward=0\nnet/ipv4/ip_forward=1\n", "net.ipv4.ip_forward"),
+        ("etc/shorewall/shorewall.conf", "STARTUP_ENABLED=Yes\nIP_FORWARDING=On\n", "net.ipv4.ip_forward"),
+        ("etc/shorewall6/shorewall6.conf", "STARTUP_ENABLED=Yes\nIP_FORWARDING=Yes\n", "net.ipv6.conf.all.forwarding"),
+    ],
+)
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_setting_that_a_firewalls_own_file_sets_is_not_one_that_nothing_sets(
+    tmp_path: Path, file: str, text: str, key: str, starts: bool
+) -> None:
+    """A router by ufw or Shorewall left its SLAVE amber for ever."""
+    write(tmp_path, f"proc/sys/{key.replace('.', '/')}", "1\n")
+    write(tmp_path, file, text if starts else text.replace("STARTUP_ENABLED=Yes", "STARTUP_ENABLED=No"))
+    write(tmp_path, "etc/ufw/ufw.conf", f"ENABLED={'yes' if starts else 'no'}\n")
+    (found,) = read_system(Paths(tmp_path)).sysctl
+    assert (found.key, found.source) == (key, f"/{file}" if starts else "")

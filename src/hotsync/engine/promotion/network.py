@@ -16,8 +16,8 @@ from hotsync.backends.network.detect import network_system
 from hotsync.backends.network.snapshot import Before
 from hotsync.engine.network import before as network_before
 from hotsync.engine.network import coming_back as network_return
+from hotsync.engine.network import own_database, ways
 from hotsync.engine.network import trial as network_trial
-from hotsync.engine.network import ways
 from hotsync.engine.network.rollback import Rollback, guard_by_settings
 from hotsync.engine.network.writing import link_files, master_state, written
 from hotsync.errors import CommandFailed, ConfigError, NetworkSilent
@@ -44,6 +44,12 @@ _NOT_RUN = (
     "/etc/network/interfaces has commands that ifup runs at the next boot, and nobody ran them now: run those that are "
     "needed before by hand: {lines}."
 )
+_NOT_OWN = (
+    "The database `networks` is the MASTER's: it was in place when this server's network was chosen. The next event "
+    "that writes the network's files would give this server the MASTER's addresses. Set its records first "
+    "(db networks), then: signal-event interface-update."
+)
+_BESIDE = "The database `networks` is still this server's own; of the MASTER's it has taken: {keys}."
 _STAYS_HELD = (
     "The network files in /etc are the MASTER's, and another machine has its addresses: until the next boot this "
     "server has the addresses that it had before, and no program looks after them. Set its network up before that."
@@ -138,8 +144,8 @@ class PromotionNetwork:
             return
         etc = self._paths.at("/etc")
         system = network_system(etc)
-        if system is not None and system.name == esmith.NAME:
-            self._keep_standby()
+        if system is not None and system.name == esmith.NAME and not self._keep_database():
+            system = None
         plan = self._promotion().network
         rollback = self._rollback()
         if said := network_return.settle(self._paths):
@@ -195,9 +201,26 @@ class PromotionNetwork:
         if returned.whole:
             network_return.follow(self._paths, before)
 
-    def _keep_standby(self) -> None:
-        """Let NethServer's database name the standby addresses: its event writes all files of the network anew."""
-        standby = self._promotion().network.standby
+    def _keep_database(self) -> bool:
+        """Let NethServer's database say what this server's network is to be: its event writes all files of it anew.
+
+        Return whether that event may be signalled.
+        """
+        promotion = self._promotion()
+        own = own_database.is_own(promotion)
+        if promotion.network.choice.takes_addresses:
+            if own:  # its own network was to stay when this promotion began
+                own_database.take_all(self._paths)
+            self._keep_standby(promotion.network.standby)
+            return True
+        if not own:
+            self._note(_NOT_OWN)
+            return False
+        if keys := own_database.take_the_rest(self._paths):
+            self._note(_BESIDE.format(keys=", ".join(keys)))
+        return True
+
+    def _keep_standby(self, standby: Iterable[Address]) -> None:
         database = find_database("networks", self._paths)
         database.update(lambda document: esmith.add_aliases(document, standby))
 

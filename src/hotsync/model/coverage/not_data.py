@@ -8,6 +8,23 @@ from __future__ import annotations
 
 from hotsync.model.selection import Action, Rule, Selection, Voice
 
+
+def _exim(root: str) -> tuple[tuple[str, str], ...]:
+    """Given where a distribution has Exim's spool, return what lies in it."""
+    queue, passing = "Exim's queue: carried with the setting MailQueue", "lives until the next boot"
+    return (
+        (f"{root}/input", queue),
+        (f"{root}/msglog", queue),
+        (f"{root}/db", "hints for deliveries, which Exim makes anew"),
+        (f"{root}/*.pid", passing),
+        (f"{root}/exim-process.info", passing),
+        (f"{root}/exim_daemon_notify", passing),
+        (f"{root}/gnutls-params*", "made anew by Exim"),
+        (f"{root}/log", "logs: they tell of this machine"),
+        (f"{root}/scan", "temporary by its name"),
+    )
+
+
 NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/dev", "devices of this machine"),
     ("/proc", "the kernel's own"),
@@ -16,6 +33,7 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/tmp", "temporary by its name"),  # noqa: S108
     ("/var/tmp", "temporary by its name"),  # noqa: S108
     ("/var/log", "logs: they tell of this machine"),
+    ("/var/account", "logs: they tell of this machine"),
     ("/var/cache", "caches: their owners make them anew"),
     ("/var/crash", "crashes of this machine"),
     ("/var/lock", "lives until the next boot"),
@@ -50,6 +68,7 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/usr/share/**/gschemas.compiled", "made anew from installed files"),
     ("/usr/share/**/.uuid", "made anew from installed files"),
     ("/usr/share/mime", "made anew from installed files"),
+    ("/usr/lib/fontconfig/cache", "made anew from installed fonts"),
     ("/usr/share/fonts/**/fonts.*", "made anew from installed fonts"),
     ("/usr/share/fonts/**/encodings.dir", "made anew from installed fonts"),
     ("/usr/share/emacs/**/*.elc", "made anew from installed programs"),
@@ -65,16 +84,15 @@ NOT_DATA: tuple[tuple[str, str], ...] = (
     ("/var/backups/shadow.bak", "copies of files that are carried"),
     ("/var/spool/anacron", "when jobs of this machine ran last"),
     ("/var/spool/postfix", "Postfix's queue: carried with the setting MailQueue"),
-    ("/var/spool/exim4/input", "Exim's queue: carried with the setting MailQueue"),
-    ("/var/spool/exim4/msglog", "Exim's queue: carried with the setting MailQueue"),
-    ("/var/spool/exim4/db", "hints for deliveries, which Exim makes anew"),
-    ("/var/spool/exim4/*.pid", "lives until the next boot"),
-    ("/var/spool/exim4/gnutls-params*", "made anew by Exim"),
+    *_exim("/var/spool/exim4"),
+    *_exim("/var/spool/exim"),
     ("/var/spool/mqueue", "Sendmail's queue: carried with the setting MailQueue"),
     ("/var/spool/mqueue-client", "mail on its way to Sendmail"),
     ("/var/spool/clientmqueue", "mail on its way to Sendmail"),
     ("/var/spool/smtpd", "OpenSMTPD's queue: carried with the setting MailQueue"),
     ("/var/spool/nullmailer", "nullmailer's queue: carried with the setting MailQueue"),
+    ("/var/spool/abrt", "crashes of this machine"),
+    ("/var/spool/abrt-upload", "crashes of this machine"),
     ("/var/spool/rsyslog", "logs on their way"),
     ("/.hotsync-*", "where a promotion put things aside"),
 )
