@@ -139,7 +139,10 @@ def _show_last(paths: Paths, as_json: bool) -> int:
 def _show(report: DrillReport, trend: tuple[DrillPoint, ...]) -> None:
     shown = click.style(report.verdict.value, fg=VERDICT_STYLE[report.verdict.value])
     click.echo(f"{shown}: {readable(report.summary)}")
-    click.echo(f"Generation {report.generation}, its data {age(report.rpo)} old; {local(report.started_at)}.")
+    if report.generation:
+        click.echo(f"Generation {report.generation}, its data {age(report.rpo)} old; {local(report.started_at)}.")
+    else:  # it did not get as far as to look at one
+        click.echo(f"No generation was rehearsed; {local(report.started_at)}.")
     _show_bad(report.checks)
     _show_fences(report.fences)
     rows = [("" if each.of_promotion else "drill", each.title, f"{each.seconds:.1f} s") for each in report.stages]

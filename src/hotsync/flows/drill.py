@@ -53,12 +53,13 @@ def run_drill(paths: Paths, clock: Clock, say: Say) -> DrillReport:
     """Rehearse once and return what came of it, which is kept and, where it is due, mailed.
 
     Raise Busy if a run is going, WrongRole or NotReady where there is nothing to rehearse: then nothing happened.
+    DrillFailed says that the result was told, and could not be kept.
     """
     with lock.held(paths.sync_lock, "run of HotSync"):
         check_may_run(paths)
-        drill_facts.discard(paths)
         started = clock.now()
         try:
+            drill_facts.discard(paths)
             rehearse_if_due(paths, clock, say)
             report = _rehearse(paths, clock, say, started)
         except Exception as fault:
@@ -101,14 +102,16 @@ def _rehearse(paths: Paths, clock: Clock, say: Say, started: float) -> DrillRepo
         fences=drill_facts.fences_of(settings),
     )
     checks.append(check_wires(facts))
-    plan = plan_room(facts)
     stages: list[Stage] = []
-    with _timed(stages, "verify", "the replica is verified", clock, say):
-        checks.append(_check_replica(paths, clock))
     try:
+        plan = plan_room(facts)
+        with _timed(stages, "verify", "the replica is verified", clock, say):
+            checks.append(_check_replica(paths, clock))
         with _timed(stages, "pin", "the last generation is kept for the drill", clock, say):
             drill_facts.keep_tree(paths, clock)
         result = in_a_room(plan, say)
+    except Exception as fault:  # what was found before it stays in the report
+        result = RoomResult(checks=(_not_run(named(fault)),))
     finally:
         drill_facts.discard(paths)
     return DrillReport(
@@ -186,8 +189,11 @@ def run_room(paths: Paths, clock: Clock) -> int:
 
 def _failed(error: HotSyncError, started: float, ended: float) -> DrillReport:
     """Return the report of a drill that did not come to a result: nothing is proven, which is red."""
-    check = Check("drill.ran", "the drill can be run", Verdict.RED, error.sentence, error.hint)
-    return DrillReport(started, ended, 0, (check,))
+    return DrillReport(started, ended, 0, (_not_run(error),))
+
+
+def _not_run(error: HotSyncError) -> Check:
+    return Check("drill.ran", "the drill can be run", Verdict.RED, error.sentence, error.hint)
 
 
 def exit_code_of(report: DrillReport) -> ExitCode:
@@ -196,10 +202,18 @@ def exit_code_of(report: DrillReport) -> ExitCode:
 
 
 def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
-    """Keep the report, write the line in the system log, and the mail that is due."""
+    """Keep the report, write the line in the system log, and the mail that is due.
+
+    A disk that does not take the report is mailed of all the same; then raise DrillFailed, since what is shown
+    afterwards is an older one.
+    """
     red = report.verdict is Verdict.RED
     (_log.error if red else _log.info)("%s %s", report.summary, report.reason)
-    save_drill(paths, report)
+    unkept: HotSyncError | None = None
+    try:
+        save_drill(paths, report)
+    except OSError as fault:
+        unkept = named(fault)
     code = exit_code_of(report)
     figures = {"rto_seconds": report.rto, "rpo_seconds": report.rpo}
     Runs(paths.runs).add(
@@ -216,3 +230,6 @@ def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
         else None
     )
     tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), DRILL, trouble, clock.now())
+    if unkept is not None:
+        said = f"{report.summary} {report.reason}".strip()
+        raise DrillFailed(reason=f"its result cannot be kept ({unkept.sentence}) {said}", hint=unkept.hint)
