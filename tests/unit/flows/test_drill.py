@@ -14,7 +14,7 @@ import pytest
 from hotsync.engine.drill import facts as drill_facts
 from hotsync.engine.drill.room import RoomResult
 from hotsync.errors import Busy, DrillFailed, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
-from hotsync.flows import drill, drill_unit
+from hotsync.flows import drill, drill_unit, promote
 from hotsync.model.drill import DrillReport
 from hotsync.model.drill_room import RoomPlan
 from hotsync.model.fence import Tier
@@ -227,7 +227,7 @@ def test_what_was_found_before_the_sandbox_failed_stays_in_the_report(
     red = Check("packages", "its packages are here", Verdict.RED, "nginx is not", "Install it.")
     promotion = SimpleNamespace(network=NetworkPlan(), generation=41, confirmed_at=400.0)
     seen = SimpleNamespace(checks=(red,), promotion=promotion)
-    monkeypatch.setattr(drill.promote, "readiness", lambda *_: seen)
+    monkeypatch.setattr(promote, "readiness", lambda *_: seen)
     monkeypatch.setattr(drill, "Ground", lambda _: SimpleNamespace(master=SimpleNamespace(dumps=())))
     for name in ("cards_here", "mounted_folders", "wires", "heard_on", "streamed"):
         monkeypatch.setattr(drill_facts, name, lambda *_: ())
