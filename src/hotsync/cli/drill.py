@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 
@@ -64,9 +65,15 @@ def drill_command(
     paths, clock = from_environment(), SystemClock()
     if in_unit:
         return unit.run_in_unit(paths, clock)
-    if clean or (boot and not unit.is_running()):
-        drill_facts.discard(paths)
-    if clean or boot:
+    if clean:
+        try:
+            flow.note_how_it_ended(paths, clock, os.environ.get("SERVICE_RESULT", ""))
+        finally:
+            drill_facts.discard(paths)
+        return ExitCode.DONE
+    if boot:
+        if not unit.is_running():
+            drill_facts.discard(paths)
         return ExitCode.DONE
     if room:
         return flow.run_room(paths, clock)

@@ -20,7 +20,7 @@ from hotsync.errors import DrillFailed, ExitCode, HotSyncError, NotReady, WrongR
 from hotsync.flows import promote
 from hotsync.flows.failure import named
 from hotsync.flows.fences import rehearse_if_due
-from hotsync.flows.notify import addressee_of, tell
+from hotsync.flows.notify import RELAY_SECONDS, addressee_of, tell
 from hotsync.model import drill as model
 from hotsync.model.drill import DrillReport, Stage
 from hotsync.model.drill_room import RoomPlan
@@ -28,6 +28,7 @@ from hotsync.model.identity import Role
 from hotsync.model.report import Check, RunReport, Verdict
 from hotsync.planning.drill import RoomFacts, check_wires, left_out, plan_room
 from hotsync.report.letters import DRILL, Trouble
+from hotsync.report.smtp import TAKEN_SECONDS
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import save_drill
 from hotsync.state.runs import Runs
@@ -43,6 +44,10 @@ SAMPLE = 500
 
 _MEANING = "A promotion now would probably fail in the same way."
 _ALIVE = "master.silent"  # a drill runs while the MASTER is alive
+_CUT = {
+    "oom-kill": "it needed more memory than a drill may have, and was ended",
+    "timeout": "there was no end of it, and it was ended",
+}
 _PLAN = TypeAdapter(RoomPlan)
 _RESULT = TypeAdapter(RoomResult)
 _log = logging.getLogger("hotsync.drill")
@@ -201,11 +206,21 @@ def exit_code_of(report: DrillReport) -> ExitCode:
     return {Verdict.GREEN: ExitCode.DONE, Verdict.AMBER: ExitCode.WARNINGS, Verdict.RED: ExitCode.STEP}[report.verdict]
 
 
-def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
+def note_how_it_ended(paths: Paths, clock: Clock, result: str) -> None:
+    """Given what systemd says of the unit (SERVICE_RESULT), keep and tell that a drill was ended in the middle, which
+    that one could not say any more. Who stops it (a promotion, a person) has ended it on purpose."""
+    role = load_role(paths)
+    if result in _CUT and role.role is Role.SLAVE and role.claim is None:
+        now = clock.now()
+        report = _failed(DrillFailed(reason=_CUT[result]), now, now)
+        _conclude(paths, clock, report, RELAY_SECONDS)
+
+
+def _conclude(paths: Paths, clock: Clock, report: DrillReport, patience: float = TAKEN_SECONDS) -> None:
     """Keep the report, write the line in the system log, and the mail that is due.
 
     A disk that does not take the report is mailed of all the same; then raise DrillFailed, since what is shown
-    afterwards is an older one.
+    afterwards is an older one. `patience` is how long a relay may look at the mail.
     """
     red = report.verdict is Verdict.RED
     (_log.error if red else _log.info)("%s %s", report.summary, report.reason)
@@ -229,7 +244,7 @@ def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
         if bad
         else None
     )
-    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), DRILL, trouble, clock.now())
+    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE, patience), DRILL, trouble, clock.now())
     if unkept is not None:
         said = f"{report.summary} {report.reason}".strip()
         raise DrillFailed(reason=f"its result cannot be kept ({unkept.sentence}) {said}", hint=unkept.hint)

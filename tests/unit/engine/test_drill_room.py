@@ -113,4 +113,3 @@ def test_of_a_promotion_that_hangs_is_told_how_far_it_came(tmp_path: Path, monke
     assert check.detail.startswith('after the step "take the addresses": ')
     assert "no end after 3600 s" in check.detail
     assert [(stage.name, stage.of_promotion) for stage in result.stages] == [("promotion", False), ("net", True)]
-

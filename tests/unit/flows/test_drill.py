@@ -246,3 +246,30 @@ def test_what_was_found_before_the_sandbox_failed_stays_in_the_report(
     names = [check.name for check in report.checks if check.verdict is Verdict.RED]
     assert names == ["host.packages", "host.network.wires", "drill.ran"]
     assert [stage.name for stage in report.stages] == ["verify", "pin"]
+
+
+@pytest.mark.parametrize(("result", "said"), [("oom-kill", "more memory"), ("timeout", "no end of it")])
+def test_a_drill_that_systemd_has_ended_is_red(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch, result: str, said: str
+) -> None:
+    rehearsing(monkeypatch, GOOD)
+    run(slave)
+    told: list[bool] = []
+    monkeypatch.setattr(drill, "tell", lambda book, who, about, trouble, now: told.append(trouble is not None))
+    drill.note_how_it_ended(slave, TickingClock(), result)
+    assert [point.verdict for point in load_trend(slave)] == [Verdict.GREEN, Verdict.RED]
+    assert said in load_trend(slave)[-1].reason
+    assert told == [True]
+
+
+@pytest.mark.parametrize("result", ["success", "signal", "exit-code", ""])
+def test_one_that_was_stopped_or_came_to_its_end_stands_as_it_is(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch, result: str
+) -> None:
+    rehearsing(monkeypatch, GOOD)
+    run(slave)
+    drill.note_how_it_ended(slave, TickingClock(), result)
+    assert load_drill(slave) == GOOD
+    store.save_role(slave, RoleRecord(Role.SLAVE, 0, 1, 1.0, "test"))
+    drill.note_how_it_ended(slave, TickingClock(), "timeout")  # of a promotion that has begun
+    assert load_drill(slave) == GOOD

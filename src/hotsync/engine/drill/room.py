@@ -287,7 +287,7 @@ def not_promoted(said: str, promotion: Promotion | None) -> Check:
     sentence = error.sentence or said.strip()[-300:] or "it said nothing"
     where = f"{failed[-1].title}: " if failed else ""
     if promotion and promotion.records and not failed:
-        where = f"after the step \"{promotion.records[-1].title}\": "
+        where = f'after the step "{promotion.records[-1].title}": '
     return Check("promotion.done", title, Verdict.RED, f"{where}{sentence}", error.hint)
 
 
