@@ -22,20 +22,35 @@ def notify(state: str) -> None:
         channel.sendall(state.encode())
 
 
-def go_round(look: Callable[[], None], pause: float) -> None:
-    """Look, and again `pause` seconds after each look, until a signal tells this process to end."""
+class _Cut(BaseException):
+    """A look is ended in the middle; no handler of errors swallows it."""
+
+
+def go_round(look: Callable[[], None], pause: float, *, cut: bool = False) -> None:
+    """Look, and again `pause` seconds after each look, until a signal tells this process to end.
+
+    `cut`: then a look that goes on is ended in the middle, and not waited for; only for one that changes nothing.
+    """
     stopping = threading.Event()
+    looking = False
 
     def end(number: int, frame: object) -> None:
+        nonlocal looking
         del number, frame
         stopping.set()
+        if cut and looking:
+            looking = False  # once is enough: what follows cleans up
+            raise _Cut
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     notify("READY=1")
-    while not stopping.is_set():
-        look()
-        stopping.wait(pause)
+    with suppress(_Cut):
+        while not stopping.is_set():
+            looking = True
+            look()
+            looking = False
+            stopping.wait(pause)
     notify("STOPPING=1")
 
 

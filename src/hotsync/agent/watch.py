@@ -96,7 +96,7 @@ def main() -> int:
     log.set_up("hotsync-watch")
     places, clock = paths.from_environment(), SystemClock()
     watcher = Watcher(places, clock, partial(look_here, places, clock))
-    go_round(watcher.tick, TICK_SECONDS)
+    go_round(watcher.tick, TICK_SECONDS, cut=True)  # a walk takes its time, and a stop or a shutdown waits for it
     watcher.forget()
     return 0
 

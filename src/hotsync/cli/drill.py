@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 
@@ -64,9 +65,15 @@ def drill_command(
     paths, clock = from_environment(), SystemClock()
     if in_unit:
         return unit.run_in_unit(paths, clock)
-    if clean or (boot and not unit.is_running()):
-        drill_facts.discard(paths)
-    if clean or boot:
+    if clean:
+        try:
+            flow.note_how_it_ended(paths, clock, os.environ.get("SERVICE_RESULT", ""))
+        finally:
+            drill_facts.discard(paths)
+        return ExitCode.DONE
+    if boot:
+        if not unit.is_running():
+            drill_facts.discard(paths)
         return ExitCode.DONE
     if room:
         return flow.run_room(paths, clock)
@@ -139,7 +146,10 @@ def _show_last(paths: Paths, as_json: bool) -> int:
 def _show(report: DrillReport, trend: tuple[DrillPoint, ...]) -> None:
     shown = click.style(report.verdict.value, fg=VERDICT_STYLE[report.verdict.value])
     click.echo(f"{shown}: {readable(report.summary)}")
-    click.echo(f"Generation {report.generation}, its data {age(report.rpo)} old; {local(report.started_at)}.")
+    if report.generation:
+        click.echo(f"Generation {report.generation}, its data {age(report.rpo)} old; {local(report.started_at)}.")
+    else:  # it did not get as far as to look at one
+        click.echo(f"No generation was rehearsed; {local(report.started_at)}.")
     _show_bad(report.checks)
     _show_fences(report.fences)
     rows = [("" if each.of_promotion else "drill", each.title, f"{each.seconds:.1f} s") for each in report.stages]

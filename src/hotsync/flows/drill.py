@@ -20,7 +20,7 @@ from hotsync.errors import DrillFailed, ExitCode, HotSyncError, NotReady, WrongR
 from hotsync.flows import promote
 from hotsync.flows.failure import named
 from hotsync.flows.fences import rehearse_if_due
-from hotsync.flows.notify import addressee_of, tell
+from hotsync.flows.notify import RELAY_SECONDS, addressee_of, tell
 from hotsync.model import drill as model
 from hotsync.model.drill import DrillReport, Stage
 from hotsync.model.drill_room import RoomPlan
@@ -28,6 +28,7 @@ from hotsync.model.identity import Role
 from hotsync.model.report import Check, RunReport, Verdict
 from hotsync.planning.drill import RoomFacts, check_wires, left_out, plan_room
 from hotsync.report.letters import DRILL, Trouble
+from hotsync.report.smtp import TAKEN_SECONDS
 from hotsync.state.alerts import AlertBook
 from hotsync.state.drills import save_drill
 from hotsync.state.runs import Runs
@@ -43,6 +44,10 @@ SAMPLE = 500
 
 _MEANING = "A promotion now would probably fail in the same way."
 _ALIVE = "master.silent"  # a drill runs while the MASTER is alive
+_CUT = {
+    "oom-kill": "it needed more memory than a drill may have, and was ended",
+    "timeout": "there was no end of it, and it was ended",
+}
 _PLAN = TypeAdapter(RoomPlan)
 _RESULT = TypeAdapter(RoomResult)
 _log = logging.getLogger("hotsync.drill")
@@ -53,12 +58,13 @@ def run_drill(paths: Paths, clock: Clock, say: Say) -> DrillReport:
     """Rehearse once and return what came of it, which is kept and, where it is due, mailed.
 
     Raise Busy if a run is going, WrongRole or NotReady where there is nothing to rehearse: then nothing happened.
+    DrillFailed says that the result was told, and could not be kept.
     """
     with lock.held(paths.sync_lock, "run of HotSync"):
         check_may_run(paths)
-        drill_facts.discard(paths)
         started = clock.now()
         try:
+            drill_facts.discard(paths)
             rehearse_if_due(paths, clock, say)
             report = _rehearse(paths, clock, say, started)
         except Exception as fault:
@@ -101,14 +107,16 @@ def _rehearse(paths: Paths, clock: Clock, say: Say, started: float) -> DrillRepo
         fences=drill_facts.fences_of(settings),
     )
     checks.append(check_wires(facts))
-    plan = plan_room(facts)
     stages: list[Stage] = []
-    with _timed(stages, "verify", "the replica is verified", clock, say):
-        checks.append(_check_replica(paths, clock))
     try:
+        plan = plan_room(facts)
+        with _timed(stages, "verify", "the replica is verified", clock, say):
+            checks.append(_check_replica(paths, clock))
         with _timed(stages, "pin", "the last generation is kept for the drill", clock, say):
             drill_facts.keep_tree(paths, clock)
         result = in_a_room(plan, say)
+    except Exception as fault:  # what was found before it stays in the report
+        result = RoomResult(checks=(_not_run(named(fault)),))
     finally:
         drill_facts.discard(paths)
     return DrillReport(
@@ -186,8 +194,11 @@ def run_room(paths: Paths, clock: Clock) -> int:
 
 def _failed(error: HotSyncError, started: float, ended: float) -> DrillReport:
     """Return the report of a drill that did not come to a result: nothing is proven, which is red."""
-    check = Check("drill.ran", "the drill can be run", Verdict.RED, error.sentence, error.hint)
-    return DrillReport(started, ended, 0, (check,))
+    return DrillReport(started, ended, 0, (_not_run(error),))
+
+
+def _not_run(error: HotSyncError) -> Check:
+    return Check("drill.ran", "the drill can be run", Verdict.RED, error.sentence, error.hint)
 
 
 def exit_code_of(report: DrillReport) -> ExitCode:
@@ -195,11 +206,29 @@ def exit_code_of(report: DrillReport) -> ExitCode:
     return {Verdict.GREEN: ExitCode.DONE, Verdict.AMBER: ExitCode.WARNINGS, Verdict.RED: ExitCode.STEP}[report.verdict]
 
 
-def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
-    """Keep the report, write the line in the system log, and the mail that is due."""
+def note_how_it_ended(paths: Paths, clock: Clock, result: str) -> None:
+    """Given what systemd says of the unit (SERVICE_RESULT), keep and tell that a drill was ended in the middle, which
+    that one could not say any more. Who stops it (a promotion, a person) has ended it on purpose."""
+    role = load_role(paths)
+    if result in _CUT and role.role is Role.SLAVE and role.claim is None:
+        now = clock.now()
+        report = _failed(DrillFailed(reason=_CUT[result]), now, now)
+        _conclude(paths, clock, report, RELAY_SECONDS)
+
+
+def _conclude(paths: Paths, clock: Clock, report: DrillReport, patience: float = TAKEN_SECONDS) -> None:
+    """Keep the report, write the line in the system log, and the mail that is due.
+
+    A disk that does not take the report is mailed of all the same; then raise DrillFailed, since what is shown
+    afterwards is an older one. `patience` is how long a relay may look at the mail.
+    """
     red = report.verdict is Verdict.RED
     (_log.error if red else _log.info)("%s %s", report.summary, report.reason)
-    save_drill(paths, report)
+    unkept: HotSyncError | None = None
+    try:
+        save_drill(paths, report)
+    except OSError as fault:
+        unkept = named(fault)
     code = exit_code_of(report)
     figures = {"rto_seconds": report.rto, "rpo_seconds": report.rpo}
     Runs(paths.runs).add(
@@ -215,4 +244,7 @@ def _conclude(paths: Paths, clock: Clock, report: DrillReport) -> None:
         if bad
         else None
     )
-    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE), DRILL, trouble, clock.now())
+    tell(AlertBook(paths), addressee_of(settings, Role.SLAVE, patience), DRILL, trouble, clock.now())
+    if unkept is not None:
+        said = f"{report.summary} {report.reason}".strip()
+        raise DrillFailed(reason=f"its result cannot be kept ({unkept.sentence}) {said}", hint=unkept.hint)

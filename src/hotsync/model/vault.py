@@ -15,13 +15,17 @@ SIGNS = {Fate.NEW: "new", Fate.CHANGED: "changed", Fate.DELETED: "deleted", Fate
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One path (no slash in front) that differs from what the new MASTER received; `mail`: it is one."""
+    """One path (no slash in front) that differs from what the new MASTER received; `mail`: it is one.
+
+    `unread`: it could not be read, or was gone when it was to be copied, so it is not in the vault.
+    """
 
     path: str
     fate: Fate
     bytes: int = 0
     folder: bool = False
     mail: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ class KeptDatabase:
 @dataclass(frozen=True, slots=True)
 class VaultSummary:
     """What is in a vault. `place` is its folder, `generation` and `epoch` those that it is compared with; `queued` are
-    the mails that wait for being delivered, each of one file or more."""
+    the mails that wait for being delivered, each of one file or more; `unread` paths are not in it, and in no other
+    count.
+    """
 
     place: str
     made_at: float
@@ -61,12 +67,13 @@ class VaultSummary:
     perhaps: int = 0
     databases: tuple[KeptDatabase, ...] = ()
     queued: int = 0
+    unread: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Return whether everything had been received."""
         same = all(database.is_empty for database in self.databases)
-        return same and not (self.files or self.folders or self.deleted or self.perhaps)
+        return same and not (self.files or self.folders or self.deleted or self.perhaps or self.unread)
 
     @property
     def sentence(self) -> str:
@@ -77,6 +84,7 @@ class VaultSummary:
         said += [f"{self.queued} mails that wait for being delivered"] if self.queued else []
         said += [f"{self.deleted} deleted"] if self.deleted else []
         said += [f"{self.perhaps} perhaps"] if self.perhaps else []
+        said += [f"{self.unread} that could not be read, and are not in it (LIST.txt: unread)"] if self.unread else []
         said += [database.sentence for database in self.databases if not database.is_empty]
         return f"Never received: {'; '.join(said)}."
 
@@ -99,11 +107,15 @@ def render_list(summary: VaultSummary, kept: Iterable[Kept], moment: str) -> Ite
         yield f"{summary.queued} mails wait for being delivered; here nobody delivers them. With the MASTER's mail\n"
         yield "server stopped:\n"
         yield "  rsync -aHAX files/var/spool/ MASTER:/var/spool/\n"
+    if summary.unread:
+        yield f"{summary.unread} could not be read, or were gone by then, and are not here. What of them is on this\n"
+        yield "server's disks still goes with the rejoin, or with the next run of the MASTER.\n"
     yield "Nothing here is ever removed by HotSync.\n"
     yield "\n"
     for one in kept:
         what = "mail" if one.mail else "folder" if one.folder else "file"
-        yield f"{SIGNS[one.fate]:8}{what:7}{one.bytes:>14}  /{readable(one.path)}\n"
+        sign = "unread" if one.unread else SIGNS[one.fate]
+        yield f"{sign:8}{what:7}{one.bytes:>14}  /{readable(one.path)}\n"
 
 
 def render_json(summary: VaultSummary, kept: Iterable[Kept]) -> Iterator[str]:

@@ -135,14 +135,16 @@ def _afterwards(page: Runbook, master: str, slave: str) -> Iterator[str]:
 
 
 def _title(text: str) -> Iterator[str]:
-    yield text
-    yield "=" * len(text)
+    lines = _wrapped(text, "", "")
+    yield from lines
+    yield "=" * max(map(len, lines))
 
 
 def _heading(text: str) -> Iterator[str]:
+    lines = _wrapped(text, "", "   ")
     yield ""
-    yield text
-    yield "-" * len(text)
+    yield from lines
+    yield "-" * max(map(len, lines))
 
 
 def _wrapped(text: str, first: str, further: str) -> list[str]:
@@ -169,10 +171,16 @@ def _listed(title: str, items: Iterable[str], none: str) -> Iterator[str]:
 
 
 def _server(what: str, server: Server) -> Iterator[str]:
-    yield f"   {what}: {readable(server.name)}"
+    yield from _wrapped(f"{what}: {readable(server.name)}", "   ", "     ")
     for card in server.cards:
         addresses = ", ".join(readable(address) for address in card.addresses) or "no address"
-        yield f"     {readable(card.name):<12}{readable(card.mac) or '-':<20}{addresses}"
+        # a name may have 15 letters (enp0s31f6.1234), and one card many addresses
+        head = f"     {readable(card.name):<11} {readable(card.mac) or '-':<19} "
+        if len(head + addresses) <= WIDTH:
+            yield head + addresses
+        else:
+            yield head.rstrip()
+            yield from _wrapped(addresses, " " * 9, " " * 9)
 
 
 def _way_back(seconds: int) -> str:
@@ -185,7 +193,9 @@ def _way_back(seconds: int) -> str:
 
 
 def _span(seconds: float) -> str:
-    return f"{max(1, round(seconds))} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"
+    if seconds < 1.5:
+        return "a second"
+    return f"{round(seconds)} seconds" if seconds < 100 else f"{round(seconds / 60)} minutes"
 
 
 def _steps(count: int) -> str:

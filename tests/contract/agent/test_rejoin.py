@@ -461,7 +461,7 @@ def test_one_that_finds_no_room_is_made_where_it_is_wished_then(apart: Servers, 
         assert "--vault /media/DISK/DIR" in caught.value.hint
         begun = document.load_rejoin(apart.old.paths)
         assert begun is not None
-        assert Path(f"{begun.vault}.part").is_dir()
+        assert os.listdir(small) == [], "what is half there takes nobody's room"
         with pytest.raises(Refused, match="the vault must not lie in"):
             apart.rejoin(apart.old.paths.root / "home")
         seen = prospect(apart.old.paths, apart.old.clock, large)

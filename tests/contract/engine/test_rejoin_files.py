@@ -26,6 +26,7 @@ from hotsync.steps.rejoin import MovePart
 from hotsync.system import command
 from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
+from tests.support.disks import bad_sector
 from tests.support.dying import Cut, dying_before
 
 pytestmark = pytest.mark.contract
@@ -222,6 +223,19 @@ def test_what_lies_on_another_file_system_is_copied_and_goes_when_the_replica_is
         assert [part.path for part in rejoin.parts if part.way is Way.CARRY] == ["srv/disk/data"]
         stage.go_on()
         stage.check()
+
+
+def test_a_bad_sector_on_another_file_system_does_not_keep_this_server_from_coming_back(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "root", mounts=("srv/disk",))
+    root = stage.paths.root
+    with bad_sector(root / "srv/disk", tmp_path / "image") as bad:
+        stage.begin(mounts=("srv/disk",))
+        stage.go_on()
+        assert sorted(os.listdir(stage.paths.replica / "tree/srv/disk")) == ["a", "c"]
+        assert os.listdir(root / "srv/disk") == []
+    rejoin = document.load_rejoin(stage.paths)
+    assert rejoin is not None
+    assert rejoin.notes == (f"{bad} could not be read here: the MASTER sends what it has of it.",)
 
 
 @contextmanager

@@ -69,8 +69,9 @@ class Stage:
     def vault(self) -> DatabaseVault:
         return DatabaseVault(self.paths, self.context.clock, self.part, self.confine, self.find)
 
-    def copy(self, name: str, places: Iterable[str]) -> None:
+    def copy(self, name: str, places: Iterable[str]) -> tuple[str, ...]:
         self.copied.append((name, tuple(places)))
+        return ()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hotsync.backends.container import SCOPE
 from hotsync.engine.promotion import clear_way
 from hotsync.system import command, lock
 from hotsync.system.paths import Paths
@@ -22,18 +23,29 @@ class Machine:
         self.moments = moments
         self.asked: list[Sequence[str]] = []
         self.drills = False
+        self.ends = "ActiveState=deactivating\nSubState=stop-post"
         self.seen: list[frozenset[str]] = []
         self.seconds = 0.0
 
     def run(self, argv: Sequence[str], **_: object) -> SimpleNamespace:
         self.asked.append(argv)
+        if argv[-1] == SCOPE:
+            return SimpleNamespace(text="inactive\n")
         if argv[-1] == clear_way.DRILL:
-            self.drills = self.drills and argv[1] != "stop"
-            return SimpleNamespace(text="active\n" if self.drills else "inactive\n")
+            return SimpleNamespace(text=self._drill(argv))
         if argv[1] == "stop":
             self.moments.clear()
         text = ("activating" if self.moments else "inactive") if argv[1] == "is-active" else "/system.slice/x"
         return SimpleNamespace(text=f"{text}\n")
+
+    def _drill(self, argv: Sequence[str]) -> str:
+        """Ended at once, and cleaned up after for a long time, which a stop waits for unless told otherwise."""
+        if argv[1] == "stop":
+            self.drills = False
+            self.seconds += 0 if "--no-block" in argv else 90
+        if argv[1] == "show":
+            return "ActiveState=activating\nSubState=start" if self.drills else self.ends
+        return "activating\n" if self.drills else "deactivating\n"
 
     def programs(self, _group: str) -> dict[int, str]:
         if not self.moments:
@@ -83,6 +95,18 @@ def test_a_drill_is_ended_before_anything_else(monkeypatch: pytest.MonkeyPatch, 
     clear_way.end_slave_run(Paths(tmp_path), said.append, machine)
     assert said == ["Ending a drill"]
     assert not machine.drills
+    assert machine.seconds < 1, "it waits for no cleaning"
+
+
+def test_a_drill_that_hangs_in_the_kernel_is_told_and_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine = Machine([])
+    machine.drills, machine.ends = True, "ActiveState=deactivating\nSubState=stop-sigterm"
+    monkeypatch.setattr(command, "run", machine.run)
+    notes = clear_way.end_slave_run(Paths(tmp_path), lambda _: None, machine)
+    assert [note.partition(";")[0] for note in notes] == ["A drill could not be ended"]
+    assert 299 < machine.seconds < 302
 
 
 def test_a_run_that_hangs_in_a_download_is_ended_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from hotsync.backends.container import Machine
 from hotsync.engine.drill.room import DrillRoom, is_taken, judged, not_promoted, take_password
 from hotsync.engine.promotion.facts import UNITS_CHECK
+from hotsync.errors import CommandFailed
 from hotsync.model.drill_room import RoomPlan
 from hotsync.model.plan import Outcome, StepRecord
 from hotsync.model.promotion import NetworkPlan, Promotion
 from hotsync.model.report import Check, Verdict
+from hotsync.state import promotion as document
 from hotsync.state.configdb import ConfigDb
 from hotsync.state.settings import read_settings
+from hotsync.system import command
 from hotsync.system.paths import Paths
 from tests.fakes.clock import TickingClock
 
@@ -89,3 +93,23 @@ def test_a_sandbox_does_not_know_the_password_of_the_pair(tmp_path: Path) -> Non
     settings, _ = read_settings(paths)
     assert settings.password, "settings without one are faulty"
     assert ConfigDb(paths.configuration).props(["rsyncd"])["rsyncd"]["port"] == "22"
+
+
+def test_of_a_promotion_that_hangs_is_told_how_far_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was found before it was lost with it: the drill said only that a program did not end."""
+    done = StepRecord("net", "take the addresses", "network", 1.0, 3.5, Outcome.DONE, "")
+    half = Promotion(1, 1, "d" * 64, 1.0, 1.0, 1.0, NetworkPlan(), (), records=(done,))
+
+    def hangs(argv: object, **_: object) -> object:
+        raise CommandFailed(program="hotsync-promote", status="no end after 3600 s", detail="it was ended", line="")
+
+    monkeypatch.setattr(command, "run", hangs)
+    monkeypatch.setattr(document, "load_promotion", lambda _: half)
+    monkeypatch.setattr(Machine, "inside", lambda _, argv: argv)
+    room = DrillRoom(Paths(tmp_path), RoomPlan("slave", 1, (), ()), TickingClock(), lambda _: None)
+    result = room._rehearse(Machine(1), tmp_path, 0)
+    check = result.checks[0]
+    assert (check.name, check.verdict, result.rto) == ("promotion.done", Verdict.RED, 0.0)
+    assert check.detail.startswith('after the step "take the addresses": ')
+    assert "no end after 3600 s" in check.detail
+    assert [(stage.name, stage.of_promotion) for stage in result.stages] == [("promotion", False), ("net", True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,12 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 from hotsync.engine.drill import facts as drill_facts
+from hotsync.engine.drill.room import RoomResult
 from hotsync.errors import Busy, DrillFailed, ExitCode, HotSyncError, NotReady, ReplicaError, WrongRole
-from hotsync.flows import drill, drill_unit
+from hotsync.flows import drill, drill_unit, promote
 from hotsync.model.drill import DrillReport
+from hotsync.model.drill_room import RoomPlan
 from hotsync.model.fence import Tier
 from hotsync.model.fence_rehearsal import Outcome, Rehearsed
 from hotsync.model.identity import Role, RoleRecord
+from hotsync.model.promotion import NetworkPlan
 from hotsync.model.report import Check, Verdict
 from hotsync.state import store
 from hotsync.state.alerts import AlertBook
@@ -198,3 +202,74 @@ def test_what_refuses_a_drill_is_told_to_whoever_follows(slave: Paths, monkeypat
     assert told["ended"] == 3
     assert isinstance(told["error"], dict)
     assert told["error"]["code"] == "refused.ready"
+
+
+def test_a_full_disk_keeps_no_result_and_no_mail_back(slave: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is the green drill of the night before: whoever asks must not be shown that one as today's."""
+    rehearsing(monkeypatch, GOOD)
+    run(slave)
+    told: list[bool] = []
+    monkeypatch.setattr(drill, "tell", lambda book, who, about, trouble, now: told.append(trouble is not None))
+
+    def full(path: Path, data: bytes, *, mode: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("hotsync.state.drills.files.write_atomic", full)
+    rehearsing(monkeypatch, NotReady(reason="a drill needs 512 MiB; it may take 0 of what is free"))
+    with pytest.raises(DrillFailed, match=r"cannot be kept.*No space left.*FAILED.*512 MiB"):
+        run(slave)
+    assert told == [True]
+
+
+def test_what_was_found_before_the_sandbox_failed_stays_in_the_report(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = Check("packages", "its packages are here", Verdict.RED, "nginx is not", "Install it.")
+    promotion = SimpleNamespace(network=NetworkPlan(), generation=41, confirmed_at=400.0)
+    seen = SimpleNamespace(checks=(red,), promotion=promotion)
+    monkeypatch.setattr(promote, "readiness", lambda *_: seen)
+    monkeypatch.setattr(drill, "Ground", lambda _: SimpleNamespace(master=SimpleNamespace(dumps=())))
+    for name in ("cards_here", "mounted_folders", "wires", "heard_on", "streamed"):
+        monkeypatch.setattr(drill_facts, name, lambda *_: ())
+    monkeypatch.setattr(drill_facts, "free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr(drill_facts, "keep_tree", lambda *_: None)
+    monkeypatch.setattr(drill, "_check_replica", lambda *_: Check("replica", "it is whole", Verdict.GREEN))
+
+    def hangs(plan: RoomPlan, say: Callable[[str], None]) -> RoomResult:
+        raise DrillFailed(reason="hotsync-promote: no end after 3600 s")
+
+    monkeypatch.setattr(drill, "in_a_room", hangs)
+    clock = TickingClock()
+    report = drill.run_drill(slave, clock, lambda _: None)
+    assert (report.generation, report.verdict, report.rto) == (41, Verdict.RED, 0.0)
+    assert report.rpo == report.started_at - 400.0
+    names = [check.name for check in report.checks if check.verdict is Verdict.RED]
+    assert names == ["host.packages", "host.network.wires", "drill.ran"]
+    assert [stage.name for stage in report.stages] == ["verify", "pin"]
+
+
+@pytest.mark.parametrize(("result", "said"), [("oom-kill", "more memory"), ("timeout", "no end of it")])
+def test_a_drill_that_systemd_has_ended_is_red(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch, result: str, said: str
+) -> None:
+    rehearsing(monkeypatch, GOOD)
+    run(slave)
+    told: list[bool] = []
+    monkeypatch.setattr(drill, "tell", lambda book, who, about, trouble, now: told.append(trouble is not None))
+    drill.note_how_it_ended(slave, TickingClock(), result)
+    assert [point.verdict for point in load_trend(slave)] == [Verdict.GREEN, Verdict.RED]
+    assert said in load_trend(slave)[-1].reason
+    assert told == [True]
+
+
+@pytest.mark.parametrize("result", ["success", "signal", "exit-code", ""])
+def test_one_that_was_stopped_or_came_to_its_end_stands_as_it_is(
+    slave: Paths, monkeypatch: pytest.MonkeyPatch, result: str
+) -> None:
+    rehearsing(monkeypatch, GOOD)
+    run(slave)
+    drill.note_how_it_ended(slave, TickingClock(), result)
+    assert load_drill(slave) == GOOD
+    store.save_role(slave, RoleRecord(Role.SLAVE, 0, 1, 1.0, "test"))
+    drill.note_how_it_ended(slave, TickingClock(), "timeout")  # of a promotion that has begun
+    assert load_drill(slave) == GOOD

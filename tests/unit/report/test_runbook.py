@@ -107,3 +107,14 @@ def test_it_fits_on_paper_and_nothing_that_the_peer_told_moves_a_cursor() -> Non
         line for line in render(replace(PAGE, applications=PAGE.applications * 9)).splitlines() if len(line) > WIDTH
     ] == []
     assert "\\x1b" in text
+
+
+def test_long_names_and_many_addresses_stay_apart_and_on_the_paper() -> None:
+    addresses = tuple(f"2001:db8:1234:5678:9abc:def0:1234:{number}/64" for number in range(4))
+    long = "production-of-the-branch-office.example.org"
+    server = Server(long, (Card("enp0s31f6.1234", "52:54:00:00:00:01", addresses),))
+    text = render(replace(PAGE, master=server, slave=replace(server, name=f"spare-of-{long}")))
+    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
+    assert "enp0s31f6.1234 52:54:00:00:00:01 2001:db8" in words(text)
+    assert all(address in text for address in addresses)
+    assert "about a second," in render(replace(PAGE, seconds=0.4))

@@ -22,6 +22,7 @@ from hotsync.backends.container import Machine
 from hotsync.engine.drill.client import open_ports
 from hotsync.engine.drill.inside import Inside
 from hotsync.engine.promotion.facts import UNITS_CHECK
+from hotsync.errors import CommandFailed
 from hotsync.model.disk_tables import FSTAB, MAPPED, OWN_UNITS, UNITS
 from hotsync.model.drill import Stage
 from hotsync.model.drill_room import RoomPlan
@@ -182,7 +183,12 @@ class DrillRoom:
     def _rehearse(self, machine: Machine, root: Path, seat: int) -> RoomResult:
         self.say("Promoting the sandbox")
         begun = self.clock.monotonic()
-        ended = command.run(machine.inside([_PROMOTE, "--yes", "--json"]), ok=range(256), timeout=self.left)
+        try:
+            ended = command.run(machine.inside([_PROMOTE, "--yes", "--json"]), ok=range(256), timeout=self.left)
+        except CommandFailed as error:  # it hangs: what it has done before tells where
+            self._note("promotion", "the promotion did not come to its end", self.clock.monotonic() - begun)
+            promotion = document.load_promotion(Paths(root))
+            return self._result(promotion, [not_promoted(error.sentence, promotion)])
         rto = self.clock.monotonic() - begun
         promotion = document.load_promotion(Paths(root))
         if ended.returncode not in (0, 1) or promotion is None or not promotion.finished_at:
@@ -270,7 +276,8 @@ def copy_manifest(paths: Paths) -> None:
 
 
 def not_promoted(said: str, promotion: Promotion | None) -> Check:
-    """Return why the promotion did not come to its end: its own error, with the step that failed."""
+    """Return why the promotion did not come to its end: its own error, with the step that failed, or the last one that
+    did not."""
     title = "the promotion comes to its end"
     failed = [step for step in promotion.records if step.outcome is Outcome.FAILED] if promotion else []
     try:
@@ -279,6 +286,8 @@ def not_promoted(said: str, promotion: Promotion | None) -> Check:
         error = _Error()
     sentence = error.sentence or said.strip()[-300:] or "it said nothing"
     where = f"{failed[-1].title}: " if failed else ""
+    if promotion and promotion.records and not failed:
+        where = f'after the step "{promotion.records[-1].title}": '
     return Check("promotion.done", title, Verdict.RED, f"{where}{sentence}", error.hint)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotsync.errors import CommandFailed
+from hotsync.backends.container import SCOPE
 from hotsync.system import command, lock
 from hotsync.system.clock import Clock
 from hotsync.system.paths import Paths
@@ -30,7 +30,8 @@ UNPACK_SECONDS = 600.0
 """So long it is waited for packages: then production counts more than the package database."""
 _TELL_SECONDS = 60.0
 _TERM_SECONDS, _KILL_SECONDS = 30.0, 10.0
-_DRILL_SECONDS = 300.0
+_DRILL_SECONDS, _DRILL_LOOK_SECONDS = 300.0, 0.1
+_AFTERWARDS = ("SubState=stop-post", "SubState=final-sigterm", "SubState=final-sigkill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> tup
 
     Only while packages are being unpacked it is waited for: those services would not start.
     """
-    notes = _end_drill(say)
+    notes = _end_drill(say, clock)
     if (run := _when_unpacked(paths, say, clock)) is not None:
         say("Ending a run of hotsync-slave that is in the way")
         notes += _cut_in_the_middle(paths) if run.unpacks else ()
@@ -57,16 +58,26 @@ def end_slave_run(paths: Paths, say: Callable[[str], None], clock: Clock) -> tup
     return notes
 
 
-def _end_drill(say: Callable[[str], None]) -> tuple[str, ...]:
-    """End a drill: what it has made is discarded, and nothing of it is here."""
+def _end_drill(say: Callable[[str], None], clock: Clock) -> tuple[str, ...]:
+    """End a drill: nothing of it is here. What it has made is discarded beside the promotion, which does not wait: to
+    take away a second name of each file of a large replica lasts minutes."""
     if not _is_going(DRILL):
         return ()
     say("Ending a drill")
-    try:
-        command.run(["systemctl", "stop", DRILL], ok=range(256), timeout=_DRILL_SECONDS)
-    except CommandFailed:
-        return ("A drill could not be ended; this went on beside it. Look at it: systemctl status hotsync-drill.",)
+    command.run(["systemctl", "stop", "--no-block", DRILL], ok=range(256))
+    until = clock.monotonic() + _DRILL_SECONDS
+    while not _has_ended(DRILL) or _is_going(SCOPE):
+        if clock.monotonic() >= until:
+            return ("A drill could not be ended; this went on beside it. Look at it: systemctl status hotsync-drill.",)
+        clock.sleep(_DRILL_LOOK_SECONDS)
     return ()
+
+
+def _has_ended(unit: str) -> bool:
+    """Return whether nothing of a unit runs any more but, maybe, what cleans up after it."""
+    asked = ["systemctl", "show", "--property=ActiveState,SubState", unit]
+    said = set(command.run(asked, ok=range(256)).text.split())
+    return not said.isdisjoint({"ActiveState=inactive", "ActiveState=failed", *_AFTERWARDS})
 
 
 def _when_unpacked(paths: Paths, say: Callable[[str], None], clock: Clock) -> _Run | None:

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from hotsync.engine.open_replica import open_replica
+from hotsync.engine.rejoin.readable_copy import copied_but_for
 from hotsync.engine.rejoin.room import HINT, check_room
 from hotsync.engine.rejoin.work import drop_work
 from hotsync.errors import CommandFailed, ReplicaError
@@ -27,7 +28,7 @@ from hotsync.model.rejoin import KEYS, Part, Rejoin, Way, held_number
 from hotsync.model.selection import Action, Selection
 from hotsync.replica.handles import Folders, Walk
 from hotsync.replica.layout import Layout
-from hotsync.state.rejoin import drop_rejoin, load_rejoin, set_copied, unfinished_rejoin
+from hotsync.state.rejoin import add_note, drop_rejoin, load_rejoin, set_copied, unfinished_rejoin
 from hotsync.system import files
 from hotsync.system.clock import Clock
 from hotsync.system.flags import HOLDING, clear_flags
@@ -157,13 +158,16 @@ class RejoinFiles:
         remove(target)
         check_room(self.paths, (part,))
         try:
-            copy_exactly(self.paths.root / part.path, target)
+            unread = copied_but_for(self.paths.root / part.path, target)
             self._strip(part.path, target)
             files.sync_filesystem(target.parent)
         except (CommandFailed, OSError) as error:
             remove(target)  # what is half there would take the room of the next attempt, and of everything else
             said = error.sentence if isinstance(error, CommandFailed) else str(error)
             raise ReplicaError(reason=f"/{part.path} was not copied: {said}", hint=HINT) from error
+        if unread:
+            named = ", ".join(unread[:3]) + (f" and {len(unread) - 3} more" if unread[3:] else "")
+            add_note(self.paths, f"{named} could not be read here: the MASTER sends what it has of it.")
         set_copied(self.paths, part.path)
 
     def _strip(self, path: str, target: Path) -> None:

@@ -15,9 +15,9 @@ from hotsync.engine.rejoin.nethserver import write_database
 from hotsync.engine.rejoin.network import LiveNetwork, keep_place, write_files, write_host_name
 from hotsync.engine.rejoin.room import check_room
 from hotsync.engine.rejoin.terms import callees, limits_of
-from hotsync.engine.rejoin.vault import Vault
+from hotsync.engine.rejoin.vault import ROOM, Vault
 from hotsync.engine.rejoin.vault_databases import Confine, DatabaseVault, confined
-from hotsync.engine.rejoin.work import drop_work
+from hotsync.engine.rejoin.work import drop_part, drop_work
 from hotsync.engine.undo.databases import forget_loads
 from hotsync.engine.watch import Watched, watched_here
 from hotsync.errors import HotSyncError, PeerRefused, PeerUnreachable, ReplicaError
@@ -98,9 +98,17 @@ class RejoinHost:
             return
         self._meet(rejoin)
         vault = Vault(self.paths, self.clock, place, self._watched)
-        vault.start()
-        databases = DatabaseVault(self.paths, self.clock, vault.part, self.confine)
-        vault.keep(rejoin.terms.epoch, databases.keep(vault.keep_directories))
+        try:
+            vault.start()
+            databases = DatabaseVault(self.paths, self.clock, vault.part, self.confine)
+            vault.keep(rejoin.terms.epoch, databases.keep(vault.keep_directories))
+        except (HotSyncError, OSError) as error:
+            full = vault.is_full
+            drop_part(rejoin.vault)  # it is made anew: half of it would only take everybody's room
+            if full and not isinstance(error, ReplicaError):
+                said = error.sentence if isinstance(error, HotSyncError) else str(error)
+                raise ReplicaError(reason=f"the vault has no room in {place.parent}: {said}", hint=ROOM) from error
+            raise
         databases.forget()
 
     def _meet(self, rejoin: Rejoin) -> None:

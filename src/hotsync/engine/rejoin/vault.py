@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hotsync.backends.production_units import MUTE_DROP_IN
 from hotsync.changes.detect import detect, mount_table
 from hotsync.changes.folders import Reach
 from hotsync.engine.promotion.room import SPARE, free_at
+from hotsync.engine.rejoin.readable_copy import copied_but_for
 from hotsync.engine.rejoin.work import part_of
 from hotsync.engine.watch import Watched, fate_of
 from hotsync.errors import ReplicaError
@@ -32,12 +34,19 @@ from hotsync.model.vault import Kept, KeptDatabase, VaultSummary, render_json, r
 from hotsync.sources.shadows.watch import LiveFiles
 from hotsync.system import files
 from hotsync.system.clock import Clock
+from hotsync.system.holes import holes_at
 from hotsync.system.paths import Paths
-from hotsync.system.trees import copy_exactly, folders_below, items_of, make_folder_like, opened, remove
+from hotsync.system.trees import folders_below, items_of, make_folder_like, opened, remove
 
 FILES, DATABASES, LIST, DOCUMENT = "files", "databases", "LIST.txt", "list.json"
+ROOM = (
+    "Mount a larger disk below /media, where nothing is carried, and name a folder on it: hotsync rejoin --vault "
+    "/media/DISK/DIR. Or free space, and run it again."
+)
 _OWN = "var/lib/hotsync"
 _BLOCK = 4096
+_MOST_LINKED = 100_000
+"""So many files of several names are remembered; of more each name gets a copy of its own."""
 
 
 class Vault:
@@ -46,11 +55,19 @@ class Vault:
     def __init__(self, paths: Paths, clock: Clock, place: Path, watched: Watched) -> None:
         self._paths, self._clock, self._place, self._watched = paths, clock, place, watched
         self._part = part_of(place)
+        self._linked: dict[tuple[int, int], str] = {}
 
     @property
     def part(self) -> Path:
         """Return the folder that becomes the vault."""
         return self._part
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether there is no room left where it is made."""
+        with suppress(OSError):  # that folder is gone, or could not be made
+            return free_at(self._place.parent) < SPARE
+        return False
 
     def start(self) -> None:
         """Make the folder anew, 0700."""
@@ -58,18 +75,21 @@ class Vault:
         self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._part.mkdir(mode=0o700)
 
-    def keep_directories(self, name: str, places: Iterable[str]) -> None:
-        """Copy where a database server keeps its files, as they lie: it does not run.
+    def keep_directories(self, name: str, places: Iterable[str]) -> tuple[str, ...]:
+        """Copy where a database server keeps its files, as they lie: it does not run. Return those that could not be
+        read.
 
         Raise ReplicaError if there is no room for it.
         """
+        unread: list[str] = []
         for place in (place for place in places if self._paths.at(place).is_dir()):
             self._check_free(
                 sum(_size_of(path) for each in folders_below(self._paths.at(place)) for path in items_of(each))
             )
             target = self._part / DATABASES / name / "server" / place.strip("/")
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            copy_exactly(self._paths.at(place), target)
+            unread += copied_but_for(self._paths.at(place), target)
+        return tuple(unread)
 
     def keep(self, epoch: int, databases: tuple[KeptDatabase, ...] = ()) -> VaultSummary:
         """Copy what differs from the manifest, list it, and put the vault in its place; return what is in it.
@@ -89,8 +109,8 @@ class Vault:
             with kept.open("w", encoding="ascii") as file:
                 for one in self._copied(planned, manifest):
                     file.write(json.dumps(asdict(one)) + "\n")
-                for notice in detection.problems:  # it stays where it is, and nobody knows whether it differs
-                    file.write(json.dumps(asdict(Kept(notice.path, Fate.PERHAPS))) + "\n")
+                for notice in detection.problems:  # nobody could look whether it differs
+                    file.write(json.dumps(asdict(Kept(notice.path, Fate.PERHAPS, unread=True))) + "\n")
         planned.unlink()
         summary = _counted(empty, _read(kept))
         self._write(
@@ -106,8 +126,13 @@ class Vault:
     def _check_room(self, planned: Path) -> None:
         needed = 0
         for change in read_changes(planned):
-            if change.entry is not None and not _is_ours(change.path):
-                needed += _BLOCK + (change.entry.size if change.entry.kind is Kind.FILE else 0)
+            entry = change.entry
+            if entry is None or _is_ours(change.path) or self._link_of(entry):
+                continue
+            size = entry.size if entry.kind is Kind.FILE else 0
+            needed += _BLOCK + size - holes_at(self._paths.root, entry.path, size)
+            self._note_link(entry)
+        self._linked.clear()
         self._check_free(needed)
 
     def _check_free(self, bytes_needed: int) -> None:
@@ -116,8 +141,7 @@ class Vault:
             raise ReplicaError(
                 reason=f"what the new MASTER never received takes {needed >> 20} MiB, and {self._part.parent} has "
                 f"{free >> 20} MiB free",
-                hint="Mount a larger disk below /media, where nothing is carried, and name a folder on it: hotsync "
-                "rejoin --vault /media/DISK/DIR. Or free space, and run it again.",
+                hint=ROOM,
             )
 
     def _copied(self, planned: Path, manifest: Manifest) -> Iterator[Kept]:
@@ -130,9 +154,9 @@ class Vault:
                 fate = fate_of(live, change, manifest.at(sort_key(change.path)))
                 entry = change.entry
                 wanted = fate is Fate.NEW and not _is_bare_queue(entry)
-                if entry is not None and (entry.kind is not Kind.DIRECTORY or wanted):
-                    self._copy(entry)  # also a part of a database file, which is nothing by itself
-                if fate is not None and not (fate is Fate.NEW and _is_bare_queue(entry)):
+                if entry is not None and (entry.kind is not Kind.DIRECTORY or wanted) and not self._copy(entry):
+                    yield Kept(change.path, fate or Fate.PERHAPS, folder=entry.kind is Kind.DIRECTORY, unread=True)
+                elif fate is not None and not (fate is Fate.NEW and _is_bare_queue(entry)):
                     yield self._kept(change, fate)
 
     def _kept(self, change: Change, fate: Fate) -> Kept:
@@ -142,11 +166,33 @@ class Vault:
         size = entry.size if entry is not None and is_file else 0
         return Kept(change.path, fate, size, entry is not None and entry.kind is Kind.DIRECTORY, mail)
 
-    def _copy(self, entry: Entry) -> None:
-        target = self._part / FILES / entry.path
-        self._make_folders(entry.path if entry.kind is Kind.DIRECTORY else entry.path.rpartition("/")[0])
-        if entry.kind is not Kind.DIRECTORY:
-            copy_exactly(self._paths.root / entry.path, target)
+    def _copy(self, entry: Entry) -> bool:
+        """Copy a path; return whether it is in the vault. That one cannot be read (a bad sector is why many a MASTER
+        died), or is gone by now, ends nothing; that it cannot be written does."""
+        source, target = self._paths.root / entry.path, self._part / FILES / entry.path
+        try:
+            self._make_folders(entry.path if entry.kind is Kind.DIRECTORY else entry.path.rpartition("/")[0])
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.lexists(source):
+                raise
+            return False
+        if entry.kind is Kind.DIRECTORY:
+            return True
+        if known := self._link_of(entry):
+            os.link(self._part / FILES / known, target, follow_symlinks=False)
+            return True
+        if copied_but_for(source, target):
+            return False
+        self._note_link(entry)
+        return True
+
+    def _link_of(self, entry: Entry) -> str:
+        """Return the path that was copied already and is the same file by another name, "" if none was."""
+        return self._linked.get((entry.device, entry.inode), "") if entry.links > 1 else ""
+
+    def _note_link(self, entry: Entry) -> None:
+        if entry.kind is Kind.FILE and entry.links > 1 and len(self._linked) < _MOST_LINKED:
+            self._linked[entry.device, entry.inode] = entry.path
 
     def _make_folders(self, folder: str) -> None:
         """Make a folder and those above it, with the attributes of the live ones."""
@@ -178,8 +224,12 @@ def read_summary(place: Path) -> VaultSummary | None:
 
 
 def _size_of(path: Path) -> int:
-    status = path.lstat()
-    return _BLOCK + (status.st_size if stat.S_ISREG(status.st_mode) else 0)
+    try:
+        status = path.lstat()
+    except OSError:  # told where it cannot be copied
+        return 0
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return _BLOCK + size - holes_at(path.parent, path.name, size)
 
 
 def _is_ours(path: str) -> bool:
@@ -200,9 +250,11 @@ def _read(file: Path) -> Iterator[Kept]:
 
 
 def _counted(summary: VaultSummary, kept: Iterator[Kept]) -> VaultSummary:
-    files = size = mails = queued = folders = deleted = perhaps = 0
+    files = size = mails = queued = folders = deleted = perhaps = unread = 0
     for one in kept:
-        if one.fate is Fate.DELETED:
+        if one.unread:
+            unread += 1
+        elif one.fate is Fate.DELETED:
             deleted += 1
         elif one.folder:
             folders += 1
@@ -212,5 +264,6 @@ def _counted(summary: VaultSummary, kept: Iterator[Kept]) -> VaultSummary:
             files, size, mails = files + 1, size + one.bytes, mails + one.mail
             queued += is_queued_mail(one.path)
     return replace(
-        summary, files=files, bytes=size, mails=mails, folders=folders, deleted=deleted, perhaps=perhaps, queued=queued
-    )
+        summary, files=files, bytes=size, mails=mails, folders=folders, deleted=deleted, perhaps=perhaps, queued=queued,
+        unread=unread,
+    )  # fmt: skip

@@ -100,10 +100,10 @@ class DatabaseVault:
     def _before(self) -> Path:
         return self.paths.state / BEFORE
 
-    def keep(self, copy_directories: Callable[[str, Iterable[str]], None]) -> tuple[KeptDatabase, ...]:
+    def keep(self, copy_directories: Callable[[str, Iterable[str]], tuple[str, ...]]) -> tuple[KeptDatabase, ...]:
         """Put into the vault what differs of each database server, and return what does.
 
-        `copy_directories` keeps the files of one that could not be dumped.
+        `copy_directories` keeps the files of one that could not be dumped, and returns those that cannot be read.
         """
         directories = known_directories(self.paths)
         try:
@@ -121,9 +121,10 @@ class DatabaseVault:
             if name in dumped:
                 found.append(self._compared(name))
                 continue
-            copy_directories(name, directories.get(name, ()))
+            unread = copy_directories(name, directories.get(name, ()))
             why = self.failed.get(name, "it did not start")
-            found.append(KeptDatabase(name, note=f"could not be dumped ({why}); its files are kept as they were"))
+            but = f", but for {', '.join(unread[:3])}{' ...' if unread[3:] else ''}: unreadable" if unread else ""
+            found.append(KeptDatabase(name, note=f"could not be dumped ({why}); its files are kept as they were{but}"))
         return tuple(found)
 
     def forget(self) -> None:
