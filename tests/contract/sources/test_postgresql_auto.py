@@ -136,6 +136,20 @@ def test_what_alter_system_has_set_is_in_force_in_the_cluster_that_a_promotion_m
         assert here.sql("SELECT a FROM t", "shop") == "1"
 
 
+def test_a_load_waits_for_no_standby_that_the_masters_settings_name(
+    collected: tuple[Path, PostgresqlCluster],
+) -> None:
+    folder, document = collected
+    with cluster() as here:
+        make_cluster(document, INSTANCE)
+        with (here.configuration / "postgresql.conf").open("a") as conf:
+            conf.write("synchronous_standby_names = 'elsewhere'\n")
+        here.control("start")
+        assert source.restore(folder, here.dataset()) == document.digest
+        assert here.sql("SHOW synchronous_standby_names") == "elsewhere"
+        assert here.sql("SELECT a FROM t", "shop") == "1"
+
+
 def test_what_this_server_had_set_itself_stays_beside(
     collected: tuple[Path, PostgresqlCluster],
 ) -> None:

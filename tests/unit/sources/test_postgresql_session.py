@@ -10,7 +10,7 @@ import pytest
 from hotsync.sources.postgresql.cluster import Login
 from hotsync.sources.postgresql.standby import Standby
 
-OLDEST = "-c statement_timeout=0 -c default_transaction_read_only=off"
+OLDEST = "-c statement_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=off"
 SINCE_9_6 = f"{OLDEST} -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 

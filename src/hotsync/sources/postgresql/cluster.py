@@ -32,13 +32,15 @@ _ERROR = re.compile(r"\b(?:error|ERROR|FATAL|PANIC):")
 _OF_OURS = (
     ((0, 0), "statement_timeout=0"),
     ((0, 0), "default_transaction_read_only=off"),
+    ((0, 0), "synchronous_commit=off"),
     ((9, 3), "lock_timeout=0"),
     ((9, 6), "idle_in_transaction_session_timeout=0"),
     ((14, 0), "idle_session_timeout=0"),
     ((17, 0), "transaction_timeout=0"),
 )
 """What a session of ours has, and since which version it can be said: a server or a database may have been given limits
-that are meant for its applications (ALTER DATABASE ... SET)."""
+that are meant for its applications (ALTER DATABASE ... SET), or a standby that commits wait for and that is not there
+on the day. What we load is brought to disk as a whole, before anybody is told that it is there (load.py)."""
 _BINARIES = ("/usr/lib/postgresql/{version}/bin", "/usr/pgsql-{version}/bin")
 
 
