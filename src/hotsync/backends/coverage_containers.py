@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -113,14 +112,8 @@ def _folders(place: Path) -> Iterator[Path]:
 
 
 def _load(path: Path) -> object:
-    """Return what a plain file says: in somebody's home anything may lie there, and no fifo is waited for."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
-                return _loads(file.read(_LARGEST).decode("utf-8", "replace"))
-    return None
+    """Return what a plain file says: in somebody's home anything may lie there."""
+    return _loads(read_small(path, most=_LARGEST).decode("utf-8", "replace"))
 
 
 def _loads(text: str) -> object:

@@ -14,10 +14,8 @@ from hotsync.model.changeset import folders_of
 from hotsync.model.entry import Kind, sort_key
 from hotsync.model.promotion import ETC, OURS, SHARED, ExchangeUnit, How
 from hotsync.model.selection import Action, Selection
+from hotsync.model.sqlite_files import SIDES as SQLITE_SIDES
 from hotsync.model.tree import Listing, Node
-
-_SIDES = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a file. It is read with whatever file lies there: one of another file's damages that."""
 
 
 def _none(path: str) -> bool:
@@ -153,7 +151,7 @@ def _set_aside(folder: str, tree: Listing, live: Listing, around: Surroundings) 
 def _parts_left(path: str, tree: Listing, live: Listing, around: Surroundings) -> Iterator[ExchangeUnit]:
     """A SQLite file that moves by itself: what this SLAVE has beside it belongs to the file that leaves, and goes aside
     also where its folder is this SLAVE's own."""
-    for beside in (path + side for side in _SIDES):
+    for beside in (path + side for side in SQLITE_SIDES):
         node = live.node(beside)
         if node is None or node.kind is not Kind.FILE or tree.node(beside) is not None:
             continue

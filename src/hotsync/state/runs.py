@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hotsync.model.report import Notice, RunReport
+from hotsync.model.sqlite_files import SIDES as SQLITE_SIDES
 
 KEPT_RUNS = 5000
 STREAMING = "hotsync-stream"
@@ -79,7 +80,7 @@ class Runs:
         except OSError as error:
             _log.warning("%s cannot be moved aside: %s", self.path, error)
             return False
-        for ending in ("-journal", "-wal", "-shm"):
+        for ending in SQLITE_SIDES:
             with suppress(OSError):
                 self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
         _log.warning("%s is damaged: it is now %s, and a new one begins", self.path, aside)

@@ -56,8 +56,8 @@ def open_atomic(path: Path | str, *, mode: int = 0o644, owner: tuple[int, int] |
         raise
 
 
-def read_small(path: Path | str, *, whole: bool = True) -> bytes:
-    """Return what a plain file of at most 1 MiB holds, nothing where it is none, is larger or cannot be read.
+def read_small(path: Path | str, *, whole: bool = True, most: int = _SMALL) -> bytes:
+    """Return what a plain file of at most `most` bytes holds, nothing where it is none, is larger or cannot be read.
 
     Not `whole`: of a larger one the beginning. No fifo is waited for, and no terminal is taken.
     """
@@ -65,8 +65,8 @@ def read_small(path: Path | str, *, whole: bool = True) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
-            if stat.S_ISREG(status.st_mode) and (status.st_size <= _SMALL or not whole):
-                return os.pread(descriptor, _SMALL, 0)
+            if stat.S_ISREG(status.st_mode) and (status.st_size <= most or not whole):
+                return os.pread(descriptor, most, 0)
         finally:
             os.close(descriptor)
     return b""

@@ -23,6 +23,7 @@ from hotsync.model.rejoin import Part, Rejoin, Terms, Way
 from hotsync.planning.rejoin import RejoinFacts, plan_rejoin
 from hotsync.state.rejoin import save_rejoin
 from hotsync.system import lock
+from hotsync.system.clock import SystemClock
 from hotsync.system.paths import Paths
 
 REJOINED = Rejoin(
@@ -46,7 +47,7 @@ def at(number: int, outcome: Outcome = Outcome.DONE, detail: str = "", when: flo
     )
 
 
-class First:
+class First(SystemClock):
     """The call that does it: each time that the second one waits, something happens there."""
 
     def __init__(self, paths: Paths) -> None:
@@ -68,15 +69,6 @@ class First:
 
     def follow(self) -> Rejoined:
         return flow.follow(self.paths, self.owner, self, self.said.append)
-
-    def now(self) -> float:
-        return time.time()
-
-    def now_ns(self) -> int:
-        return time.time_ns()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         assert seconds == flow.LOOK_SECONDS

@@ -241,7 +241,7 @@ class Apt:
                     raise
             else:
                 self._unpacking.end()
-        for stem in (apt_text.file_stem(*package) for package in _comes(transaction)):
+        for stem in (apt_text.file_stem(*package) for package in transaction.comes):
             for kept in self._store.glob(f"{stem}*.deb"):
                 self._let_go(kept)
         return stopped
@@ -323,10 +323,6 @@ class Apt:
         finally:
             if ours:
                 policy.unlink(missing_ok=True)
-
-
-def _comes(transaction: Transaction) -> list[tuple[str, str]]:
-    return [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
 
 
 def _words(requests: Iterable[Request]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from hotsync.backends.packages import rpm_state, rpm_text
 from hotsync.backends.packages.units import units_in
 from hotsync.backends.packages.unpacking import SECONDS as UNPACKING_SECONDS
-from hotsync.backends.packages.unpacking import under_way
+from hotsync.backends.packages.unpacking import Unpacking, under_way
 from hotsync.errors import CommandFailed
 from hotsync.model.packages.family import RPM, identity
 from hotsync.model.packages.values import Package, Request, Space, Transaction
@@ -207,11 +207,11 @@ class Dnf:
     @property
     def was_cut(self) -> bool:
         """Return whether an install of ours was cut."""
-        return self._paths.install_under_way.exists()
+        return Unpacking(self._paths).is_told
 
     def finish(self) -> Mapping[str, str]:
         """Take the word of a cut install away: rpm has each package whole or not; what is double is a person's."""
-        self._paths.install_under_way.unlink(missing_ok=True)
+        Unpacking(self._paths).end()
         return {}
 
     def tidy(self) -> None:

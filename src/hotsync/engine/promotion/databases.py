@@ -103,18 +103,20 @@ class PromotionDatabases:
             document.set_configured(self._paths, dump.name)
 
     def _start(self, dump: DatabaseDump, unit: str) -> None:
-        if dump.engine == mariadb.NAME and unit not in active_units():
-            self._fill_zones(dump)
+        if dump.engine == mariadb.NAME:
+            self._fill_zones(dump, unit)
         self._label(dump)
         self._units.start(unit)
 
-    def _fill_zones(self, dump: DatabaseDump) -> None:
+    def _fill_zones(self, dump: DatabaseDump, unit: str) -> None:
         """Let a MariaDB server find the time zones that the MASTER's settings may name: it does not start without."""
         collected = documents.load(self._folder(dump.engine, dump.instance) / documents.INSTANCE, MariadbInstance)
-        directory = self._paths.at(data_folder(self._paths.replica / "tree", dump))
         # one that does not know where the server keeps its files would make others
         if not collected.system.has_zones or mariadb_waiting.hindrance(collected, dump.instance):
             return
+        if unit in active_units():
+            return  # the load fills them
+        directory = self._paths.at(data_folder(self._paths.replica / "tree", dump))
         if fault := mariadb_zones.fill_at_rest(collected, dump.instance, directory):
             document.add_note(self._paths, readable(f"The time zones of {dump.name} could not be filled: {fault}"))
 

@@ -182,7 +182,7 @@ class SlavePackages:
             answer = self._manager.simulate(requests)
             if not isinstance(answer, Transaction):
                 return answer
-            needed = (name for name, _ in _comes(answer) if name in left_out)
+            needed = (name for name, _ in answer.comes if name in left_out)
             return (*objections(answer, seen, order), *(f"it needs {name}: {left_out[name]}" for name in needed))
 
         requests, refused = resolve(choice.requests, ask)
@@ -210,7 +210,7 @@ class SlavePackages:
         """Do it; return why it was not even begun ("": it was done), and by name why packages were stopped."""
         transaction = self._manager.simulate(requests)
         assert isinstance(transaction, Transaction)
-        packages = _comes(transaction)
+        packages = transaction.comes
         if reason := self._lacks_room(packages):
             return reason, {}
         self._manager.download(requests, packages)
@@ -246,10 +246,6 @@ class SlavePackages:
             outcome.behind[name] = known or f"{here.version} is here, and {wanted.version} can be had nowhere"
             return False
         return True
-
-
-def _comes(transaction: Transaction) -> list[tuple[str, str]]:
-    return [*transaction.installs, *((name, new) for name, _, new in transaction.upgrades)]
 
 
 def _is_here(request: Request, installed: Mapping[str, Package]) -> bool:

@@ -114,6 +114,11 @@ class Transaction:
     upgrades: tuple[tuple[str, str, str], ...] = ()
     removes: tuple[str, ...] = ()
 
+    @property
+    def comes(self) -> tuple[tuple[str, str], ...]:
+        """Return names and versions of what is unpacked: what is new here, and what is newer."""
+        return (*self.installs, *((name, new) for name, _, new in self.upgrades))
+
 
 @dataclass(frozen=True, slots=True)
 class Space:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hotsync.errors import CommandFailed, OlderServer, RestoreFailed
@@ -127,32 +127,29 @@ def _loading(folder: Path, dataset: Dataset, document: MariadbInstance, loaded: 
         raise RestoreFailed(dataset=dataset.name, reason=str(error)) from error
 
 
-@contextmanager
-def _any_password(dataset: Dataset) -> Iterator[None]:
+def _any_password(dataset: Dataset) -> AbstractContextManager[None]:
     """Let the server take accounts with passwords that it cannot judge meanwhile, since they come as hashes."""
     rows = ask(dataset, f"SHOW GLOBAL VARIABLES LIKE '{_STRICT}';")
-    if rows and rows[0][1] == "ON":
-        ask(dataset, f"SET GLOBAL {_STRICT} = OFF;")
-    try:
-        yield
-    finally:
-        if rows and rows[0][1] == "ON":
-            with suppress(CommandFailed):  # as with its packets
-                ask(dataset, f"SET GLOBAL {_STRICT} = ON;")
+    return _meanwhile(dataset, _STRICT, rows[0][1] if rows else "OFF", "OFF")
+
+
+def _large_packets(dataset: Dataset) -> AbstractContextManager[None]:
+    """Let the server take any row of a dump meanwhile; a server that is started anew has its own limit anyhow."""
+    was = ask(dataset, "SELECT @@GLOBAL.max_allowed_packet;")[0][0]
+    return _meanwhile(dataset, "max_allowed_packet", was, str(max(int(was), _LARGEST_PACKET)))
 
 
 @contextmanager
-def _large_packets(dataset: Dataset) -> Iterator[None]:
-    """Let the server take any row of a dump meanwhile; a server that is started anew has its own limit anyhow."""
-    was = int(ask(dataset, "SELECT @@GLOBAL.max_allowed_packet;")[0][0])
-    if was < _LARGEST_PACKET:
-        ask(dataset, f"SET GLOBAL max_allowed_packet = {_LARGEST_PACKET};")
+def _meanwhile(dataset: Dataset, setting: str, was: str, value: str) -> Iterator[None]:
+    """Give a setting of the server another value in the block, if it has another."""
+    if value != was:
+        ask(dataset, f"SET GLOBAL {setting} = {value};")
     try:
         yield
     finally:
-        if was < _LARGEST_PACKET:
+        if value != was:
             with suppress(CommandFailed):  # that it is gone is said by what failed before, or by who asks next
-                ask(dataset, f"SET GLOBAL max_allowed_packet = {was};")
+                ask(dataset, f"SET GLOBAL {setting} = {was};")
 
 
 def _hold_events(dataset: Dataset) -> bool:

@@ -171,8 +171,7 @@ def _collect(
             _tell_of_moving(context, dataset, sorted(files.moving))
     kept = _kept(collection, last, left_out)
     records = tuple(sorted((*map(files.record, databases), *kept), key=lambda record: record.name))
-    digest_of_accounts = collection.put(ACCOUNTS, accounts.text)
-    account_file = accounts.record(digest_of_accounts)
+    account_file = accounts.record(collection.put(ACCOUNTS, accounts.text))
     digest = documents.digest_of_files((*(record.content for record in records), account_file.content))
     position = streaming.position(dataset, definitions.snapshot) if streaming else ""
     document = MariadbInstance(

@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 from hotsync.changes.seen import HEAD
 from hotsync.changes.verbs import is_coarse
+from hotsync.model import sqlite_files
 from hotsync.system.files import write_atomic
 
 SCHEMA = 1
@@ -20,8 +21,7 @@ SQLITE: Format = "sqlite"
 TDB: Format = "tdb"
 FORMATS: tuple[Format, ...] = (SQLITE, TDB)
 
-SIDES: tuple[bytes, ...] = (b"-wal", b"-shm", b"-journal")
-"""What SQLite puts beside a file: parts of it while it is in use, worth nothing, or harmful, without it."""
+SIDES: tuple[bytes, ...] = tuple(map(os.fsencode, sqlite_files.SIDES))
 
 _SQLITE_MAGIC, _TDB_MAGIC = b"SQLite format 3\0", b"TDB file\n"
 _TDB_FEATURES, _TDB_MUTEXES = 0x0BAD1A52, 1
